@@ -1,0 +1,32 @@
+# make run    the main job end to end on simulated speech
+# make test   the tests        make test-slow   the long proofs
+# make lint   ruff, shellcheck make bench       the benchmarks
+SHELL := /bin/bash
+PYTHON ?= python3.11
+.PHONY: run test test-slow lint bench clean
+
+# The stamp names what was installed: a changed setup.cfg or constraints.txt installs again, nothing else does.
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+run: .venv/installed
+	cd egs/mini && ./run.sh
+
+test: .venv/installed
+	.venv/bin/python -m pytest -q -m 'not slow'
+
+test-slow: .venv/installed
+	.venv/bin/python -m pytest -q -m slow --timeout 7200
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	git ls-files -z '*.sh' bin/launch .ci/run | xargs -0 .venv/bin/shellcheck -x
+
+bench: .venv/installed
+	for b in benchmarks/*.py; do .venv/bin/python "$$b" || exit 1; done
+
+clean:
+	rm -rf build dist *.egg-info

@@ -1,0 +1,19 @@
+"""Names that tests import: where the checkout is, where the corpora are, what a binary gave back."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CORPORA = Path(os.environ.get("SERTK_CORPORA", ROOT.parent / "shared" / "corpora"))
+
+
+@dataclass
+class Result:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()

@@ -1,0 +1,77 @@
+"""The tree's own rules: floors, bin/ and console_scripts in step."""
+
+import ast
+import configparser
+import os
+
+from support import ROOT
+
+# A floor may import from itself and from those below it (DESIGN: cli -> … -> errors).
+FLOORS = [
+    {"errors"},
+    {"kaldi", "frontend"},
+    {"data", "models"},
+    {"runtime"},
+    {"training", "scoring"},
+    {"report"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
+# Third-party modules that only these floors import; "frontend/resample.py" is the one module that knows torchaudio.
+ONLY_IN = {
+    "click": {"cli"},
+    "tqdm": {"cli"},
+    "torch": {"training", "models", "data", "runtime"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
+}
+
+
+def modules():
+    for path in sorted((ROOT / "sertk").rglob("*.py")):
+        yield path, path.relative_to(ROOT / "sertk").parts[0].removesuffix(".py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+def test_imports_go_down_only():
+    for path, floor in modules():
+        for name in imports(path):
+            if name.startswith("sertk.") and floor != "__init__":
+                below = name.split(".")[1]
+                assert LEVEL[below] <= LEVEL[floor], f"{path} imports {name}, which is above it"
+
+
+def test_libraries_are_imported_only_on_their_floors():
+    for path, floor in modules():
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert floor in ONLY_IN.get(top, {floor}), f"{path} imports {name}"
+
+
+def test_torchaudio_is_imported_in_one_module():
+    with_torchaudio = [path.name for path, _ in modules() if "torchaudio" in {i.split(".")[0] for i in imports(path)}]
+    assert len(with_torchaudio) <= 1, with_torchaudio
+
+
+def test_bin_and_console_scripts_are_in_step():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    scripts = {}
+    for line in setup["options.entry_points"]["console_scripts"].split("\n"):
+        if line:
+            name, target = line.split(" = ")
+            scripts[name] = target
+    links = {path.name: path for path in (ROOT / "bin").iterdir() if path.name != "launch"}
+    assert set(links) == set(scripts)
+    for name, target in scripts.items():
+        assert target == f"sertk.cli.{name.replace('-', '_')}:main"
+        assert os.readlink(links[name]) == "launch"
+        assert (ROOT / "sertk" / "cli" / f"{name.replace('-', '_')}.py").exists(), name
