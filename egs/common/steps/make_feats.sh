@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Log-mel features for a data folder, normalised segment by segment, in several jobs.
+#
+# usage: make_feats.sh [--cmd run-local] [--nj 4] [--config conf/fbank.conf] [--cmvn true] [--compress cm2]
+#                      [--max-skip 0.05] DATA-DIR [FEATS-DIR]
+# e.g.: make_feats.sh --cmd "$feats_cmd" --nj 8 --config conf/fbank.conf data/train
+#
+# Reads DATA-DIR/wav.scp (and segments), writes DATA-DIR/feats.scp and utt2num_frames over the arks in FEATS-DIR
+# (default DATA-DIR/feats). The bytes of a segment do not depend on --nj. More than --max-skip of the segments without
+# features is an error. --config is make-fbank's; without it make-fbank's own defaults hold.
+set -euo pipefail
+
+cmd=run-local nj=4 config='' cmvn=true compress=cm2 max_skip=0.05
+. parse_options.sh
+. recipe.sh
+[ $# -eq 1 ] || [ $# -eq 2 ] || { "$0" --help >&2; exit 2; }
+data=$1 feats=${2:-$1/feats}
+
+need "$data/wav.scp"
+recordings=$data/wav.scp
+[ ! -e "$data/segments" ] || recordings=$data/segments
+total=$(wc -l <"$recordings")
+# A job without a segment would be an error.
+[ "$nj" -le "$total" ] || nj=$total
+
+mkdir -p "$feats"
+feats=$(cd "$feats" && pwd)
+split-data "$data" "$nj"
+segments=()
+[ ! -e "$data/segments" ] || segments=(--segments "$data/split$nj/JOB/segments")
+$cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
+  make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
+  "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
+  "scp:$data/split$nj/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"

@@ -1,0 +1,75 @@
+# Options for a shell script: sets the variables that the script has already given a default.
+#
+#   #!/usr/bin/env bash
+#   # What the script does. This comment is what --help prints.
+#   set -euo pipefail
+#   stage=1 nj=4 fine_tune=false init=
+#   . parse_options.sh          # found through PATH, without arguments; leaves the rest in "$@"
+#
+#   ./run.sh --stage 3 --nj=2 --fine-tune true --config my.conf FILE
+#
+# --name value and --name=value set $name (- read as _); a value that starts with -- needs the second form. A default of
+# true or false takes only these two. --config FILE reads lines of --name=value (# comments), and the command line wins;
+# a script that has a variable named config takes --config as an option of its own instead. -- ends the options.
+# Anything wrong is one line on stderr and exit 2. No value is ever evaluated.
+# shellcheck shell=bash
+
+_option_error() {
+  printf '%s: ERROR: %s (see %s --help)\n' "${0##*/}" "$1" "${0##*/}" >&2
+  exit 2
+}
+
+# _option_set NAME VALUE WHERE: WHERE begins the message, "my.conf:3: " or nothing.
+_option_set() {
+  local _name=${1//-/_}
+  # Lower case only, so that no option can reach PATH, IFS or LC_ALL.
+  [[ $_name =~ ^[a-z][a-z0-9_]*$ && -v $_name ]] || _option_error "${3}there is no option --$1"
+  if [[ ${!_name} =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then
+    _option_error "${3}--$1 takes true or false, not '$2'"
+  fi
+  printf -v "$_name" '%s' "$2"
+}
+
+_option_config() {
+  local _line _number=0
+  [ -r "$1" ] || _option_error "--config: cannot read '$1'"
+  while read -r _line || [ -n "$_line" ]; do
+    _number=$((_number + 1))
+    [[ $_line =~ ^(#|$) ]] && continue
+    [[ $_line =~ ^--([A-Za-z0-9_-]+)=(.*)$ ]] || _option_error "$1:$_number: '$_line' is not --name=value"
+    _option_set "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "$1:$_number: "
+  done <"$1"
+}
+
+# _option_parse configs|others WORD…: sets from --config or from all other options; $_option_words is how many words
+# were options.
+_option_parse() {
+  local _what=$1 _name _value _number
+  shift
+  _number=$#
+  while [[ ${1-} == -?* ]]; do
+    case $1 in
+      --) shift; break ;;
+      -h | --help) awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; exit 0 ;;
+      --*=*) _name=${1%%=*} _value=${1#*=} ;;
+      --*)
+        [[ $# -ge 2 && $2 != --* ]] || _option_error "$1 needs a value"
+        _name=$1 _value=$2
+        shift
+        ;;
+      *) _option_error "there is no option $1" ;;
+    esac
+    shift
+    if [[ $_name == --config && ! -v config ]]; then
+      [[ $_what == others ]] || _option_config "$_value"
+    elif [[ $_what == others ]]; then
+      _option_set "${_name#--}" "$_value" ""
+    fi
+  done
+  _option_words=$((_number - $#))
+}
+
+_option_parse configs "$@"
+_option_parse others "$@"
+shift "$_option_words"
+unset _option_words

@@ -1,0 +1,27 @@
+# What the recipes' run.sh share; sourced through PATH, after parse_options.sh.
+#
+#   stage=1 stop_stage=9 stamp=                                  # defaults, before parse_options.sh
+#   if at_stage 2 "features"; then … fi                          # 1 to 9: runs when stage <= 2 <= stop_stage
+#   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
+#   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
+#
+# $stamp (SIMULATED, PARTIAL) stands in every headline when it is not empty.
+# shellcheck shell=bash
+
+die() {
+  printf '%s: ERROR: %s\n' "${0##*/}" "$1" >&2
+  exit 1
+}
+
+need() {
+  [ -e "$1" ] || die "$1 is missing${2:+ ($2)}"
+}
+
+at_stage() {
+  local number
+  for number in "$stage" "$stop_stage"; do
+    [[ $number =~ ^-?[0-9]+$ ]] || die "--stage and --stop-stage are numbers, not '$number'"
+  done
+  [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ] || return 1
+  printf '\n== %(%Y-%m-%d %H:%M:%S)T  stage %s: %s%s\n' -1 "$1" "${stamp:+[$stamp] }" "$2"
+}
