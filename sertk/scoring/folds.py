@@ -1,0 +1,157 @@
+"""Folds: which segments are held out together, and with what labels.
+
+Three schemes. `loso` holds one session out at a time and `speaker` one speaker; both keep every speaker on
+one side (speaker-independent). `stratified` deals the segments of each class over N folds, whoever spoke them:
+speaker-dependent, and so stamped wherever it is scored (the paper's ablation, Fig. 4).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sertk.errors import SertkError
+
+# What the folds of a scheme are made of, and whether its speakers are all on one side.
+SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
+SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
+# A dialog's kind is in its name (IEMOCAP: Ses01F_impro01, Ses01F_script02_1).
+PARTS = {"improvised": "impro", "scripted": "script"}
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A division of labelled segments into folds 1..n.
+
+    `labels` in the order of a posterior's entries; `held_out` the sessions or speakers of each fold (none where
+    the scheme knows none).
+    """
+
+    scheme: str
+    labels: tuple[str, ...]
+    utt2label: dict[str, str]
+    utt2fold: dict[str, int]
+    held_out: dict[int, list[str]]
+
+    @property
+    def num_folds(self) -> int:
+        return max(self.utt2fold.values())
+
+    def counts(self) -> dict[int, dict[str, int]]:
+        """Segments of each label in each fold, zeros included."""
+        seen = Counter((fold, self.utt2label[utt]) for utt, fold in self.utt2fold.items())
+        return {fold: {label: seen[fold, label] for label in self.labels} for fold in range(1, self.num_folds + 1)}
+
+    def settings(self) -> dict:
+        """What scheme.json keeps of this: plain JSON."""
+        return {
+            "scheme": self.scheme,
+            "speaker_independent": SPEAKER_INDEPENDENT[self.scheme],
+            "labels": list(self.labels),
+            "held_out": {str(fold): groups for fold, groups in self.held_out.items()},
+            "counts": {str(fold): counts for fold, counts in self.counts().items()},
+        }
+
+
+def map_labels(
+    utt2label: Mapping[str, str], label_map: Mapping[str, str] | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The segments whose label is in `label_map`, relabelled, and the labels in the order of their first appearance
+    in the map (without a map: all segments, labels sorted).
+
+    >>> map_labels({"a": "exc", "b": "neu", "c": "xxx"}, {"exc": "hap", "hap": "hap", "neu": "neu"})
+    ({'a': 'hap', 'b': 'neu'}, ('hap', 'neu'))
+    """
+    if label_map is None:
+        return dict(utt2label), tuple(sorted(set(utt2label.values())))
+    kept = {utt: label_map[label] for utt, label in utt2label.items() if label in label_map}
+    return kept, tuple(dict.fromkeys(label_map.values()))
+
+
+def of_part(utts: Sequence[str], utt2dialog: Mapping[str, str], part: str) -> list[str]:
+    """The segments of the improvised or of the scripted dialogs.
+
+    Raises SertkError for a segment without a dialog and for a dialog whose name tells neither kind.
+    """
+    kept = []
+    for utt in utts:
+        if utt not in utt2dialog:
+            raise SertkError(f"{utt}: no dialog in utt2dialog, so its part is not known")
+        kinds = [kind for kind, word in PARTS.items() if word in utt2dialog[utt]]
+        if len(kinds) != 1:
+            raise SertkError(f"{utt}: dialog '{utt2dialog[utt]}' is neither 'impro…' nor 'script…' by its name")
+        if kinds[0] == part:
+            kept.append(utt)
+    return kept
+
+
+def grouped_folds(
+    scheme: str,
+    utt2label: Mapping[str, str],
+    labels: Sequence[str],
+    utt2group: Mapping[str, str],
+    utt2spk: Mapping[str, str] | None = None,
+) -> Folds:
+    """One fold for each session (`loso`) or speaker (`speaker`), numbered in the groups' sorted order.
+
+    With `utt2spk`, a speaker who is in two folds is an error. So is a class that a fold's training part lacks.
+    """
+    what = SCHEMES[scheme]
+    for utt in utt2label:
+        if utt not in utt2group:
+            raise SertkError(f"{utt}: has a label and no {what}")
+    groups = sorted({utt2group[utt] for utt in utt2label}, key=lambda group: group.encode())
+    if len(groups) < 2:
+        raise SertkError(f"scheme {scheme} needs two {what}s or more, there is {groups[0] if groups else 'none'}")
+    number = {group: index for index, group in enumerate(groups, 1)}
+    utt2fold = {utt: number[utt2group[utt]] for utt in utt2label}
+    if utt2spk is not None:
+        _check_speakers(utt2fold, utt2spk, what, groups)
+    return _checked(Folds(scheme, tuple(labels), dict(utt2label), utt2fold, {number[g]: [g] for g in groups}))
+
+
+def stratified_folds(utt2label: Mapping[str, str], labels: Sequence[str], num_folds: int, seed: int) -> Folds:
+    """Each class dealt over `num_folds` folds in a random order that is a function of (seed, segment) alone.
+
+    A class's count differs by one at most between folds, and so does the folds' size.
+    """
+    if num_folds < 2:
+        raise SertkError(f"a stratified division needs two folds or more, not {num_folds}")
+    if len(utt2label) < num_folds:
+        raise SertkError(f"{len(utt2label)} segments cannot be divided into {num_folds} folds")
+    # sha256 and not `random`: the same folds from every version of Python.
+    order = sorted(utt2label, key=lambda utt: hashlib.sha256(f"{seed} {utt}".encode()).digest())
+    utt2fold, dealt = {}, 0
+    for label in labels:
+        for utt in order:
+            if utt2label[utt] == label:
+                utt2fold[utt] = dealt % num_folds + 1
+                dealt += 1
+    return _checked(Folds("stratified", tuple(labels), dict(utt2label), utt2fold, {}))
+
+
+def _checked(folds: Folds) -> Folds:
+    totals = Counter(folds.utt2label.values())
+    for label in folds.labels:
+        if not totals[label]:
+            raise SertkError(f"no segment has the label '{label}'")
+    for fold, counts in folds.counts().items():
+        for label in folds.labels:
+            if counts[label] == totals[label]:
+                raise SertkError(
+                    f"fold {fold} holds all {totals[label]} segments of '{label}': none would be left to train on"
+                )
+    return folds
+
+
+def _check_speakers(utt2fold, utt2spk, what, groups):
+    home: dict[str, int] = {}
+    for utt, fold in utt2fold.items():
+        if utt not in utt2spk:
+            raise SertkError(f"{utt}: has a label and no speaker in utt2spk")
+        other = home.setdefault(utt2spk[utt], fold)
+        if other != fold:
+            raise SertkError(
+                f"speaker {utt2spk[utt]} is in {what}s {groups[other - 1]} and {groups[fold - 1]} ({utt}): "
+                "the folds would not be speaker-independent"
+            )

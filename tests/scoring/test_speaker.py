@@ -1,0 +1,94 @@
+"""EER and minDCF against a search over all thresholds, scikit-learn's ROC and values worked by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import interp1d
+from scipy.optimize import brentq
+from sklearn.metrics import roc_curve
+
+from sertk.scoring.speaker import eer, error_rates, min_dcf
+
+# Whole numbers make ties common.
+scores = st.lists(st.integers(-8, 8).map(float), min_size=1, max_size=40)
+
+
+def brute_force_rates(targets, nontargets):
+    """P_miss and P_fa by counting at every threshold there can be."""
+    distinct = sorted({*targets, *nontargets})
+    for threshold in [*distinct, distinct[-1] + 1]:
+        yield (
+            sum(s < threshold for s in targets) / len(targets),
+            sum(s >= threshold for s in nontargets) / len(nontargets),
+        )
+
+
+@settings(max_examples=300, deadline=None)
+@given(scores, scores, st.sampled_from([0.001, 0.01, 0.05, 0.5, 0.9]))
+def test_min_dcf_equals_a_search_over_all_thresholds(targets, nontargets, p_target):
+    cost = min(p_target * miss + (1 - p_target) * fa for miss, fa in brute_force_rates(targets, nontargets))
+    assert min_dcf(targets, nontargets, p_target) == pytest.approx(cost / min(p_target, 1 - p_target), abs=1e-9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(scores, scores)
+def test_error_rates_equal_counting_and_eer_lies_between_the_nearest_thresholds(targets, nontargets):
+    expected = list(brute_force_rates(targets, nontargets))
+    rates = list(zip(*error_rates(targets, nontargets), strict=True))
+    assert rates == [pytest.approx(pair, abs=1e-12) for pair in expected]
+    value = eer(targets, nontargets)
+    # The crossing is never better than the best, nor worse than the worst, of the two thresholds around it.
+    assert max(min(m, f) for m, f in expected) - 1e-12 <= value <= min(max(m, f) for m, f in expected) + 1e-12
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 300), st.integers(2, 300), st.floats(-1, 3))
+def test_eer_equals_the_interpolated_roc_of_scikit_learn(seed, num_targets, num_nontargets, shift):
+    rng = np.random.default_rng(seed)
+    targets, nontargets = rng.normal(shift, 1, num_targets), rng.normal(0, 1, num_nontargets)
+    truth = np.r_[np.ones(num_targets), np.zeros(num_nontargets)]
+    fa, hit, _ = roc_curve(truth, np.r_[targets, nontargets], drop_intermediate=False)
+    # An ROC is a staircase: along its length (not along fa, which repeats) hit and fa are functions.
+    along = np.arange(len(fa))
+    crossing = brentq(lambda at: interp1d(along, 1 - hit - fa)(at), 0, len(fa) - 1)
+    assert eer(targets, nontargets) == pytest.approx(float(interp1d(along, fa)(crossing)), abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scores, scores)
+def test_a_rising_map_of_the_scores_changes_nothing(targets, nontargets):
+    mapped = [np.exp(np.array(values) / 3) for values in (targets, nontargets)]
+    assert eer(*mapped) == pytest.approx(eer(targets, nontargets), abs=1e-12)
+    assert min_dcf(*mapped, 0.01) == pytest.approx(min_dcf(targets, nontargets, 0.01), abs=1e-12)
+
+
+def test_gaussian_scores_give_the_known_eer():
+    # Targets N(2, 1), nontargets N(0, 1): the error rates are equal at 1, Phi(-1) = 0.158655.
+    rng = np.random.default_rng(0)
+    assert eer(rng.normal(2, 1, 400_000), rng.normal(0, 1, 400_000)) == pytest.approx(0.158655, abs=2e-3)
+
+
+def test_separable_scores_cost_nothing_and_reversed_ones_everything():
+    assert eer([2.0, 3.0], [0.0, 1.0]) == 0
+    assert min_dcf([2.0, 3.0], [0.0, 1.0], 0.01) == 0
+    assert eer([0.0, 1.0], [2.0, 3.0]) == 1
+    assert min_dcf([0.0, 1.0], [2.0, 3.0], 0.01) == 1  # refusing everything
+
+
+def test_one_constant_answer_is_chance():
+    assert eer([1.0] * 5, [1.0] * 7) == 0.5
+    assert min_dcf([1.0] * 5, [1.0] * 7, 0.05) == 1
+
+
+def test_min_dcf_worked_by_hand():
+    # Threshold 2: one of four targets missed, none of ten nontargets accepted: 0.01 * 0.25 / 0.01.
+    assert min_dcf([4, 3, 2, 1], [1.5] + [0] * 9, 0.01) == pytest.approx(0.25)
+    # Threshold 1 at p 0.5: nothing missed, one of ten accepted: 0.5 * 0.1 / 0.5.
+    assert min_dcf([4, 3, 2, 1], [1.5] + [0] * 9, 0.5) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("targets", "nontargets"), [([], [1.0]), ([1.0], []), ([float("nan")], [1.0])])
+def test_what_has_no_error_rate_is_refused(targets, nontargets):
+    with pytest.raises(ValueError, match="score"):
+        eer(targets, nontargets)
