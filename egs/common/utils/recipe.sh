@@ -19,6 +19,7 @@ need() {
 
 at_stage() {
   local number
+  # shellcheck disable=SC2154  # the recipe's own variables
   for number in "$stage" "$stop_stage"; do
     [[ $number =~ ^-?[0-9]+$ ]] || die "--stage and --stop-stage are numbers, not '$number'"
   done
