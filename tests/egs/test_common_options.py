@@ -1,0 +1,145 @@
+"""parse_options.sh and recipe.sh, sourced by small scripts as the recipes source them."""
+
+import os
+import subprocess
+
+import pytest
+from support import ROOT
+
+UTILS = ROOT / "egs" / "common" / "utils"
+SCRIPT = """#!/usr/bin/env bash
+# Does a thing.
+#
+# usage: toy.sh [--stage 1] FILE
+set -euo pipefail
+# Not help.
+stage=1 stop_stage=9 stamp= final_epoch=false init=
+. parse_options.sh
+. recipe.sh
+echo "stage=$stage final_epoch=$final_epoch init=$init rest=$*"
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Write a script and run it with words: script("--stage", "2", text=…) -> CompletedProcess."""
+
+    def run(*words, text=SCRIPT, **environment):
+        (tmp_path / "toy.sh").write_text(text)
+        env = os.environ | {"PATH": f"{UTILS}:{os.environ['PATH']}"} | environment
+        return subprocess.run(
+            ["bash", tmp_path / "toy.sh", *words],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        ([], "stage=1 final_epoch=false init= rest="),
+        (["--stage", "3", "a", "--stage"], "stage=3 final_epoch=false init= rest=a --stage"),
+        (["--stage=3", "--final-epoch=true", "a b"], "stage=3 final_epoch=true init= rest=a b"),
+        (["--final_epoch", "true", "--init", "", "--", "--x"], "stage=1 final_epoch=true init= rest=--x"),
+        (["--init=--a=b", "-"], "stage=1 final_epoch=false init=--a=b rest=-"),
+        (["--stage", "-1"], "stage=-1 final_epoch=false init= rest="),
+    ],
+)
+def test_options_set_the_scripts_variables(script, words, printed):
+    done = script(*words)
+    assert (done.returncode, done.stdout.strip()) == (0, printed), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stage"], "--stage needs a value"),
+        (["--stage", "--init", "x"], "--stage needs a value"),
+        (["--nosuch", "1"], "there is no option --nosuch"),
+        (["--PATH=/tmp"], "there is no option --PATH"),
+        (["--final-epoch", "yes"], "--final-epoch takes true or false, not 'yes'"),
+        (["--final-epoch="], "--final-epoch takes true or false, not ''"),
+        (["-x"], "there is no option -x"),
+        (["--a[0]=1"], "there is no option --a[0]"),
+        (["--config", "nosuch.conf"], "--config: cannot read 'nosuch.conf'"),
+        (["--config"], "--config needs a value"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(script, words, message):
+    done = script(*words)
+    assert done.returncode == 2
+    assert done.stderr == f"toy.sh: ERROR: {message} (see toy.sh --help)\n"
+
+
+def test_a_value_is_never_evaluated(script, tmp_path):
+    value = "$(touch hacked)`touch hacked`; touch hacked\n'\"x"
+    done = script(f"--init={value}", f"--x[$(touch {tmp_path}/hacked)]=1")
+    assert done.returncode == 2
+    done = script("--init", value)
+    assert f"init={value} rest=" in done.stdout
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_help_prints_the_header_comment(script):
+    done = script("--stage", "2", "--help")
+    assert (done.returncode, done.stdout) == (0, "Does a thing.\n\nusage: toy.sh [--stage 1] FILE\n")
+
+
+def test_the_command_line_wins_over_the_config_file(script, tmp_path):
+    (tmp_path / "my.conf").write_text("# why\n\n--init=a b=c\n--stage=5\n--final-epoch=true")
+    done = script("--stage", "2", "--config", "my.conf", "x")
+    assert done.stdout == "stage=2 final_epoch=true init=a b=c rest=x\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--nosuch=1", "there is no option --nosuch"),
+        ("stage=1", "'stage=1' is not --name=value"),
+        ("--final-epoch=1", "--final-epoch takes true or false, not '1'"),
+    ],
+)
+def test_a_wrong_config_line_is_named_by_file_and_line(script, tmp_path, line, message):
+    (tmp_path / "my.conf").write_text(f"--stage=1\n{line}\n")
+    done = script("--config=my.conf")
+    assert (done.returncode, done.stderr) == (2, f"toy.sh: ERROR: my.conf:2: {message} (see toy.sh --help)\n")
+
+
+def test_a_script_with_a_variable_named_config_takes_it_as_its_own(script):
+    done = script("--config", "x.conf", text=SCRIPT.replace("init=\n", "init= config=\n") + 'echo "$config"\n')
+    assert done.stdout.endswith("\nx.conf\n"), done.stderr
+
+
+def test_stages_run_from_stage_to_stop_stage_under_dated_headlines(script):
+    text = SCRIPT + 'for n in 1 2 3 10; do if at_stage $n "part $n"; then echo "ran $n"; fi; done\n'
+    done = script("--stage", "2", "--stop-stage=3", text=text)
+    assert [line for line in done.stdout.split("\n") if line.startswith("ran")] == ["ran 2", "ran 3"]
+    assert "stage 2: part 2" in done.stdout
+    done = script("--stage", "10", "--stop-stage=10", "--stamp", "SIMULATED", text=text)
+    assert "stage 10: [SIMULATED] part 10\nran 10" in done.stdout
+    done = script("--stage", "two", text=text)
+    assert (done.returncode, done.stderr) == (1, "toy.sh: ERROR: --stage and --stop-stage are numbers, not 'two'\n")
+
+
+def test_a_missing_input_is_named_with_what_makes_it(script):
+    done = script(text=SCRIPT + 'need toy.sh "here"; need data/feats.scp "stage 2 makes it"; echo not reached\n')
+    assert (done.returncode, done.stderr) == (1, "toy.sh: ERROR: data/feats.scp is missing (stage 2 makes it)\n")
+    assert "not reached" not in done.stdout
+
+
+def test_path_sh_needs_only_sertk_root_where_a_recipe_was_copied(script, tmp_path):
+    (tmp_path / "path.sh").write_text((ROOT / "egs" / "mini" / "path.sh").read_text())
+    text = "set -euo pipefail\n. ./path.sh\ntype -p make-fbank run-local make_feats.sh\n"
+    done = script(text=text, SERTK_ROOT=str(ROOT))
+    common = ROOT / "egs" / "common"
+    assert done.stdout.split() == [
+        f"{ROOT}/bin/make-fbank", f"{common}/utils/run-local", f"{common}/steps/make_feats.sh"
+    ]  # fmt: skip
+    done = script(text=text, SERTK_ROOT="/nowhere")
+    assert done.returncode == 1
+    assert "SERTK_ROOT" in done.stderr
