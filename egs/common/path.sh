@@ -1,6 +1,7 @@
-# What every recipe's path.sh ends with (egs/mini/path.sh is the whole of one). Puts the binaries (bin/), utils/ and steps/ on PATH, the checkout's python in front of the system's where there is
-# one, and the checkout on python's module path, for the scripts in local/. A recipe that was copied to another place
-# needs nothing but SERTK_ROOT in its environment.
+# What every recipe's path.sh ends with (egs/mini/path.sh is the whole of one).
+# Puts the binaries (bin/), utils/ and steps/ on PATH, the checkout's python before the system's where there is one, and
+# the checkout on python's module path, for the scripts in local/. A recipe that was copied to another place needs
+# nothing but SERTK_ROOT in its environment.
 # shellcheck shell=bash
 
 [ ! -x "$SERTK_ROOT/.venv/bin/python3" ] || PATH=$SERTK_ROOT/.venv/bin:$PATH

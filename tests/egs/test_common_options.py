@@ -33,7 +33,7 @@ def script(tmp_path):
             env=env,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=20,
         )
 
     return run
