@@ -1,0 +1,123 @@
+"""Paired tests against scipy and values worked by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from sertk.scoring.emotion import confusion, unweighted_accuracy
+from sertk.scoring.paired import compare, exchange_p, holm, mcnemar
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 900), st.integers(0, 900))
+def test_mcnemar_equals_scipys_exact_binomial_test(only_a, only_b):
+    expected = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    assert mcnemar(only_a, only_b) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+def test_mcnemar_worked_by_hand():
+    assert mcnemar(0, 5) == 2 / 32
+    assert mcnemar(2, 2) == 1.0
+
+
+def test_holm_worked_by_hand():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04; never below the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_lies_between_the_raw_and_the_bonferroni_values(p_values):
+    for raw, adjusted in zip(p_values, holm(p_values), strict=True):
+        assert raw <= adjusted <= min(1.0, len(p_values) * raw)
+
+
+def test_exact_exchange_equals_scipys_paired_permutation_test():
+    parts = np.array([3.0, -1.0, 4.0, 2.0, 0.0, 5.0, -2.0])
+    expected = stats.permutation_test(
+        (parts, np.zeros(7)),
+        lambda x, y, axis: (x - y).sum(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    assert exchange_p(parts[:, None], draws=10, seed=0)[0] == pytest.approx(expected.pvalue)
+
+
+def test_drawn_exchanges_come_near_the_exact_value():
+    rng = np.random.default_rng(0)
+    parts = np.round(rng.normal(0.4, 1, 20))[:, None]
+    signs = np.array(list(itertools.product([1, -1], repeat=20)), dtype=np.int8)
+    exact = (np.abs(signs @ parts[:, 0]) >= abs(parts.sum())).mean()
+    assert exchange_p(parts, draws=40_000, seed=1)[0] == pytest.approx(exact, abs=0.01)
+
+
+def systems(seed, skill_a=0.7, skill_b=0.5, num=240, classes=3):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes, num)
+    guesses = [np.where(rng.random(num) < skill, truth, rng.integers(0, classes, num)) for skill in (skill_a, skill_b)]
+    return truth, *guesses, np.repeat(np.arange(num // 20), 20).astype(str)
+
+
+def test_differences_are_those_of_the_two_accuracies():
+    truth, a, b, clusters = systems(1)
+    found = compare(truth, a, b, clusters, 3)
+    assert found.wa.value == pytest.approx((a == truth).mean() - (b == truth).mean())
+    expected = [unweighted_accuracy(confusion(truth, guess, 3)) for guess in (a, b)]
+    assert found.ua.value == pytest.approx(expected[0] - expected[1])
+    assert found.wa.interval[0] < found.wa.value < found.wa.interval[1]
+    assert found.clusters == 12
+    assert found.only_a == int(((a == truth) & (b != truth)).sum())
+    assert found.wa.p < 0.01 and found.mcnemar_p < 0.01 and found.cohen_g > 0.1
+
+
+def test_the_permutation_of_ua_equals_exchanging_the_outputs_themselves():
+    truth, a, b, clusters = systems(2, num=120)
+    names = np.unique(clusters)
+    observed, reached = None, 0
+    for swap in itertools.product([False, True], repeat=len(names)):
+        swapped = np.isin(clusters, names[list(swap)])
+        pair = np.where(swapped, b, a), np.where(swapped, a, b)
+        ua = [unweighted_accuracy(confusion(truth, guess, 3)) for guess in pair]
+        observed = abs(ua[0] - ua[1]) if observed is None else observed
+        reached += abs(ua[0] - ua[1]) >= observed - 1e-12
+    assert compare(truth, a, b, clusters, 3).ua.p == pytest.approx(reached / 2 ** len(names))
+
+
+def test_exchanging_the_systems_turns_the_differences_over():
+    truth, a, b, clusters = systems(3)
+    one, two = compare(truth, a, b, clusters, 3), compare(truth, b, a, clusters, 3)
+    assert one.wa.value == pytest.approx(-two.wa.value)
+    assert one.wa.p == pytest.approx(two.wa.p)
+    assert one.ua.interval == pytest.approx(tuple(-end for end in reversed(two.ua.interval)), abs=0.01)
+    assert one.mcnemar_p == two.mcnemar_p
+
+
+def test_a_system_does_not_differ_from_itself():
+    truth, a, _, clusters = systems(4)
+    found = compare(truth, a, a, clusters, 3)
+    assert (found.wa.value, found.wa.p, found.ua.p, found.mcnemar_p, found.cohen_g) == (0, 1, 1, 1, 0)
+
+
+def test_equal_systems_are_called_different_one_time_in_twenty():
+    p = [compare(*systems(seed, 0.6, 0.6), 3, draws=200).wa.p for seed in range(400)]
+    assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.08
+
+
+def test_mcnemar_is_fooled_by_clusters_and_the_permutation_is_not():
+    # Each of twelve speakers favours one of two equal systems on all of 20 segments.
+    fooled = {"mcnemar": 0, "permutation": 0}
+    rng = np.random.default_rng(6)
+    truth, clusters = np.zeros(240, dtype=int), np.repeat(np.arange(12), 20)
+    for seed in range(200):
+        favours = rng.integers(0, 2, 12)[clusters]
+        found = compare(truth, favours, 1 - favours, clusters, 2, draws=50, seed=seed)
+        fooled["mcnemar"] += found.mcnemar_p <= 0.05
+        fooled["permutation"] += found.wa.p <= 0.05
+    assert fooled["mcnemar"] > 100
+    assert fooled["permutation"] < 20
