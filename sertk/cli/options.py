@@ -83,8 +83,8 @@ class Command(click.Command):
 
 
 def command(function):
-    """Make `function` the binary that its module is named after (make_fbank.py is make-fbank)."""
-    name = function.__module__.rpartition(".")[2].replace("_", "-")
+    """Make `function` the binary that its file is named after (make_fbank.py is make-fbank; a recipe's local/ too)."""
+    name = Path(function.__code__.co_filename).stem.replace("_", "-")
     function = click.option("--verbose", type=click.Choice(["0", "1", "2"]), default="1", show_default=True,
                             help="What to say on stderr: warnings, progress, everything.")(function)  # fmt: skip
     # Read by Command before click sees the arguments; declared so that --help shows it.

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""prepare-emodb: a data folder out of the Berlin database of emotional speech (EmoDB), whole or four classes of it."""
+
+import logging
+import re
+from collections import Counter
+
+import click
+
+from sertk.cli.options import BOOL, FOLDER, command
+from sertk.errors import SertkError
+from sertk.kaldi.preparation import tell_problems, write_data_dir
+
+log = logging.getLogger("sertk")
+
+# The letters are of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral.
+LABELS = {"W": "ang", "L": "bor", "E": "dis", "A": "fea", "F": "hap", "T": "sad", "N": "neu"}
+COUNTS = {"ang": 127, "hap": 71, "neu": 79, "sad": 62}
+GENDERS = {"03": "m", "08": "f", "09": "f", "10": "m", "11": "m", "12": "m", "13": "f", "14": "f", "15": "m", "16": "f"}
+# Five sessions of one man and one woman, the shape of IEMOCAP, so that five folds hold out two speakers each.
+SESSIONS = {"Ses01": "03 08", "Ses02": "10 09", "Ses03": "11 13", "Ses04": "12 14", "Ses05": "15 16"}
+SESSION_OF = {speaker: session for session, speakers in SESSIONS.items() for speaker in speakers.split()}
+# Speaker, text, emotion, take: 03a01Wa.wav
+RECORDING = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])\.wav")
+
+
+@command
+@click.argument("emodb", type=FOLDER)
+@click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
+@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
+              help="Go on with a corpus that is not whole, and say so in DATA-DIR/PARTIAL.")  # fmt: skip
+def main(emodb, data_dir, allow_partial):
+    """Write the data folder of EMODB, the folder that holds wav/.
+
+    All recordings are kept, whatever their emotion; which labels an experiment has is make-folds' --label-map. Of the
+    four classes that IEMOCAP's Exp 1 has, all 339 must be there.
+
+    \b
+    e.g.: local/prepare_emodb.py /corpora/emodb data/emodb
+    See also: validate-data, make-folds
+    """
+    recordings, problems = {}, []
+    for path in sorted((emodb / "wav").glob("*.wav")):
+        if path.name.startswith("."):
+            continue
+        parts = RECORDING.fullmatch(path.name)
+        if not parts or parts[1] not in SESSION_OF or parts[3] not in LABELS:
+            problems.append(f"{path}: not a name of EmoDB's (speaker, text, emotion, take: 03a01Wa.wav)")
+        else:
+            recordings[path.stem] = (path, parts[1], LABELS[parts[3]])
+    if not recordings:
+        raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (wanted in it: 03a01Wa.wav and so on)")
+    counts = Counter(label for _, _, label in recordings.values())
+    problems += [
+        f"{label}: {counts[label]} recordings, wanted {wanted}"
+        for label, wanted in COUNTS.items()
+        if counts[label] != wanted
+    ]
+    tell_problems(emodb, "EmoDB", problems, allow_partial)
+    maps = {
+        "wav.scp": {utterance: str(path.absolute()) for utterance, (path, _, _) in recordings.items()},
+        "utt2spk": {utterance: speaker for utterance, (_, speaker, _) in recordings.items()},
+        "spk2gender": {speaker: GENDERS[speaker] for _, speaker, _ in recordings.values()},
+        "utt2label": {utterance: label for utterance, (_, _, label) in recordings.items()},
+        "utt2session": {utterance: SESSION_OF[speaker] for utterance, (_, speaker, _) in recordings.items()},
+    }
+    write_data_dir(data_dir, maps, PARTIAL=problems)
+    log.info("%s: %d recordings (%s)", data_dir, len(recordings),
+             ", ".join(f"{label} {counts[label]}" for label in sorted(counts)))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""prepare-voxceleb: data folders for training speakers and for trials out of VoxCeleb1 and VoxCeleb2."""
+
+import logging
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from sertk.cli.options import BOOL, FILE, FOLDER, command
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file
+from sertk.kaldi.preparation import tell_problems, write_data_dir
+
+log = logging.getLogger("sertk")
+
+# VoxCeleb1 has 1211 speakers to train with and the 40 of the trials VoxCeleb1-O; VoxCeleb2's dev set has 5994.
+SPEAKERS = {"VoxCeleb1": 1251, "VoxCeleb2": 5994}
+# Where recordings lie below each corpus's folder: as distributed, and with the sets merged ("flat").
+FOLDERS = {
+    "VoxCeleb1": ("dev/wav", "test/wav", "wav"),
+    "VoxCeleb2": ("dev/aac", "dev/wav", "aac", "wav"),
+}
+RECORDING = re.compile(r"(id\d{5})/([^/]+)/([^/]+)\.(?:wav|m4a)")
+
+
+@command
+@click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
+@click.option("--voxceleb1", type=FOLDER, help="The folder that holds dev/wav and test/wav, or all of them in wav.")
+@click.option("--voxceleb2", type=FOLDER, help="The folder that holds dev/aac, or the same converted in dev/wav.")
+@click.option("--trials", type=FILE, help="The trial list.  [default: veri_test2.txt under --voxceleb1]")
+@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
+              help="Go on with a corpus that is not whole, and say so in the PARTIAL of each folder.")  # fmt: skip
+@click.option("--simulated", type=BOOL, default=False, show_default=True,
+              help="The corpus is simulated: no counts to check; a file SIMULATED says so.")  # fmt: skip
+def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
+    """Write DATA-DIR/train, and with VoxCeleb1 DATA-DIR/test with its trials.
+
+    The speakers of the trial list are never in DATA-DIR/train, wherever their recordings lie; with veri_test2.txt
+    (VoxCeleb1-O) 1211 + 5994 = 7205 speakers remain. A list that draws on VoxCeleb1's dev set (E, H) takes all its
+    speakers out of the training. DATA-DIR/test has the recordings that the trials name. m4a is read through ffmpeg;
+    where a recording is there as wav too, the wav is taken.
+
+    \b
+    e.g.: local/prepare_voxceleb.py --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
+    See also: validate-data
+    """
+    roots = {"VoxCeleb1": voxceleb1, "VoxCeleb2": voxceleb2}
+    roots = {name: root for name, root in roots.items() if root}
+    if not roots:
+        raise click.UsageError("Wanted: --voxceleb1, --voxceleb2 or both.")
+    problems, recordings = [], {}
+    for name, root in roots.items():
+        found = find_recordings(name, root)
+        speakers = {speaker_of(utterance) for utterance in found}
+        if len(speakers) != SPEAKERS[name] and not simulated:
+            problems.append(f"{name} in {root} has {len(speakers)} speakers, wanted {SPEAKERS[name]}")
+        recordings |= found
+
+    tried = read_trials(trials or find_trials(voxceleb1)) if voxceleb1 else {}
+    wanted = {utterance for pair in tried for utterance in pair}
+    if absent := sorted(wanted - recordings.keys()):
+        problems += [f"{voxceleb1} has no recording {utterance} of the trials" for utterance in absent]
+    tell_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
+
+    held_out = {speaker_of(utterance) for utterance in wanted}
+    training = {utterance: path for utterance, path in recordings.items() if speaker_of(utterance) not in held_out}
+    testing = {utterance: recordings[utterance] for utterance in sorted(wanted & recordings.keys())}
+    tried = {pair: label for pair, label in tried.items() if pair[0] in testing and pair[1] in testing}
+    if not training:
+        raise SertkError(f"no speaker is left for training: all {len(held_out)} are in the trials")
+    if voxceleb1 and not tried:
+        raise SertkError(f"{voxceleb1}: none of the trials has its recordings there")
+    stamps = {"PARTIAL": problems, "SIMULATED": ["simulated speech"] if simulated else []}
+    write_data_dir(data_dir / "train", data_maps(training), **stamps)
+    log.info("%s: %d recordings of %d speakers", data_dir / "train", len(training), len(set(map(speaker_of, training))))
+    if voxceleb1:
+        write_data_dir(data_dir / "test", data_maps(testing), **stamps)
+        write_trials(data_dir / "test" / "trials", tried)
+        log.info("%s: %d recordings of %d speakers, %d trials",
+                 data_dir / "test", len(testing), len(held_out), len(tried))  # fmt: skip
+
+
+def find_recordings(name: str, root: Path) -> dict[str, Path]:
+    """Utterance id to file, for all recordings of corpus `name` under `root`.
+
+    Raises:
+        SertkError: no folder of the known layouts, a folder in it that is no speaker's, no recordings, no ffmpeg
+    """
+    folders = [root / folder for folder in FOLDERS[name] if (root / folder).is_dir()]
+    if not folders:
+        raise SertkError(f"{root}: not {name}: it has none of {', '.join(FOLDERS[name])}")
+    recordings = {}
+    for folder in folders:
+        for path in walk(folder):
+            parts = RECORDING.fullmatch(path.relative_to(folder).as_posix())
+            if not parts:
+                raise SertkError(f"{path}: not a recording of {name} (wanted: idNNNNN/VIDEO/NAME.wav or .m4a)")
+            utterance = "-".join(parts.groups())
+            if utterance not in recordings or path.suffix == ".wav":
+                recordings[utterance] = path
+    if not recordings:
+        raise SertkError(f"{root}: no recordings in {', '.join(folder.name for folder in folders)}")
+    if any(path.suffix == ".m4a" for path in recordings.values()) and not shutil.which("ffmpeg"):
+        raise SertkError(f"{root}: has m4a files, and ffmpeg, which reads them, is not installed (or give wav files)")
+    return recordings
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All audio files below `folder`, dot-files left out; without a stat a file, as there are 1.2 million."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if name.endswith((".wav", ".m4a")) and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def speaker_of(utterance: str) -> str:
+    """id10270-x6uYqmx31kE-00001 is of speaker id10270."""
+    return utterance.partition("-")[0]
+
+
+def find_trials(voxceleb1: Path) -> Path:
+    """VoxCeleb1-O's cleaned list, where its users keep it."""
+    places = [voxceleb1 / "veri_test2.txt", voxceleb1 / "test" / "veri_test2.txt", voxceleb1.parent / "veri_test2.txt"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise SertkError(f"{places[0]}: no trial list (put veri_test2.txt there, or name it with --trials)")
+
+
+def read_trials(path: Path) -> dict[tuple[str, str], str]:
+    """Pairs of utterance ids to target or nontarget: `1 id10270/VIDEO/00001.wav id10271/VIDEO/00001.wav` a line."""
+    trials = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        names = [RECORDING.fullmatch(word) for word in words[1:]]
+        if len(names) != 2 or not all(names) or words[0] not in ("0", "1"):
+            raise SertkError(f"{path}:{number}: not a trial (1|0 idNNNNN/VIDEO/NAME.wav idNNNNN/VIDEO/NAME.wav)")
+        first, second = ("-".join(name.groups()) for name in names)
+        trials[first, second] = "target" if words[0] == "1" else "nontarget"
+    if not trials:
+        raise SertkError(f"{path}: no trials in it")
+    return trials
+
+
+def data_maps(recordings: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """The files of a data folder of `recordings`: name to {utterance: value}."""
+    return {
+        "wav.scp": {utterance: rxfilename(path.absolute()) for utterance, path in recordings.items()},
+        "utt2spk": {utterance: speaker_of(utterance) for utterance in recordings},
+    }
+
+
+def rxfilename(path: Path) -> str:
+    """How Kaldi's readers open `path`: itself, or for m4a an ffmpeg that gives 16 kHz mono wav."""
+    if path.suffix == ".wav":
+        return str(path)
+    return f"ffmpeg -nostdin -v error -i {shlex.quote(str(path))} -ac 1 -ar 16000 -f wav - |"
+
+
+def write_trials(path: Path, trials: dict[tuple[str, str], str]) -> None:
+    """Kaldi's trial list: `utt1 utt2 target|nontarget`, in the order of the original."""
+    with atomic_file(path, "w") as file:
+        file.writelines(f"{first} {second} {label}\n" for (first, second), label in trials.items())
+
+
+if __name__ == "__main__":
+    main()
