@@ -6,17 +6,23 @@ speaker-dependent, and so stamped wherever it is scored (the paper's ablation, F
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file, ensure_folder
+from sertk.kaldi.lists import read_lines, read_list, write_list
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
 SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
 # A dialog's kind is in its name (IEMOCAP: Ses01F_impro01, Ses01F_script02_1).
 PARTS = {"improvised": "impro", "scripted": "script"}
+# What a data folder says of itself by a file of that name; results made from it carry the word.
+STAMPS = ("PARTIAL", "SIMULATED")
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,14 @@ class Folds:
         """Segments of each label in each fold, zeros included."""
         seen = Counter((fold, self.utt2label[utt]) for utt, fold in self.utt2fold.items())
         return {fold: {label: seen[fold, label] for label in self.labels} for fold in range(1, self.num_folds + 1)}
+
+    def members(self, utt2group: Mapping[str, str]) -> dict[str, list[str]]:
+        """The speakers or sessions that each fold's segments come from."""
+        found: dict[str, set[str]] = {str(fold): set() for fold in range(1, self.num_folds + 1)}
+        for utt, fold in self.utt2fold.items():
+            if utt in utt2group:
+                found[str(fold)].add(utt2group[utt])
+        return {fold: sorted(groups) for fold, groups in found.items()}
 
     def settings(self) -> dict:
         """What scheme.json keeps of this: plain JSON."""
@@ -83,6 +97,29 @@ def of_part(utts: Sequence[str], utt2dialog: Mapping[str, str], part: str) -> li
         if kinds[0] == part:
             kept.append(utt)
     return kept
+
+
+def divide(
+    scheme: str,
+    utt2label: Mapping[str, str],
+    labels: Sequence[str],
+    maps: Mapping[str, Mapping[str, str]],
+    num_folds: int | None = None,
+    seed: int = 0,
+) -> Folds:
+    """Folds by any scheme; maps: "session" and "speaker" to the data folder's maps, where it has them.
+
+    num_folds: 5 unless told for `stratified`; for the others only compared with what the sessions or speakers make.
+    """
+    if scheme == "stratified":
+        return stratified_folds(utt2label, labels, num_folds or 5, seed)
+    what = SCHEMES[scheme]
+    if what not in maps:
+        raise SertkError(f"scheme {scheme} needs each segment's {what}, and the data folder does not say it")
+    folds = grouped_folds(scheme, utt2label, labels, maps[what], maps.get("speaker"))
+    if num_folds not in (None, folds.num_folds):
+        raise SertkError(f"{folds.num_folds} {what}s make as many folds, not {num_folds}")
+    return folds
 
 
 def grouped_folds(
@@ -155,3 +192,54 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
                 f"speaker {utt2spk[utt]} is in {what}s {groups[other - 1]} and {groups[fold - 1]} ({utt}): "
                 "the folds would not be speaker-independent"
             )
+
+
+def write_folds(folder, folds: Folds, settings: dict):
+    """Write utt2label, utt2fold, labels.txt and, last, scheme.json with the folds' own settings and `settings`."""
+    folder = Path(folder)
+    ensure_folder(folder / "scheme.json")
+    write_list(folder / "utt2label", folds.utt2label)
+    write_list(folder / "utt2fold", folds.utt2fold)
+    with atomic_file(folder / "labels.txt", "w") as file:
+        file.writelines(f"{label}\n" for label in folds.labels)
+    with atomic_file(folder / "scheme.json", "w") as file:
+        json.dump(folds.settings() | settings, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def read_labels(path) -> tuple[str, ...]:
+    """The labels of a labels.txt, one a line, in the order of a posterior's entries."""
+    labels: dict[str, None] = {}
+    for number, line in read_lines(path):
+        if not line or len(line.split()) != 1:
+            raise SertkError(f"{path}:{number}: one label a line is wanted: '{line[:80]}'")
+        if line in labels:
+            raise SertkError(f"{path}:{number}: label {line} comes twice")
+        labels[line] = None
+    if len(labels) < 2:
+        raise SertkError(f"{path}: two labels or more are wanted, there are {len(labels)}")
+    return tuple(labels)
+
+
+def read_utt2fold(path) -> dict[str, int]:
+    """The fold of each segment, from 1."""
+    folds = {}
+    for number, (utt, fold) in enumerate(read_list(path).items(), 1):
+        if not (fold.isascii() and fold.isdigit() and int(fold) > 0):
+            raise SertkError(f"{path}:{number}: {utt}: '{fold}' is no fold (1, 2, …)")
+        folds[utt] = int(fold)
+    return folds
+
+
+def read_scheme(utt2fold_path) -> dict:
+    """The scheme.json beside a utt2fold; {} where there is none."""
+    path = Path(utt2fold_path).parent / "scheme.json"
+    try:
+        scheme = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SertkError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(scheme, dict) or scheme.get("scheme") not in SCHEMES:
+        raise SertkError(f"{path}: names no scheme that is known ({', '.join(SCHEMES)})")
+    return scheme

@@ -1,0 +1,50 @@
+"""make-folds: divide a labelled data folder into folds."""
+
+from pathlib import Path
+
+import click
+
+from sertk.cli.options import FILE, FOLDER, command, log, seed_option
+from sertk.kaldi.lists import read_list
+from sertk.scoring.folds import PARTS, SCHEMES, STAMPS, divide, map_labels, of_part, write_folds
+
+
+@command
+@click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
+@click.argument("fold_dir", metavar="FOLD-DIR", type=FOLDER)
+@click.option("--scheme", type=click.Choice(list(SCHEMES)), default="loso", show_default=True,
+              help="Hold out one session (loso) or speaker each, or deal each class over the folds.")  # fmt: skip
+@click.option("--num-folds", type=click.IntRange(2), default=None,
+              help="How many, for stratified [default: 5]; for loso and speaker only checked.")  # fmt: skip
+@click.option("--label-map", type=FILE, default=None,
+              help="Lines of 'from to': others are left out; 'to' gives the order. [default: all]")  # fmt: skip
+@click.option("--part", type=click.Choice(["all", *PARTS]), default="all", show_default=True,
+              help="IEMOCAP's improvised or scripted dialogs alone, told by utt2dialog.")  # fmt: skip
+@seed_option
+def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, seed):
+    """Divide the segments of DATA-DIR/utt2label into folds: FOLD-DIR/{utt2label,utt2fold,labels.txt,scheme.json}.
+
+    loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused.
+    stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT.
+
+    \b
+    e.g.: make-folds --label-map conf/labels.exp3 data/all exp/folds
+          make-folds --scheme stratified --num-folds 5 --seed 1 data/all exp/folds5
+    See also: train-resnet, transfer-head, score-loso
+    """
+    label_names = None if label_map is None else read_list(label_map)
+    before = read_list(data_dir / "utt2label")
+    utt2label, labels = map_labels(before, label_names)
+    if part != "all":
+        kept = of_part(list(utt2label), read_list(data_dir / "utt2dialog"), part)
+        utt2label = {utt: utt2label[utt] for utt in kept}
+    names = {"speaker": data_dir / "utt2spk", "session": data_dir / "utt2session"}
+    maps = {what: read_list(path) for what, path in names.items() if path.exists()}
+    folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
+    settings = {"label_map": label_names, "part": part, "seed": seed}
+    settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
+    settings |= {f"{what}s": folds.members(utt2group) for what, utt2group in maps.items()}
+    write_folds(fold_dir, folds, settings)
+    for fold, counts in folds.counts().items():
+        log.info("fold %d: %s", fold, ", ".join(f"{count} {label}" for label, count in counts.items()))
+    log.info("Done %d, left out %d", len(utt2label), len(before) - len(utt2label))

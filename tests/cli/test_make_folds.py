@@ -1,0 +1,113 @@
+"""make-folds as a user calls it."""
+
+import json
+
+import pytest
+
+from sertk.kaldi.lists import read_list
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three sessions of two speakers; 'xxx' is a label that an experiment would leave out."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rows = [
+        (
+            f"Ses0{session}{who}-{kind}_{label}{n}",
+            label,
+            f"Ses0{session}{who}",
+            f"Ses0{session}",
+            f"Ses0{session}F_{kind}",
+        )
+        for session in (1, 2, 3)
+        for who in "FM"
+        for kind in ("impro01", "script02_1")
+        for label in ("neu", "exc", "hap", "xxx")
+        for n in (0, 1)
+    ]
+    for column, name in enumerate(("utt2label", "utt2spk", "utt2session", "utt2dialog"), 1):
+        (folder / name).write_text("".join(f"{row[0]} {row[column]}\n" for row in rows))
+    (tmp_path / "labels.exp3").write_text("exc hap\nhap hap\nneu neu\n")
+    return folder
+
+
+def test_the_label_map_merges_leaves_out_and_orders(call, data, tmp_path):
+    result = call("make-folds", "--label-map", tmp_path / "labels.exp3", data, tmp_path / "folds")
+    folds = tmp_path / "folds"
+    assert (folds / "labels.txt").read_text() == "hap\nneu\n"
+    assert set(read_list(folds / "utt2label").values()) == {"hap", "neu"}
+    assert len(read_list(folds / "utt2label")) == 72
+    assert {fold for utt, fold in read_list(folds / "utt2fold").items() if utt.startswith("Ses02")} == {"2"}
+    assert "make-folds: fold 1: 16 hap, 8 neu" in result.err
+    assert "Done 72, left out 24" in result.err
+    assert result.out == b""
+
+
+def test_the_scheme_is_kept_with_counts_groups_and_stamps(call, data, tmp_path):
+    (data / "SIMULATED").write_text("")
+    call("make-folds", "--label-map", tmp_path / "labels.exp3", data, tmp_path / "folds")
+    scheme = json.loads((tmp_path / "folds" / "scheme.json").read_text())
+    assert scheme["scheme"] == "loso" and scheme["speaker_independent"] is True
+    assert scheme["counts"]["3"] == {"hap": 16, "neu": 8}
+    assert scheme["speakers"]["2"] == ["Ses02F", "Ses02M"]
+    assert scheme["sessions"] == {"1": ["Ses01"], "2": ["Ses02"], "3": ["Ses03"]}
+    assert scheme["label_map"] == {"exc": "hap", "hap": "hap", "neu": "neu"}
+    assert scheme["stamps"] == ["SIMULATED"]
+
+
+def test_stratified_folds_follow_the_seed_and_say_that_they_share_speakers(call, data, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        call("make-folds", "--scheme", "stratified", "--num-folds", 4, "--seed", seed, data, tmp_path / name)
+    assert (tmp_path / "a" / "utt2fold").read_bytes() == (tmp_path / "b" / "utt2fold").read_bytes()
+    assert (tmp_path / "a" / "utt2fold").read_bytes() != (tmp_path / "c" / "utt2fold").read_bytes()
+    scheme = json.loads((tmp_path / "a" / "scheme.json").read_text())
+    assert scheme["speaker_independent"] is False and scheme["seed"] == 1 and len(scheme["counts"]) == 4
+
+
+def test_speaker_folds_are_one_a_speaker(call, data, tmp_path):
+    call("make-folds", "--scheme", "speaker", data, tmp_path / "folds")
+    assert set(read_list(tmp_path / "folds" / "utt2fold").values()) == set("123456")
+
+
+def test_a_part_keeps_its_dialogs_only(call, data, tmp_path):
+    call("make-folds", "--part", "scripted", data, tmp_path / "folds")
+    utts = read_list(tmp_path / "folds" / "utt2fold")
+    assert len(utts) == 48 and all("script" in utt for utt in utts)
+
+
+def drop(data, name, key=None):
+    path = data / name
+    if key is None:
+        path.unlink()
+    else:
+        path.write_text("".join(line for line in path.open() if not line.startswith(key)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "options", "message"),
+    [
+        (lambda data: drop(data, "utt2label"), [], "utt2label: cannot be read"),
+        (lambda data: drop(data, "utt2session"), [], "scheme loso needs each segment's session"),
+        (lambda data: drop(data, "utt2session", "Ses02M-impro01_exc1"), [], "Ses02M-impro01_exc1: has a label and no"),
+        (lambda data: drop(data, "utt2dialog"), ["--part", "scripted"], "utt2dialog: cannot be read"),
+        (lambda data: (data / "utt2label").open("a").write("Ses01F-x neu\nSes01F-x neu\n"), [], "comes twice"),
+        (lambda data: None, ["--num-folds", "5"], "3 sessions make as many folds, not 5"),
+        (lambda data: (data / "map").write_text("sad sad\nneu neu\n"), ["--label-map", "{}/map"], "the label 'sad'"),
+        (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns where 2"),
+        (lambda data: None, ["--label-map", "{}/none"], "none: cannot be read"),
+        (lambda data: (data / "utt2spk").write_text(
+            (data / "utt2spk").read_text().replace("exc0 Ses03M", "exc0 Ses01M")),
+         [], "speaker Ses01M is in sessions Ses01 and Ses03"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_data_is_one_line_and_writes_nothing(call, data, tmp_path, damage, options, message):
+    damage(data)
+    result = call("make-folds", *[word.format(data) for word in options], data, tmp_path / "folds", code=1)
+    assert message in result.err
+    assert result.err.startswith("make-folds: ERROR: ") and result.err.count("\n") == 1
+    assert not (tmp_path / "folds").exists()
+
+
+def test_an_unknown_scheme_is_misuse(call, data, tmp_path):
+    assert "--scheme" in call("make-folds", "--scheme", "random", data, tmp_path / "folds", code=2).err
