@@ -79,6 +79,7 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
         raise SertkError(f"--labels: no such code: {', '.join(unknown)} (there are {', '.join(CODES)})")
     turns, problems = read_corpus(corpus)
     if not simulated:
+        problems += [f"{session}: no such folder" for session in sessions_of(corpus) if not session.is_dir()]
         problems += compare_with_golden(turns)
     kept = [turn for turn in turns if turn.label in labels]
     missing = [turn for turn in kept if not (corpus / turn.wav).is_file()]
@@ -93,13 +94,18 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
     log.info("%s: %d segments (%s)", data_dir, len(kept), ", ".join(f"{label} {counts[label]}" for label in labels))
 
 
+def sessions_of(corpus: Path) -> list[Path]:
+    """The folders of the five sessions, whether they are there or not."""
+    return [corpus / f"Session{number}" for number in range(1, 6)]
+
+
 def read_corpus(corpus: Path) -> tuple[list[Turn], list[str]]:
     """All turns of the label files under `corpus`, in their order, and what is wrong there, a line each."""
     turns, problems, seen = [], [], {}
-    if not any((corpus / f"Session{number}").is_dir() for number in range(1, 6)):
+    sessions = [session for session in sessions_of(corpus) if session.is_dir()]
+    if not sessions:
         raise SertkError(f"{corpus}: no Session1 to Session5 in it (wanted: the folder that holds them)")
-    for number in range(1, 6):
-        session = corpus / f"Session{number}"
+    for session in sessions:
         folder = session / "dialog" / "EmoEvaluation"
         # This folder alone: those below it hold each rater's own files. Archives made on a Mac carry ._ files.
         files = [path for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")]

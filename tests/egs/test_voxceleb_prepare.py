@@ -1,0 +1,143 @@
+"""prepare_voxceleb.py on small made-up folders in both layouts."""
+
+import shutil
+
+import pytest
+
+from sertk.kaldi.lists import read_list
+
+SCRIPT = "voxceleb/local/prepare_voxceleb.py"
+SIMULATED = ("--simulated", "true")
+DEV = ["id10001/aB-c_dEfGhI/00001", "id10001/aB-c_dEfGhI/00002", "id10002/xxxxxxxxxxx/00007"]
+TEST = ["id10270/5r0dWxy17C8/00001", "id10270/zjwijMp0Qyw/00003", "id10271/1gtz-CUIygI/00001"]
+TRIALS = """1 id10270/5r0dWxy17C8/00001.wav id10270/zjwijMp0Qyw/00003.wav
+0 id10270/5r0dWxy17C8/00001.wav id10271/1gtz-CUIygI/00001.wav
+"""
+
+
+def put(folder, names, suffix=".wav"):
+    for name in names:
+        path = folder / f"{name}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def voxceleb1(tmp_path):
+    root = tmp_path / "voxceleb1"
+    put(root / "dev" / "wav", DEV)
+    put(root / "test" / "wav", TEST)
+    put(root / "dev" / "wav", ["id10001/aB-c_dEfGhI/._00001"])
+    (root / "veri_test2.txt").write_text(TRIALS)
+    return root
+
+
+def ids(names):
+    return [name.replace("/", "-") for name in names]
+
+
+def test_dev_is_for_training_and_the_trials_for_testing(prepare, voxceleb1, tmp_path):
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED)
+    train = read_list(tmp_path / "data/train/wav.scp")
+    assert train == {utt: f"{voxceleb1}/dev/wav/{name}.wav" for utt, name in zip(ids(DEV), DEV, strict=True)}
+    assert list(read_list(tmp_path / "data/train/utt2spk").values()) == ["id10001", "id10001", "id10002"]
+    assert list(read_list(tmp_path / "data/test/wav.scp")) == ids(TEST)
+    assert (tmp_path / "data/test/trials").read_text().splitlines() == [
+        "id10270-5r0dWxy17C8-00001 id10270-zjwijMp0Qyw-00003 target",
+        "id10270-5r0dWxy17C8-00001 id10271-1gtz-CUIygI-00001 nontarget",
+    ]
+    assert (tmp_path / "data/train/SIMULATED").exists()
+    assert (tmp_path / "data/test/SIMULATED").exists()
+
+
+def test_in_the_flat_layout_the_trials_speakers_are_taken_out_of_the_training(prepare, tmp_path):
+    put(tmp_path / "flat" / "wav", [*DEV, *TEST, "id10271/other/00009"])
+    (tmp_path / "list.txt").write_text(TRIALS)
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", tmp_path / "flat", "--trials", tmp_path / "list.txt", *SIMULATED)
+    assert list(read_list(tmp_path / "data/train/utt2spk")) == ids(DEV)
+    # Of the held-out speakers, only what the trials name is needed.
+    assert list(read_list(tmp_path / "data/test/utt2spk")) == ids(TEST)
+
+
+def test_m4a_is_read_through_ffmpeg_unless_it_was_converted(prepare, voxceleb1, tmp_path):
+    two = tmp_path / "vox celeb2"
+    put(two / "dev" / "aac", ["id00012/21Uxsk56VDQ/00001", "id00012/21Uxsk56VDQ/00002"], ".m4a")
+    put(two / "dev" / "wav", ["id00012/21Uxsk56VDQ/00002"])
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, "--voxceleb2", two, *SIMULATED)
+    train = read_list(tmp_path / "data/train/wav.scp", columns=None)
+    assert len(train) == 5
+    piped = train["id00012-21Uxsk56VDQ-00001"]
+    assert piped == (
+        f"ffmpeg -nostdin -v error -i '{two}/dev/aac/id00012/21Uxsk56VDQ/00001.m4a' -ac 1 -ar 16000 -f wav - |"
+    )
+    assert train["id00012-21Uxsk56VDQ-00002"] == f"{two}/dev/wav/id00012/21Uxsk56VDQ/00002.wav"
+
+
+def test_a_missing_ffmpeg_is_one_line(prepare, tmp_path, monkeypatch):
+    put(tmp_path / "dev" / "aac", ["id00012/21Uxsk56VDQ/00001"], ".m4a")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    result = prepare(SCRIPT, tmp_path / "data", "--voxceleb2", tmp_path, *SIMULATED, code=1)
+    assert result.err == (
+        f"prepare-voxceleb: ERROR: {tmp_path}: has m4a files, and ffmpeg, which reads them, is not installed "
+        "(or give wav files)\n"
+    )
+
+
+def test_voxceleb2_alone_has_no_trials(prepare, tmp_path):
+    put(tmp_path / "two" / "wav", ["id00012/21Uxsk56VDQ/00001"])
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb2", tmp_path / "two", *SIMULATED)
+    assert (tmp_path / "data/train/wav.scp").exists()
+    assert not (tmp_path / "data/test").exists()
+
+
+def test_a_wrong_number_of_speakers_stops_unless_partial_is_allowed(prepare, voxceleb1, tmp_path):
+    result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1)
+    assert f"VoxCeleb1 in {voxceleb1} has 4 speakers, wanted 1251" in result.err.splitlines()[-1]
+    assert not (tmp_path / "data").exists()
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, "--allow-partial", "true")
+    for folder in ("train", "test"):
+        assert "4 speakers, wanted 1251" in (tmp_path / "data" / folder / "PARTIAL").read_text()
+
+
+def test_the_whole_corpora_leave_7205_speakers_to_train_with(prepare, tmp_path):
+    one, two = tmp_path / "one" / "wav", tmp_path / "two" / "dev" / "wav"
+    trial = ["id10270/5r0dWxy17C8/00001", "id10270/zjwijMp0Qyw/00003"] + [f"id{n}/v/00001" for n in range(10271, 10310)]
+    put(one, trial + [f"id{n}/v/00001" for n in [*range(10001, 10270), *range(10310, 11252)]])
+    put(two, [f"id{n:05d}/v/00001" for n in range(12, 12 + 5994)])
+    lines = [f"{int(n == 1)} {trial[0]}.wav {name}.wav\n" for n, name in enumerate(trial[1:], 1)]
+    (tmp_path / "list").write_text("".join(lines))
+    result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", one.parent, "--voxceleb2", two.parents[1],
+                     "--trials", tmp_path / "list")  # fmt: skip
+    assert "7205 recordings of 7205 speakers" in result.err
+    assert "41 recordings of 40 speakers, 40 trials" in result.err
+
+
+def test_trials_without_their_recordings_are_named(prepare, voxceleb1, tmp_path):
+    (voxceleb1 / "test/wav/id10271/1gtz-CUIygI/00001.wav").unlink()
+    result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED, code=1)
+    assert "has no recording id10271-1gtz-CUIygI-00001 of the trials" in result.err.splitlines()[-1]
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED, "--allow-partial", "true")
+    assert len((tmp_path / "data/test/trials").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ([], 2, "Wanted: --voxceleb1, --voxceleb2 or both."),
+        (["--voxceleb1", "nosuch"], 1, "nosuch: not VoxCeleb1: it has none of dev/wav, test/wav, wav"),
+        (["--voxceleb1", "voxceleb1", "--trials", "broken"], 1, "broken:2: not a trial"),
+        (["--voxceleb1", "voxceleb1", "--trials", "nosuch"], 1, "nosuch"),
+        (["--voxceleb1", "voxceleb1", "--trials", "empty"], 1, "empty: no trials in it"),
+        (["--voxceleb1", "names"], 1, "names/wav/A.J._Buckley/x/00001.wav: not a recording of VoxCeleb1"),
+        (["--voxceleb1", "bare"], 1, "bare/veri_test2.txt: no trial list"),
+    ],
+)
+def test_a_wrong_call_is_one_line(prepare, voxceleb1, tmp_path, monkeypatch, options, code, message):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "names" / "wav", ["A.J._Buckley/x/00001"])
+    put(tmp_path / "bare" / "wav", DEV)
+    (tmp_path / "broken").write_text(TRIALS.splitlines()[0] + "\n1 id10270/x/00001.wav\n")
+    (tmp_path / "empty").touch()
+    result = prepare(SCRIPT, tmp_path / "data", *options, *SIMULATED, code=code)
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
