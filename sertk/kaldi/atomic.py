@@ -1,0 +1,105 @@
+"""Results appear whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder.
+
+with atomic_file("RESULTS", "w") as file:
+    file.write("…")
+"""
+
+import errno
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sertk.errors import SertkError
+
+
+def temporary(path) -> str:
+    """Where the content of `path` is written before it is published: beside the file that a link points at."""
+    return os.path.realpath(path) + ".tmp"
+
+
+@contextmanager
+def atomic_file(path, mode: str = "wb"):
+    """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well and stays as it was when not.
+
+    Raises SertkError that names the file where it cannot be written.
+    """
+    tmp = temporary(path)
+    try:
+        with open(tmp, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        publish([(tmp, path)])
+    except OSError as error:
+        raise SertkError(f"{error.filename or path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            os.unlink(tmp)
+
+
+def publish(pairs: list[tuple[str, str]]):
+    """Rename finished temporary files to their places, all or none: [(tmp, path), …], the one that commits last.
+
+    Files that belong together must never be seen mixed (an old script with a new archive): with more than one, the
+    old ones are moved aside first, the last of the list before the others, and come back when anything fails. After a
+    kill in between, `recover` brings them back. Raises OSError.
+    """
+    pairs = [(tmp, os.path.realpath(path)) for tmp, path in pairs]
+    paths = [path for _, path in pairs]
+    recover(paths)
+    aside = []
+    try:
+        for path in reversed(paths):
+            if os.path.lexists(path):
+                aside.append(path)
+                # A single file is replaced in one step: it never is away.
+                (os.link if len(paths) == 1 else os.rename)(path, path + ".old")
+        for tmp, path in pairs:
+            os.replace(tmp, path)
+        for folder in dict.fromkeys(os.path.dirname(path) for path in paths):
+            sync_folder(folder)
+    except BaseException:
+        for path in paths:
+            with suppress(OSError):
+                if path in aside and os.path.lexists(path + ".old"):
+                    os.replace(path + ".old", path)
+                elif path not in aside:
+                    os.unlink(path)
+        raise
+    for path in aside:
+        with suppress(OSError):
+            os.unlink(path + ".old")
+
+
+def recover(paths: list[str]):
+    """Bring back what a killed `publish` of `paths` had moved aside, or drop it where that had already committed."""
+    committed = os.path.lexists(paths[-1])
+    for path in paths:
+        old = path + ".old"
+        if os.path.lexists(old):
+            if committed:
+                os.unlink(old)
+            else:
+                os.replace(old, path)
+
+
+def sync_folder(folder):
+    """fsync a folder, so that the renames in it outlive a power cut; file systems that cannot are let be."""
+    fd = os.open(folder or ".", os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
+
+
+def ensure_folder(path) -> Path:
+    """Make the folder of `path` where it is not there yet."""
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SertkError(f"{folder}: cannot be made: {error.strerror}") from None
+    return folder

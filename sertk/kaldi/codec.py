@@ -1,0 +1,245 @@
+"""Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers; binary and text.
+
+Nothing else is decoded: what a file says about itself is checked against the file's size before anything is
+allocated, and no content is ever run. Errors are SertkErrors without the place: tables.py adds file, key and offset.
+
+Source: Kaldi, src/matrix/{kaldi-matrix,kaldi-vector,compressed-matrix}.cc and src/util/kaldi-holder-inl.h.
+
+    FM/DM  \\0B "FM " \\4 rows \\4 cols, then rows × cols float32 (DM: float64)
+    FV/DV  \\0B "FV " \\4 dim, then dim float32 (DV: float64)
+    CM     \\0B "CM " min range rows cols, 4 uint16 percentiles a column, then uint8 column by column
+    CM2    \\0B "CM2 " min range rows cols, then uint16 row by row
+    CM3    \\0B "CM3 " min range rows cols, then uint8 row by row
+    ints   \\0B \\4 size, then \\4 int32 for each
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from sertk.errors import SertkError
+
+MATRICES = ("FM", "DM", "CM", "CM2", "CM3")
+VECTORS = ("FV", "DV")
+KINDS = ("matrix", "vector", "ints")
+_ITEM = {"FM": 4, "DM": 8, "FV": 4, "DV": 8, "CM": 1, "CM2": 2, "CM3": 1}
+_DTYPE = {"FM": "<f4", "DM": "<f8", "FV": "<f4", "DV": "<f8", "CM": "u1", "CM2": "<u2", "CM3": "u1"}
+# From a pipe, whose size is not known, at most so much is allocated ahead of the bytes that fill it.
+_PIECE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before a value's numbers.
+
+    form: FM, DM, FV, DV, CM, CM2 or CM3
+    rows, cols: a vector has one column
+    low, span: least value and range of a compressed matrix
+    start: bytes from the value's beginning (its \\0) to its numbers; CM's column headers count as numbers
+    """
+
+    form: str
+    rows: int
+    cols: int
+    low: float
+    span: float
+    start: int
+
+    @property
+    def nbytes(self) -> int:
+        columns = 8 * self.cols if self.form == "CM" else 0
+        return columns + self.rows * self.cols * _ITEM[self.form]
+
+
+def decode(stream, kind: str) -> np.ndarray:
+    """The value that `stream` (an Input) stands at.
+
+    Returns float32 (rows, cols) for "matrix", float32 (dim,) for "vector", int32 (size,) for "ints".
+    """
+    first = stream.peek(1)[:1]
+    if not first:
+        raise SertkError("the file ends before the value")
+    if first != b"\0":
+        return _decode_text(stream, kind)
+    if kind == "ints":
+        return _decode_ints(stream)
+    header = read_header(stream, kind)
+    return numbers(header, take(stream, header.nbytes))
+
+
+def read_header(stream, kind: str) -> Header:
+    """Read a binary value's header; SertkError where it is of another kind or says more than the file holds."""
+    head = stream.read(5)
+    head += stream.read(1 if head[2:] == b"CM2" or head[2:] == b"CM3" else 0)
+    head += stream.read({b"FV": 5, b"DV": 5, b"FM": 10, b"DM": 10}.get(head[2:4], 16))
+    header = parse_header(head, kind)
+    check_size(header.nbytes, stream.left())
+    return header
+
+
+def parse_header(head: bytes, kind: str) -> Header:
+    """The header that `head` begins with (26 bytes are always enough)."""
+    if head[:2] != b"\0B":
+        raise SertkError(f"no value begins here ({head[:2]!r} where \\0B is wanted)")
+    name, space, _ = head[2:6].partition(b" ")
+    form = name.decode("latin-1")
+    if not space or form not in _ITEM:
+        raise SertkError(f"type {head[2:6]!r} is none that is read here ({', '.join(_ITEM)})")
+    if form not in (MATRICES if kind == "matrix" else VECTORS):
+        raise SertkError(f"is of type {form} where a {kind} is wanted")
+    start = 3 + len(name)
+    low = span = 0.0
+    try:
+        if form in ("FM", "DM"):
+            four, rows, four_too, cols = struct.unpack_from("<bibi", head, start)
+            start += 10
+        elif form in VECTORS:
+            four, rows = struct.unpack_from("<bi", head, start)
+            four_too, cols = 4, 1
+            start += 5
+        else:
+            low, span, rows, cols = struct.unpack_from("<ffii", head, start)
+            four = four_too = 4
+            start += 16
+    except struct.error:
+        raise SertkError("the file ends within the header") from None
+    if four != 4 or four_too != 4 or rows < 0 or cols < 0 or (form in MATRICES and (rows == 0) != (cols == 0)):
+        raise SertkError(f"the header is damaged ({rows} × {cols}, sizes of {four} and {four_too} bytes)")
+    if not (np.isfinite(low) and np.isfinite(span)):
+        raise SertkError("the header is damaged (NaN or infinite range)")
+    return Header(form, rows, cols, low, span, start)
+
+
+def check_size(wanted: int, left: int | None):
+    if left is not None and wanted > left:
+        raise SertkError(f"the header asks for {wanted} bytes, {left} are left in the file")
+
+
+def take(stream, size: int) -> np.ndarray:
+    """The next `size` bytes as uint8, writable."""
+    check_size(size, stream.left())
+    pieces, missing = [], size
+    while missing or not pieces:
+        piece = np.empty(missing if stream.size is not None else min(missing, _PIECE), np.uint8)
+        got = stream.readinto(piece)
+        if got < len(piece):
+            raise SertkError(f"the data end after {size - missing + got} of {size} bytes")
+        pieces.append(piece)
+        missing -= got
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def numbers(header: Header, raw: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
+    """Rows `start` to `stop` as float32, finite, out of the bytes of a value.
+
+    raw: uint8; for CM the whole value, else the rows asked for and nothing more
+    """
+    stop = header.rows if stop is None else stop
+    shape = (stop - start,) if header.form in VECTORS else (stop - start, header.cols)
+    if header.form == "CM":
+        return finite(_expand_columns(header, raw, start, stop))
+    values = raw.view(_DTYPE[header.form]).reshape(shape)
+    if header.form in ("CM2", "CM3"):
+        step = np.float32(np.float64(np.float32(header.span)) * (1.0 / (65535.0 if header.form == "CM2" else 255.0)))
+        values = values.astype(np.float32)
+        values *= step
+        values += np.float32(header.low)
+    elif values.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+    return finite(values)
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """`values`, or SertkError where they hold NaN or infinity."""
+    # One pass that allocates nothing; a sum that overflows is looked at again.
+    with np.errstate(all="ignore"):
+        total = values.sum()
+    if not np.isfinite(total):
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            place = ", ".join(str(i) for i in bad[0])
+            raise SertkError(f"holds NaN or infinity ({len(bad)} of {values.size} numbers, the first at [{place}])")
+    return values
+
+
+def _expand_columns(header: Header, raw: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """CM: every column has its own 256 values, a line bent at its quartiles (Kaldi: CharToFloat)."""
+    cols, rows = header.cols, header.rows
+    if not rows:
+        return np.empty((0, 0), np.float32)
+    marks = raw[: 8 * cols].view("<u2").reshape(cols, 4)
+    table = _curves(header, marks)
+    codes = raw[8 * cols :].reshape(cols, rows)[:, start:stop]
+    index = codes + (np.arange(cols, dtype=np.intp) * 256)[:, None]
+    return np.ascontiguousarray(table.ravel()[index].T)
+
+
+def _curves(header: Header, marks: np.ndarray) -> np.ndarray:
+    """(columns, 4) marks -> (columns, 256) values, in Kaldi's own mix of float and double."""
+    low, span = np.float32(header.low), np.float32(header.span)
+    p0, p25, p75, p100 = (low + (span * np.float32(1.52590218966964e-05)) * marks.astype(np.float32)).T[:, :, None]
+    code = np.arange(256, dtype=np.float32)
+    first = ((p25 - p0) * code[:65]).astype(np.float64) * (1 / 64.0) + p0
+    middle = ((p75 - p25) * (code[65:193] - 64)).astype(np.float64) * (1 / 128.0) + p25
+    last = ((p100 - p75) * (code[193:] - 192)).astype(np.float64) * (1 / 63.0) + p75
+    return np.concatenate([first, middle, last], axis=1).astype(np.float32)
+
+
+def _decode_ints(stream) -> np.ndarray:
+    head = stream.read(7)
+    if len(head) < 7 or head[:3] != b"\0B\4":
+        raise SertkError(f"no vector of int32 begins here ({head[:3]!r})")
+    (size,) = struct.unpack_from("<i", head, 3)
+    if size < 0:
+        raise SertkError(f"the header is damaged (size {size})")
+    items = take(stream, 5 * size).view(np.dtype([("four", "u1"), ("value", "<i4")]))
+    if size and (items["four"] != 4).any():
+        raise SertkError("an integer is not of 4 bytes")
+    return items["value"].astype(np.int32)
+
+
+def _decode_text(stream, kind: str) -> np.ndarray:
+    if kind == "ints":
+        return np.array([_integer(word) for word in stream.readline().split()], np.int32)
+    lines = []
+    while not lines or b"]" not in lines[-1]:
+        line = stream.readline()
+        if not line:
+            raise SertkError("the text ends before its ']'")
+        if not lines and line.strip()[:1] != b"[":
+            raise SertkError(f"neither binary data nor a text {kind} begins here ({line[:8]!r})")
+        lines.append(line)
+    inner, _, after = b"".join(lines).strip()[1:].partition(b"]")
+    if after.strip():
+        raise SertkError(f"text after the ']' ({after.strip()[:16]!r})")
+    rows = [[_number(word) for word in row.split()] for row in inner.replace(b";", b"\n").split(b"\n")]
+    rows = [row for row in rows if row]
+    if len({len(row) for row in rows}) > 1:
+        raise SertkError(f"rows of {sorted({len(row) for row in rows})} numbers in one matrix")
+    with np.errstate(over="ignore"):
+        values = np.array(rows, np.float64).astype(np.float32)
+    if kind == "vector":
+        if len(rows) > 1:
+            raise SertkError(f"is a matrix of {len(rows)} rows where a vector is wanted")
+        return finite(values.reshape(-1))
+    return finite(values.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
+
+
+def _number(word: bytes) -> float:
+    try:
+        # Python reads 1_0 as a number, Kaldi does not.
+        return float(b"" if b"_" in word else word)
+    except ValueError:
+        raise SertkError(f"{word[:32]!r} is no number") from None
+
+
+def _integer(word: bytes) -> int:
+    try:
+        value = int(b"" if b"_" in word else word)
+    except ValueError:
+        raise SertkError(f"{word[:32]!r} is no integer") from None
+    if not -(2**31) <= value < 2**31:
+        raise SertkError(f"{word.decode('latin-1')[:32]} does not fit into 32 bits")
+    return value

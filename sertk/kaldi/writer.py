@@ -1,0 +1,217 @@
+"""Writing Kaldi tables: an archive, its script and their manifest appear together, or nothing does.
+
+with table_writer("ark,scp:x.ark,x.scp", compress="cm2") as write:
+    write(key, feats)
+"""
+
+import hashlib
+import os
+import stat
+from contextlib import contextmanager, suppress
+
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import publish, recover, temporary
+from sertk.kaldi.codec import KINDS
+from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
+from sertk.kaldi.lists import check_key
+from sertk.kaldi.manifest import Manifest, manifest_path
+from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
+from sertk.kaldi.streams import classify_output, open_output
+
+
+@contextmanager
+def table_writer(
+    target: Wspecifier | str, *, kind: str = "matrix", compress: str = "none", settings: dict | None = None
+):
+    """A context that gives `write(key, array)`.
+
+    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,)
+    compress: "none", or Kaldi's "cm", "cm2", "cm3" for matrices (not in text)
+    settings: how the numbers were made (plain JSON), kept in the manifest
+    Files are published when the block ends well and stay as they were when it raises. Raises SertkError for keys that
+    could not be read back, a key that comes twice, arrays of another type or shape, NaN or infinity, and for a table
+    that stays empty; nothing of such an entry is written.
+    """
+    assert kind in KINDS and compress in COMPRESSIONS, (kind, compress)
+    target = as_wspecifier(target)
+    writer = (_ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
+    try:
+        yield writer.write
+        if not writer.seen:
+            raise SertkError(f"{target}: nothing was written to it")
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+class _Target:
+    """A file to be published, or a stream that takes everything at once."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.path = name if _publishable(name) else None
+        self.tmp = temporary(name) if self.path else None
+        self.output = open_output(self.tmp or name)
+        self.digest = hashlib.sha256()
+
+    def write(self, *pieces):
+        for piece in pieces:
+            self.output.write(piece)
+            self.digest.update(piece)
+
+    def finish(self):
+        """Everything is on the disk, not yet under its name."""
+        self.output.flush()
+        if self.path:
+            os.fsync(self.output.fd)
+        self.output.finish()
+
+    def abandon(self):
+        self.output.abandon()
+        if self.tmp:
+            with suppress(OSError):
+                os.unlink(self.tmp)
+
+
+class _Writer:
+    def __init__(self, target: Wspecifier, kind: str, compress: str, settings: dict):
+        self.target, self.kind, self.compress, self.settings = target, kind, compress, settings
+        self.seen: set[str] = set()
+        self.frames, self.dims = 0, set()
+
+    def encoded(self, key: str, array) -> bytes:
+        """The bytes of an entry's value, after every check."""
+        check_key(key, str(self.target))
+        try:
+            if key in self.seen:
+                raise SertkError("this key comes twice")
+            array = checked(array, self.kind)
+            value = encode(array, self.kind, self.compress) if self.target.binary else encode_text(array, self.kind)
+        except SertkError as error:
+            raise SertkError(f"{self.target}: key {key}: {error}") from None
+        self.seen.add(key)
+        self.frames += len(array) if self.kind == "matrix" else 1
+        self.dims.add(array.shape[-1])
+        return value
+
+
+class _ArchiveWriter(_Writer):
+    def __init__(self, target, kind, compress, settings):
+        super().__init__(target, kind, compress, settings)
+        self.archive = self.script = None
+        files = [name for name in (target.archive, target.script) if name is not None and _publishable(name)]
+        if target.script is not None and target.archive not in files:
+            raise SertkError(f"{target}: a script names offsets in a file: the archive must be one")
+        if len({os.path.realpath(name) for name in files}) < len(files):
+            raise SertkError(f"{target}: archive and script are the same file")
+        # Where a run was killed while it published, what was there before comes back.
+        self.manifest = manifest_path(target.archive) if target.archive in files else None
+        try:
+            if self.manifest:
+                recover([os.path.realpath(path) for path in [*files, self.manifest]])
+            self.archive = _Target(target.archive)
+            self.script = _Target(target.script) if target.script is not None else None
+        except OSError as error:
+            self.abandon()
+            raise SertkError(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
+        except BaseException:
+            self.abandon()
+            raise
+
+    def write(self, key: str, array):
+        """Append an entry."""
+        value = self.encoded(key, array)
+        self.archive.write(f"{key} ".encode())
+        start = self.archive.output.position
+        self.archive.write(value)
+        if self.script:
+            self.script.write(f"{key} {self.target.archive}:{start}\n".encode())
+        if self.target.flush:
+            self.archive.output.flush()
+
+    def finish(self):
+        try:
+            self._finish()
+        except OSError as error:
+            raise SertkError(f"{error.filename or self.target}: cannot be written: {error.strerror or error}") from None
+
+    def _finish(self):
+        published = [part for part in (self.archive, self.script) if part is not None and part.path]
+        streamed = [part for part in (self.archive, self.script) if part is not None and not part.path]
+        for part in published:
+            part.finish()
+        if published:
+            manifest = _Target(self.manifest)
+            manifest.write(self._manifest().text().encode())
+            manifest.finish()
+            try:
+                publish([(part.tmp, part.path) for part in [*published, manifest]])
+            finally:
+                manifest.abandon()
+        for part in streamed:
+            part.finish()
+
+    def _manifest(self) -> Manifest:
+        script, digest = "", ""
+        if self.script and self.script.path:
+            folder = os.path.dirname(os.path.realpath(self.archive.path))
+            script, digest = os.path.relpath(os.path.realpath(self.script.path), folder), self.script.digest.hexdigest()
+        dim = self.dims.pop() if len(self.dims) == 1 else 0
+        return Manifest(
+            len(self.seen), self.frames, dim, self.archive.digest.hexdigest(), script, digest, self.settings
+        )
+
+    def abandon(self):
+        for part in (self.archive, self.script):
+            if part is not None:
+                part.abandon()
+
+
+class _FilesWriter(_Writer):
+    """`scp:` alone: a script that is there already says which file each key goes to."""
+
+    def __init__(self, target, kind, compress, settings):
+        super().__init__(target, kind, compress, settings)
+        from sertk.kaldi.tables import script_entries  # tables.py gives its readers the writer
+
+        self.places = dict(script_entries(parse_rspecifier(f"scp:{target.script}")))
+        self.parts: list[_Target] = []
+
+    def write(self, key: str, array):
+        """Write an entry to its file."""
+        if key not in self.places:
+            if self.target.permissive:
+                return
+            raise SertkError(f"{self.target}: key {key}: the script does not name it")
+        value = self.encoded(key, array)
+        part = _Target(self.places[key])
+        try:
+            part.write(value)
+            part.finish()
+        except BaseException:
+            part.abandon()
+            raise
+        if part.path:
+            self.parts.append(part)
+
+    def finish(self):
+        for part in self.parts:
+            try:
+                publish([(part.tmp, part.path)])
+            except OSError as error:
+                raise SertkError(f"{part.path}: cannot be written: {error.strerror or error}") from None
+
+    def abandon(self):
+        for part in self.parts:
+            part.abandon()
+
+
+def _publishable(name: str) -> bool:
+    """True for a regular file, there or to be; False for standard output, pipes and devices."""
+    if classify_output(name) != "file":
+        return False
+    try:
+        return stat.S_ISREG(os.stat(name).st_mode)
+    except OSError:
+        return True
