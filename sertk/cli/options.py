@@ -18,6 +18,12 @@ log = logging.getLogger("sertk")
 class Command(click.Command):
     """A binary: Kaldi's manners on top of click's."""
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for param in self.params:  # --help shows a default as it is typed
+            if isinstance(param.type, _Bool) and isinstance(param.default, bool):
+                param.default = str(param.default).lower()
+
     def main(self, args=None, prog_name=None, **_):
         """Run with `args` (default: the command line) and exit: 0 done, 1 failed, 2 misuse."""
         name = self.name

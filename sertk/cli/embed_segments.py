@@ -1,0 +1,63 @@
+"""embed-segments: what a network's trunk makes of segments."""
+
+import click
+
+from sertk.cli.options import (
+    FILE,
+    RSPECIFIER,
+    WSPECIFIER,
+    Tally,
+    command,
+    device_option,
+    progress,
+    seed_option,
+    threads_option,
+)
+from sertk.cli.train_resnet import chunk_options
+from sertk.cli.training import precision_option
+
+
+@command
+@click.argument("model", metavar="MODEL", type=FILE)
+@click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("vectors", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--at", type=click.Choice(["pool", "embedding"]), default=None,
+              help="The pooled statistics, or the layer behind them.  [default: embedding; with --draws pool]")  # fmt: skip
+@click.option("--draws", type=click.IntRange(1), metavar="N",
+              help="Instead of whole segments: the masked chunks of N training epochs, a matrix a segment.")  # fmt: skip
+@chunk_options
+@precision_option
+@seed_option
+@device_option
+@threads_option
+def main(model, feats, vectors, at, draws, copies, **options):
+    """Run a network's trunk over segments and write a vector for each: speaker embeddings, pooled statistics.
+
+    With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
+    version (--augment) of it, on chunks whose length, offset and masks are a function of seed, segment, epoch and
+    version.
+
+    \b
+    e.g.: embed-segments exp/resnet34/final.pt scp:data/test/feats.scp ark,scp:xvector.ark,xvector.scp
+          embed-segments --draws 20 exp/resnet34/final.pt scp:feats.scp ark,scp:draws.ark,draws.scp
+    See also: score-trials, transfer-head
+    """
+    if copies != 1:
+        raise click.UsageError("--copies: draws hold one chunk a version; ask for more epochs with --draws")
+    from sertk.kaldi.tables import table_writer
+    from sertk.training.embedding import embed, embed_draws
+
+    at = at or ("pool" if draws else "embedding")
+    if draws:
+        results, total, settings = embed_draws(model, feats, draws, at, **options)
+        kind = "matrix"
+    else:
+        results, total, settings = embed(
+            model, feats, at, options["precision"], options["device"], options["num_threads"]
+        )
+        kind = "vector"
+    with Tally(0) as tally, table_writer(vectors, kind=kind, settings=settings) as write:
+        for key, value in progress(results, total):
+            write(key, value)
+            tally.done()
+        tally.check()

@@ -1,0 +1,53 @@
+"""predict-emotion: probabilities of every label, for whole segments."""
+
+import click
+
+from sertk.cli.options import (
+    FILE,
+    RSPECIFIER,
+    WSPECIFIER,
+    Tally,
+    command,
+    device_option,
+    progress,
+    threads_option,
+)
+from sertk.cli.training import precision_option
+
+
+@command
+@click.argument("model", metavar="MODEL", type=FILE)
+@click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("posteriors", metavar="POSTERIORS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
+@click.option("--fold", metavar="N", help="Take the segments of this fold alone.")
+@precision_option
+@device_option
+@threads_option
+def main(model, feats, posteriors, utt2fold, fold, **options):
+    """Give every segment, whole and of any length, the probability of each of the model's labels.
+
+    \b
+    e.g.: predict-emotion exp/exp1/1/final.pt scp:data/all/feats.scp ark,t:-
+          predict-emotion --utt2fold folds/utt2fold --fold 1 exp/exp1/1/final.pt scp:feats.scp ark:scores.1.ark
+    See also: score-loso, classify-audio
+    """
+    if (utt2fold is None) != (fold is None):
+        raise click.UsageError("--utt2fold and --fold go together")
+    from sertk.kaldi.lists import read_list
+    from sertk.kaldi.tables import table_writer
+    from sertk.training.embedding import embed
+
+    wanted = None
+    if fold is not None:
+        members = {key for key, of_key in read_list(utt2fold).items() if of_key == fold}
+        wanted = members.__contains__
+    results, total, settings = embed(model, feats, "posterior", wanted=wanted, **options)
+    with Tally() as tally, table_writer(posteriors, kind="vector", settings=settings) as write:
+        for key, probabilities in progress(results, total):
+            write(key, probabilities)
+            tally.done()
+        tally.check()
+        if fold is not None:
+            for key in sorted(members)[: len(members) - tally.num_done] if tally.num_done < len(members) else []:
+                tally.skip(key, "in the fold, but without features")

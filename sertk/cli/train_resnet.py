@@ -1,0 +1,84 @@
+"""train-resnet: a network that tells speakers, or emotions, apart."""
+
+import math
+
+import click
+
+from sertk.cli.options import (
+    BOOL,
+    FILE,
+    FOLDER,
+    NUMBERS,
+    RSPECIFIER,
+    command,
+    device_option,
+    max_skip_option,
+    seed_option,
+    shared,
+    threads_option,
+)
+from sertk.cli.training import POLICY_NAMES, EpochBar, catch_signals, precision_option, schedule_options
+
+network_options = shared(
+    click.option("--channels", type=click.IntRange(1), help="Channels of the first stage.  [default: 32]"),
+    click.option("--blocks", type=NUMBERS, help="Residual blocks of the four stages.  [default: 3,4,6,3]"),
+    click.option("--pooling", type=click.Choice(["stats", "mean", "none"]),
+                 help="Over frames: mean and deviation, mean, or none (one chunk length).  [default: stats]"),
+    click.option("--embedding-dim", type=click.IntRange(1), help="Size of the layer before the output.  [default: 256]"),
+    click.option("--activation", type=click.Choice(["prelu", "prelu-channel", "relu"]),
+                 help="One slope a layer, one a channel, or none.  [default: prelu]"),
+)  # fmt: skip
+chunk_options = shared(
+    click.option("--chunk-frames", type=NUMBERS, default="150,200,250,300", show_default=True,
+                 help="T of a batch is drawn from these."),
+    click.option("--augment", type=POLICY_NAMES, default="none,conservative,aggressive", show_default=True,
+                 help="Versions of a segment in an epoch: none, conservative, aggressive or F:W:p:Nf:Nt each."),
+    click.option("--copies", type=click.IntRange(1), default=1, show_default=True,
+                 help="Chunks of every version in an epoch."),
+    click.option("--padding", type=click.Choice(["repeat", "zero", "edge"]), default="repeat", show_default=True,
+                 help="What fills up a segment shorter than T."),
+    click.option("--mask-scope", type=click.Choice(["chunk", "segment"]), default="chunk", show_default=True,
+                 help="Draw masks over the chunk, or over the segment before it is cut."),
+)  # fmt: skip
+
+
+@command
+@click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
+@click.argument("directory", metavar="DIR", type=FOLDER)
+@network_options
+@chunk_options
+@schedule_options
+@click.option(
+    "--init", type=FILE, metavar="MODEL", help="Start from this model; its head is replaced where labels differ."
+)
+@click.option("--train", default="all", show_default=True, metavar="all|head|from-block-N", help="What is trained.")
+@click.option("--trunk-scale", "--trunk-lr-scale", type=click.FloatRange(0, min_open=True), default=None,
+              help="The trunk's part of the learning rate.  [default: 1; with --init 0.1]")  # fmt: skip
+@click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
+@click.option("--fold", metavar="N", help="Hold this fold out.")
+@precision_option
+@click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",
+              help="Checkpoint inside an epoch too.")  # fmt: skip
+@click.option("--restart", type=BOOL, default=False, show_default=True, help="Begin again; an old run is kept aside.")
+@max_skip_option
+@seed_option
+@device_option
+@threads_option
+def main(feats, utt2label, directory, **options):
+    """Train a ResNet34 on chunks of FEATS to tell the labels in UTT2LABEL apart; DIR/final.pt is the network.
+
+    Called again with the same arguments, it goes on after the last finished epoch. TERM and USR1 make it
+    checkpoint and exit with 75: run it again. Under torchrun every process takes its share of each batch.
+
+    \b
+    e.g.: train-resnet scp:data/train/feats.scp data/train/utt2spk exp/resnet34
+          train-resnet --config conf/paper.conf --device cuda scp:feats.scp utt2spk exp/resnet34
+          train-resnet --init exp/resnet34/final.pt --train from-block-14 --utt2fold folds/utt2fold --fold 1 \\
+            scp:feats.scp folds/utt2label exp/finetuned/1
+    See also: transfer-head, embed-segments, predict-emotion
+    """
+    stop = catch_signals()
+    from sertk.training.job import train_network
+
+    return train_network(feats, utt2label, directory, EpochBar, stop, **options)

@@ -1,0 +1,33 @@
+"""transfer-head: new heads on a frozen trunk, one for each held-out fold."""
+
+import click
+
+from sertk.cli.options import FILE, FOLDER, RSPECIFIER, command, device_option, seed_option, threads_option
+from sertk.cli.training import schedule_options
+
+
+@command
+@click.argument("model", metavar="MODEL", type=FILE)
+@click.argument("draws", metavar="DRAWS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
+@click.argument("utt2fold", metavar="UTT2FOLD", type=FILE)
+@click.argument("directory", metavar="DIR", type=FOLDER)
+@click.option("--folds", metavar="N,N,…", help="The folds to hold out, one after the other.  [default: all]")
+@schedule_options
+@seed_option
+@device_option
+@threads_option
+def main(model, draws, utt2label, utt2fold, directory, folds, **options):
+    """Train the fully connected layers anew on MODEL's frozen trunk, once for each fold held out.
+
+    DRAWS is what embed-segments --draws has written with the same model: the trunk's output for the masked chunks
+    of every epoch. DIR/FOLD/final.pt is the whole network, trunk and new head.
+
+    \b
+    e.g.: transfer-head exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1
+          transfer-head --folds 3 --epochs 10 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1
+    See also: embed-segments, predict-emotion, train-resnet
+    """
+    from sertk.training.heads import train_all_heads
+
+    train_all_heads(model, draws, utt2label, utt2fold, directory, folds.split(",") if folds else None, **options)

@@ -1,0 +1,82 @@
+"""Features of many segments, read by row range: held in memory where they fit, by offset from the table where not."""
+
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.kaldi.specifiers import Rspecifier
+from sertk.kaldi.tables import open_table, read_table
+
+# Half of the smallest machine that anyone trains on; IEMOCAP in float32 is 1.3 GB, VoxCeleb 500.
+RESIDENT_BYTES = 4 << 30
+
+
+class Segment:
+    """One segment of a store: `num_frames`, `bins` and rows(start, stop) -> (frames, bins) float32."""
+
+    __slots__ = ("_rows", "bins", "index", "key", "num_frames")
+
+    def __init__(self, key: str, index: int, num_frames: int, bins: int, rows):
+        self.key, self.index, self.num_frames, self.bins, self._rows = key, index, num_frames, bins, rows
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        return self._rows(self.index, start, stop)
+
+
+class Store:
+    """The segments of a table of features, all with the same number of bins.
+
+    Args:
+        keys: names, one a segment.
+        num_frames: (segments,) integers.
+        bins: columns of every matrix.
+        rows: function of (index, start, stop) -> (stop - start, bins) float32, safe under threads.
+    """
+
+    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows):
+        self.keys, self.num_frames, self.bins, self._rows = keys, num_frames, bins, rows
+
+    def __len__(self):
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Segment:
+        return Segment(self.keys[index], index, int(self.num_frames[index]), self.bins, self._rows)
+
+    def only(self, wanted) -> "Store":
+        """The store of those segments for whose key wanted(key) is true, in the same order."""
+        kept = np.array([index for index, key in enumerate(self.keys) if wanted(key)], dtype=np.int64)
+        return Store(
+            [self.keys[index] for index in kept],
+            self.num_frames[kept],
+            self.bins,
+            lambda index, start, stop: self._rows(kept[index], start, stop),
+        )
+
+
+def load_store(source: Rspecifier, resident_bytes: int = RESIDENT_BYTES) -> Store:
+    """The segments of a table: a script file that is larger than `resident_bytes` stays on disk.
+
+    Raises:
+        SertkError: where a matrix is broken, empty or of another dimension than the first.
+    """
+    if source.script and Path(source.filename).is_file():
+        table = open_table(source)
+        if table.num_frames.sum() * table.dim * 4 > resident_bytes:
+            return Store(table.keys, table.num_frames, table.dim, table.rows)
+    keys, matrices = [], []
+    for key, feats in read_table(source):
+        if matrices and feats.shape[1] != matrices[0].shape[1]:
+            raise SertkError(f"{source}: {key}: {feats.shape[1]} bins, {keys[0]} has {matrices[0].shape[1]}")
+        if not len(feats):
+            raise SertkError(f"{source}: {key}: a matrix without frames")
+        keys.append(key)
+        matrices.append(feats)
+    return store_of(keys, matrices)
+
+
+def store_of(keys: list[str], matrices: list[np.ndarray]) -> Store:
+    """A store over matrices in memory, each (frames, bins) float32."""
+    num_frames = np.array([len(feats) for feats in matrices], dtype=np.int64)
+    bins = matrices[0].shape[1] if matrices else 0
+    return Store(keys, num_frames, bins, lambda index, start, stop: matrices[index][start:stop])

@@ -1,0 +1,82 @@
+"""A trained network on whole segments of any length."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertk.data.chunks import fit
+from sertk.models.resnet import ResNet
+
+# Segments that a GPU is given together, and how many are sorted by length to be together with their like.
+GPU_BATCH = 32
+GPU_WINDOW = 512
+
+
+def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
+                precision: str = "float32") -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+    """What a network gives for each segment, in the order of the segments.
+
+    On a CPU one segment at a time is the fastest; a GPU is given batches of similar lengths, in which padding
+    changes nothing (see Trunk).
+
+    Args:
+        network: moved to `device` and put in evaluation mode.
+        segments: (key, (frames, bins) float32).
+        at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer's affine output) or "pool".
+        device: where to compute.
+        precision: "float32" or "bf16".
+
+    Yields:
+        (key, (dim,) float32)
+    """
+    network.to(device).eval()
+    window = []
+    for key, feats in segments:
+        window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))
+        if device.type == "cpu" or len(window) == GPU_WINDOW:
+            yield from _window(network, window, at, device, precision)
+            window = []
+    yield from _window(network, window, at, device, precision)
+
+
+@torch.no_grad()
+def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> Tensor:
+    """One of a network's outputs (see on_segments). Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32."""
+    pooled = network.pooled(feats, lengths).float()
+    with torch.autocast(feats.device.type, enabled=False):  # the head is small: it can afford float32
+        match at:
+            case "pool":
+                return pooled
+            case "embedding":
+                return network.head.embedding(pooled)
+            case "logit":
+                return network.head(pooled)
+            case "posterior":
+                return network.head(pooled).softmax(dim=1)
+    raise ValueError(at)
+
+
+def _window(network, window, at, device, precision):
+    order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
+    results: dict[int, np.ndarray] = {}
+    size = 1 if device.type == "cpu" else GPU_BATCH
+    for start in range(0, len(order), size):
+        picked = order[start : start + size]
+        feats, lengths = padded([window[index][1] for index in picked])
+        same = int(lengths.min()) == feats.shape[2]
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            out = output(network, feats.to(device), None if same else lengths.to(device), at)
+        results.update(zip(picked, out.float().cpu().numpy()))
+    for index, (key, _) in enumerate(window):
+        yield key, results[index]
+
+
+def padded(segments: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Segments (frames, bins) as one batch: (batch, bins, longest) with zeros behind each, and lengths (batch,)."""
+    lengths = torch.tensor([len(feats) for feats in segments])
+    batch = torch.zeros(len(segments), segments[0].shape[1], int(lengths.max()))
+    for row, feats in zip(batch, segments):
+        row[:, : len(feats)] = torch.from_numpy(np.asarray(feats, np.float32).T)
+    return batch, lengths

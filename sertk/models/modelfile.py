@@ -1,0 +1,139 @@
+"""Model files: a network with everything that it takes to use it, in plain types and tensors.
+
+A file is what torch.save makes of {format, network, labels, frontend, card, weights, digest}; it is read with
+weights_only=True, so reading runs no code. The digest (sha256 over all else) is checked at every reading:
+torch's own format lets flipped bits through as other weights.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file
+from sertk.models.resnet import NetworkSpec, ResNet
+
+FORMAT = "sertk-model-1"
+
+
+@dataclass
+class Model:
+    """A network and what belongs to it.
+
+    Args:
+        network: in evaluation mode, on the CPU, when it comes from a file.
+        labels: names of the outputs, in their order.
+        frontend: settings of the features that it was trained on (those of their manifest), {} where unknown.
+        card: how it was made: command, seed, data, versions. Plain types.
+        digest: of the file that it was read from; "" for one that was not.
+    """
+
+    network: ResNet
+    labels: list[str]
+    frontend: dict = field(default_factory=dict)
+    card: dict = field(default_factory=dict)
+    digest: str = ""
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "network": model.network.spec.plain(),
+        "labels": list(model.labels),
+        "frontend": model.frontend,
+        "card": model.card,
+        "weights": {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()},
+    }
+    write_checked(path, content)
+
+
+def load_model(path: Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        SertkError: where it is not one, is damaged, or its weights are not those of its network.
+    """
+    content, digest = read_checked(path)
+    if content.get("format") != FORMAT:
+        raise SertkError(
+            f"{path}: not a model file of this version (format {content.get('format')!r}, wanted {FORMAT!r})"
+        )
+    network = ResNet(NetworkSpec.from_plain(content["network"]))
+    load_weights(network, content["weights"], path)
+    return Model(network.eval(), content["labels"], content["frontend"], content["card"], digest)
+
+
+def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path, prefix: str = "") -> None:
+    """Copy into `module` the weights whose names start with `prefix`; names and shapes must match exactly.
+
+    Raises:
+        SertkError: naming the first weight that is missing, left over or of another shape.
+    """
+    wanted = {prefix + name: tensor.shape for name, tensor in module.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in weights.items() if name.startswith(prefix)}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, found)]
+            raise SertkError(f"{path}: weights do not fit: {name}: wanted {shapes[0]}, found {shapes[1]}")
+    module.load_state_dict({name.removeprefix(prefix): weights[name] for name in found})
+
+
+def write_checked(path: Path, content: dict) -> None:
+    """Write plain types and tensors with their digest, whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save({**content, "digest": digest_of(content)}, buffer)
+    with atomic_file(path, "wb") as file:
+        file.write(buffer.getbuffer())
+
+
+def read_checked(path: Path) -> tuple[dict, str]:
+    """What write_checked wrote, and its digest.
+
+    Raises:
+        SertkError: where the file is not a torch archive of plain types, or its digest does not match.
+    """
+    data = Path(path).read_bytes()
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise SertkError(f"{path}: not a model file, or cut short ({len(data)} bytes)")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        digest = content.pop("digest")
+        damaged = digest != digest_of(content)
+    except Exception as error:  # torch.load raises whatever its unpickler stumbles over
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SertkError(f"{path}: cannot be read as a model file: {reason[:200]}") from None
+    if damaged:
+        raise SertkError(f"{path}: damaged: its content is not what was written (sha256 differs)")
+    return content, digest
+
+
+def digest_of(content) -> str:
+    """sha256 of plain types and tensors, whatever their storage. Dictionaries count in the order of their keys."""
+    hasher = hashlib.sha256()
+    _feed(content, hasher)
+    return hasher.hexdigest()
+
+
+def _feed(value, hasher) -> None:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().contiguous()
+        hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        hasher.update(value.reshape(-1).view(torch.uint8).numpy() if value.numel() else b"")
+    elif isinstance(value, dict):
+        hasher.update(f"dict{len(value)}".encode())
+        for key in sorted(value, key=lambda key: (type(key).__name__, key)):
+            _feed(key, hasher)
+            _feed(value[key], hasher)
+    elif isinstance(value, list | tuple):
+        hasher.update(f"list{len(value)}".encode())
+        for item in value:
+            _feed(item, hasher)
+    else:
+        hasher.update(f"{type(value).__name__}{json.dumps(value)};".encode())

@@ -1,0 +1,80 @@
+"""Pooling over frames: how a segment of any length becomes one vector."""
+
+import torch
+from torch import Tensor, nn
+
+# Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
+VARIANCE_FLOOR = 1e-5
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Ones where a frame belongs to its segment, zeros where it is padding.
+
+    Shape:
+        - Input: (batch,) in frames
+        - Output: (batch, 1, 1, frames), boolean
+    """
+    return (torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+
+class MeanPool(nn.Module):
+    """Mean over frames.
+
+    Shape:
+        - Input: (batch, channels, bins, frames), lengths (batch,) in frames or None where all are full
+        - Output: (batch, channels * bins)
+    """
+
+    factor = 1
+
+    def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return _mean(maps.float(), lengths).flatten(1)
+
+
+class StatsPool(nn.Module):
+    """Mean and standard deviation over frames, side by side (Snyder et al. 2018).
+
+    The variance is the population's: the unbiased one is NaN for a single frame, which is what three strides
+    leave of eight.
+
+    Shape:
+        - Input: (batch, channels, bins, frames), lengths (batch,) in frames or None where all are full
+        - Output: (batch, 2 * channels * bins), means first
+
+    Example:
+        >>> StatsPool()(torch.tensor([[[[1.0, 3.0, 9.0]]]]), torch.tensor([2])).round(decimals=3)
+        tensor([[2., 1.]])
+    """
+
+    factor = 2
+
+    def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        maps = maps.float()  # sums over frames are kept in float32 under autocast too
+        mean = _mean(maps, lengths)
+        variance = _mean((maps - mean[..., None]).square(), lengths)
+        return torch.cat([mean.flatten(1), (variance + VARIANCE_FLOOR).sqrt().flatten(1)], dim=1)
+
+
+class Flatten(nn.Module):
+    """No pooling: every frame's maps side by side, for the ablation without statistics pooling (chunks of one length).
+
+    Shape:
+        - Input: (batch, channels, bins, frames), lengths None
+        - Output: (batch, channels * bins * frames)
+    """
+
+    factor = 1
+
+    def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        assert lengths is None, "a network without pooling takes chunks of one length"
+        return maps.float().flatten(1)
+
+
+POOLINGS = {"stats": StatsPool, "mean": MeanPool, "none": Flatten}
+
+
+def _mean(maps: Tensor, lengths: Tensor | None) -> Tensor:
+    if lengths is None:
+        return maps.mean(dim=-1)
+    valid = frame_mask(lengths, maps.shape[-1])
+    return (maps * valid).sum(dim=-1) / lengths[:, None, None]

@@ -1,0 +1,197 @@
+"""ResNet34 over log-mel spectrograms: trunk, pooling and head.
+
+Source: Zeinali et al. 2019 (BUT's VoxSRC system), as PReLU network in Padi et al. 2021, section 4.2.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sertk.models.activation import ACTIVATIONS, activation
+from sertk.models.pooling import POOLINGS, frame_mask
+
+STRIDES = (1, 2, 2, 2)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What it takes to build a network; kept in the model file.
+
+    Args:
+        num_labels: outputs.
+        bins: log-mel bins of the features.
+        channels: channels of the first stage; each later one has twice its predecessor's.
+        blocks: residual blocks in each of the four stages.
+        pooling: "stats" (mean and deviation over frames), "mean" or "none" (flattened, chunks of `frames` only).
+        embedding_dim: size of the fully connected layer before the output.
+        activation: "prelu" (one slope a layer), "prelu-channel" or "relu".
+        frames: chunk length of a network without pooling; 0 where any length will do.
+    """
+
+    num_labels: int
+    bins: int = 128
+    channels: int = 32
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    pooling: str = "stats"
+    embedding_dim: int = 256
+    activation: str = "prelu"
+    frames: int = 0
+
+    def __post_init__(self):
+        if len(self.blocks) != len(STRIDES):
+            raise ValueError(f"blocks: wanted {len(STRIDES)} stages, found {len(self.blocks)}")
+        if self.pooling not in POOLINGS or self.activation not in ACTIVATIONS:
+            raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
+        if (self.pooling == "none") != (self.frames > 0):
+            raise ValueError("a network without pooling, and no other, has a fixed number of frames")
+
+    @property
+    def pooled_dim(self) -> int:
+        """Numbers that the pooling gives for a segment (the paper's network: 8192)."""
+        maps = self.channels * 8 * after_strides(self.bins)
+        return maps * POOLINGS[self.pooling].factor * (after_strides(self.frames) if self.frames else 1)
+
+    def plain(self) -> dict:
+        """The fields as plain types, for the model file."""
+        return asdict(self) | {"blocks": list(self.blocks)}
+
+    @classmethod
+    def from_plain(cls, fields: dict) -> "NetworkSpec":
+        return cls(**(fields | {"blocks": tuple(fields["blocks"])}))
+
+
+def after_strides(size: int) -> int:
+    """Bins or frames that are left of `size` after the trunk's three strides of two."""
+    for stride in STRIDES:
+        size = -(-size // stride)
+    return size
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions with BatchNorm around a shortcut (He et al. 2016, basic block).
+
+    Shape:
+        - Input: (batch, channels_in, bins, frames); masks of both resolutions, or None
+        - Output: (batch, channels, bins / stride, frames / stride)
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int, act: str):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.act1 = activation(act, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.act2 = activation(act, channels)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        y = self.act1(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(_masked(y, mask)))
+        return _masked(self.act2(y + self.shortcut(x)), mask)
+
+
+class Trunk(nn.Module):
+    """The convolutions: a stem and four stages of blocks, 4096 numbers a frame in the paper's size.
+
+    Shape:
+        - Input: (batch, bins, frames), lengths (batch,) in frames or None where none is padded
+        - Output: (batch, 8 * channels, bins / 8, frames / 8), lengths in frames of the output or None
+
+    In a padded batch every convolution's input is zero beyond a segment's end, as it would be if the segment were
+    alone: what comes out for a segment does not depend on what it was batched with.
+    """
+
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        width = spec.channels
+        self.stem = nn.Conv2d(1, width, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+        self.act = activation(spec.activation, width)
+        self.stages = nn.ModuleList()
+        channels_in = width
+        for number, (stride, blocks) in enumerate(zip(STRIDES, spec.blocks)):
+            channels = width << number
+            stage = nn.ModuleList()
+            for block in range(blocks):
+                stage.append(Block(channels_in, channels, stride if block == 0 else 1, spec.activation))
+                channels_in = channels
+            self.stages.append(stage)
+
+    def forward(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        x = feats[:, None]
+        mask = None
+        if lengths is not None:
+            mask = frame_mask(lengths, x.shape[-1])
+        x = _masked(self.act(self.bn(self.stem(_masked(x, mask)))), mask)
+        for stride, stage in zip(STRIDES, self.stages):
+            if lengths is not None and stride > 1:
+                lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
+                mask = frame_mask(lengths, -(-x.shape[-1] // stride))
+            for block in stage:
+                x = block(x, mask)
+        return x, lengths
+
+
+class Head(nn.Module):
+    """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
+
+    Shape:
+        - Input: (batch, pooled_dim)
+        - Output: (batch, num_labels), logits
+    """
+
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
+        self.bn = nn.BatchNorm1d(spec.embedding_dim)
+        self.act = activation(spec.activation, spec.embedding_dim)
+        self.output = nn.Linear(spec.embedding_dim, spec.num_labels)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return self.output(self.act(self.bn(self.embedding(pooled))))
+
+
+class ResNet(nn.Module):
+    """Trunk, pooling and head.
+
+    Shape:
+        - Input: (batch, bins, frames) normalised log-mels, lengths (batch,) in frames or None where none is padded
+        - Output: (batch, num_labels), logits
+    """
+
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        self.spec = spec
+        self.trunk = Trunk(spec)
+        self.pool = POOLINGS[spec.pooling]()
+        self.head = Head(spec)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def pooled(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head is given. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
+        return self.pool(*self.trunk(feats, lengths))
+
+    def forward(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.head(self.pooled(feats, lengths))
+
+    def layers(self) -> list[nn.Module]:
+        """The trunk bottom up: stem (with its BatchNorm and activation), then every block."""
+        stem = nn.ModuleList([self.trunk.stem, self.trunk.bn, self.trunk.act])
+        return [stem, *(block for stage in self.trunk.stages for block in stage)]
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers in `module`."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask

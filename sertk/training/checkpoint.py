@@ -1,0 +1,71 @@
+"""The state of a training run between two batches, from which it goes on bitwise."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sertk.errors import SertkError
+from sertk.models.modelfile import read_checked, write_checked
+
+FORMAT = "sertk-state-1"
+# A run may be prolonged; all else that shapes it must stay.
+MAY_CHANGE = {"epochs"}
+
+
+@dataclass
+class TrainingState:
+    """How far a run has come.
+
+    Args:
+        settings: everything that shapes the run, plain types.
+        history: a record for every finished epoch; its length is where to go on.
+        batch: batches of the next epoch that are done.
+        sums: loss, correct and chunks over those batches, and the seconds they took.
+        tensors: state_dicts of network and optimiser.
+    """
+
+    settings: dict
+    history: list[dict] = field(default_factory=list)
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    tensors: dict = field(default_factory=dict)
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write a state, whole or not at all."""
+    write_checked(path, {"format": FORMAT, **vars(state)})
+
+
+def load_state(path: Path, settings: dict) -> TrainingState | None:
+    """The state at `path` if there is one.
+
+    Raises:
+        SertkError: where it is damaged, or belongs to a run with other settings, data or code.
+    """
+    if not path.exists():
+        return None
+    content, _ = read_checked(path)
+    if content.pop("format") != FORMAT:
+        raise SertkError(f"{path}: a training state of another version of sertk (--restart true begins again)")
+    state = TrainingState(**content)
+    for name in sorted(settings.keys() | state.settings.keys()):
+        before, now = state.settings.get(name), settings.get(name)
+        if name not in MAY_CHANGE and before != now:
+            raise SertkError(
+                f"{path}: this run was begun with {name}={_short(before)}, now it is {_short(now)}"
+                " (--restart true begins again and keeps the old run aside)"
+            )
+    return state
+
+
+def set_aside(directory: Path) -> Path | None:
+    """Move an existing run's folder to the next free DIR.old.N; where there is none, do nothing."""
+    if not directory.exists():
+        return None
+    number = 1
+    while (aside := directory.with_name(f"{directory.name}.old.{number}")).exists():
+        number += 1
+    return directory.rename(aside)
+
+
+def _short(value) -> str:
+    return str(value) if len(str(value)) <= 60 else f"{str(value)[:57]}…"

@@ -1,0 +1,66 @@
+"""Which part of a network is trained: all of it, its head, or everything from a block on."""
+
+import re
+from dataclasses import dataclass
+
+from torch import nn
+
+from sertk.errors import SertkError
+from sertk.models.activation import ChannelPReLU, LayerPReLU
+from sertk.models.resnet import ResNet
+
+
+@dataclass(frozen=True)
+class Freezing:
+    """The layers of a network that keep their weights, with their BatchNorm in evaluation mode.
+
+    Args:
+        frozen: modules without gradients.
+    """
+
+    frozen: tuple[nn.Module, ...]
+
+    def train_mode(self, network: ResNet) -> None:
+        """Put the network in training mode but for what is frozen."""
+        network.train()
+        for module in self.frozen:
+            module.eval()
+
+
+def freeze(network: ResNet, part: str) -> Freezing:
+    """Freeze all but `part` of a network: "all", "head", or "from-block-N" with N from 1 (the trunk's first block).
+
+    Raises:
+        SertkError: where there is no such part.
+    """
+    layers = network.layers()
+    blocks = len(layers) - 1
+    if part == "all":
+        frozen = []
+    elif part == "head":
+        frozen = [network.trunk]
+    else:
+        match = re.fullmatch(r"from-block-(\d+)", part)
+        if not match or not 1 <= int(match[1]) <= blocks:
+            raise SertkError(f"--train {part}: wanted all, head or from-block-N with N from 1 to {blocks}")
+        frozen = layers[: int(match[1])]
+    for module in frozen:
+        module.requires_grad_(False)
+    return Freezing(tuple(frozen))
+
+
+def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float) -> list[dict]:
+    """What is trained, as an optimiser's groups: `scale` says what part of the schedule's rate a group gets.
+
+    The slopes of PReLU are not decayed: at a slope of 0 it would be a ReLU (He et al. 2015, section 2.1).
+    """
+    slopes = {p for m in network.modules() if isinstance(m, LayerPReLU | ChannelPReLU) for p in m.parameters()}
+    groups = []
+    for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0)):
+        for decay in sorted({weight_decay, 0.0}, reverse=True):
+            chosen = [
+                p for p in part.parameters() if p.requires_grad and (0.0 if p in slopes else weight_decay) == decay
+            ]
+            if chosen:
+                groups.append({"params": chosen, "lr": learning_rate * scale, "scale": scale, "weight_decay": decay})
+    return groups

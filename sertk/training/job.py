@@ -1,0 +1,208 @@
+"""A training run from its inputs to final.pt."""
+
+import logging
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sertk import __version__
+from sertk.data.store import Store, load_store
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file
+from sertk.kaldi.tables import read_manifest
+from sertk.models.modelfile import Model, load_model, save_model
+from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.runtime import choose_device, set_threads
+from sertk.training.checkpoint import set_aside
+from sertk.training.distributed import join_world
+from sertk.training.loop import Settings, Training, seeded
+from sertk.training.selection import Labelling, data_digest, read_labelling
+from sertk.training.stopping import RUN_AGAIN, Stopped
+
+log = logging.getLogger("sertk")
+
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+
+
+def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=None, utt2fold=None, fold=None,
+                  device=None, num_threads=None, restart=False, max_skip=0.05, checkpoint_every=float("inf"),
+                  precision=None, trunk_scale=None, **options) -> int:  # fmt: skip
+    """Train a network and write DIR/final.pt; the exit status is 0, or RUN_AGAIN when `stop` came first.
+
+    Args:
+        feats: rspecifier of normalised features.
+        utt2label: the labels.
+        directory: of the run.
+        bar: class that shows the run: bar(epochs, batches)(epoch, batch, record).
+        stop: true once the run is to checkpoint and end.
+        options: those of train-resnet.
+    """
+    device = choose_device(device)
+    world = join_world(device.type)
+    if device.type == "cuda" and world.size > 1:
+        device = torch.device("cuda", world.local_rank)
+    threads = set_threads(num_threads)
+    if restart and world.rank == 0 and (aside := set_aside(directory)):
+        log.info("the old run is now %s", aside)
+    directory.mkdir(parents=True, exist_ok=True)
+
+    labelling = read_labelling(utt2label, utt2fold)
+    manifest = read_manifest(feats)
+    store = labelled(load_store(feats), labelling, labelling.training(fold), max_skip, str(feats))
+    network_options = {name: options.pop(name) for name in NETWORK_OPTIONS}
+    settings = Settings(
+        **options,
+        trunk_scale=trunk_scale or (0.1 if init else 1.0),
+        precision=precision or ("bf16" if device.type == "cuda" else "float32"),
+    )
+    initial = load_model(init) if init else None
+    network = start_network(initial, init, labelling, store.bins, settings, network_options)
+    if initial and manifest:
+        check_frontend(initial, manifest.settings, init, str(feats))
+
+    chosen = {key: labelling.of_segment[key] for key in store.keys}
+    fingerprint = {
+        "sertk": __version__,
+        "network": network.spec.plain(),
+        "init": initial.digest if initial else None,
+        "data": data_digest(chosen, store.num_frames, manifest.sha256 if manifest else ""),
+        "processes": world.size,
+    }
+    targets = torch.tensor([labelling.index(key) for key in store.keys])
+    training = Training(network, store, targets, settings, directory, fingerprint, device, world)
+    log_start(training, labelling, threads)
+    if world.rank == 0:
+        spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
+        write_conf(directory / "train.conf", {**settings.__dict__, **spec})
+    try:
+        training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)
+    except Stopped as stopped:
+        log.info("asked to stop: %s; run the same command again to go on", stopped)
+        return RUN_AGAIN
+    if world.rank == 0:
+        frontend = manifest.settings if manifest else (initial.frontend if initial else {})
+        trained_on = {"fold": fold, "segments": len(store), "labels": count_labels(chosen)}
+        model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, trained_on))
+        save_model(directory / "final.pt", model)
+        log.info("wrote %s", directory / "final.pt")
+    return 0
+
+
+def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:
+    """The segments of `store` that are `chosen`; those of them that have no features are warned of and counted.
+
+    Raises:
+        SertkError: where more than `max_skip` of the chosen have no features.
+    """
+    kept = store.only(chosen.__contains__)
+    missing = sorted(chosen.keys() - set(kept.keys))
+    for key in missing[:10]:
+        log.warning("skipped %s: labelled, but not in %s", key, where)
+    if missing:
+        log.warning("%d of %d labelled segments have no features", len(missing), len(chosen))
+    if not len(kept) or len(missing) > max_skip * len(chosen):
+        raise SertkError(
+            f"{where}: {len(missing)} of {len(chosen)} labelled segments are not in it, the first is {missing[0]}"
+            f" (--max-skip={max_skip:g})"
+        )
+    unlabelled = sum(key not in labelling.of_segment for key in store.keys)
+    if unlabelled:
+        log.info("%d segments of %s have no label and are left out", unlabelled, where)
+    return kept
+
+
+def start_network(
+    initial: Model | None, path, labelling: Labelling, bins: int, settings: Settings, wanted: dict
+) -> ResNet:
+    """A new network, or the one of `initial` with a new head unless its labels are the same.
+
+    Raises:
+        SertkError: where options contradict the initial network, or the features have other bins.
+    """
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if initial is None:
+        if given.get("pooling") == "none":
+            if len(settings.chunk_frames) > 1:
+                raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
+            given["frames"] = settings.chunk_frames[0]
+        spec = NetworkSpec(len(labelling.labels), bins, **given)
+        return seeded(lambda: ResNet(spec), settings.seed)
+    spec = initial.network.spec
+    for name, value in given.items():
+        if getattr(spec, name) != value:
+            raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
+    if spec.bins != bins:
+        raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
+    if spec.frames and settings.chunk_frames != (spec.frames,):
+        raise SertkError(
+            f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
+        )
+    if initial.labels == labelling.labels:
+        log.info("%s: trunk and head are kept (the labels are the same)", path)
+        return initial.network
+    log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, len(initial.labels),
+             len(labelling.labels), " ".join(labelling.labels[:8]))  # fmt: skip
+    fields = {**spec.plain(), "num_labels": len(labelling.labels)}
+    network = seeded(lambda: ResNet(NetworkSpec.from_plain(fields)), settings.seed)
+    network.trunk.load_state_dict(initial.network.trunk.state_dict())
+    return network
+
+
+def check_frontend(model: Model, settings: dict, model_path, where: str) -> None:
+    """Refuse features that were made with other settings than the model's.
+
+    Raises:
+        SertkError: naming the first setting that differs.
+    """
+    flat = [_flat(model.frontend), _flat(settings)]
+    if not all(flat):  # settings are unknown on one side: a pipe has no manifest
+        return
+    for name in sorted(flat[0].keys() | flat[1].keys()):
+        if flat[0].get(name) != flat[1].get(name):
+            raise SertkError(
+                f"{where}: features with {name}={flat[1].get(name)}, but {model_path} was trained on {name}={flat[0].get(name)}"
+            )
+
+
+def card(command: str, settings: dict, trained_on: dict) -> dict:
+    """What is kept in a model of how it was made."""
+    versions = {"sertk": __version__, "torch": str(torch.__version__), "numpy": np.__version__,
+                "python": platform.python_version()}  # fmt: skip
+    return {"command": command, "settings": settings, "trained_on": trained_on, "versions": versions}
+
+
+def count_labels(chosen: dict[str, str]) -> dict[str, int]:
+    """How many segments have each label."""
+    counts: dict[str, int] = {}
+    for label in chosen.values():
+        counts[label] = counts.get(label, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def write_conf(path: Path, settings: dict) -> None:
+    """Settings as lines of --name=value, which --config reads."""
+    with atomic_file(path, "w") as file:
+        for name, value in settings.items():
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            file.write(f"--{name.replace('_', '-')}={text}\n")
+
+
+def log_start(training: Training, labelling: Labelling, threads: int) -> None:
+    """Say what is going to be trained, on what."""
+    settings, trained = training.settings, sum(p.numel() for p in training.network.parameters() if p.requires_grad)
+    log.info("%d segments, %d labels, %d chunks an epoch; %.2f M parameters, %.2f M trained; %s on %s, %d threads",
+             len(training.store), len(labelling.labels), training.sampler.num_items,
+             sum(p.numel() for p in training.network.parameters()) / 1e6, trained / 1e6, settings.precision,
+             training.device, threads)  # fmt: skip
+    done = len(training.state.history)
+    if done or training.state.batch:
+        log.info("going on after epoch %d, batch %d", done, training.state.batch)
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

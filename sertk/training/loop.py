@@ -1,0 +1,205 @@
+"""The training loop: batches of masked chunks, SGD, a checkpoint after every epoch (and in mid-epoch when asked)."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sertk.data.chunks import ChunkRule
+from sertk.data.loader import chunks_of, prefetch
+from sertk.data.masks import parse_policy
+from sertk.data.sampler import Batch, Sampler
+from sertk.data.store import Store
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file
+from sertk.models.resnet import ResNet
+from sertk.training.checkpoint import TrainingState, load_state, save_state
+from sertk.training.distributed import World
+from sertk.training.freezing import freeze, parameter_groups
+from sertk.training.schedule import HalvingSchedule
+from sertk.training.stopping import Stopped
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained; the defaults are the paper's (section 4.2), where it says."""
+
+    seed: int = 0
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    hold_epochs: int = 8
+    halve_every: int = 2
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    chunk_frames: tuple[int, ...] = (150, 200, 250, 300)
+    augment: tuple[str, ...] = ("none", "conservative", "aggressive")
+    copies: int = 1
+    padding: str = "repeat"
+    mask_scope: str = "chunk"
+    train: str = "all"
+    trunk_scale: float = 1.0
+    precision: str = "float32"
+
+    def plain(self) -> dict:
+        """The fields as plain types."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def schedule(self) -> HalvingSchedule:
+        return HalvingSchedule(self.learning_rate, self.hold_epochs, self.halve_every)
+
+    def chunk_rule(self) -> ChunkRule:
+        policies = tuple(parse_policy(name) for name in self.augment)
+        return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
+
+    def sampler(self, num_segments: int) -> Sampler:
+        return Sampler(self.seed, num_segments, len(self.augment), self.copies, self.batch_size, self.chunk_frames)
+
+
+class Training:
+    """A network in training, from its first batch or from where its folder says that it stopped.
+
+    Args:
+        network: with the weights to start from; trained in place.
+        store: the training segments.
+        targets: (segments,) indices of their labels.
+        settings: how.
+        directory: for state.pt and train.jsonl.
+        fingerprint: what else shapes the run (data, code, initial weights), plain types: a state with another one
+            is refused.
+        device: where to compute.
+        world: this process among those that train together.
+    """
+
+    def __init__(self, network: ResNet, store: Store, targets: Tensor, settings: Settings, directory: Path,
+                 fingerprint: dict, device: torch.device, world: World):  # fmt: skip
+        self.settings, self.directory, self.device, self.world = settings, directory, device, world
+        self.store, self.targets = store, targets.to(device)
+        # Channels-last is faster, but the backward of its 1×1 convolutions of stride 2 corrupts memory on a CPU
+        # below 16 channels (torch 2.11: "malloc(): invalid next size").
+        layout = torch.channels_last if network.spec.channels >= 16 else torch.contiguous_format
+        self.network = network.to(device).to(memory_format=layout)
+        self.freezing = freeze(network, settings.train)
+        self.optimiser = torch.optim.SGD(
+            parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
+            lr=settings.learning_rate, momentum=settings.momentum, fused=True,
+        )  # fmt: skip
+        self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store))
+        self.shape = {**settings.plain(), **fingerprint}
+        self.state = load_state(directory / "state.pt", self.shape) or TrainingState(self.shape)
+        if self.state.tensors:
+            self.network.load_state_dict(self.state.tensors["network"])
+            self.optimiser.load_state_dict(self.state.tensors["optimiser"])
+        self.state.settings = self.shape
+
+    def run(
+        self, on_batch: Callable[[int, int, dict], None], stop=False, checkpoint_every: float = math.inf
+    ) -> list[dict]:
+        """Train to the last epoch.
+
+        Args:
+            on_batch: called after every batch with (epoch, batches done, figures so far).
+            stop: when it becomes true, the run checkpoints and ends.
+            checkpoint_every: seconds between checkpoints in mid-epoch.
+
+        Returns:
+            a record for every epoch: loss, accuracy, learning_rate, chunks, seconds, chunks_per_second.
+
+        Raises:
+            Stopped: when `stop` became true.
+            SertkError: when the loss is not a number; the batch's segments are named.
+        """
+        while len(self.state.history) < self.settings.epochs:
+            self._epoch(on_batch, stop, checkpoint_every)
+        return self.state.history
+
+    def _epoch(self, on_batch, stop, checkpoint_every):
+        state, epoch = self.state, len(self.state.history) + 1
+        rate = self.settings.schedule().rate(epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.freezing.train_mode(self.network)
+        sums = state.sums or {"loss": 0.0, "correct": 0.0, "chunks": 0.0, "seconds": 0.0}
+        seconds_before, begun, saved = sums["seconds"], time.monotonic(), time.monotonic()
+        batches = self.sampler.batches(epoch, state.batch)
+        for batch, chunks in prefetch((b, chunks_of(self.store, self.rule, self._share(b), epoch)) for b in batches):
+            loss, correct = self._step(batch, chunks)
+            if not math.isfinite(loss):
+                keys = " ".join(sorted({self.store.keys[i] for i in batch.items[:, 0].tolist()}))
+                raise SertkError(
+                    f"epoch {epoch}, batch {batch.number}: the loss is {loss} (learning rate {rate:g}): {keys}"
+                )
+            sums["loss"] += loss
+            sums["correct"] += correct
+            sums["chunks"] += len(batch.items)
+            sums["seconds"] = seconds_before + time.monotonic() - begun
+            state.batch, state.sums = batch.number + 1, sums
+            on_batch(epoch, state.batch, _record(epoch, rate, sums))
+            if stop:
+                self._checkpoint()
+                raise Stopped(f"epoch {epoch}, after batch {state.batch} of {self.sampler.num_batches()}")
+            if time.monotonic() - saved > checkpoint_every:
+                self._checkpoint()
+                saved = time.monotonic()
+        state.history.append(_record(epoch, rate, sums))
+        state.batch, state.sums = 0, {}
+        self._checkpoint()
+
+    def _share(self, batch: Batch) -> Batch:
+        return Batch(batch.number, batch.frames, self.world.share(batch.items))
+
+    def _step(self, batch: Batch, chunks: Tensor) -> tuple[float, float]:
+        """One step; returns the batch's summed loss and how many chunks were recognised, over all ranks."""
+        targets = self.targets[torch.from_numpy(self.world.share(batch.items)[:, 0]).to(self.device)]
+        chunks = chunks.to(self.device, non_blocking=True)
+        with autocast(self.device, self.settings.precision):
+            logits = self.network(chunks)
+        loss = functional.cross_entropy(
+            logits.float(), targets, reduction="sum", label_smoothing=self.settings.label_smoothing
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss / len(batch.items)).backward()
+        self.world.sum_gradients([p for group in self.optimiser.param_groups for p in group["params"]])
+        self.optimiser.step()
+        correct = (logits.argmax(dim=1) == targets).sum()
+        loss, correct = self.world.sum(torch.stack([loss.detach().double(), correct.double()])).tolist()
+        return loss, correct
+
+    def _checkpoint(self):
+        if self.world.rank:
+            return
+        self.state.tensors = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        save_state(self.directory / "state.pt", self.state)
+        with atomic_file(self.directory / "train.jsonl", "w") as file:
+            file.writelines(json.dumps(record) + "\n" for record in self.state.history)
+
+
+def autocast(device: torch.device, precision: str):
+    """Computation in `precision` ("float32" or "bf16") on `device`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def _record(epoch: int, rate: float, sums: dict) -> dict:
+    return {
+        "epoch": epoch,
+        "loss": sums["loss"] / sums["chunks"],
+        "accuracy": sums["correct"] / sums["chunks"],
+        "learning_rate": rate,
+        "chunks": int(sums["chunks"]),
+        "seconds": round(sums["seconds"], 3),
+        "chunks_per_second": round(sums["chunks"] / max(sums["seconds"], 1e-9), 1),
+    }
+
+
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """What build() makes with torch's generator set to `seed`; the generator is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()

@@ -1,0 +1,78 @@
+"""Which segments a network is trained on, and which label each has."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertk.errors import SertkError
+from sertk.kaldi.lists import read_lines, read_list
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The labels of a task.
+
+    Args:
+        labels: their names, in the order of the network's outputs.
+        of_segment: the label of every segment that has one.
+        fold_of: the fold of every segment, {} without folds.
+    """
+
+    labels: list[str]
+    of_segment: dict[str, str]
+    fold_of: dict[str, str]
+
+    def training(self, fold: str | None) -> dict[str, str]:
+        """Segment -> label of what is trained on when `fold` is held out (None: nothing is).
+
+        Raises:
+            SertkError: where there is no such fold, or nothing else.
+        """
+        if fold is None:
+            return self.of_segment
+        kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] != fold}
+        if len(kept) == len(self.of_segment):
+            raise SertkError(f"there is no fold {fold} (folds: {' '.join(self.folds())})")
+        if not kept:
+            raise SertkError(f"with fold {fold} held out nothing is left to train on")
+        return kept
+
+    def index(self, key: str) -> int:
+        """The output that belongs to a segment."""
+        return self.labels.index(self.of_segment[key])
+
+    def folds(self) -> list[str]:
+        """Names of the folds: numbers in their order, else as text."""
+        names = set(self.fold_of.values())
+        return sorted(names, key=lambda name: (int(name) if name.isdigit() else float("inf"), name))
+
+
+def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
+    """The labels in `utt2label`, in the order of the labels.txt beside it, or sorted where there is none.
+
+    Raises:
+        SertkError: for what the files lack.
+    """
+    of_segment = read_list(utt2label)
+    found = set(of_segment.values())
+    listed = utt2label.with_name("labels.txt")
+    labels = [line for _, line in read_lines(listed) if line] if listed.exists() else sorted(found)
+    unknown = sorted(found - set(labels))
+    if unknown:
+        raise SertkError(f"{utt2label}: label {unknown[0]} is not in {listed}")
+    fold_of = read_list(utt2fold) if utt2fold else {}
+    if utt2fold:
+        without = next((key for key in of_segment if key not in fold_of), None)
+        if without:
+            raise SertkError(f"{utt2fold}: {without} of {utt2label} has no fold")
+    if len(labels) < 2:
+        raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
+    return Labelling(labels, of_segment, fold_of)
+
+
+def data_digest(chosen: dict[str, str], num_frames, sha256: str = "") -> str:
+    """A fingerprint of the training data: keys, labels, frames, and the table's own checksum where it has one."""
+    hasher = hashlib.sha256(sha256.encode())
+    for (key, label), frames in zip(chosen.items(), num_frames):
+        hasher.update(f"{key} {label} {frames}\n".encode())
+    return hasher.hexdigest()[:16]
