@@ -1,0 +1,130 @@
+"""Posteriors read for scoring: every segment of the test exactly once, by the right labels, by the right fold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.streams import classify_input, split_offset
+from sertk.kaldi.tables import read_manifest, read_table, script_entries
+
+# Posteriors are float32, and text tables round them.
+_SUM_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Posteriors (segments, classes) float64 in the order of `keys`, and the settings of the archives they came from.
+
+    settings: archive -> its manifest's settings (None without a manifest); archives: each segment's archive.
+    """
+
+    source: str
+    keys: list[str]
+    posteriors: np.ndarray
+    archives: list[str]
+    settings: dict[str, dict | None]
+
+    @property
+    def guess(self) -> np.ndarray:
+        """The most probable class of each segment, the first of equals: (segments,)."""
+        return self.posteriors.argmax(axis=1)
+
+    @property
+    def folds(self) -> dict[str, int]:
+        """The fold whose model scored each segment, where its manifest says it."""
+        said = {name: settings["fold"] for name, settings in self.settings.items() if settings and "fold" in settings}
+        return {key: said[name] for key, name in zip(self.keys, self.archives) if name in said}
+
+
+def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.ndarray:
+    """Class numbers of a utt2label, (segments,); SertkError for a label that is not among `labels`."""
+    number = {label: index for index, label in enumerate(labels)}
+    for utt, label in utt2label.items():
+        if label not in number:
+            raise SertkError(f"{where}: {utt}: label '{label}' is not one of {' '.join(labels)}")
+    return np.array([number[label] for label in utt2label.values()])
+
+
+def read_posteriors(source, keys: Sequence[str], labels: Sequence[str]) -> Scored:
+    """The posteriors of exactly `keys`, in their order.
+
+    source: a rspecifier, or an experiment's folder: its scores.ark, or those of its folds (1/scores.ark, 2/…).
+    Raises SertkError, naming table and key, for one that is missing, too many or twice, for a wrong dimension, for
+    what is no probability, and for a manifest that names other labels.
+    """
+    wanted = {key: index for index, key in enumerate(keys)}
+    posteriors = np.full((len(keys), len(labels)), np.nan)
+    archives: list[str] = [""] * len(keys)
+    settings: dict[str, dict | None] = {}
+    for table in _tables(source):
+        archive_of = _archives(table)
+        for key, vector in read_table(table, kind="vector"):
+            name = archive_of[key] if isinstance(archive_of, dict) else archive_of
+            if name not in settings:
+                settings[name] = _settings(name, labels)
+            if key not in wanted:
+                raise SertkError(f"{name}: {key} is scored and is not in the test")
+            index = wanted[key]
+            if archives[index]:
+                raise SertkError(f"{name}: {key} is scored twice (before: {archives[index]})")
+            posteriors[index], archives[index] = _checked(name, key, vector, labels), name
+    missing = [key for key, name in zip(keys, archives) if not name]
+    if missing:
+        more = f", nor are {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise SertkError(f"{source}: {missing[0]} is in the test and not scored{more}")
+    return Scored(str(source), list(keys), posteriors, archives, settings)
+
+
+def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
+    """SertkError where a manifest says that another fold's model scored a segment than utt2fold holds out."""
+    for key, fold in scored.folds.items():
+        if fold != utt2fold[key]:
+            name = scored.archives[scored.keys.index(key)]
+            raise SertkError(f"{name}: {key} was scored by fold {fold}'s model, utt2fold has it in {utt2fold[key]}")
+
+
+def _tables(source) -> Iterator[str]:
+    folder = Path(str(source))
+    if not folder.is_dir():
+        yield str(source)
+        return
+    found = sorted(folder.glob("*/scores.ark")) or sorted(folder.glob("scores.ark"))
+    if not found:
+        raise SertkError(f"{folder}: neither scores.ark nor */scores.ark in this folder")
+    yield from (f"ark:{path}" for path in found)
+
+
+def _archives(table: str) -> str | dict[str, str]:
+    """The archive of a table, or of each key of a script: manifests stand beside archives.
+
+    A script out of a pipe is not read twice: where its entries came from is not known.
+    """
+    spec = parse_rspecifier(table)
+    if not spec.script or classify_input(spec.filename) != "file":
+        return spec.filename
+    return {key: split_offset(name.partition("[")[0])[0] for key, name in script_entries(table)}
+
+
+def _settings(archive: str, labels: Sequence[str]) -> dict | None:
+    manifest = read_manifest(f"ark:{archive}") if classify_input(archive) == "file" else None
+    if manifest is None:
+        return None
+    named = manifest.settings.get("labels", list(labels))
+    if list(named) != list(labels):
+        raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, wanted are {' '.join(labels)}")
+    return manifest.settings
+
+
+def _checked(name: str, key: str, vector: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    if vector.shape != (len(labels),):
+        raise SertkError(f"{name}: {key}: {vector.size} posteriors for {len(labels)} labels ({' '.join(labels)})")
+    if not np.isfinite(vector).all():
+        raise SertkError(f"{name}: {key}: a posterior is not finite")
+    total = float(vector.sum(dtype=np.float64))
+    if vector.min() < 0 or abs(total - 1) > _SUM_TOLERANCE:
+        raise SertkError(f"{name}: {key}: not probabilities (lowest {vector.min():g}, sum {total:g})")
+    return vector

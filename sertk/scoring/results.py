@@ -1,0 +1,152 @@
+"""What score-loso says: plain JSON with everything, and a text as readable as a Kaldi RESULTS file.
+
+The JSON's accuracies are parts of 1, the text's are per cent; what does not exist (the recall of an absent class,
+the deviation of one fold) is null there and `-` here.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from sertk.scoring.calibration import calibration_error, coverage_curve, log_loss, reliability, temperatures, tempered
+from sertk.scoring.emotion import Accuracy, FoldScores, row_normalised, score_folds
+from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
+
+
+def evaluate(
+    truth: np.ndarray,
+    posteriors: np.ndarray,
+    fold: np.ndarray,
+    labels: Sequence[str],
+    clusters: Mapping[str, Sequence[str]] | None = None,
+    breakdowns: Mapping[str, Sequence[str]] | None = None,
+    seed: int = 0,
+) -> dict:
+    """Everything about one system, as plain JSON.
+
+    truth, fold (segments,) integers; posteriors (segments, classes); clusters and breakdowns: a map's name to each
+    segment's value in it.
+    """
+    guess = posteriors.argmax(axis=1)
+    scores = score_folds(truth, guess, fold, len(labels))
+    counts = scores.pooled_counts
+    intervals = {"segment": plain_intervals(counts, seed=seed)}
+    for name, values in (clusters or {}).items():
+        intervals[name] = cluster_intervals(truth, guess, values, len(labels), seed=seed)
+    return {
+        "labels": list(labels),
+        "segments": len(truth),
+        "mean": dict(zip(("wa", "ua"), scores.mean())),
+        "deviation": dict(zip(("wa", "ua"), map(_number, scores.deviation()))),
+        "pooled": _accuracy(scores.pooled, labels),
+        "folds": {str(n): _accuracy(found, labels) for n, found in scores.folds.items()},
+        "confusion": {"counts": counts.tolist(), "rows": [[_number(x) for x in row] for row in row_normalised(counts)]},
+        "intervals": {name: _interval(found, labels) for name, found in intervals.items()},
+        "calibration": _calibration(posteriors, truth, fold),
+        "coverage": [asdict(point) for point in coverage_curve(posteriors, truth)],
+        "by": {name: _breakdown(truth, guess, values, labels) for name, values in (breakdowns or {}).items()},
+    }
+
+
+def _accuracy(found: Accuracy, labels) -> dict:
+    recalls = dict(zip(labels, map(_number, found.recalls)))
+    return {"segments": found.segments, "wa": _number(found.wa), "ua": _number(found.ua), "recalls": recalls}
+
+
+def _interval(found: Intervals, labels) -> dict:
+    recalls = {label: [_number(end) for end in ends] for label, ends in zip(labels, found.recalls)}
+    return {"clusters": found.clusters, "wa": list(found.wa), "ua": list(found.ua), "recalls": recalls}
+
+
+def _calibration(posteriors, truth, fold) -> dict:
+    found = {"as_it_is": _calibrated(posteriors, truth)}
+    if len(np.unique(fold)) > 1:
+        fitted = temperatures(posteriors, truth, fold)
+        column = np.array([fitted[int(n)] for n in fold])[:, None]
+        found["temperatures"] = {str(n): value for n, value in fitted.items()}
+        found["tempered"] = _calibrated(tempered(posteriors, column), truth)
+    return found
+
+
+def _calibrated(posteriors, truth) -> dict:
+    bins = reliability(posteriors, truth)
+    rows = [{name: _number(value) for name, value in asdict(b).items()} for b in bins]
+    return {"error": calibration_error(bins), "log_loss": log_loss(posteriors, truth), "bins": rows}
+
+
+def _breakdown(truth, guess, values, labels) -> dict:
+    names, index = np.unique(np.asarray(values), return_inverse=True)
+    parts: FoldScores = score_folds(truth, guess, index, len(labels))
+    return {str(names[n]): _accuracy(found, labels) for n, found in parts.folds.items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value if isinstance(value, int) else float(value)
+
+
+def as_text(found: Mapping) -> str:
+    """The tables of what `evaluate` found; `title` and `stamps`, where there are any, make the headline."""
+    labels = found["labels"]
+    mean, num_folds = found["mean"], len(found["folds"])
+    what = f"mean of {num_folds} folds" if num_folds > 1 else "one fold"
+    inside = ", ".join([what, f"{found['segments']} segments", *found.get("title", ())])
+    head = f"%WA {_percent(mean['wa'])} %UA {_percent(mean['ua'])} [ {inside} ]"
+    lines = [" ".join([head, *found.get("stamps", ())]), ""]
+    heading = ["segments", "WA", "UA", *labels]
+    rows = [["fold", *heading]]
+    rows += [[name, *_cells(fold, labels)] for name, fold in found["folds"].items()]
+    rows.append(["mean", "", _percent(mean["wa"]), _percent(mean["ua"])])
+    rows.append(["std", "", _percent(found["deviation"]["wa"]), _percent(found["deviation"]["ua"])])
+    rows.append(["pooled", *_cells(found["pooled"], labels)])
+    lines += _table(rows)
+    lines += ["", "95 % intervals of the pooled figures, with what is drawn and how many there are"]
+    rows = [["drawn", "number", "WA", "UA", *labels]]
+    for name, ends in found["intervals"].items():
+        pairs = [ends["wa"], ends["ua"], *ends["recalls"].values()]
+        rows.append([name, str(ends["clusters"]), *(f"{_percent(low)}-{_percent(high)}" for low, high in pairs)])
+    lines += _table(rows)
+    lines += ["", "confusion, summed over the folds: rows the truth, columns what was recognised"]
+    lines += _table([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
+    lines += ["", "the same in % of each row"]
+    lines += _table([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
+    lines += ["", *_calibration_lines(found["calibration"])]
+    points = found["coverage"]
+    lines += ["", "accuracy where only the surest segments are answered"]
+    for name, what in (("coverage", "coverage"), ("WA", "wa")):
+        lines.append(f"{name:8s}" + "".join(f"{_percent(point[what]):>8s}" for point in points))
+    for name, parts in found["by"].items():
+        lines += ["", *_table([[name, *heading], *([value, *_cells(part, labels)] for value, part in parts.items())])]
+    return "\n".join(lines) + "\n"
+
+
+def _calibration_lines(found: Mapping) -> list[str]:
+    rows = [["calibration", "error", "log loss"], ["as it is", *_calibration_cells(found["as_it_is"])]]
+    if "tempered" in found:
+        rows.append(["tempered", *_calibration_cells(found["tempered"])])
+    lines = _table(rows)
+    if "tempered" in found:
+        each = ", ".join(f"{value:.2f}" for value in found["temperatures"].values())
+        lines.append(f"temperatures of the folds, each fitted on the others only: {each}")
+    return lines
+
+
+def _calibration_cells(found: Mapping) -> list[str]:
+    return [_percent(found["error"]), f"{found['log_loss']:.4f}"]
+
+
+def _cells(found: Mapping, labels: Sequence[str]) -> list[str]:
+    parts = [found["wa"], found["ua"], *(found["recalls"][label] for label in labels)]
+    return [str(found["segments"]), *map(_percent, parts)]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """Rows as lines, the first column flush left and the others flush right."""
+    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
+    padded = ([cell.rjust(width) for cell, width in zip(row, widths)] for row in rows)
+    return ["  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip() for row, cells in zip(rows, padded)]

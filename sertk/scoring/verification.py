@@ -1,0 +1,72 @@
+"""From a trial list and a table of embeddings to EER and minDCF."""
+
+from collections.abc import Mapping, Sequence
+
+from sertk.errors import SertkError
+from sertk.kaldi.lists import read_list
+from sertk.kaldi.tables import read_manifest, read_table
+from sertk.scoring.protocol import Guard
+from sertk.scoring.speaker import eer, min_dcf
+from sertk.scoring.trials import cosine_scores, embedding_matrix, mean_vector, read_trials, speakers_of
+
+P_TARGETS = (0.01, 0.05)
+
+
+def score(
+    trials_path, embeddings, mean=None, utt2spk=None, stamps: Sequence[str] = (), i_know=False, max_skip=0.05
+) -> dict:
+    """Plain JSON: eer, min_dcf by p_target, counts, the utterances without embedding, stamps, leaks, unchecked.
+
+    Arguments as score-trials's. Raises SertkError where more than `max_skip` of the trials have no embedding.
+    """
+    listed = read_trials(trials_path)
+    manifest = read_manifest(embeddings)
+    test = {"keys": listed.names}
+    if utt2spk is not None:
+        test["speakers"] = speakers_of(listed.names, read_list(utt2spk), utt2spk)
+    guard = Guard(i_know)
+    guard.stamp(*stamps)
+    guard.check(str(embeddings), manifest and manifest.settings, test)
+    offset = None if mean is None else mean_vector(read_table(mean, kind="vector"), mean)
+    matrix, there = embedding_matrix(read_table(embeddings, kind="vector"), listed.names, offset, embeddings)
+    trials = listed.of(there[listed.first] & there[listed.second])
+    total, scored = len(listed.target), len(trials.target)
+    if total - scored > max_skip * total:
+        name = listed.names[int((~there).argmax())]
+        raise SertkError(
+            f"{embeddings}: {total - scored} of {total} trials have no embedding ({name}, …), "
+            f"more than --max-skip={max_skip:g} allows"
+        )
+    scores = cosine_scores(trials, matrix)
+    targets, nontargets = scores[trials.target], scores[~trials.target]
+    if not len(targets) or not len(nontargets):
+        raise SertkError(f"{embeddings}: of one kind of trials none has its embeddings: error rates need both")
+    return {
+        "eer": eer(targets, nontargets),
+        "min_dcf": {str(p): min_dcf(targets, nontargets, p) for p in P_TARGETS},
+        "trials": scored,
+        "targets": len(targets),
+        "nontargets": len(nontargets),
+        "left_out": total - scored,
+        "duplicates": listed.duplicates,
+        "missing": [name for name, found in zip(listed.names, there) if not found],
+        "mean": None if mean is None else str(mean),
+        "source": str(embeddings),
+        "stamps": guard.stamps,
+        "leaks": guard.leaks,
+        "unchecked": guard.unknown,
+    }
+
+
+def as_line(found: Mapping) -> str:
+    """`%EER 3.13 minDCF(0.01) 0.3264 minDCF(0.05) 0.2041 [ 37720 trials, 18860 target, … ] STAMPS`."""
+    costs = " ".join(f"minDCF({p}) {value:.4f}" for p, value in found["min_dcf"].items())
+    inside = [
+        f"{found['trials']} trials",
+        f"{found['targets']} target",
+        "cosine" + (" less mean" if found["mean"] else ""),
+    ]
+    told = (("left_out", "left out"), ("duplicates", "listed again"))
+    inside += [f"{found[what]} {words}" for what, words in told if found[what]]
+    inside += ["leaks unchecked"] * bool(found["unchecked"])
+    return " ".join([f"%EER {100 * found['eer']:.2f} {costs} [ {', '.join(inside)} ]", *found["stamps"]])

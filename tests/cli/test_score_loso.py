@@ -1,0 +1,263 @@
+"""score-loso as a user calls it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scoring.experiment import LABELS, Experiment
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
+
+
+@pytest.fixture
+def made(tmp_path):
+    return Experiment(tmp_path)
+
+
+def score(call, made, *options, source=None, code=0):
+    return call("score-loso", *options, *made.arguments, source or made.root / "exp", code=code)
+
+
+def expected(made):
+    """WA and UA of each fold by scikit-learn."""
+    found = []
+    for fold in (1, 2, 3):
+        utts = [utt for utt, n in made.folds.utt2fold.items() if n == fold]
+        truth = [LABELS.index(made.utt2label[utt]) for utt in utts]
+        guess = [int(np.argmax(made.posteriors[utt])) for utt in utts]
+        found.append((accuracy_score(truth, guess), balanced_accuracy_score(truth, guess)))
+    return found
+
+
+def test_the_figures_are_scikit_learns_and_the_headline_is_their_mean(call, made, tmp_path):
+    made.write()
+    result = score(call, made, "--json", tmp_path / "r.json")
+    found = json.loads((tmp_path / "r.json").read_text())
+    folds = expected(made)
+    assert [(fold["wa"], fold["ua"]) for fold in found["folds"].values()] == [pytest.approx(pair) for pair in folds]
+    wa, ua = np.mean(folds, axis=0)
+    assert found["mean"] == {"wa": pytest.approx(wa), "ua": pytest.approx(ua)}
+    head = f"%WA {100 * wa:.2f} %UA {100 * ua:.2f} [ mean of 3 folds, 54 segments, loso, speaker-independent ]"
+    assert result.text.splitlines()[0] == head
+    truth = [LABELS.index(label) for label in made.utt2label.values()]
+    guess = [int(np.argmax(made.posteriors[utt])) for utt in made.utt2label]
+    assert found["confusion"]["counts"] == confusion_matrix(truth, guess).tolist()
+    assert result.err == ""
+
+
+def test_the_text_has_every_fold_aligned_and_the_confusion(call, made):
+    made.write()
+    lines = score(call, made).text.splitlines()
+    table = lines[2:9]
+    assert [line.split()[0] for line in table] == ["fold", "1", "2", "3", "mean", "std", "pooled"]
+    assert len({len(line) for line in (table[0], *table[1:4], table[6])}) == 1
+    confusion = lines.index("confusion, summed over the folds: rows the truth, columns what was recognised")
+    rows = [[int(n) for n in line.split()[1:]] for line in lines[confusion + 2 : confusion + 5]]
+    assert np.array(rows).sum(axis=1).tolist() == [18, 18, 18]
+
+
+def test_clusters_widen_and_breakdowns_name_their_map(call, made, tmp_path):
+    made.write()
+    maps = ["--clusters", tmp_path / "utt2spk", "--clusters", tmp_path / "utt2dialog", "--by", tmp_path / "utt2spk"]
+    text = score(call, made, *maps, "--json", tmp_path / "r.json").text
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert {name: ends["clusters"] for name, ends in found["intervals"].items()} == {
+        "segment": 54, "utt2spk": 6, "utt2dialog": 6}  # fmt: skip
+    assert list(found["by"]["utt2spk"]) == ["Ses01F", "Ses01M", "Ses02F", "Ses02M", "Ses03F", "Ses03M"]
+    assert sum(part["segments"] for part in found["by"]["utt2spk"].values()) == 54
+    assert re.search(r"^utt2spk +6 +\d", text, re.M) and re.search(r"^Ses03M +9 ", text, re.M)
+
+
+def test_stamps_stand_in_the_headline_and_in_the_json(call, made, tmp_path):
+    scheme = tmp_path / "folds" / "scheme.json"
+    scheme.write_text(scheme.read_text().replace('"stamps": []', '"stamps": ["SIMULATED"]'))
+    made.write()
+    text = score(call, made, "--stamp", "PARTIAL", "--stamp", "SIMULATED", "--json", tmp_path / "r.json").text
+    assert text.splitlines()[0].endswith("] PARTIAL SIMULATED")
+    assert json.loads((tmp_path / "r.json").read_text())["stamps"] == ["PARTIAL", "SIMULATED"]
+
+
+def test_stratified_folds_are_stamped_speaker_dependent(call, tmp_path):
+    made = Experiment(tmp_path, scheme="stratified")
+    made.write()
+    head = score(call, made).text.splitlines()[0]
+    assert "stratified" in head and head.endswith("] SPEAKER-DEPENDENT")
+
+
+def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, made, tmp_path):
+    made.write()
+    parts = [tmp_path / "exp" / str(n) / "scores.ark" for n in (1, 2, 3)]
+    (tmp_path / "all.ark").write_bytes(b"".join(part.read_bytes() for part in parts))
+    (tmp_path / "all.scp").write_text("".join(part.with_suffix(".scp").read_text() for part in parts))
+    sources = ["", f"ark:{tmp_path}/all.ark", f"scp:{tmp_path}/all.scp", f"ark:cat {tmp_path}/exp/*/scores.ark |"]
+    results = [score(call, made, source=source) for source in sources]
+    assert len({result.text.split(" [")[0] for result in results}) == 1
+    # A script leads to the archives and their manifests, a pipe and a joined archive to none.
+    assert ["leaks unchecked" in result.text for result in results] == [False, True, False, True]
+    assert "leaks cannot be seen" in results[3].err
+
+
+def test_the_same_seed_gives_the_same_bytes(call, made):
+    made.write()
+    assert score(call, made, "--seed", 3).out == score(call, made, "--seed", 3).out != score(call, made).out
+
+
+def lose(made, utt):
+    del made.posteriors[utt]
+
+
+def spoil(made, utt, vector):
+    made.posteriors[utt] = np.array(vector, dtype=np.float32)
+
+
+FIRST, SECOND = "Ses01F-ang0", "Ses02F-neu2"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda made: lose(made, SECOND), f"{SECOND} is in the test and not scored"),
+        (
+            lambda made: [lose(made, utt) for utt in (FIRST, SECOND)],
+            f"{FIRST} is in the test and not scored, nor are 1 more",
+        ),
+        (lambda made: spoil(made, "Ses09F-ang0", [1, 0, 0]), "Ses09F-ang0 is scored and is not in the test"),
+        (lambda made: spoil(made, FIRST, [0.5, 0.5]), f"{FIRST}: 2 posteriors for 3 labels (ang neu sad)"),
+        (lambda made: spoil(made, FIRST, [3, -1, -1]), f"{FIRST}: not probabilities (lowest -1, sum 1)"),
+        (lambda made: spoil(made, FIRST, [2, 1, 0]), f"{FIRST}: not probabilities (lowest 0, sum 3)"),
+        (
+            lambda made: made.settings[2].update(labels=["neu", "ang", "sad"]),
+            "its posteriors are of neu ang sad, wanted",
+        ),
+        (
+            lambda made: made.settings[2].update(fold=3),
+            f"{SECOND.replace('neu2', 'ang0')} was scored by fold 3's model",
+        ),
+        (
+            lambda made: made.folds.utt2fold.update({SECOND: 1}),
+            f"{SECOND} was scored by fold 1's model, utt2fold has it in 2",
+        ),
+        (lambda made: made.folds.utt2fold.pop(SECOND), f"{SECOND} is scored twice"),
+    ],
+)
+def test_scores_that_are_not_the_tests_are_refused(call, made, tmp_path, damage, message):
+    damage(made)
+    made.write()
+    (tmp_path / "r.json").write_text("old")
+    result = score(call, made, "--json", tmp_path / "r.json", code=1)
+    assert message in result.err
+    assert result.err.startswith("score-loso: ERROR: ") and result.err.count("\n") == 1
+    assert result.out == b"" and (tmp_path / "r.json").read_text() == "old"
+
+
+def test_a_posterior_that_is_no_number_is_refused(call, made):
+    made.write()
+    ark = made.root / "nan.ark"
+    rows = [f"{utt}  [ {' '.join(map(str, vector))} ]" for utt, vector in made.posteriors.items()]
+    ark.write_text("\n".join([*rows[:-1], f"{list(made.posteriors)[-1]}  [ nan 0.5 0.5 ]"]) + "\n")
+    result = score(call, made, source=f"ark:{ark}", code=1)
+    assert list(made.posteriors)[-1] in result.err and result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "folds/utt2label",
+            f"{FIRST} ang",
+            f"{FIRST} joy",
+            f"utt2label: {FIRST}: label 'joy' is not one of ang neu sad",
+        ),
+        ("folds/utt2label", f"{FIRST} ang\n", "", f"utt2label: {FIRST} is missing"),
+        ("folds/utt2fold", f"{FIRST} 1\n", "", f"utt2fold: {FIRST} is missing"),
+        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} one", f"utt2fold:1: {FIRST}: 'one' is no fold"),
+        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} 1 2", "utt2fold:1: 3 columns where 2"),
+        ("folds/labels.txt", "neu\n", "ang\n", "labels.txt:2: label ang comes twice"),
+        ("folds/scheme.json", "loso", "lotto", "scheme.json: names no scheme that is known"),
+        ("folds/scheme.json", "{", "", "scheme.json: cannot be read"),
+        ("utt2spk", f"{FIRST} Ses01F\n", "", f"utt2spk: {FIRST} is in the test and not in this map"),
+    ],
+)
+def test_damaged_maps_are_one_line_each(call, made, file, old, new, message):
+    made.write()
+    path = made.root / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    result = score(call, made, "--clusters", made.root / "utt2spk", code=1)
+    assert message in result.err and result.err.count("\n") == 1
+
+
+def test_one_cluster_is_no_interval(call, made):
+    made.write()
+    (made.root / "utt2all").write_text("".join(f"{utt} all\n" for utt in made.utt2label))
+    assert "2 different values or more" in score(call, made, "--clusters", made.root / "utt2all", code=1).err
+
+
+def test_a_folder_without_scores_says_so(call, made):
+    assert "neither scores.ark nor */scores.ark" in score(call, made, source=made.root / "folds", code=1).err
+
+
+@pytest.mark.parametrize(
+    ("leak", "message"),
+    [
+        (lambda said: said["keys"].append("Ses02F-ang0"), "test segment Ses02F-ang0 in its training"),
+        (lambda said: said["speakers"].append("Ses02M"), "test speaker Ses02M in its training"),
+        (lambda said: said["sessions"].append("Ses02"), "test session Ses02 in its training"),
+        (
+            lambda said: said.update(init={"keys": ["x", "Ses02F-ang0"]}),
+            "its first network had test segment Ses02F-ang0",
+        ),
+        (
+            lambda said: said.update(init={"keys": ["x"], "init": {"keys": ["Ses02F-ang0"]}}),
+            "its first network had test",
+        ),
+    ],
+)
+def test_leaks_are_refused_and_shown_stamped_to_who_knows(call, made, tmp_path, leak, message):
+    leak(made.settings[2]["trained_on"])
+    made.write()
+    result = score(call, made, code=1)
+    assert message in result.err and "2/scores.ark" in result.err and result.err.count("\n") == 1
+    known = score(call, made, "--i-know", "true", "--json", tmp_path / "r.json")
+    assert known.text.splitlines()[0].endswith("] LEAKY")
+    assert message in json.loads((tmp_path / "r.json").read_text())["leaks"][0]
+
+
+def test_shared_speakers_are_no_leak_where_the_scheme_shares_them(call, tmp_path):
+    made = Experiment(tmp_path, scheme="stratified")
+    made.write()
+    assert "LEAKY" not in score(call, made).text
+
+
+def test_another_corpus_may_call_its_speakers_the_same(call, made):
+    made.settings[2]["trained_on"]["init"] = {"keys": ["libri-1"], "speakers": ["Ses02F"]}
+    made.write()
+    assert "LEAKY" not in score(call, made).text
+
+
+def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
+    made.settings[1]["trained_on"] |= {"select": "oracle", "cmvn": "dialog"}
+    made.write()
+    assert score(call, made).text.splitlines()[0].endswith("] LEAKY TRANSDUCTIVE")
+
+
+def test_a_fold_without_a_class_has_no_recall_of_it(call, made, tmp_path):
+    for utt in [utt for utt in made.utt2label if utt.startswith("Ses03") and "sad" in utt]:
+        for name in ("utt2label", "utt2fold"):
+            path = tmp_path / "folds" / name
+            path.write_text("".join(line for line in path.open() if not line.startswith(f"{utt} ")))
+        del made.posteriors[utt]
+    made.write()
+    text = score(call, made, "--json", tmp_path / "r.json").text
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["folds"]["3"]["recalls"]["sad"] is None
+    assert found["folds"]["3"]["ua"] == pytest.approx(
+        np.mean([found["folds"]["3"]["recalls"][label] for label in ("ang", "neu")])
+    )
+    assert text.splitlines()[5].split()[-1] == "-"
+
+
+def test_help_answers_without_torch_and_fast(shell):
+    line = "python3 -X importtime -c 'import sertk.cli.score_loso' 2>&1 | grep -E ' (torch|numpy|scipy|tqdm)$' || true"
+    from support import ROOT
+
+    assert shell(line, PYTHONPATH=str(ROOT), PATH=f"{ROOT}/.venv/bin:/usr/bin:/bin").text == ""
