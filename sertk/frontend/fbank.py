@@ -5,97 +5,18 @@
 (98, 80)
 """
 
-from dataclasses import asdict, dataclass
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy import fft
 
 from sertk.errors import SertkError
+from sertk.frontend.options import FbankOptions
 
 # The samples, frames and spectrum of this many frames stay in a core's L2 cache together.
 BLOCK = 400
 # Mel filters that are applied in one matrix product: they lie side by side and share most of their FFT bins.
 BAND = 16
 FLOOR = np.finfo(np.float32).eps
-WINDOWS = ("povey", "hamming", "hanning", "blackman", "rectangular", "sine")
-
-
-@dataclass(frozen=True)
-class FbankOptions:
-    """Kaldi's options of compute-fbank-feats; the defaults are the paper recipe's.
-
-    Hertz and milliseconds. `high_freq` at or below 0 counts from half the sample rate.
-    """
-
-    sample_frequency: float = 16000.0
-    frame_length: float = 25.0
-    frame_shift: float = 10.0
-    window_type: str = "povey"
-    blackman_coeff: float = 0.42
-    preemphasis_coefficient: float = 0.97
-    remove_dc_offset: bool = True
-    round_to_power_of_two: bool = True
-    snip_edges: bool = True
-    dither: float = 0.0
-    num_mel_bins: int = 128
-    low_freq: float = 40.0
-    high_freq: float = 8000.0
-    use_energy: bool = False
-    raw_energy: bool = True
-    energy_floor: float = 0.0
-    htk_compat: bool = False
-
-    def __post_init__(self):
-        _require(self.sample_frequency > 0, f"--sample-frequency={self.sample_frequency:g} is not positive")
-        _require(self.shift >= 1, f"--frame-shift={self.frame_shift:g} is less than one sample")
-        _require(self.length >= 2, f"--frame-length={self.frame_length:g} is less than two samples")
-        _require(self.window_type in WINDOWS, f"--window-type={self.window_type} is not one of {', '.join(WINDOWS)}")
-        _require(0 <= self.preemphasis_coefficient <= 1, "--preemphasis-coefficient is outside 0 to 1")
-        _require(self.dither >= 0, f"--dither={self.dither:g} is negative")
-        _require(self.num_mel_bins >= 3, f"--num-mel-bins={self.num_mel_bins}: three are the least")
-        _require(
-            0 <= self.low_freq < self.top <= self.sample_frequency / 2,
-            f"--low-freq={self.low_freq:g} --high-freq={self.high_freq:g}: not a range between 0 and half of "
-            f"--sample-frequency={self.sample_frequency:g}",
-        )
-
-    @property
-    def length(self) -> int:
-        """Samples a frame."""
-        return int(self.sample_frequency * 0.001 * self.frame_length)
-
-    @property
-    def shift(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.sample_frequency * 0.001 * self.frame_shift)
-
-    @property
-    def fft_length(self) -> int:
-        """Samples that are transformed: a frame and the zeros after it."""
-        if self.round_to_power_of_two:
-            return 1 << (self.length - 1).bit_length()
-        return self.length + self.length % 2
-
-    @property
-    def top(self) -> float:
-        """Upper end of the last filter in Hz."""
-        return self.high_freq if self.high_freq > 0 else self.sample_frequency / 2 + self.high_freq
-
-    @property
-    def dim(self) -> int:
-        """Columns of the features."""
-        return self.num_mel_bins + self.use_energy
-
-    def num_frames(self, num_samples: int) -> int:
-        """How many frames a recording of `num_samples` has (Kaldi: feature-window.cc, NumFrames)."""
-        if not self.snip_edges:
-            return (num_samples + self.shift // 2) // self.shift
-        return 0 if num_samples < self.length else 1 + (num_samples - self.length) // self.shift
-
-    def settings(self) -> dict:
-        """The options under Kaldi's names, for a manifest or a model: {"sample-frequency": 16000.0, …}."""
-        return {name.replace("_", "-"): value for name, value in asdict(self).items()}
 
 
 class Fbank:
@@ -240,8 +161,3 @@ def bands(filters: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
 
 def _mel(hertz: np.ndarray) -> np.ndarray:
     return np.float32(1127) * np.log(np.float32(1) + hertz / np.float32(700))
-
-
-def _require(condition: bool, message: str):
-    if not condition:
-        raise SertkError(message)

@@ -1,0 +1,51 @@
+"""cmvn-segment: mean and variance normalisation over each segment alone."""
+
+import os
+
+import click
+
+from sertk.cli.frontend import compress_option, compression
+from sertk.cli.options import (
+    BOOL,
+    FILE,
+    RSPECIFIER,
+    WSPECIFIER,
+    Tally,
+    command,
+    max_skip_option,
+    progress,
+    verify_option,
+)
+
+
+@command
+@click.argument("feats_in", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--norm-vars", type=BOOL, default=True, show_default=True, help="Scale every bin to unit variance too.")
+@click.option("--utt2group", type=FILE, metavar="MAP",
+              help="Normalise over all segments of a group (utt2dialog, utt2spk) instead. Segments then know of each "
+                   "other: the result is marked transductive.")  # fmt: skip
+@compress_option
+@verify_option
+@max_skip_option
+def main(feats_in, feats_out, norm_vars, utt2group, compress, verify, max_skip):
+    """Normalise every segment by its own mean and variance, bin by bin; a constant bin becomes 0.
+
+    \b
+    e.g.: cmvn-segment scp:data/all/feats.scp ark,scp:norm.ark,norm.scp
+          make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
+    See also: make-fbank
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from sertk.frontend.cmvn import normalised_table, settings_of
+    from sertk.kaldi.tables import table_writer
+
+    settings = settings_of(feats_in, norm_vars, utt2group)
+    with (
+        Tally(max_skip) as tally,
+        table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
+    ):
+        for key, feats in progress(normalised_table(feats_in, norm_vars, utt2group, verify, tally.skip)):
+            write(key, feats)
+            tally.done()
+        tally.check()

@@ -1,0 +1,84 @@
+"""make-fbank: recordings into log-mel features."""
+
+import os
+
+import click
+
+from sertk.cli.frontend import compress_option, compression, fbank_options
+from sertk.cli.options import (
+    BOOL,
+    FILE,
+    RSPECIFIER,
+    WSPECIFIER,
+    Tally,
+    command,
+    max_skip_option,
+    progress,
+    seed_option,
+    threads_option,
+)
+from sertk.frontend.options import FbankOptions
+
+
+@command
+@click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
+@click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--segments", type=FILE, help="Lines of 'utterance recording start end': features of those parts.")
+@click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
+@compress_option
+@click.option("--channel", type=click.IntRange(0), help="Which channel to take, where there are several.")
+@click.option("--allow-resample", type=BOOL, default=False, show_default=True, help="Convert other sample rates.")
+@click.option("--max-overshoot", type=click.FloatRange(0), default=0.5, show_default=True,
+              help="Seconds by which a segment may end after its recording.")  # fmt: skip
+@click.option("--min-duration", type=click.FloatRange(0), default=0.0, show_default=True,
+              help="Skip what is shorter, in seconds.")  # fmt: skip
+@click.option("--write-num-frames", metavar="FILE", help="Write utt2num_frames, to FILE or ark,t:FILE.")
+@click.option("--write-utt2dur", metavar="FILE", help="Write utt2dur in seconds, to FILE or ark,t:FILE.")
+@click.option("--backend", type=click.Choice(["numpy", "torchaudio"]), default="numpy", show_default=True,
+              help="What computes the features; they agree to 0.001.")  # fmt: skip
+@fbank_options
+@threads_option
+@max_skip_option
+@seed_option
+def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, max_overshoot, min_duration,
+         write_num_frames, write_utt2dur, backend, num_threads, max_skip, seed, **fbank):  # fmt: skip
+    """Compute Kaldi's log-mel features of the recordings in WAV-RSPECIFIER.
+
+    Its entries are wav, flac, ogg, mp3, sph or m4a files, places in an archive of wav files, or commands that end
+    in '|'. What is truncated, empty or not audio is skipped and counted.
+
+    \b
+    e.g.: make-fbank scp:wav.scp ark,scp:feats.ark,feats.scp
+          make-fbank --segments=segments --num-mel-bins=80 scp:wav.scp ark:feats.ark
+          make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:norm.ark,norm.scp
+    See also: cmvn-segment, validate-data
+    """
+    # The threads are ours, a recording each: the linear algebra shall not start its own.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from sertk.frontend.extract import Extractor, in_order
+    from sertk.frontend.recordings import recording_jobs
+    from sertk.kaldi.lists import write_list
+    from sertk.kaldi.tables import table_writer
+
+    options = FbankOptions(**fbank)
+    settings = {"fbank": options.settings(), "cmvn": "segment" if cmvn else "none"}
+    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
+    made = in_order(
+        lambda: Extractor(options, backend, cmvn, allow_resample, min_duration, seed),
+        jobs,
+        num_threads or len(os.sched_getaffinity(0)),
+    )
+    frames, seconds = {}, {}
+    with Tally(max_skip) as tally:
+        with table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write:
+            for found in progress(made):
+                if found.feats is None:
+                    tally.skip(found.key, found.reason)
+                    continue
+                write(found.key, found.feats)
+                frames[found.key], seconds[found.key] = len(found.feats), f"{found.seconds:.6g}"
+                tally.done()
+            tally.check()
+        for path, values in ((write_num_frames, frames), (write_utt2dur, seconds)):
+            if path:
+                write_list(path.removeprefix("ark,t:"), values)

@@ -1,0 +1,118 @@
+"""Mean and variance normalisation, bin by bin: over a segment alone, or over all segments of a group.
+
+>>> normalise(np.array([[1, 5], [3, 5]], np.float32)).tolist()
+[[-1.0, 0.0], [1.0, 0.0]]
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.kaldi.lists import read_list
+from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
+from sertk.kaldi.streams import classify_input
+from sertk.kaldi.tables import read_manifest, read_table
+
+# Variances are floored here as Kaldi's are (apply-cmvn); constant columns are found before that and become 0.
+VAR_FLOOR = 1e-20
+# Frames that are summed in float32 before float64 takes over.
+STRETCH = 4096
+
+
+def normalise(feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
+    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: a new array.
+
+    A bin that is constant over the segment becomes 0. NaN or inf must have been refused before (the readers do).
+    """
+    if not len(feats):
+        return feats.astype(np.float32)
+    # Three times as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
+    mean = column_sums(feats) / len(feats)
+    normal = feats - mean.astype(np.float32)
+    if norm_vars:
+        variance = column_sums(np.multiply(normal, normal)) / len(feats)
+        normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
+    # What rounding leaves of such a column would be blown up to ±1.
+    normal[:, constant_bins(feats)] = 0
+    return normal
+
+
+def column_sums(feats: np.ndarray) -> np.ndarray:
+    """Sum over the frames, (bins,) float64."""
+    total = np.zeros(feats.shape[1])
+    for start in range(0, len(feats), STRETCH):
+        part = feats[start : start + STRETCH]
+        total += np.ones(len(part), part.dtype) @ part
+    return total
+
+
+def constant_bins(feats: np.ndarray) -> np.ndarray:
+    """Which bins have the same value in every frame, (bins,) bool."""
+    constant = feats[0] == feats[-1]
+    if constant.any():
+        constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
+    return constant
+
+
+class Moments:
+    """Sums over the segments of a group, from which the group's mean and variance come."""
+
+    def __init__(self, bins: int):
+        self.frames, self.sums, self.squares = 0, np.zeros(bins), np.zeros(bins)
+        self.low, self.high = np.full(bins, np.inf, np.float32), np.full(bins, -np.inf, np.float32)
+
+    def add(self, feats: np.ndarray):
+        """Take in a segment, (frames, bins)."""
+        if len(feats):
+            wide = feats.astype(np.float64)
+            self.frames += len(feats)
+            self.sums += wide.sum(axis=0)
+            self.squares += np.einsum("ij,ij->j", wide, wide)
+            self.low, self.high = np.minimum(self.low, feats.min(axis=0)), np.maximum(self.high, feats.max(axis=0))
+
+    def normalise(self, feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
+        """`feats` by the group's mean and variance: a new array; bins that are constant in the group become 0."""
+        mean = self.sums / max(self.frames, 1)
+        normal = feats - mean.astype(np.float32)
+        if norm_vars:
+            variance = self.squares / max(self.frames, 1) - mean**2
+            normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
+        normal[:, self.low >= self.high] = 0
+        return normal
+
+
+def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group=None) -> dict:
+    """What a table's manifest says of its front end, and that it is normalised now; SertkError if it was before."""
+    manifest = read_manifest(source)
+    settings = dict(manifest.settings) if manifest else {}
+    if settings.get("cmvn", "none") != "none":
+        raise SertkError(f"{source}: is normalised already (its manifest says cmvn: {settings['cmvn']})")
+    settings["cmvn"] = ("group" if utt2group else "segment") + ("" if norm_vars else " mean")
+    return settings | ({"transductive": True} if utt2group else {})
+
+
+def normalised_table(
+    source: Rspecifier | str, norm_vars: bool, utt2group, verify: bool, skip: Callable[[str, str], None]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The segments of a table, normalised one by one or, with the map `utt2group`, by the moments of their group.
+
+    The table is then read twice, so it must be a file. `skip` is called with the key and the reason for segments that
+    the map does not have.
+    """
+    if utt2group is None:
+        for key, feats in read_table(source, verify=verify, skip=skip):
+            yield key, normalise(feats, norm_vars)
+        return
+    source = as_rspecifier(source)
+    if classify_input(source.filename) not in ("file", "offset"):
+        raise SertkError(f"{source}: --utt2group reads the table twice: a file is wanted")
+    groups, moments = read_list(utt2group), {}
+    for key, feats in read_table(source, verify=verify, skip=skip):
+        if key in groups:
+            moments.setdefault(groups[key], Moments(feats.shape[1])).add(feats)
+    for key, feats in read_table(source, skip=lambda *_: None):
+        if key in groups:
+            yield key, moments[groups[key]].normalise(feats, norm_vars)
+        else:
+            skip(key, f"{utt2group} does not name it")
