@@ -4,6 +4,7 @@
 #   if at_stage 2 "features"; then … fi                          # 1 to 9: runs when stage <= 2 <= stop_stage
 #   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
+#   enter_recipe corpus init work                                # cd to the script's folder; $corpus … still hold there
 #
 # $stamp (SIMULATED, PARTIAL) stands in every headline when it is not empty.
 # shellcheck shell=bash
@@ -15,6 +16,15 @@ die() {
 
 need() {
   [ -e "$1" ] || die "$1 is missing${2:+ ($2)}"
+}
+
+# What the caller gave in these variables is relative to the caller's folder, what the recipe names to its own.
+enter_recipe() {
+  local name
+  for name in "$@"; do
+    [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
+  done
+  cd -- "$(dirname -- "$0")" || exit
 }
 
 at_stage() {

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""compare: our results on EmoDB beside what others reach on the same folds."""
+
+import json
+from pathlib import Path
+
+import click
+
+from sertk.cli.options import command
+from sertk.errors import SertkError
+
+# WA and UA in per cent, the mean of the same five folds of the same 339 recordings.
+OTHERS = [
+    ("openSMILE ComParE 2016 functionals, linear SVM", 85.6, 84.2),
+    ("openSMILE eGeMAPS functionals, linear SVM", 79.0, 78.2),
+    ("floor: logistic regression on mean and deviation of log-mels", 74.6, 74.3),
+    ("always anger", 37.5, 25.0),
+]
+
+
+@command
+@click.argument("systems", nargs=-1, required=True, metavar="NAME=DIR…")
+def main(systems):
+    """Print WA and UA of the systems whose results.json lie in the DIRs, and of what to stand beside, best first.
+
+    \b
+    e.g.: local/compare.py "fine-tuned=exp/emodb_finetune" "from scratch=exp/emodb_scratch"
+    See also: score-loso
+    """
+    rows = [*OTHERS]
+    for system in systems:
+        name, equals, folder = system.partition("=")
+        if not (name and equals and folder):
+            raise click.UsageError(f"'{system}' is not NAME=DIR")
+        path = Path(folder) / "results.json"
+        try:
+            found = json.loads(path.read_text())
+            name = " ".join(["sertk:", name, *found["stamps"]])
+            rows.append((name, 100 * found["mean"]["wa"], 100 * found["mean"]["ua"]))
+        except FileNotFoundError:
+            raise SertkError(f"{path}: is missing (an earlier stage makes it)") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
+    width = max(len(name) for name, _, _ in rows)
+    print(f"{'EmoDB, four classes, five sessions, mean of the folds':{width}}     WA     UA")
+    for name, wa, ua in sorted(rows, key=lambda row: -row[1]):
+        print(f"{name:{width}}  {wa:5.1f}  {ua:5.1f}")
+
+
+if __name__ == "__main__":
+    main()
