@@ -19,7 +19,7 @@ def temporary(path) -> str:
 
 @contextmanager
 def atomic_file(path, mode: str = "wb"):
-    """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well and stays as it was when not.
+    """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well, else it stays as it was.
 
     Raises SertkError that names the file where it cannot be written.
     """

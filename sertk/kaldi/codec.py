@@ -1,4 +1,4 @@
-"""Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers; binary and text.
+"""Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers.
 
 Nothing else is decoded: what a file says about itself is checked against the file's size before anything is
 allocated, and no content is ever run. Errors are SertkErrors without the place: tables.py adds file, key and offset.
@@ -47,9 +47,14 @@ class Header:
     start: int
 
     @property
+    def width(self) -> int:
+        """Bytes of a row."""
+        return self.cols * _ITEM[self.form]
+
+    @property
     def nbytes(self) -> int:
-        columns = 8 * self.cols if self.form == "CM" else 0
-        return columns + self.rows * self.cols * _ITEM[self.form]
+        """Bytes of the numbers."""
+        return (8 * self.cols if self.form == "CM" else 0) + self.rows * self.width
 
 
 def decode(stream, kind: str) -> np.ndarray:

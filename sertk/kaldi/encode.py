@@ -49,7 +49,7 @@ def encode(array: np.ndarray, kind: str, compress: str = "none"):
         return b"\0BFM " + struct.pack("<bibi", 4, rows, 4, cols) + array.tobytes()
     low, high = array.min(), array.max()
     if high == low:
-        high = np.float32(low + (1.0 + abs(float(low))))
+        high = np.float32(float(low) + (1.0 + abs(float(low))))
     with np.errstate(over="ignore"):
         span = high - low
     if not np.isfinite(span):

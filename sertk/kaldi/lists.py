@@ -11,7 +11,10 @@ _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
 def read_lines(path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, white space at both ends removed; SertkError names file and line."""
+    """The lines of a UTF-8 file with their numbers, white space at both ends removed.
+
+    Raises SertkError with file and line for what is not text.
+    """
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):

@@ -1,70 +1,103 @@
-"""Random access to tables: an entry, or some rows of one, by key."""
+"""Random access to tables: an entry, or some rows of one, by key or by number.
+
+with open_table("scp:feats.scp") as table:
+    table.rows("utt1", 100, 300)  # float32 (200, bins), read by offset: the rest stays on the disk
+"""
 
 import os
+import time
 
 import numpy as np
 
 from sertk.errors import SertkError
 from sertk.kaldi.codec import Header, check_size, numbers, parse_header
+from sertk.kaldi.index import Words, file_identity, open_index, save_index
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.streams import split_offset
-from sertk.kaldi.tables import at, read_script
+from sertk.kaldi.streams import classify_input
+from sertk.kaldi.tables import at
+
+# So many archives stay open; those beyond are opened for each reading.
+_OPEN_FILES = 256
 
 
 class RandomTable:
-    """A table whose entries are read by key, whole or in part.
+    """A table whose entries are read by key or number, whole or in part; `with` or close() gives its files back.
 
-    keys: the keys in the script's order
-    num_frames: int64 array of rows, in the order of keys
-    dim: columns
+    Many threads may read at once (every read names its offset, none moves a file's position); so may forked
+    processes, and a spawned one gets a table that opens the same script anew, and refuses it when it has changed.
     """
 
-    def __init__(self, source: Rspecifier, kind: str):
-        self.kind = kind
-        self.entries = list(read_script(source))
-        self.keys = [entry.key for entry in self.entries]
-        if not self.keys:
-            raise SertkError(f"{source}: has no entries")
-        self.place = {key: i for i, key in enumerate(self.keys)}
-        self.files: dict[str, int] = {}
-        shapes = [self._shape(i) for i in range(len(self.keys))]
-        self.num_frames = np.array([rows for rows, _ in shapes], np.int64)
-        self.dim = shapes[0][1]
+    def __init__(self, source: Rspecifier, kind: str = "matrix"):
+        self.source, self.kind = source, kind
+        self._files: dict[int, int] = {}
+        self._path = source.filename if classify_input(source.filename) == "file" else None
+        self._started = time.time_ns()
+        with at(str(source)):
+            self._identity = file_identity(self._path) if self._path else None
+        self._index = open_index(source, kind)
+        if not self._index.mapped and self._path:
+            save_index(self._index, self._path, self._started, self._identity)
+
+    @property
+    def keys(self) -> Words:
+        """The keys in the table's order: a sequence of str that is decoded when asked for."""
+        return self._index.keys
+
+    @property
+    def num_frames(self) -> np.ndarray:
+        """int64 (entries,): rows of each entry. The first call reads every header; a sidecar keeps the answer."""
+        if not len(self._index.frames):
+            self._read_shapes()
+        return self._index.frames
+
+    @property
+    def dim(self) -> int:
+        """Columns of the first entry (num_frames checks that all have as many)."""
+        return self._index.dim or self._shape(0)[1]
 
     def __len__(self):
-        return len(self.keys)
+        return len(self._index)
 
     def __contains__(self, key):
-        return key in self.place
+        return self._index.find(key) is not None
 
-    def __getitem__(self, key):
-        """The whole value of a key (or of the entry of that number)."""
+    def __getitem__(self, key) -> np.ndarray:
+        """The whole value of a key, or of the entry of that number."""
         return self.rows(key)
 
     def rows(self, key: str | int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Rows start to stop (not included) of an entry: float32 (stop - start, bins), read by offset."""
-        number = self.place[key] if isinstance(key, str) else key
-        entry = self.entries[number]
-        with at(entry.where):
-            fd, offset, header = self._header(number)
-            (top, bottom), (left, right) = self._window(entry, header)
+        """Rows start to stop (not included) of an entry: float32 (stop - start, bins).
+
+        Raises SertkError for a key that the table does not have, rows that the entry does not have, and a damaged
+        entry, named with file, key and offset.
+        """
+        number = self._number(key)
+        fd = self._open(number)
+        try:
+            offset = int(self._index.offset[number])
+            header = self._header(fd, offset)
+            (top, bottom), (left, right) = self._window(number, header)
             stop = bottom - top if stop is None else stop
             if not 0 <= start <= stop <= bottom - top:
                 raise SertkError(f"rows {start} to {stop} of {bottom - top} were asked for")
             first, last = top + start, top + stop
             if header.form == "CM":
-                raw = self._bytes(fd, offset + header.start, header.nbytes)
+                raw = _read(fd, offset + header.start, header.nbytes)
             else:
-                width = header.nbytes // header.rows if header.rows else 0
-                raw = self._bytes(fd, offset + header.start + first * width, (last - first) * width)
+                raw = _read(fd, offset + header.start + first * header.width, (last - first) * header.width)
             found = numbers(header, raw, first, last)
-            return found if found.ndim == 1 or (left, right) == (0, header.cols) else found[:, left:right].copy()
+        except (SertkError, OSError) as error:
+            raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
+        finally:
+            self._release(number, fd)
+        return found if right - left == header.cols else found[:, left:right].copy()
 
     def close(self):
-        for fd in self.files.values():
+        """Give the files back; a later read opens them again."""
+        files, self._files = self._files, {}
+        for fd in files.values():
             os.close(fd)
-        self.files = {}
 
     def __enter__(self):
         return self
@@ -72,30 +105,101 @@ class RandomTable:
     def __exit__(self, *_):
         self.close()
 
-    def _shape(self, number):
-        entry = self.entries[number]
-        with at(entry.where):
-            _, _, header = self._header(number)
-            (top, bottom), (left, right) = self._window(entry, header)
-            return bottom - top, right - left
+    def __del__(self):
+        if getattr(self, "_files", None):
+            self.close()
 
-    def _window(self, entry, header: Header):
-        cols = header.cols if self.kind == "matrix" else None
-        if entry.range is not None:
-            return rows_and_columns(entry.range, header.rows, cols)
-        return (0, header.rows), (0, header.cols)
+    def __getstate__(self):
+        return {"source": self.source, "kind": self.kind, "identity": self._identity}
 
-    def _header(self, number):
-        path, offset = split_offset(self.entries[number].name)
-        fd = self.files.get(path)
-        if fd is None:
-            fd = self.files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        header = parse_header(os.pread(fd, 32, offset), self.kind)
+    def __setstate__(self, state):
+        self.__init__(state["source"], state["kind"])
+        if self._identity is None or self._identity != state["identity"]:
+            raise SertkError(
+                f"{self.source}: has changed since it was opened, or is not a file: cannot be opened again"
+            )
+
+    def _read_shapes(self):
+        """Every entry's rows, in the order of the disk."""
+        index = self._index
+        frames, dim = np.empty(len(index), np.int64), 0
+        for number in np.lexsort((index.offset, index.archive)).tolist():
+            rows, cols = self._shape(number)
+            if cols != (dim or cols):
+                raise SertkError(f"{self._where(number)}: has {cols} columns where the entries before have {dim}")
+            frames[number], dim = rows, cols
+        index.frames, index.dim = frames, dim
+        if self._path:
+            save_index(index, self._path, self._started, self._identity)
+
+    def _shape(self, number: int) -> tuple[int, int]:
+        fd = self._open(number)
+        try:
+            (top, bottom), (left, right) = self._window(number, self._header(fd, int(self._index.offset[number])))
+        except (SertkError, OSError) as error:
+            raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
+        finally:
+            self._release(number, fd)
+        return bottom - top, right - left
+
+    def _window(self, number: int, header: Header):
+        text = self._index.ranges[number] if len(self._index.ranges) else ""
+        if not text:
+            return (0, header.rows), (0, header.cols)
+        found = rows_and_columns(text, header.rows, header.cols if self.kind == "matrix" else None)
+        return found if self.kind == "matrix" else (found[0], (0, 1))
+
+    def _header(self, fd: int, offset: int) -> Header:
+        head = os.pread(fd, 32, offset)
+        if not head:
+            raise SertkError("the file ends before the value")
+        header = parse_header(head, self.kind)
         check_size(header.nbytes, os.fstat(fd).st_size - offset - header.start)
-        return fd, offset, header
+        return header
 
-    def _bytes(self, fd, offset, size):
-        raw = np.empty(size, np.uint8)
-        if os.preadv(fd, [raw], offset) != size:
-            raise SertkError(f"the data end within the value at byte {offset}")
-        return raw
+    def _number(self, key: str | int) -> int:
+        if isinstance(key, str):
+            number = self._index.find(key)
+            if number is None:
+                raise SertkError(f"{self.source}: has no key {key}")
+            return number
+        if not 0 <= key < len(self._index):
+            raise SertkError(f"{self.source}: has no entry number {key} (of {len(self._index)})")
+        return int(key)
+
+    def _open(self, number: int) -> int:
+        archive = int(self._index.archive[number])
+        fd = self._files.get(archive)
+        if fd is None:
+            try:
+                fd = os.open(self._index.archives[archive], os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise SertkError(f"{self._where(number)}: {error.strerror}") from None
+            if len(self._files) < _OPEN_FILES:
+                # Two threads may come here at once: the first one's file stays, without a lock that a fork could hold.
+                kept = self._files.setdefault(archive, fd)
+                if kept != fd:
+                    os.close(fd)
+                return kept
+        return fd
+
+    def _release(self, number: int, fd: int):
+        if self._files.get(int(self._index.archive[number])) != fd:
+            os.close(fd)
+
+    def _where(self, number: int) -> str:
+        index = self._index
+        path = index.archives[int(index.archive[number])]
+        return f"{self.source}: key {index.keys[number]}: {path} at byte {int(index.offset[number])}"
+
+
+def _read(fd: int, offset: int, size: int) -> np.ndarray:
+    raw = np.empty(size, np.uint8)
+    if os.preadv(fd, [raw], offset) != size:
+        # The kernel hands over at most 2 GiB a call.
+        done = 0
+        while done < size and (got := os.preadv(fd, [raw[done:]], offset + done)):
+            done += got
+        if done < size:
+            raise SertkError(f"the data end after {done} of {size} bytes")
+    return raw

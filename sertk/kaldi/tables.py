@@ -112,7 +112,7 @@ def read_raw_table(source: Rspecifier | str) -> Iterator[tuple[str, Input]]:
                 yield entry.key, stream
     else:
         with open_input(source.filename) as stream:
-            for key, _ in _keys(stream, source):
+            for key, _ in read_keys(stream, source):
                 seen = True
                 yield key, stream
     if not seen:
@@ -211,7 +211,7 @@ def _check_written_with(manifest: Manifest, archive: str, script: str) -> Manife
 def _read_archive(source: Rspecifier, kind: str):
     with open_input(source.filename) as stream:
         try:
-            for key, where in _keys(stream, source):
+            for key, where in read_keys(stream, source):
                 with at(where):
                     value = decode(stream, kind)
                 yield key, value
@@ -262,7 +262,7 @@ def _read_entry(entry: Entry, kind: str, files: dict[str, Input]) -> np.ndarray:
         return decode(stream, kind)
 
 
-def _keys(stream: Input, source: Rspecifier) -> Iterator[tuple[str, str]]:
+def read_keys(stream: Input, source: Rspecifier) -> Iterator[tuple[str, str]]:
     """The keys of an archive, each with the stream at its value, and where that is."""
     check = _Order(source)
     while True:

@@ -1,0 +1,26 @@
+"""split-data: divide a data folder into parts."""
+
+import logging
+
+import click
+
+from sertk.cli.options import BOOL, FOLDER, command
+
+log = logging.getLogger("sertk")
+
+
+@command
+@click.argument("folder", metavar="DATA-DIR", type=FOLDER)
+@click.argument("number", metavar="N", type=click.IntRange(1))
+@click.option("--per-utt", type=BOOL, default=False, show_default=True, help="Split speakers too (into splitNutt).")
+def main(folder, number, per_utt):
+    """Divide a data folder into N parts, DATA-DIR/splitN/1 to N, each a data folder with whole speakers.
+
+    \b
+    e.g.: split-data data/train 4
+          split-data --per-utt true data/train 8
+    See also: subset-data, combine-data
+    """
+    from sertk.kaldi.dataedit import split
+
+    log.info("wrote %s/{1..%d}", split(folder, number, per_utt), number)
