@@ -1,0 +1,72 @@
+"""classify-audio: recordings in, emotions out."""
+
+import json
+
+import click
+
+from sertk.cli.options import FILE, Tally, command, device_option, max_skip_option, progress, threads_option
+
+
+@command
+@click.argument("model", metavar="MODEL", type=FILE)
+@click.argument("audio", metavar="AUDIO…", type=FILE, nargs=-1, required=True)
+@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True,
+              help="For eyes, or a JSON object a line.")  # fmt: skip
+@max_skip_option
+@device_option
+@threads_option
+def main(model, audio, form, max_skip, device, num_threads):
+    """Say which emotion each recording has, with the probability of every label.
+
+    AUDIO are files or folders (searched for recordings): wav, flac, ogg, mp3, sph, and m4a where ffmpeg is installed,
+    of any sample rate and number of channels.
+
+    \b
+    e.g.: classify-audio exp/exp1/1/final.pt interview.wav
+          classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
+    See also: predict-emotion, train-resnet
+    """
+    from sertk.frontend.audio import UnfitAudio
+    from sertk.models.inference import on_segments
+    from sertk.models.listening import Listener, recordings_in
+    from sertk.models.modelfile import load_model
+    from sertk.runtime import choose_device, set_threads
+
+    device, _ = choose_device(device), set_threads(num_threads)
+    loaded = load_model(model)
+    listen, files = Listener(loaded.frontend, model), list(recordings_in(audio))
+    show = _Table(loaded.labels, files) if form == "table" else _json_line
+
+    with Tally(max_skip) as tally:
+
+        def heard():
+            for path in progress(files):
+                try:
+                    yield str(path), listen(path)
+                except UnfitAudio as error:
+                    tally.skip(str(path), str(error))
+
+        for path, posteriors in on_segments(loaded.network, heard(), "posterior", device):
+            click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))
+            tally.done()
+
+
+def _json_line(path: str, probabilities: dict[str, float]) -> str:
+    emotion = max(probabilities, key=probabilities.get)
+    rounded = {label: round(p, 6) for label, p in probabilities.items()}
+    return json.dumps({"file": path, "emotion": emotion, "probabilities": rounded}, ensure_ascii=False)
+
+
+class _Table:
+    """Lines with aligned columns: file, emotion, the probability of every label in per cent."""
+
+    def __init__(self, labels: list[str], files: list):
+        self.width = max(len(str(path)) for path in [*files, "file"])
+        self.column = max(7, *(len(label) + 1 for label in labels))
+        names = "".join(f"{label:>{self.column}}" for label in labels)
+        click.echo(f"{'file':<{self.width}}  {'emotion':<{self.column}}{names}")
+
+    def __call__(self, path: str, probabilities: dict[str, float]) -> str:
+        emotion = max(probabilities, key=probabilities.get)
+        values = "".join(f"{100 * p:>{self.column - 2}.1f} %" for p in probabilities.values())
+        return f"{path:<{self.width}}  {emotion:<{self.column}}{values}"
