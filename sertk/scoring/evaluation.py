@@ -1,23 +1,76 @@
-"""From the files of an experiment to its results: read, check, guard, evaluate."""
+"""From the files of one or more experiments to their results: read, check, guard, evaluate, compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
 from sertk.kaldi.lists import read_list
+from sertk.scoring.emotion import confusion, unweighted_accuracy, weighted_accuracy
 from sertk.scoring.folds import read_labels, read_scheme, read_utt2fold
+from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import Scored, check_folds, read_posteriors, truth_of
 from sertk.scoring.protocol import DEPENDENT, Guard, fold_members
 from sertk.scoring.results import evaluate
 
 
+@dataclass(frozen=True)
+class Test:
+    """What systems are scored on: segments, their class numbers (segments,) and, where it is known, their folds."""
+
+    keys: list[str]
+    labels: tuple[str, ...]
+    truth: np.ndarray
+    utt2fold: dict[str, int]
+    scheme: dict
+
+    @property
+    def title(self) -> list[str]:
+        """Words for a headline."""
+        words = [self.scheme["scheme"] if self.scheme else "folds of unknown scheme"]
+        words += ["speaker-independent"] * bool(self.scheme.get("speaker_independent"))  # the other is a stamp
+        part = self.scheme.get("part", "all")
+        return words + ([f"{part} part"] if part != "all" else [])
+
+
+def read_test(utt2label_path: Path, utt2fold_path: Path | None, labels_path: Path | None) -> Test:
+    """Read and check a utt2label, the labels.txt beside it (or `labels_path`), a utt2fold and the scheme beside it.
+
+    Raises SertkError where the two maps have not the same segments, and for a label that is not listed.
+    """
+    utt2label = read_list(utt2label_path)
+    utt2fold, scheme = {}, {}
+    if utt2fold_path is not None:
+        utt2fold, scheme = read_utt2fold(utt2fold_path), read_scheme(utt2fold_path)
+        for path, other in ((utt2fold_path, utt2label_path), (utt2label_path, utt2fold_path)):
+            here, there = (utt2fold, utt2label) if path == utt2fold_path else (utt2label, utt2fold)
+            lacking = [key for key in there if key not in here]
+            if lacking:
+                raise SertkError(f"{path}: {lacking[0]} is missing ({len(lacking)} of {other}'s segments are)")
+    labels = read_labels(labels_path or Path(utt2label_path).parent / "labels.txt")
+    return Test(list(utt2label), labels, truth_of(utt2label, labels, utt2label_path), utt2fold, scheme)
+
+
+def read_system(test: Test, source: str, guard: Guard) -> Scored:
+    """A system's posteriors of the test, held against the folds and against what its models were trained on."""
+    scored = read_posteriors(source, test.keys, test.labels)
+    if test.utt2fold:
+        check_folds(scored, test.utt2fold)
+    parts: dict[tuple[str, int], list[str]] = {}
+    for key, name in zip(scored.keys, scored.archives):
+        parts.setdefault((name, test.utt2fold.get(key, 0)), []).append(key)
+    for (name, fold), keys in parts.items():
+        guard.check(name, scored.settings[name], fold_members(test.scheme, fold, keys))
+    return scored
+
+
 def score_folder(
-    utt2label_path: Path,
-    utt2fold_path: Path,
+    utt2label: Path,
+    utt2fold: Path,
     source: str,
-    labels_path: Path | None = None,
+    labels: Path | None = None,
     clusters: Sequence[Path] = (),
     by: Sequence[Path] = (),
     stamps: Sequence[str] = (),
@@ -26,48 +79,62 @@ def score_folder(
 ) -> dict:
     """What `results.evaluate` finds, with the headline's `title` and `stamps`, the scheme, leaks and what could not
     be checked. Arguments as score-loso's."""
-    utt2label, utt2fold, scheme = read_list(utt2label_path), read_utt2fold(utt2fold_path), read_scheme(utt2fold_path)
-    _same_keys(utt2label_path, utt2label, utt2fold_path, utt2fold)
-    labels = labels_of(utt2label_path, labels_path)
-    truth = truth_of(utt2label, labels, utt2label_path)
-    keys = list(utt2label)
-    scored = read_posteriors(source, keys, labels)
-    check_folds(scored, utt2fold)
-    guard = Guard(i_know)
-    guard.stamp(*stamps, *scheme.get("stamps", ()))
-    if scheme and not scheme["speaker_independent"]:
-        guard.stamp(DEPENDENT)
-    _guard_folds(guard, scored, utt2fold, scheme)
+    test = read_test(utt2label, utt2fold, labels)
+    guard = _guard(test, stamps, i_know)
+    scored = read_system(test, source, guard)
     found = evaluate(
-        truth,
+        test.truth,
         scored.posteriors,
-        np.array([utt2fold[key] for key in keys]),
-        labels,
-        {path.name: column(path, keys, least=2) for path in clusters},
-        {path.name: column(path, keys) for path in by},
+        np.array([test.utt2fold[key] for key in test.keys]),
+        test.labels,
+        {path.name: column(path, test.keys, least=2) for path in clusters},
+        {path.name: column(path, test.keys) for path in by},
         seed,
     )
-    title = [scheme["scheme"] if scheme else "folds of unknown scheme"]
-    if scheme:
-        title += ["speaker-independent"] * scheme["speaker_independent"]  # the other is a stamp
-        if scheme.get("part", "all") != "all":
-            title.append(f"{scheme['part']} part")
-    title += ["leaks unchecked"] * bool(guard.unknown)
+    return {**_head(test, guard), "source": scored.source, **found}
+
+
+def compare_systems(
+    utt2label: Path,
+    sources: Sequence[str],
+    labels: Path | None = None,
+    clusters: Path | None = None,
+    stamps: Sequence[str] = (),
+    i_know: bool = False,
+    seed: int = 0,
+) -> dict:
+    """Plain JSON: the first system against each of the others, on the pooled figures. Arguments as compare-scores's.
+
+    The utt2fold beside UTT2LABEL, where there is one, is what all systems must have been scored by. p-values come
+    as they are and with Holm's correction over the comparisons (`holm`), each of the three tests for itself.
+    """
+    beside = Path(utt2label).parent / "utt2fold"
+    test = read_test(utt2label, beside if beside.exists() else None, labels)
+    guard = _guard(test, stamps, i_know)
+    systems = [read_system(test, source, guard) for source in sources]
+    _one_protocol(systems)
+    drawn = test.keys if clusters is None else column(clusters, test.keys, least=2)
+    number = len(test.labels)
+    found = [compare(test.truth, systems[0].guess, other.guess, drawn, number, seed=seed) for other in systems[1:]]
+    tables = []
+    for scored in systems:
+        counts = confusion(test.truth, scored.guess, number)
+        tables.append({"source": scored.source, "wa": weighted_accuracy(counts), "ua": unweighted_accuracy(counts)})
+    comparisons = [asdict(comparison) for comparison in found]
+    for name, p_values in (
+        ("mcnemar", [c.mcnemar_p for c in found]),
+        ("wa", [c.wa.p for c in found]),
+        ("ua", [c.ua.p for c in found]),
+    ):
+        for comparison, adjusted in zip(comparisons, holm(p_values)):
+            comparison.setdefault("holm", {})[name] = adjusted
     return {
-        "title": title,
-        "stamps": guard.stamps,
-        "scheme": scheme.get("scheme"),
-        "speaker_independent": scheme.get("speaker_independent"),
-        "source": scored.source,
-        "leaks": guard.leaks,
-        "unchecked": guard.unknown,
-        **found,
+        **_head(test, guard),
+        "segments": len(test.keys),
+        "drawn": "segment" if clusters is None else clusters.name,
+        "systems": tables,
+        "comparisons": comparisons,
     }
-
-
-def labels_of(utt2label_path: Path, labels_path: Path | None) -> tuple[str, ...]:
-    """The labels of `labels_path`, or of the labels.txt beside a utt2label."""
-    return read_labels(labels_path or Path(utt2label_path).parent / "labels.txt")
 
 
 def column(path: Path, keys: Sequence[str], least: int = 1) -> list[str]:
@@ -82,16 +149,32 @@ def column(path: Path, keys: Sequence[str], least: int = 1) -> list[str]:
     return found
 
 
-def _guard_folds(guard: Guard, scored: Scored, utt2fold: Mapping[str, int], scheme: Mapping):
-    parts: dict[tuple[str, int], list[str]] = {}
-    for key, name in zip(scored.keys, scored.archives):
-        parts.setdefault((name, utt2fold[key]), []).append(key)
-    for (name, fold), keys in parts.items():
-        guard.check(name, scored.settings[name], fold_members(scheme, fold, keys))
+def _guard(test: Test, stamps: Sequence[str], i_know: bool) -> Guard:
+    guard = Guard(i_know)
+    guard.stamp(*stamps, *test.scheme.get("stamps", ()))
+    if test.scheme and not test.scheme["speaker_independent"]:
+        guard.stamp(DEPENDENT)
+    return guard
 
 
-def _same_keys(path_a, a: Mapping, path_b, b: Mapping):
-    for (one, ones), (other, others) in (((path_a, a), (path_b, b)), ((path_b, b), (path_a, a))):
-        lacking = [key for key in ones if key not in others]
-        if lacking:
-            raise SertkError(f"{other}: {lacking[0]} is missing ({len(lacking)} of {one}'s segments are)")
+def _head(test: Test, guard: Guard) -> dict:
+    return {
+        "title": test.title + ["leaks unchecked"] * bool(guard.unknown),
+        "stamps": guard.stamps,
+        "scheme": test.scheme.get("scheme"),
+        "speaker_independent": test.scheme.get("speaker_independent"),
+        "leaks": guard.leaks,
+        "unchecked": guard.unknown,
+    }
+
+
+def _one_protocol(systems: Sequence[Scored]):
+    """SertkError where two systems' manifests say that different folds were held out."""
+    first = systems[0]
+    for other in systems[1:]:
+        # Folds may be numbered otherwise: what counts is which segments were held out together.
+        partner: dict[tuple[int, int], int] = {}
+        for key in first.folds.keys() & other.folds.keys():
+            for side, (one, two) in enumerate(((first, other), (other, first))):
+                if partner.setdefault((side, one.folds[key]), two.folds[key]) != two.folds[key]:
+                    raise SertkError(f"{first.source} and {other.source} were scored by different folds ({key})")

@@ -121,6 +121,36 @@ def as_text(found: Mapping) -> str:
     return "\n".join(lines) + "\n"
 
 
+def comparison_text(found: Mapping) -> str:
+    """The tables of what `evaluation.compare_systems` found; differences are in points of %, of the pooled figures."""
+    comparisons, several = found["comparisons"], len(found["comparisons"]) > 1
+    number = comparisons[0]["clusters"]
+    inside = ", ".join([f"{found['segments']} segments", f"{number} drawn by {found['drawn']}", *found["title"]])
+    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]])]
+    names = ["A", *(f"B{n}" if several else "B" for n in range(1, len(comparisons) + 1))]
+    rows = [["system", "WA", "UA"]]
+    rows += [
+        [f"{name} {s['source']}", _percent(s["wa"]), _percent(s["ua"])] for name, s in zip(names, found["systems"])
+    ]
+    lines += ["", *_table(rows), ""]
+    rows = [["difference", "points", "95 % interval", "p", *["p (Holm)"] * several]]
+    for name, c in zip(names[1:], comparisons):
+        for what in ("wa", "ua"):
+            low, high = (f"{100 * end:+.2f}" for end in c[what]["interval"])
+            row = [f"A-{name} {what.upper()}", f"{100 * c[what]['value']:+.2f}", f"{low} to {high}", _p(c[what]["p"])]
+            rows.append(row + [_p(c["holm"][what])] * several)
+    lines += [*_table(rows), ""]
+    rows = [["McNemar", "A alone right", "B alone right", "Cohen's g", "p", *["p (Holm)"] * several]]
+    for name, c in zip(names[1:], comparisons):
+        row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}", _p(c["mcnemar_p"])]
+        rows.append(row + [_p(c["holm"]["mcnemar"])] * several)
+    return "\n".join([*lines, *_table(rows)]) + "\n"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
 def _calibration_lines(found: Mapping) -> list[str]:
     rows = [["calibration", "error", "log loss"], ["as it is", *_calibration_cells(found["as_it_is"])]]
     if "tempered" in found:

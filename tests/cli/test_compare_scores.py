@@ -1,0 +1,114 @@
+"""compare-scores as a user calls it."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+from scoring.experiment import LABELS, Experiment
+
+from sertk.scoring.paired import holm
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The same test scored by a better system (a) and by a worse one (b)."""
+    made = Experiment(tmp_path, skill=3.0)
+    made.write("a")
+    worse = Experiment(tmp_path, skill=0.5, seed=1)
+    worse.write("b")
+    return made, worse
+
+
+def compare(call, made, *options, systems=("a", "b"), code=0):
+    sources = [system if ":" in system else made.root / system for system in systems]
+    return call("compare-scores", *options, made.arguments[0], *sources, code=code)
+
+
+def right(made):
+    return np.array([LABELS[int(np.argmax(made.posteriors[utt]))] == label for utt, label in made.utt2label.items()])
+
+
+def test_figures_are_the_accuracies_their_difference_and_scipys_test(call, two, tmp_path):
+    text = compare(call, two[0], "--clusters", tmp_path / "utt2spk", "--json", tmp_path / "r.json").text
+    found = json.loads((tmp_path / "r.json").read_text())
+    a, b = map(right, two)
+    assert [system["wa"] for system in found["systems"]] == [pytest.approx(a.mean()), pytest.approx(b.mean())]
+    comparison = found["comparisons"][0]
+    assert comparison["wa"]["value"] == pytest.approx(a.mean() - b.mean())
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    assert (comparison["only_a"], comparison["only_b"]) == (only_a, only_b)
+    assert comparison["mcnemar_p"] == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue)
+    assert comparison["wa"]["p"] == pytest.approx(2 / 2**6)  # every one of six speakers is better with A
+    assert comparison["clusters"] == 6
+    assert "pooled WA and UA [ 54 segments, 6 drawn by utt2spk, loso, speaker-independent ]" in text
+    assert f"A-B WA {100 * (a.mean() - b.mean()):+.2f}" in " ".join(text.split())
+
+
+def test_several_comparisons_are_corrected_with_holm(call, two, tmp_path):
+    Experiment(tmp_path, skill=1.5, seed=2).write("c")
+    text = compare(call, two[0], "--json", tmp_path / "r.json", systems=("a", "b", "c")).text
+    found = json.loads((tmp_path / "r.json").read_text())["comparisons"]
+    raw = [comparison["mcnemar_p"] for comparison in found]
+    assert [comparison["holm"]["mcnemar"] for comparison in found] == pytest.approx(holm(raw))
+    assert "p (Holm)" in text and "B2" in text
+
+
+def test_segments_taken_as_independent_are_warned_of(call, two, tmp_path):
+    assert "name their dialogs or speakers by --clusters" in compare(call, two[0]).err
+    assert compare(call, two[0], "--clusters", tmp_path / "utt2spk").err == ""
+
+
+def test_the_same_seed_gives_the_same_bytes(call, two):
+    assert compare(call, two[0], "--seed", 4).out == compare(call, two[0], "--seed", 4).out
+
+
+def test_scores_of_other_folds_are_refused(call, two, tmp_path):
+    other = Experiment(tmp_path / "other", scheme="stratified")
+    other.write("c")
+    scripts = sorted((tmp_path / "other" / "c").glob("*/scores.scp"))
+    (tmp_path / "c.scp").write_text("".join(path.read_text() for path in scripts))
+    result = compare(call, two[0], systems=("a", f"scp:{tmp_path}/c.scp"), code=1)
+    assert "model, utt2fold has it in" in result.err and result.err.count("\n") == 1
+    # Without a utt2fold to hold them against, against each other.
+    (tmp_path / "folds" / "utt2fold").unlink()
+    result = compare(call, two[0], systems=("a", f"scp:{tmp_path}/c.scp"), code=1)
+    assert "were scored by different folds" in result.err and result.err.count("\n") == 1
+
+
+def test_folds_that_are_only_numbered_otherwise_are_the_same(call, two, tmp_path):
+    renumbered = Experiment(tmp_path / "other", skill=1.0)
+    for fold, settings in renumbered.settings.items():
+        settings["fold"] = fold % 3 + 1
+    renumbered.write("c")
+    (tmp_path / "folds" / "utt2fold").unlink()
+    assert "A-B WA" in compare(call, two[0], systems=("a", str(tmp_path / "other" / "c"))).text
+
+
+@pytest.mark.parametrize("leaking", ["a", "b"])
+def test_a_leak_in_either_system_is_refused(call, tmp_path, leaking):
+    for name in "ab":
+        made = Experiment(tmp_path)
+        if name == leaking:
+            made.settings[1]["trained_on"]["speakers"].append("Ses01F")
+        made.write(name)
+    result = compare(call, made, code=1)
+    assert f"{leaking}/1/scores.ark: test speaker Ses01F in its training" in result.err
+    assert compare(call, made, "--i-know", "true").text.splitlines()[0].endswith("] LEAKY")
+
+
+@pytest.mark.parametrize(
+    ("systems", "options", "code", "message"),
+    [
+        (("a",), [], 2, "B..."),
+        (("a", "none:x"), [], 1, "bad rspecifier 'none:x'"),
+        (("a", "scp:none.scp"), [], 1, "none.scp"),
+        (("a", "folds"), [], 1, "neither scores.ark nor */scores.ark"),
+        (("a", "b"), ["--clusters", "none"], 1, "none: cannot be read"),
+        (("a", "b"), ["--labels", "{}/two"], 1, "label 'sad' is not one of ang neu"),
+    ],
+)
+def test_wrong_calls_are_one_line_each(call, two, tmp_path, systems, options, code, message):
+    (tmp_path / "two").write_text("ang\nneu\n")
+    result = compare(call, two[0], *[word.format(tmp_path) for word in options], systems=systems, code=code)
+    assert message in result.err and result.err.count("\n") == 1 and result.out == b""
