@@ -51,7 +51,7 @@ if at_stage 1 "data folders"; then
     --train-per-speaker "$train_per_speaker" "$librispeech" "$work/data"
   local/prepare_emodb.py --allow-partial "$allow_partial" "$emodb" "$data"
   for set in "$train" "$test" "$data"; do
-    validate-data --feats false "$set"
+    validate-data "$set"
   done
 fi
 

@@ -41,7 +41,7 @@ compute=(--seed "$seed" ${device:+--device "$device"})
 if at_stage 1 "data folder, held against the counts that must come out"; then
   [ -n "$corpus" ] || die "stage 1 needs --corpus DIR, the folder that holds Session1 to Session5"
   local/prepare_iemocap.py --allow-partial "$allow_partial" --simulated "$simulated" "$corpus" "$data"
-  validate-data --feats false "$data"
+  validate-data "$data"
 fi
 
 if at_stage 2 "features"; then

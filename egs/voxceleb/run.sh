@@ -41,7 +41,7 @@ torchrun=()
 if at_stage 1 "data folders: speakers to train with, trials to judge by"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
     ${trials:+--trials "$trials"} --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
-  validate-data --feats false "$train"
+  validate-data "$train"
 fi
 
 if at_stage 2 "features"; then

@@ -32,3 +32,14 @@ $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
   make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
   "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
   "scp:$data/split$nj/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
+
+# The arks stay where they are: a script over all of them is the table.
+scripts=() lengths=()
+for job in $(seq "$nj"); do
+  scripts+=("$feats/feats.$job.scp") lengths+=("$feats/utt2num_frames.$job")
+done
+LC_ALL=C sort "${lengths[@]}" >"$data/utt2num_frames.tmp"
+LC_ALL=C sort "${scripts[@]}" >"$data/feats.scp.tmp"
+mv "$data/utt2num_frames.tmp" "$data/utt2num_frames"
+mv "$data/feats.scp.tmp" "$data/feats.scp"
+echo "make_feats.sh: $data: features for $(wc -l <"$data/feats.scp") of $total segments"
