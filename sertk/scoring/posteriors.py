@@ -36,8 +36,11 @@ class Scored:
     @property
     def folds(self) -> dict[str, int]:
         """The fold whose model scored each segment, where its manifest says it."""
-        said = {name: settings["fold"] for name, settings in self.settings.items() if settings and "fold" in settings}
-        return {key: said[name] for key, name in zip(self.keys, self.archives) if name in said}
+        said = {}
+        for name, settings in self.settings.items():
+            trained_on = (settings or {}).get("trained_on") or {}
+            said[name] = (settings or {}).get("fold") or trained_on.get("fold")
+        return {key: said[name] for key, name in zip(self.keys, self.archives) if said[name]}
 
 
 def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.ndarray:
@@ -92,9 +95,11 @@ def _tables(source) -> Iterator[str]:
     if not folder.is_dir():
         yield str(source)
         return
-    found = sorted(folder.glob("*/scores.ark")) or sorted(folder.glob("scores.ark"))
+    # Of folds only: an experiment's folder may have others in it (folds, log, another system).
+    found = sorted(path for path in folder.glob("*/scores.ark") if path.parent.name.isdigit())
+    found = found or sorted(folder.glob("scores.ark"))
     if not found:
-        raise SertkError(f"{folder}: neither scores.ark nor */scores.ark in this folder")
+        raise SertkError(f"{folder}: neither scores.ark nor 1/scores.ark, 2/scores.ark, … in this folder")
     yield from (f"ark:{path}" for path in found)
 
 

@@ -2,14 +2,14 @@
 
 A score file's manifest says, in its settings, whose scores they are:
 
-    {"labels": [...], "fold": 2,
-     "trained_on": {"keys": [...], "speakers": [...], "sessions": [...], "select": "last", "cmvn": "segment",
-                    "init": {"keys": [...], ...}}}
+    {"labels": [...],
+     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "sessions": [...], "select": "last", "cmvn": "segment",
+                    "trunk": {"keys": [...], ...}}}
 
-All are optional; what is not said cannot be checked, and that is said too. `init` is what the network that was
-transferred had been trained on: another corpus, whose speakers may bear the same names, so of it only keys count.
-`select` is how the epoch was chosen (`oracle`: on the test itself), `cmvn` what the features were normalised over
-(`dialog` reads the test's other segments).
+All are optional; what is not said cannot be checked, and that is said too. `fold` was held out. `trunk` (or `init`) is
+what the network that it began from had been trained on: another corpus, whose speakers may bear the same names, so of
+it only keys count. `select` is how the epoch was chosen (`oracle`: on the test itself), `cmvn` what the features were
+normalised over (`dialog` reads the test's other segments).
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,17 +47,14 @@ class Guard:
 
         test: "keys", and under a speaker-independent scheme "speakers" and "sessions" too.
         """
-        trained_on = (settings or {}).get("trained_on")
-        if not isinstance(trained_on, Mapping):
-            if name not in self.unknown:
-                self.unknown.append(name)
-            return
+        trained_on = (settings or {}).get("trained_on") or {}
+        if not any(plural in trained_on for plural in test) and name not in self.unknown:
+            self.unknown.append(name)
         for what, plural in (("segment", "keys"), ("speaker", "speakers"), ("session", "sessions")):
             self._overlap(name, what, test.get(plural, ()), trained_on.get(plural, ()), "")
-        before = trained_on.get("init")
-        while isinstance(before, Mapping):
-            self._overlap(name, "segment", test.get("keys", ()), before.get("keys", ()), "its first network had ")
-            before = before.get("init")
+        before = trained_on
+        while before := before.get("trunk") or before.get("init"):
+            self._overlap(name, "segment", test["keys"], before.get("keys", ()), "the network it began from had ")
         if trained_on.get("select") == "oracle":
             self.stamp(LEAKY)  # chosen on the test by the user's own order: stamped, not refused
         if trained_on.get("cmvn") == "dialog":

@@ -14,6 +14,9 @@ from sertk.scoring.calibration import calibration_error, coverage_curve, log_los
 from sertk.scoring.emotion import Accuracy, FoldScores, row_normalised, score_folds
 from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
 
+# A map of numbers with more different values than this measures something; with fewer it names speakers or sessions.
+_MOST_NAMES = 50
+
 
 def evaluate(
     truth: np.ndarray,
@@ -77,9 +80,21 @@ def _calibrated(posteriors, truth) -> dict:
 
 
 def _breakdown(truth, guess, values, labels) -> dict:
-    names, index = np.unique(np.asarray(values), return_inverse=True)
+    names, index = np.unique(np.asarray(_ranges(values)), return_inverse=True)
     parts: FoldScores = score_folds(truth, guess, index, len(labels))
     return {str(names[n]): _accuracy(found, labels) for n, found in parts.folds.items()}
+
+
+def _ranges(values: Sequence[str]) -> Sequence[str]:
+    """Numbers (utt2dur) as the four ranges that hold a quarter of them each; names, and names that are numbers, stay."""
+    try:
+        numbers = np.array([float(value) for value in values])
+    except ValueError:
+        return values
+    if len(set(values)) <= _MOST_NAMES or not np.isfinite(numbers).all():
+        return values
+    ends = np.quantile(numbers, [0.25, 0.5, 0.75, 1], method="higher")
+    return [f"{k + 1}: up to {ends[k]:g}" for k in np.searchsorted(ends, numbers)]
 
 
 def _number(value: float) -> float | None:

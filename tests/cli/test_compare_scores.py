@@ -79,7 +79,7 @@ def test_scores_of_other_folds_are_refused(call, two, tmp_path):
 def test_folds_that_are_only_numbered_otherwise_are_the_same(call, two, tmp_path):
     renumbered = Experiment(tmp_path / "other", skill=1.0)
     for fold, settings in renumbered.settings.items():
-        settings["fold"] = fold % 3 + 1
+        settings["trained_on"]["fold"] = fold % 3 + 1
     renumbered.write("c")
     (tmp_path / "folds" / "utt2fold").unlink()
     assert "A-B WA" in compare(call, two[0], systems=("a", str(tmp_path / "other" / "c"))).text
@@ -103,7 +103,7 @@ def test_a_leak_in_either_system_is_refused(call, tmp_path, leaking):
         (("a",), [], 2, "B..."),
         (("a", "none:x"), [], 1, "bad rspecifier 'none:x'"),
         (("a", "scp:none.scp"), [], 1, "none.scp"),
-        (("a", "folds"), [], 1, "neither scores.ark nor */scores.ark"),
+        (("a", "folds"), [], 1, "neither scores.ark nor 1/scores.ark"),
         (("a", "b"), ["--clusters", "none"], 1, "none: cannot be read"),
         (("a", "b"), ["--labels", "{}/two"], 1, "label 'sad' is not one of ang neu"),
     ],

@@ -132,7 +132,7 @@ FIRST, SECOND = "Ses01F-ang0", "Ses02F-neu2"
             "its posteriors are of neu ang sad, wanted",
         ),
         (
-            lambda made: made.settings[2].update(fold=3),
+            lambda made: made.settings[2]["trained_on"].update(fold=3),
             f"{SECOND.replace('neu2', 'ang0')} was scored by fold 3's model",
         ),
         (
@@ -195,7 +195,7 @@ def test_one_cluster_is_no_interval(call, made):
 
 
 def test_a_folder_without_scores_says_so(call, made):
-    assert "neither scores.ark nor */scores.ark" in score(call, made, source=made.root / "folds", code=1).err
+    assert "neither scores.ark nor 1/scores.ark" in score(call, made, source=made.root / "folds", code=1).err
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_a_folder_without_scores_says_so(call, made):
         (lambda said: said["sessions"].append("Ses02"), "test session Ses02 in its training"),
         (
             lambda said: said.update(init={"keys": ["x", "Ses02F-ang0"]}),
-            "its first network had test segment Ses02F-ang0",
+            "the network it began from had test segment Ses02F-ang0",
         ),
         (
             lambda said: said.update(init={"keys": ["x"], "init": {"keys": ["Ses02F-ang0"]}}),
-            "its first network had test",
+            "the network it began from had test",
         ),
     ],
 )

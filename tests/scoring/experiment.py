@@ -48,8 +48,8 @@ class Experiment:
             training = [utt for utt, n in self.folds.utt2fold.items() if n != fold]
             self.settings[fold] = {
                 "labels": list(LABELS),
-                "fold": fold,
                 "trained_on": {
+                    "fold": fold,
                     "keys": training,
                     "speakers": sorted({self.utt2spk[utt] for utt in training}),
                     "sessions": sorted({utt2session[utt] for utt in training}),

@@ -22,7 +22,7 @@ def test_the_message_names_the_first_and_counts_the_rest():
         Guard().check("x", {"trained_on": {"speakers": ["s3", "s2", "s1"]}}, {"speakers": ["s1", "s2", "s3", "s4"]})
 
 
-@pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": "everything"}])
+@pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": {"fold": 1}}])
 def test_what_does_not_say_its_training_is_noted_once(settings):
     guard = Guard()
     for _ in range(2):
@@ -31,7 +31,7 @@ def test_what_does_not_say_its_training_is_noted_once(settings):
 
 
 def test_every_network_of_a_chain_is_looked_at():
-    chain = {"keys": ["u1"], "init": {"keys": ["u2"], "init": {"keys": ["u3"]}}}
+    chain = {"keys": ["u1"], "trunk": {"keys": ["u2"], "init": {"keys": ["u3"]}}}
     for key in ("u1", "u2", "u3"):
         with pytest.raises(SertkError, match=key):
             Guard().check("x", {"trained_on": chain}, {"keys": [key]})
