@@ -7,7 +7,6 @@ with atomic_file("RESULTS", "w") as file:
 import errno
 import os
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from sertk.errors import SertkError
 
@@ -47,24 +46,28 @@ def publish(pairs: list[tuple[str, str]]):
     pairs = [(tmp, os.path.realpath(path)) for tmp, path in pairs]
     paths = [path for _, path in pairs]
     recover(paths)
-    aside = []
+    aside, placed = [], []
     try:
         for path in reversed(paths):
-            if os.path.lexists(path):
+            if os.path.lexists(path) and len(paths) > 1:
+                os.rename(path, path + ".old")
                 aside.append(path)
-                # A single file is replaced in one step: it never is away.
-                (os.link if len(paths) == 1 else os.rename)(path, path + ".old")
+            elif os.path.lexists(path):
+                # A single file is replaced in one step: it never is away. Not every file system has links.
+                with suppress(OSError):
+                    os.link(path, path + ".old")
+                    aside.append(path)
         for tmp, path in pairs:
             os.replace(tmp, path)
+            placed.append(path)
         for folder in dict.fromkeys(os.path.dirname(path) for path in paths):
             sync_folder(folder)
     except BaseException:
-        for path in paths:
-            with suppress(OSError):
-                if path in aside and os.path.lexists(path + ".old"):
-                    os.replace(path + ".old", path)
-                elif path not in aside:
-                    os.unlink(path)
+        with suppress(OSError):
+            for path in reversed([path for path in placed if path not in aside]):
+                os.unlink(path)
+            for path in reversed(aside):
+                os.replace(path + ".old", path)
         raise
     for path in aside:
         with suppress(OSError):
@@ -93,13 +96,3 @@ def sync_folder(folder):
             raise
     finally:
         os.close(fd)
-
-
-def ensure_folder(path) -> Path:
-    """Make the folder of `path` where it is not there yet."""
-    folder = Path(path).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SertkError(f"{folder}: cannot be made: {error.strerror}") from None
-    return folder

@@ -22,6 +22,8 @@ def split_range(name: str) -> tuple[str, str | None]:
     name, bracket, text = name[:-1].rpartition("[")
     if not bracket or not name:
         raise SertkError(f"a ']' without a file name and a '[' before it: '{name}{bracket}{text}]'")
+    if not text:
+        raise SertkError(f"bad range [] after '{name}'")
     return name, text
 
 

@@ -68,7 +68,9 @@ class _Target:
         self.output.finish()
 
     def abandon(self):
-        self.output.abandon()
+        """Close and remove the temporary file; what is being reported already is worse than what fails here."""
+        with suppress(OSError):
+            self.output.abandon()
         if self.tmp:
             with suppress(OSError):
                 os.unlink(self.tmp)
@@ -99,17 +101,16 @@ class _Writer:
 class _ArchiveWriter(_Writer):
     def __init__(self, target, kind, compress, settings):
         super().__init__(target, kind, compress, settings)
-        self.archive = self.script = None
+        self.archive = self.script = self.manifest = None
         files = [name for name in (target.archive, target.script) if name is not None and _publishable(name)]
         if target.script is not None and target.archive not in files:
             raise SertkError(f"{target}: a script names offsets in a file: the archive must be one")
         if len({os.path.realpath(name) for name in files}) < len(files):
             raise SertkError(f"{target}: archive and script are the same file")
-        # Where a run was killed while it published, what was there before comes back.
-        self.manifest = manifest_path(target.archive) if target.archive in files else None
         try:
-            if self.manifest:
-                recover([os.path.realpath(path) for path in [*files, self.manifest]])
+            if target.archive in files:
+                # Where a run was killed while it published, what was there before comes back.
+                recover([os.path.realpath(path) for path in [*files, manifest_path(target.archive)]])
             self.archive = _Target(target.archive)
             self.script = _Target(target.script) if target.script is not None else None
         except OSError as error:
@@ -137,18 +138,15 @@ class _ArchiveWriter(_Writer):
             raise SertkError(f"{error.filename or self.target}: cannot be written: {error.strerror or error}") from None
 
     def _finish(self):
-        published = [part for part in (self.archive, self.script) if part is not None and part.path]
         streamed = [part for part in (self.archive, self.script) if part is not None and not part.path]
+        published = [part for part in (self.archive, self.script) if part is not None and part.path]
         for part in published:
             part.finish()
         if published:
-            manifest = _Target(self.manifest)
-            manifest.write(self._manifest().text().encode())
-            manifest.finish()
-            try:
-                publish([(part.tmp, part.path) for part in [*published, manifest]])
-            finally:
-                manifest.abandon()
+            self.manifest = _Target(manifest_path(self.target.archive))
+            self.manifest.write(self._manifest().text().encode())
+            self.manifest.finish()
+            publish([(part.tmp, part.path) for part in [*published, self.manifest]])
         for part in streamed:
             part.finish()
 
@@ -163,7 +161,7 @@ class _ArchiveWriter(_Writer):
         )
 
     def abandon(self):
-        for part in (self.archive, self.script):
+        for part in (self.archive, self.script, self.manifest):
             if part is not None:
                 part.abandon()
 

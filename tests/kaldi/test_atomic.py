@@ -1,0 +1,99 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from sertk.errors import SertkError
+from sertk.kaldi.atomic import atomic_file, publish, recover
+
+
+def files(folder):
+    return {path.name: path.read_text() for path in sorted(Path(folder).iterdir())}
+
+
+def test_a_file_appears_whole_or_not_at_all(here):
+    with atomic_file("x", "w") as file:
+        file.write("new\n")
+        assert not Path("x").exists()
+    assert files(here) == {"x": "new\n"}
+    with pytest.raises(ZeroDivisionError), atomic_file("x", "w") as file:
+        file.write("other")
+        raise ZeroDivisionError
+    assert files(here) == {"x": "new\n"}
+
+
+def test_a_link_stays_a_link(here):
+    (here / "disk").mkdir()
+    Path("x").symlink_to("disk/x")
+    with atomic_file("x") as file:
+        file.write(b"data")
+    assert Path("x").is_symlink() and Path("disk/x").read_bytes() == b"data" and len(os.listdir("disk")) == 1
+
+
+@pytest.mark.parametrize("path", ["gone/x", "."])
+def test_a_place_that_cannot_be_written_is_named(here, path):
+    with pytest.raises(SertkError, match="cannot be written"), atomic_file(path, "w") as file:
+        file.write("x")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "link"])
+def test_each_call_that_fails_in_turn_leaves_the_old_file(here, monkeypatch, call):
+    Path("x").write_text("old")
+    real, failed = getattr(os, call), 0
+    for turn in range(9):
+        count = -1
+
+        def fail(*args, turn=turn, **keywords):
+            nonlocal count
+            count += 1
+            if count == turn:
+                raise OSError(errno.EIO, "Input/output error")
+            return real(*args, **keywords)
+
+        monkeypatch.setattr(os, call, fail)
+        try:
+            with atomic_file("x", "w") as file:
+                file.write("new")
+        except SertkError as error:
+            failed += 1
+            assert "Input/output error" in str(error) and files(here) == {"x": "old"}
+        monkeypatch.setattr(os, call, real)
+        if count < turn:
+            break
+    # A file system without links has no way back after the last fsync, and is no error.
+    assert failed == {"fsync": 2, "replace": 1, "link": 0}[call] and files(here) == {"x": "new"}
+
+
+@pytest.mark.parametrize("moment", range(7))
+def test_what_a_kill_leaves_between_two_renames_is_put_right(here, monkeypatch, moment):
+    """Stop (as a kill does, without any handler) before each rename; then the old or the new files are there, unmixed."""
+
+    class Killed(BaseException):
+        pass
+
+    for name in "abc":
+        Path(name).write_text(f"old {name}")
+        Path(f"{name}.tmp").write_text(f"new {name}")
+    count = 0
+
+    def step(real):
+        def call(*args):
+            nonlocal count
+            if count >= moment:
+                raise Killed
+            count += 1
+            return real(*args)
+
+        return call
+
+    for name in ("rename", "replace", "unlink"):
+        monkeypatch.setattr(os, name, step(getattr(os, name)))
+    with pytest.raises(Killed):
+        publish([(f"{name}.tmp", name) for name in "abc"])
+    monkeypatch.undo()
+    os.chdir(here)
+    recover([str(here / name) for name in "abc"])
+    found = {name: text for name, text in files(here).items() if not name.endswith(".tmp")}
+    assert found in ({name: f"old {name}" for name in "abc"}, {name: f"new {name}" for name in "abc"})
+    assert found["a"].startswith("old" if moment < 6 else "new")
