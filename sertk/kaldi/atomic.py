@@ -7,6 +7,7 @@ with atomic_file("RESULTS", "w") as file:
 import errno
 import os
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sertk.errors import SertkError
 
@@ -68,6 +69,8 @@ def publish(pairs: list[tuple[str, str]]):
                 os.unlink(path)
             for path in reversed(aside):
                 os.replace(path + ".old", path)
+        with suppress(OSError):  # between two links to one file, a rename does nothing
+            os.unlink(paths[-1] + ".old")
         raise
     for path in aside:
         with suppress(OSError):
@@ -96,3 +99,13 @@ def sync_folder(folder):
             raise
     finally:
         os.close(fd)
+
+
+def ensure_folder(path) -> Path:
+    """Make the folder of `path` where it is not there yet."""
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SertkError(f"{folder}: cannot be made: {error.strerror}") from None
+    return folder
