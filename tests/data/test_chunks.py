@@ -33,7 +33,8 @@ def test_a_chunk_is_a_run_of_frames_from_a_random_place():
 
 
 @pytest.mark.parametrize(
-    ("padding", "wanted"), [("repeat", [1, 2, 3, 1, 2, 3, 1]), ("zero", [1, 2, 3, 0, 0, 0, 0]), ("edge", [1, 2, 3, 3, 3, 3, 3])]
+    ("padding", "wanted"),
+    [("repeat", [1, 2, 3, 1, 2, 3, 1]), ("zero", [1, 2, 3, 0, 0, 0, 0]), ("edge", [1, 2, 3, 3, 3, 3, 3])],
 )
 def test_a_short_segment_is_filled_up(padding, wanted):
     assert cut(numbered(3), 7, padding=padding)[:, 0].tolist() == wanted

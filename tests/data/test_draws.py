@@ -17,7 +17,14 @@ def test_draws_are_a_function_of_their_parts():
         return Draws(*parts).integer(0, 1 << 60)
 
     assert first(0, "a", 1) == first(0, "a", 1)
-    different = [first(0, "a", 1), first(1, "a", 1), first(0, "b", 1), first(0, "a", 2), first(0, "a1"), first(0, "a", "1")]
+    different = [
+        first(0, "a", 1),
+        first(1, "a", 1),
+        first(0, "b", 1),
+        first(0, "a", 2),
+        first(0, "a1"),
+        first(0, "a", "1"),
+    ]
     assert len(set(different)) == len(different)
 
 

@@ -1,0 +1,215 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from support import ROOT
+from toydata import LABELS, NETWORK, SETTINGS
+
+from sertk.kaldi.lists import read_list, write_list
+from sertk.models.modelfile import load_model
+from sertk.training.schedule import HalvingSchedule
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def test_the_learning_rate_is_halved_every_other_epoch_after_eight():
+    schedule = HalvingSchedule(0.01, hold_epochs=8, halve_every=2)
+    rates = [schedule.rate(epoch) for epoch in range(1, 14)]
+    assert rates == [0.01] * 8 + [0.005] * 2 + [0.0025] * 2 + [0.00125]
+    # 20 epochs hold 99.7 % of all the learning rate there is.
+    assert sum(map(schedule.rate, range(1, 21))) / sum(map(schedule.rate, range(1, 200))) == pytest.approx(
+        0.997, abs=5e-4
+    )
+
+
+def test_a_network_learns_and_its_file_says_what_it_is(toy, train, call):
+    train("exp", "--epochs", 8, "--learning-rate", 0.05)
+    lines = records(toy / "exp")
+    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    assert lines[-1]["loss"] < 0.7 * lines[0]["loss"] and lines[-1]["accuracy"] > 0.5  # the masks hide most of 16 bins
+    assert lines[0]["chunks"] == 120  # 40 segments, three versions each
+    model = load_model(toy / "exp/final.pt")
+    assert model.labels == LABELS and model.frontend == SETTINGS
+    assert model.card["trained_on"]["labels"] == dict.fromkeys(LABELS, 10)
+    call("predict-emotion", toy / "exp/final.pt", f"scp:{toy}/feats.scp", f"ark,t:{toy}/post.txt")
+    truth, right = read_list(toy / "utt2label"), 0
+    for line in (toy / "post.txt").read_text().splitlines():
+        key, *numbers = line.replace("[", "").replace("]", "").split()
+        values = [float(number) for number in numbers]
+        assert sum(values) == pytest.approx(1, abs=1e-4)
+        right += LABELS[values.index(max(values))] == truth[key]
+    assert right > 30
+
+
+def test_training_prolonged_is_training_at_once(toy, train):
+    train("twice", "--epochs", 1)
+    assert "going on after epoch 1" in train("twice", "--epochs", 3).err
+    train("once", "--epochs", 3)
+    assert (toy / "twice/final.pt").read_bytes() == (toy / "once/final.pt").read_bytes()
+
+
+def start(toy, name, *options):
+    words = [ROOT / "bin/train-resnet", *NETWORK, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
+    return subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True)
+
+
+def kill_and_rerun(toy, name, kills, rng, *options):
+    """Kill a run `kills` times at random moments, then let it end; returns how many were hit while running."""
+    hit = 0
+    for _ in range(kills):
+        process = start(toy, name, *options)
+        time.sleep(rng.uniform(2.5, 6))
+        hit += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = start(toy, name, *options)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return hit
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy, train, kills):
+    options = ("--epochs", 12, "--copies", 8, "--checkpoint-every", 0)
+    train("straight", *options)
+    rng, hit, rounds = random.Random(kills), 0, 0
+    while hit < kills:
+        hit += kill_and_rerun(toy, f"killed{rounds}", min(kills, 5), rng, *options)
+        for name in ("final.pt", "train.conf"):
+            assert (toy / f"killed{rounds}" / name).read_bytes() == (toy / "straight" / name).read_bytes()
+        rounds += 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_makes_it_checkpoint_and_say_run_me_again(toy, train, number):
+    options = ("--epochs", 40, "--copies", 8)
+    process = start(toy, "stopped", *options)
+    while not (toy / "stopped/train.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75 and "run the same command again" in err and "Traceback" not in err
+    state = torch.load(toy / "stopped/state.pt", weights_only=True)
+    assert 1 <= len(state["history"]) < 40
+
+
+def test_a_signal_that_comes_at_once_is_noticed_too(toy):
+    process = start(toy, "early", "--epochs", 40, "--copies", 8)
+    while "train_resnet" not in (maps := open(f"/proc/{process.pid}/cmdline").read()) and "train-resnet" not in maps:
+        time.sleep(0.01)
+    time.sleep(1.0)  # before torch is there
+    process.send_signal(signal.SIGUSR1)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+
+
+def test_a_changed_setting_or_data_set_is_refused_with_the_difference_named(toy, train):
+    train("exp", "--epochs", 1)
+    err = train("exp", "--epochs", 2, "--learning-rate", 0.5, code=1).err
+    assert "learning_rate=0.01, now it is 0.5" in err and "--restart true" in err and err.count("ERROR") == 1
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", labels | {next(iter(labels)): "neu"})
+    assert "begun with data=" in train("exp", "--epochs", 2, code=1).err
+    train("exp", "--epochs", 2, "--restart", "true")
+    assert (toy / "exp.old.1/final.pt").exists() and len(records(toy / "exp")) == 2
+
+
+def test_a_held_out_fold_is_not_trained_on(toy, train):
+    train("exp", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 2)
+    model = load_model(toy / "exp/final.pt")
+    assert model.card["trained_on"]["segments"] == 20 and model.card["trained_on"]["fold"] == "2"
+    err = train("other", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 7, code=1).err
+    assert "there is no fold 7 (folds: 1 2)" in err
+
+
+@pytest.mark.parametrize(
+    ("part", "unchanged", "changed"),
+    [
+        ("head", ["trunk.stem.weight", "trunk.stages.3.0.conv2.weight", "trunk.stages.3.0.bn2.running_mean"], ["head.output.weight"]),
+        ("from-block-3", ["trunk.bn.running_var", "trunk.stages.1.0.conv1.weight"], ["trunk.stages.2.0.conv1.weight", "trunk.stages.2.0.bn1.running_mean"]),
+        ("all", [], ["trunk.stem.weight", "trunk.bn.running_mean", "head.output.weight"]),
+    ],
+)  # fmt: skip
+def test_what_is_frozen_keeps_weights_and_statistics(toy, train, part, unchanged, changed):
+    train("speakers", "--epochs", 1)
+    before = load_model(toy / "speakers/final.pt").network.state_dict()
+    write_list(toy / "utt2label", {key: label + "2" for key, label in read_list(toy / "utt2label").items()})
+    err = train("tuned", "--epochs", 1, "--init", toy / "speakers/final.pt", "--train", part,
+                network=("--chunk-frames", "24,32", "--num-threads", 1)).err  # fmt: skip
+    assert "the trunk is kept, the head of 4 labels is replaced by one of 4" in err
+    after = load_model(toy / "tuned/final.pt").network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in unchanged)
+    assert not any(torch.equal(before[name], after[name]) for name in changed)
+
+
+def test_the_head_is_kept_where_the_labels_are_the_same(toy, train):
+    train("first", "--epochs", 1)
+    err = train("second", "--epochs", 1, "--init", toy / "first/final.pt", "--learning-rate", 1e-9).err
+    assert "trunk and head are kept" in err
+    pair = [load_model(toy / name / "final.pt").network.head.output.weight for name in ("first", "second")]
+    torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
+
+
+def test_options_that_contradict_the_initial_model_are_refused(toy, train):
+    train("first", "--epochs", 1)
+    init = ("--epochs", 1, "--init", toy / "first/final.pt")
+    assert "--channels: " in train("second", *init, "--channels", 4, code=1).err
+    assert (
+        "wanted all, head or from-block-N with N from 1 to 4"
+        in train("second", *init, "--train", "from-block-9", code=1).err
+    )
+
+
+def test_a_loss_that_is_no_number_stops_with_the_segments_named(toy, train):
+    err = train("exp", "--epochs", 3, "--learning-rate", 1e30, code=1).err
+    assert "the loss is nan" in err or "the loss is inf" in err
+    assert "spk0-utt" in err and err.strip().count("\n") <= 2
+
+
+def test_labels_without_features_are_counted_and_too_many_refused(toy, train):
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", labels | {"spk9-utt999": "ang"})
+    assert "skipped spk9-utt999: labelled, but not in" in train("exp", "--epochs", 1).err
+    write_list(toy / "utt2label", labels | {f"spk9-utt99{i}": "ang" for i in range(9)})
+    assert (
+        "9 of 49 labelled segments are not in it, the first is spk9-utt990" in train("more", "--epochs", 1, code=1).err
+    )
+
+
+def test_two_processes_train_what_one_does(toy, train):
+    """Shares of a batch, summed gradients: without BatchNorm's batch statistics (frozen here) both are the same."""
+    train("speakers", "--epochs", 1)
+    write_list(toy / "utt2label", {key: label + "2" for key, label in read_list(toy / "utt2label").items()})
+    init = [
+        "--epochs",
+        2,
+        "--init",
+        toy / "speakers/final.pt",
+        "--train",
+        "head",
+        "--chunk-frames",
+        24,
+        "--num-threads",
+        1,
+    ]
+    words = [*map(str, init), f"scp:{toy}/feats.scp", str(toy / "utt2label")]
+    train("one", *init, network=())
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29511"]
+    binary = ["--no-python", str(ROOT / "bin/train-resnet"), *words, str(toy / "two")]
+    done = subprocess.run(
+        [*torchrun, *binary], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (records(toy / name) for name in ("one", "two"))
+    # The head's own BatchNorm still sees half a batch in each process.
+    assert [a["loss"] for a in one] == pytest.approx([b["loss"] for b in two], rel=0.05)
+    assert [a["chunks"] for a in one] == [b["chunks"] for b in two]

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+from toydata import NETWORK
+
+from sertk.data.draws import Draws
+from sertk.data.store import load_store
+from sertk.kaldi.lists import read_list, write_list
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.tables import read_manifest, read_table
+from sertk.models.modelfile import load_model
+from sertk.training.draws import DrawPlan, draw_vectors
+from sertk.training.loop import Settings
+from sertk.training.transfer import HeadSettings, HeadTraining, train_heads
+
+EPOCHS = 3
+
+
+@pytest.fixture
+def speakers(toy, train):
+    """A trunk trained on other labels than those that the heads learn."""
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", {key: key.split("-")[0] for key in labels})
+    train("speakers", "--epochs", 2)
+    write_list(toy / "utt2label", labels)
+    return toy / "speakers/final.pt"
+
+
+@pytest.fixture
+def draws(toy, speakers, call):
+    table = f"ark,scp:{toy}/draws.ark,{toy}/draws.scp"
+    call("embed-segments", "--draws", EPOCHS, "--chunk-frames", "24,32", speakers, f"scp:{toy}/feats.scp", table)
+    return f"scp:{toy}/draws.scp"
+
+
+def transfer(toy, call, speakers, draws, *options, name="heads", code=0):
+    words = ("--epochs", EPOCHS, *options, speakers, draws, toy / "utt2label", toy / "utt2fold", toy / name)
+    return call("transfer-head", *words, code=code)
+
+
+def test_heads_are_trained_for_each_fold_and_recognise_the_one_held_out(toy, call, speakers, draws):
+    transfer(toy, call, speakers, draws, "--learning-rate", 0.05, "--batch-size", 8)
+    truth, fold_of, right = read_list(toy / "utt2label"), read_list(toy / "utt2fold"), 0
+    for fold in ("1", "2"):
+        path = toy / "heads" / fold / "final.pt"
+        assert load_model(path).card["trained_on"]["fold"] == fold
+        scores = f"ark,scp:{toy}/{fold}.ark,{toy}/{fold}.scp"
+        call("predict-emotion", "--utt2fold", toy / "utt2fold", "--fold", fold, path, f"scp:{toy}/feats.scp", scores)
+        labels = read_manifest(f"scp:{toy}/{fold}.scp").settings["labels"]
+        for key, posteriors in read_table(f"scp:{toy}/{fold}.scp", kind="vector"):
+            assert fold_of[key] == fold
+            right += labels[posteriors.argmax()] == truth[key]
+    assert right > 20  # of 40, by chance 10
+
+
+def test_only_the_head_differs_from_the_speaker_network(toy, call, speakers, draws):
+    transfer(toy, call, speakers, draws)
+    before = load_model(speakers).network.state_dict()
+    after = load_model(toy / "heads/1/final.pt").network.state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items() if name.startswith("trunk"))
+    assert after["head.output.bias"].shape == (4,)
+
+
+def test_a_fold_alone_is_the_fold_among_others(toy, call, speakers, draws):
+    transfer(toy, call, speakers, draws)
+    transfer(toy, call, speakers, draws, "--folds", 2, name="alone")
+    assert (toy / "heads/2/final.pt").read_bytes() == (toy / "alone/2/final.pt").read_bytes()
+    assert not (toy / "alone/1").exists()
+
+
+def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(toy, speakers):
+    """The obvious way: every epoch's chunks are passed through the frozen trunk, batch by batch."""
+    model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    plan = DrawPlan(Settings().chunk_rule(), EPOCHS, (24, 32))
+    settings = HeadSettings(epochs=EPOCHS)
+    truth = read_list(toy / "utt2label")
+    names = sorted(set(truth.values()))
+    spec = type(model.network.spec).from_plain({**model.network.spec.plain(), "num_labels": 4})
+    targets = torch.tensor([names.index(truth[key]) for key in store.keys])
+    cpu = torch.device("cpu")
+
+    def training():
+        return HeadTraining(spec, np.arange(0, 40, 2), targets, settings, cpu)
+
+    table = dict(draw_vectors(model.network, store, plan, "pool", cpu))
+    fast = training()
+    for _ in train_heads({"1": fast}, store.keys, lambda key, a, b: table[key][a:b], cpu):
+        pass
+
+    slow = training()
+    for epoch in range(EPOCHS):
+        with torch.no_grad():
+
+            def through_the_trunk(segments, versions, epoch=epoch):
+                rows = [plan.chunk(store[int(s)], 3 * epoch + int(v)) for s, v in zip(segments, versions)]
+                return torch.cat([model.network.pooled(torch.from_numpy(row.T.copy())[None]) for row in rows])
+
+        slow.epoch(lambda segments, versions: through_the_trunk(segments, versions).detach())
+    for a, b in zip(fast.head.parameters(), slow.head.parameters()):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_draws_are_those_that_seed_segment_epoch_and_version_say(toy):
+    store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    plan = DrawPlan(Settings(seed=5).chunk_rule(), 2, (24, 32))
+    frames = Draws(5, "chunk", store.keys[7], 2, 1).choice((24, 32))
+    assert plan.chunk(store[7], 4).shape == (frames, 16) and plan.rows == 6
+
+
+def test_draws_of_a_part_of_the_segments_are_the_same_rows(toy, speakers):
+    model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    plan = DrawPlan(Settings().chunk_rule(), 1, (24, 32))
+    whole = dict(draw_vectors(model.network, store, plan, "pool", torch.device("cpu")))
+    part = dict(draw_vectors(model.network, store.only(lambda key: key < "spk2"), plan, "pool", torch.device("cpu")))
+    assert 0 < len(part) < len(whole)
+    for key, rows in part.items():
+        np.testing.assert_allclose(rows, whole[key], atol=1e-5)
+
+
+def test_draws_of_another_model_or_too_few_are_refused(toy, call, train, speakers, draws):
+    assert (
+        "spk0-utt000 has 9 rows, 20 epochs of 3 versions take 60"
+        in transfer(toy, call, speakers, draws, "--epochs", 20, code=1).err
+    )
+    train("other", "--epochs", 1)
+    assert "made by another model" in transfer(toy, call, toy / "other/final.pt", draws, code=1).err
+    err = transfer(toy, call, speakers, f"scp:{toy}/feats.scp", code=1).err
+    assert "rows of 16 numbers, the pooling of" in err
+
+
+def test_features_of_another_front_end_are_refused(toy, call, speakers):
+    from sertk.kaldi.tables import table_writer
+
+    with table_writer(
+        f"ark,scp:{toy}/o.ark,{toy}/o.scp", settings={"fbank": {"num-mel-bins": 80}, "cmvn": "segment"}
+    ) as write:
+        write("a", np.zeros((20, 16), np.float32))
+    err = call("predict-emotion", speakers, f"scp:{toy}/o.scp", "ark,t:-", code=1).err
+    assert "fbank.num-mel-bins=80, but" in err and "num-mel-bins=16" in err
+
+
+def test_a_network_without_pooling_transfers_too(toy, call, train):
+    network = (*NETWORK, "--pooling", "none", "--chunk-frames", "24")
+    train("flat", "--epochs", 1, network=network)
+    table = f"ark,scp:{toy}/d.ark,{toy}/d.scp"
+    call("embed-segments", "--draws", EPOCHS, toy / "flat/final.pt", f"scp:{toy}/feats.scp", table)
+    transfer(toy, call, toy / "flat/final.pt", f"scp:{toy}/d.scp", name="flatheads")
+    call("predict-emotion", toy / "flatheads/1/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
