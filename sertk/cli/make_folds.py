@@ -6,7 +6,7 @@ import click
 
 from sertk.cli.options import FILE, FOLDER, command, log, seed_option
 from sertk.kaldi.lists import read_list
-from sertk.scoring.folds import PARTS, SCHEMES, STAMPS, divide, map_labels, of_part, write_folds
+from sertk.scoring.folds import MAPS, PARTS, SCHEMES, STAMPS, divide, map_labels, of_part, write_folds
 
 
 @command
@@ -38,13 +38,11 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     if part != "all":
         kept = of_part(list(utt2label), read_list(data_dir / "utt2dialog"), part)
         utt2label = {utt: utt2label[utt] for utt in kept}
-    names = {"speaker": data_dir / "utt2spk", "session": data_dir / "utt2session"}
-    maps = {what: read_list(path) for what, path in names.items() if path.exists()}
+    maps = {what: read_list(data_dir / name) for what, name in MAPS.items() if (data_dir / name).exists()}
     folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
-    settings |= {f"{what}s": folds.members(utt2group) for what, utt2group in maps.items()}
-    write_folds(fold_dir, folds, settings)
+    write_folds(fold_dir, folds, maps, settings)
     for fold, counts in folds.counts().items():
         log.info("fold %d: %s", fold, ", ".join(f"{count} {label}" for label, count in counts.items()))
     log.info("Done %d, left out %d", len(utt2label), len(before) - len(utt2label))

@@ -9,10 +9,10 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.kaldi.lists import read_list
 from sertk.scoring.emotion import confusion, unweighted_accuracy, weighted_accuracy
-from sertk.scoring.folds import read_labels, read_scheme, read_utt2fold
+from sertk.scoring.folds import read_labels, read_maps, read_scheme, read_utt2fold
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import Scored, check_folds, read_posteriors, truth_of
-from sertk.scoring.protocol import DEPENDENT, Guard, fold_members
+from sertk.scoring.protocol import DEPENDENT, Guard, held_apart
 from sertk.scoring.results import evaluate
 
 
@@ -25,6 +25,7 @@ class Test:
     truth: np.ndarray
     utt2fold: dict[str, int]
     scheme: dict
+    held_apart: dict[str, dict[str, str]]  # "speaker", "session" -> the map, where the scheme keeps them on one side
 
     @property
     def title(self) -> list[str]:
@@ -41,16 +42,17 @@ def read_test(utt2label_path: Path, utt2fold_path: Path | None, labels_path: Pat
     Raises SertkError where the two maps have not the same segments, and for a label that is not listed.
     """
     utt2label = read_list(utt2label_path)
-    utt2fold, scheme = {}, {}
+    utt2fold, scheme, maps = {}, {}, {}
     if utt2fold_path is not None:
-        utt2fold, scheme = read_utt2fold(utt2fold_path), read_scheme(utt2fold_path)
+        utt2fold, scheme, maps = read_utt2fold(utt2fold_path), read_scheme(utt2fold_path), read_maps(utt2fold_path)
         for path, other in ((utt2fold_path, utt2label_path), (utt2label_path, utt2fold_path)):
             here, there = (utt2fold, utt2label) if path == utt2fold_path else (utt2label, utt2fold)
             lacking = [key for key in there if key not in here]
             if lacking:
                 raise SertkError(f"{path}: {lacking[0]} is missing ({len(lacking)} of {other}'s segments are)")
     labels = read_labels(labels_path or Path(utt2label_path).parent / "labels.txt")
-    return Test(list(utt2label), labels, truth_of(utt2label, labels, utt2label_path), utt2fold, scheme)
+    apart = {what: maps[what] for what in held_apart(scheme) if what in maps}
+    return Test(list(utt2label), labels, truth_of(utt2label, labels, utt2label_path), utt2fold, scheme, apart)
 
 
 def read_system(test: Test, source: str, guard: Guard) -> Scored:
@@ -58,11 +60,11 @@ def read_system(test: Test, source: str, guard: Guard) -> Scored:
     scored = read_posteriors(source, test.keys, test.labels)
     if test.utt2fold:
         check_folds(scored, test.utt2fold)
-    parts: dict[tuple[str, int], list[str]] = {}
+    tested: dict[str, list[str]] = {}
     for key, name in zip(scored.keys, scored.archives):
-        parts.setdefault((name, test.utt2fold.get(key, 0)), []).append(key)
-    for (name, fold), keys in parts.items():
-        guard.check(name, scored.settings[name], fold_members(test.scheme, fold, keys))
+        tested.setdefault(name, []).append(key)
+    for name, keys in tested.items():
+        guard.check(name, scored.settings[name], keys, test.held_apart)
     return scored
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, ensure_folder
+from sertk.kaldi.atomic import atomic_file
 from sertk.kaldi.lists import read_lines, read_list, write_list
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
@@ -47,14 +47,6 @@ class Folds:
         """Segments of each label in each fold, zeros included."""
         seen = Counter((fold, self.utt2label[utt]) for utt, fold in self.utt2fold.items())
         return {fold: {label: seen[fold, label] for label in self.labels} for fold in range(1, self.num_folds + 1)}
-
-    def members(self, utt2group: Mapping[str, str]) -> dict[str, list[str]]:
-        """The speakers or sessions that each fold's segments come from."""
-        found: dict[str, set[str]] = {str(fold): set() for fold in range(1, self.num_folds + 1)}
-        for utt, fold in self.utt2fold.items():
-            if utt in utt2group:
-                found[str(fold)].add(utt2group[utt])
-        return {fold: sorted(groups) for fold, groups in found.items()}
 
     def settings(self) -> dict:
         """What scheme.json keeps of this: plain JSON."""
@@ -194,12 +186,22 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
             )
 
 
-def write_folds(folder, folds: Folds, settings: dict):
-    """Write utt2label, utt2fold, labels.txt and, last, scheme.json with the folds' own settings and `settings`."""
+# Maps that are left beside a utt2fold, for the leak guard: of all segments, those without a fold too.
+MAPS = {"speaker": "utt2spk", "session": "utt2session"}
+
+
+def write_folds(folder, folds: Folds, maps: Mapping[str, Mapping[str, str]], settings: dict):
+    """Write utt2label, utt2fold, labels.txt, the `maps` ("speaker", "session") of all segments that there are, and,
+    last, scheme.json with the folds' own settings and `settings`."""
     folder = Path(folder)
-    ensure_folder(folder / "scheme.json")
+    folder.mkdir(parents=True, exist_ok=True)
     write_list(folder / "utt2label", folds.utt2label)
     write_list(folder / "utt2fold", folds.utt2fold)
+    for what, name in MAPS.items():
+        if what in maps:
+            write_list(folder / name, maps[what])
+        else:
+            (folder / name).unlink(missing_ok=True)  # of an earlier division
     with atomic_file(folder / "labels.txt", "w") as file:
         file.writelines(f"{label}\n" for label in folds.labels)
     with atomic_file(folder / "scheme.json", "w") as file:
@@ -229,6 +231,12 @@ def read_utt2fold(path) -> dict[str, int]:
             raise SertkError(f"{path}:{number}: {utt}: '{fold}' is no fold (1, 2, …)")
         folds[utt] = int(fold)
     return folds
+
+
+def read_maps(utt2fold_path) -> dict[str, dict[str, str]]:
+    """The maps of all segments beside a utt2fold, those that are there."""
+    paths = {what: Path(utt2fold_path).parent / name for what, name in MAPS.items()}
+    return {what: read_list(path) for what, path in paths.items() if path.exists()}
 
 
 def read_scheme(utt2fold_path) -> dict:

@@ -39,8 +39,8 @@ class Scored:
         said = {}
         for name, settings in self.settings.items():
             trained_on = (settings or {}).get("trained_on") or {}
-            said[name] = (settings or {}).get("fold") or trained_on.get("fold")
-        return {key: said[name] for key, name in zip(self.keys, self.archives) if said[name]}
+            said[name] = str(trained_on.get("fold", ""))
+        return {key: int(said[name]) for key, name in zip(self.keys, self.archives) if said[name].isdecimal()}
 
 
 def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.ndarray:

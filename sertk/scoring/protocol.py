@@ -2,14 +2,16 @@
 
 A score file's manifest says, in its settings, whose scores they are:
 
-    {"labels": [...],
-     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "sessions": [...], "select": "last", "cmvn": "segment",
+    {"labels": [...], "frontend": {..., "transductive": true},
+     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "sessions": [...], "select": "last",
                     "trunk": {"keys": [...], ...}}}
 
-All are optional; what is not said cannot be checked, and that is said too. `fold` was held out. `trunk` (or `init`) is
-what the network that it began from had been trained on: another corpus, whose speakers may bear the same names, so of
-it only keys count. `select` is how the epoch was chosen (`oracle`: on the test itself), `cmvn` what the features were
-normalised over (`dialog` reads the test's other segments).
+All are optional; what is not said cannot be checked, and that is said too. `fold` was held out. The speakers and
+sessions of training keys are looked up in the test's own maps (make-folds leaves them beside its utt2fold), so that a
+segment of a test speaker is seen whatever its label was; `speakers` and `sessions` may name them where there are too
+many keys. `trunk` (or `init`) is what the network that it began from had been trained on; of it only keys count, since
+another corpus may call its speakers the same. `select` is how the epoch was chosen (`oracle`: on the test itself);
+`transductive` features were normalised over the test's other segments.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,22 +44,35 @@ class Guard:
         self.leaks.append(message)
         self.stamp(LEAKY)
 
-    def check(self, name: str, settings: Mapping | None, test: Mapping[str, Iterable[str]]):
-        """Compare what `name`'s manifest says with what it is tested on.
+    def check(
+        self,
+        name: str,
+        settings: Mapping | None,
+        keys: Iterable[str],
+        groups: Mapping[str, Mapping[str, str]] | None = None,
+    ):
+        """Compare what `name`'s manifest says with the test segments `keys`.
 
-        test: "keys", and under a speaker-independent scheme "speakers" and "sessions" too.
+        groups: what must be on one side only beside the segments: "speaker", "session" -> the map of all segments.
         """
-        trained_on = (settings or {}).get("trained_on") or {}
-        if not any(plural in trained_on for plural in test) and name not in self.unknown:
+        settings = settings or {}
+        trained_on = record = settings.get("trained_on") or {}
+        told = ["keys", *(f"{what}s" for what in groups or {})]
+        if not any(plural in trained_on for plural in told) and name not in self.unknown:
             self.unknown.append(name)
-        for what, plural in (("segment", "keys"), ("speaker", "speakers"), ("session", "sessions")):
-            self._overlap(name, what, test.get(plural, ()), trained_on.get(plural, ()), "")
-        before = trained_on
-        while before := before.get("trunk") or before.get("init"):
-            self._overlap(name, "segment", test["keys"], before.get("keys", ()), "the network it began from had ")
+        prefix = ""
+        while record:
+            trained = record.get("keys", ())
+            self._overlap(name, "segment", keys, trained, prefix)
+            for what, utt2group in (groups or {}).items():
+                tested, theirs = ({utt2group[key] for key in side if key in utt2group} for side in (keys, trained))
+                if record is trained_on:
+                    theirs.update(record.get(f"{what}s", ()))
+                self._overlap(name, what, tested, theirs, prefix)
+            prefix, record = "the network it began from had ", record.get("trunk") or record.get("init")
         if trained_on.get("select") == "oracle":
             self.stamp(LEAKY)  # chosen on the test by the user's own order: stamped, not refused
-        if trained_on.get("cmvn") == "dialog":
+        if settings.get("frontend", {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)
 
     def _overlap(self, name, what, tested, trained, prefix):
@@ -67,13 +82,6 @@ class Guard:
             self.leak(f"{name}: {prefix}test {what} {both[0]}{more} in its training")
 
 
-def fold_members(scheme: Mapping, fold: int, keys: Iterable[str]) -> dict[str, Iterable[str]]:
-    """What Guard.check compares for one fold of a scheme.json: its keys, and the speakers and sessions that the
-    scheme promises to hold out."""
-    test = {"keys": keys}
-    if scheme.get("speaker_independent"):
-        for plural in ("speakers", "sessions"):
-            # A scheme of speakers holds out no session, and one session may have both sides' speakers.
-            if plural == "speakers" or scheme["scheme"] == "loso":
-                test[plural] = scheme.get(plural, {}).get(str(fold), ())
-    return test
+def held_apart(scheme: Mapping) -> tuple[str, ...]:
+    """What a scheme.json promises to keep on one side: a session may have speakers of both sides under `speaker`."""
+    return {"loso": ("speaker", "session"), "speaker": ("speaker",)}.get(scheme.get("scheme"), ())

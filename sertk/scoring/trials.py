@@ -4,13 +4,13 @@ Two forms: Kaldi's `utt1 utt2 target|nontarget`, and VoxCeleb's `1 id10270/5r0dW
 veri_test2.txt, list_test_all.txt …), whose files are the keys `id10270-5r0dWxy17C8-00001`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_lines
+from sertk.kaldi.lists import read_lines, read_list
 
 _KALDI = {"target": True, "nontarget": False}
 _VOXCELEB = {"1": True, "0": False}
@@ -135,11 +135,10 @@ def cosine_scores(trials: Trials, matrix: np.ndarray) -> np.ndarray:
     return scores
 
 
-def speakers_of(names: Iterable[str], utt2spk: Mapping[str, str], where) -> set[str]:
-    """The speakers of the trials' utterances; SertkError for an utterance that the map lacks."""
-    found = set()
+def speakers_of(names: Iterable[str], path) -> dict[str, str]:
+    """A utt2spk that has all the trials' utterances; SertkError for one that it lacks."""
+    utt2spk = read_list(path)
     for name in names:
         if name not in utt2spk:
-            raise SertkError(f"{where}: {name} is in the trials and not in this map")
-        found.add(utt2spk[name])
-    return found
+            raise SertkError(f"{path}: {name} is in the trials and not in this map")
+    return utt2spk

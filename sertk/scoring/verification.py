@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_list
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import Guard
 from sertk.scoring.speaker import eer, min_dcf
@@ -21,12 +20,10 @@ def score(
     """
     listed = read_trials(trials_path)
     manifest = read_manifest(embeddings)
-    test = {"keys": listed.names}
-    if utt2spk is not None:
-        test["speakers"] = speakers_of(listed.names, read_list(utt2spk), utt2spk)
+    groups = {} if utt2spk is None else {"speaker": speakers_of(listed.names, utt2spk)}
     guard = Guard(i_know)
     guard.stamp(*stamps)
-    guard.check(str(embeddings), manifest and manifest.settings, test)
+    guard.check(str(embeddings), manifest and manifest.settings, listed.names, groups)
     offset = None if mean is None else mean_vector(read_table(mean, kind="vector"), mean)
     matrix, there = embedding_matrix(read_table(embeddings, kind="vector"), listed.names, offset, embeddings)
     trials = listed.of(there[listed.first] & there[listed.second])

@@ -50,8 +50,9 @@ def test_the_scheme_is_kept_with_counts_groups_and_stamps(call, data, tmp_path):
     scheme = json.loads((tmp_path / "folds" / "scheme.json").read_text())
     assert scheme["scheme"] == "loso" and scheme["speaker_independent"] is True
     assert scheme["counts"]["3"] == {"hap": 16, "neu": 8}
-    assert scheme["speakers"]["2"] == ["Ses02F", "Ses02M"]
-    assert scheme["sessions"] == {"1": ["Ses01"], "2": ["Ses02"], "3": ["Ses03"]}
+    assert scheme["held_out"] == {"1": ["Ses01"], "2": ["Ses02"], "3": ["Ses03"]}
+    for name in ("utt2spk", "utt2session"):  # whole, for the leak guard
+        assert read_list(tmp_path / "folds" / name) == read_list(data / name)
     assert scheme["label_map"] == {"exc": "hap", "hap": "hap", "neu": "neu"}
     assert scheme["stamps"] == ["SIMULATED"]
 

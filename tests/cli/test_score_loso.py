@@ -204,6 +204,11 @@ def test_a_folder_without_scores_says_so(call, made):
         (lambda said: said["keys"].append("Ses02F-ang0"), "test segment Ses02F-ang0 in its training"),
         (lambda said: said["speakers"].append("Ses02M"), "test speaker Ses02M in its training"),
         (lambda said: said["sessions"].append("Ses02"), "test session Ses02 in its training"),
+        (lambda said: said["keys"].append("Ses02M-xxx9"), "test speaker Ses02M in its training"),
+        (
+            lambda said: said.update(trunk={"keys": ["Ses02M-xxx9"]}),
+            "the network it began from had test speaker Ses02M",
+        ),
         (
             lambda said: said.update(init={"keys": ["x", "Ses02F-ang0"]}),
             "the network it began from had test segment Ses02F-ang0",
@@ -215,6 +220,9 @@ def test_a_folder_without_scores_says_so(call, made):
     ],
 )
 def test_leaks_are_refused_and_shown_stamped_to_who_knows(call, made, tmp_path, leak, message):
+    for name, value in (("utt2spk", "Ses02M"), ("utt2session", "Ses02")):  # a segment whose label no fold has
+        with (tmp_path / "folds" / name).open("a") as file:
+            file.write(f"Ses02M-xxx9 {value}\n")
     leak(made.settings[2]["trained_on"])
     made.write()
     result = score(call, made, code=1)
@@ -237,7 +245,8 @@ def test_another_corpus_may_call_its_speakers_the_same(call, made):
 
 
 def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
-    made.settings[1]["trained_on"] |= {"select": "oracle", "cmvn": "dialog"}
+    made.settings[1]["trained_on"]["select"] = "oracle"
+    made.settings[1]["frontend"] = {"cmvn": "group", "transductive": True}
     made.write()
     assert score(call, made).text.splitlines()[0].endswith("] LEAKY TRANSDUCTIVE")
 

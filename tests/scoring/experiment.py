@@ -56,8 +56,7 @@ class Experiment:
                     "select": "last",
                 },
             }
-        members = {f"{what}s": self.folds.members(values) for what, values in maps.items()}
-        write_folds(self.root / "folds", self.folds, {"part": "all", "stamps": [], **members})
+        write_folds(self.root / "folds", self.folds, maps, {"part": "all", "stamps": []})
         for name in ("utt2spk", "utt2dialog"):
             (self.root / name).write_text("".join(f"{utt} {value}\n" for utt, value in getattr(self, name).items()))
 
