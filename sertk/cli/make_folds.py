@@ -6,7 +6,8 @@ import click
 
 from sertk.cli.options import FILE, FOLDER, command, log, seed_option
 from sertk.kaldi.lists import read_list
-from sertk.scoring.folds import MAPS, PARTS, SCHEMES, STAMPS, divide, map_labels, of_part, write_folds
+from sertk.scoring.folds import MAPS, SCHEMES, STAMPS, divide, map_labels, write_folds
+from sertk.scoring.parts import PARTS, of_part, script_overlap
 
 
 @command
@@ -35,14 +36,21 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     label_names = None if label_map is None else read_list(label_map)
     before = read_list(data_dir / "utt2label")
     utt2label, labels = map_labels(before, label_names)
+    utt2dialog = read_list(data_dir / "utt2dialog") if part != "all" or (data_dir / "utt2dialog").exists() else {}
     if part != "all":
-        kept = of_part(list(utt2label), read_list(data_dir / "utt2dialog"), part)
-        utt2label = {utt: utt2label[utt] for utt in kept}
+        utt2label = {utt: utt2label[utt] for utt in of_part(list(utt2label), utt2dialog, part)}
     maps = {what: read_list(data_dir / name) for what, name in MAPS.items() if (data_dir / name).exists()}
     folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
+    settings["scripts"] = overlap = script_overlap(folds.utt2fold, utt2dialog)
     write_folds(fold_dir, folds, maps, settings)
     for fold, counts in folds.counts().items():
         log.info("fold %d: %s", fold, ", ".join(f"{count} {label}" for label, count in counts.items()))
+        if overlap[str(fold)]["scripted"]:
+            log.info(
+                "fold %d: %d scripted, %d of them of scripts that its training has too",
+                fold,
+                *overlap[str(fold)].values(),
+            )
     log.info("Done %d, left out %d", len(utt2label), len(before) - len(utt2label))

@@ -93,7 +93,7 @@ def score_folder(
         {path.name: column(path, test.keys) for path in by},
         seed,
     )
-    return {**_head(test, guard), "source": scored.source, **found}
+    return {**_head(test, guard), "source": scored.source, "scripts": test.scheme.get("scripts", {}), **found}
 
 
 def compare_systems(

@@ -19,8 +19,6 @@ from sertk.kaldi.lists import read_lines, read_list, write_list
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
 SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
-# A dialog's kind is in its name (IEMOCAP: Ses01F_impro01, Ses01F_script02_1).
-PARTS = {"improvised": "impro", "scripted": "script"}
 # What a data folder says of itself by a file of that name; results made from it carry the word.
 STAMPS = ("PARTIAL", "SIMULATED")
 
@@ -72,23 +70,6 @@ def map_labels(
         return dict(utt2label), tuple(sorted(set(utt2label.values())))
     kept = {utt: label_map[label] for utt, label in utt2label.items() if label in label_map}
     return kept, tuple(dict.fromkeys(label_map.values()))
-
-
-def of_part(utts: Sequence[str], utt2dialog: Mapping[str, str], part: str) -> list[str]:
-    """The segments of the improvised or of the scripted dialogs.
-
-    Raises SertkError for a segment without a dialog and for a dialog whose name tells neither kind.
-    """
-    kept = []
-    for utt in utts:
-        if utt not in utt2dialog:
-            raise SertkError(f"{utt}: no dialog in utt2dialog, so its part is not known")
-        kinds = [kind for kind, word in PARTS.items() if word in utt2dialog[utt]]
-        if len(kinds) != 1:
-            raise SertkError(f"{utt}: dialog '{utt2dialog[utt]}' is neither 'impro…' nor 'script…' by its name")
-        if kinds[0] == part:
-            kept.append(utt)
-    return kept
 
 
 def divide(

@@ -116,6 +116,10 @@ def as_text(found: Mapping) -> str:
     rows.append(["std", "", _percent(found["deviation"]["wa"]), _percent(found["deviation"]["ua"])])
     rows.append(["pooled", *_cells(found["pooled"], labels)])
     lines += _table(rows)
+    scripts = found.get("scripts", {}).values()
+    if scripted := sum(fold["scripted"] for fold in scripts):
+        shared = _percent(sum(fold["shared"] for fold in scripts) / scripted)
+        lines += ["", f"{scripted} scripted segments, of which the training has the script too: {shared} %"]
     lines += ["", "95 % intervals of the pooled figures, with what is drawn and how many there are"]
     rows = [["drawn", "number", "WA", "UA", *labels]]
     for name, ends in found["intervals"].items():

@@ -77,6 +77,15 @@ def test_a_part_keeps_its_dialogs_only(call, data, tmp_path):
     assert len(utts) == 48 and all("script" in utt for utt in utts)
 
 
+def test_the_scripts_that_training_and_test_share_are_told(call, data, tmp_path):
+    result = call("make-folds", data, tmp_path / "folds")
+    assert "fold 1: 16 scripted, 16 of them of scripts that its training has too" in result.err
+    assert json.loads((tmp_path / "folds" / "scheme.json").read_text())["scripts"]["3"] == {
+        "scripted": 16,
+        "shared": 16,
+    }
+
+
 def drop(data, name, key=None):
     path = data / name
     if key is None:

@@ -79,6 +79,16 @@ def test_stamps_stand_in_the_headline_and_in_the_json(call, made, tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["stamps"] == ["PARTIAL", "SIMULATED"]
 
 
+def test_shared_scripts_are_told(call, made, tmp_path):
+    scheme = tmp_path / "folds" / "scheme.json"
+    found = json.loads(scheme.read_text()) | {
+        "scripts": {"1": {"scripted": 6, "shared": 3}, "2": {"scripted": 2, "shared": 1}}
+    }
+    scheme.write_text(json.dumps(found))
+    made.write()
+    assert "\n8 scripted segments, of which the training has the script too: 50.00 %\n" in score(call, made).text
+
+
 def test_stratified_folds_are_stamped_speaker_dependent(call, tmp_path):
     made = Experiment(tmp_path, scheme="stratified")
     made.write()

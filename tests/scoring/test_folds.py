@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertk.errors import SertkError
-from sertk.scoring.folds import grouped_folds, map_labels, of_part, stratified_folds
+from sertk.scoring.folds import grouped_folds, map_labels, stratified_folds
 
 LABELS = ("ang", "neu")
 
@@ -117,13 +117,3 @@ def test_label_order_is_that_of_the_map():
 
 def test_without_a_map_labels_are_sorted():
     assert map_labels({"u1": "b", "u2": "a"}, None) == ({"u1": "b", "u2": "a"}, ("a", "b"))
-
-
-def test_parts_are_told_by_the_dialogs_name():
-    utt2dialog = {"u1": "Ses01F_impro01", "u2": "Ses01F_script02_1"}
-    assert of_part(["u1", "u2"], utt2dialog, "improvised") == ["u1"]
-    assert of_part(["u1", "u2"], utt2dialog, "scripted") == ["u2"]
-    with pytest.raises(SertkError, match="u3: no dialog"):
-        of_part(["u3"], utt2dialog, "scripted")
-    with pytest.raises(SertkError, match="dialog 'telephone' is neither"):
-        of_part(["u1"], {"u1": "telephone"}, "scripted")
