@@ -1,0 +1,114 @@
+"""The settings that the real recipes keep in conf/, and their run.sh called wrongly."""
+
+import importlib
+import subprocess
+
+import pytest
+from support import ROOT
+
+EGS = ROOT / "egs"
+READERS = {
+    "common/conf/fbank.conf": "make-fbank",
+    "voxceleb/conf/speaker.conf": "train-resnet",
+    "iemocap/conf/draws.conf": "embed-segments",
+    "iemocap/conf/head.conf": "transfer-head",
+    "iemocap/conf/scratch.conf": "train-resnet",
+    "iemocap/conf/finetune.conf": "train-resnet",
+    "emodb/conf/speaker.conf": "train-resnet",
+    "emodb/conf/draws.conf": "embed-segments",
+    "emodb/conf/head.conf": "transfer-head",
+    "emodb/conf/scratch.conf": "train-resnet",
+    "emodb/conf/finetune.conf": "train-resnet",
+}
+RECIPES = ["iemocap", "voxceleb", "emodb"]
+
+
+def settings(path):
+    lines = (line.partition("#")[0].strip() for line in (EGS / path).read_text().splitlines())
+    return dict(line.removeprefix("--").split("=") for line in lines if line)
+
+
+def test_every_conf_is_read_by_one_binary():
+    found = {path.relative_to(EGS).as_posix() for recipe in RECIPES for path in (EGS / recipe).glob("conf/*.conf")}
+    assert found - {"emodb/conf/paper.conf"} == set(READERS) - {"common/conf/fbank.conf"}
+
+
+@pytest.mark.parametrize("conf", READERS)
+def test_the_binary_knows_every_setting(conf):
+    main = importlib.import_module(f"sertk.cli.{READERS[conf].replace('-', '_')}").main
+    words = list(main._config_words(EGS / conf, []))
+    assert len(words) == len(settings(conf)) > 0
+
+
+@pytest.mark.parametrize("conf", ["voxceleb/conf/speaker.conf", "iemocap/conf/scratch.conf"])
+def test_the_papers_network_and_training_are_spelt_out(conf):
+    assert settings(conf) == {
+        "channels": "32",
+        "blocks": "3,4,6,3",
+        "pooling": "stats",
+        "embedding-dim": "256",
+        "activation": "prelu",
+        "chunk-frames": "150,200,250,300",
+        "augment": "none,conservative,aggressive",
+        "padding": "repeat",
+        "mask-scope": "chunk",
+        "epochs": "20",
+        "batch-size": "32",
+        "learning-rate": "0.01",
+        "hold-epochs": "8",
+        "halve-every": "2",
+        "momentum": "0.9",
+        "weight-decay": "0",
+    }
+
+
+def test_the_paper_conf_names_the_two_real_recipes_own_settings():
+    named = settings("emodb/conf/paper.conf")
+    assert named.pop("train-per-speaker") == "0"
+    for option, path in named.items():
+        assert (EGS / "emodb" / path).is_file(), option
+        assert "emodb" not in path
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (["--stage"], "--stage needs a value", 2),
+        (["--nosuch", "1"], "there is no option --nosuch", 2),
+        (["--allow-partial", "yes"], "--allow-partial takes true or false", 2),
+        (["DIR"], "what is 'DIR'?", 1),
+        (["--stage", "x"], "are numbers, not 'x'", 1),
+    ],
+)
+def test_a_wrong_call_of_a_recipe_is_one_line(tmp_path, recipe, words, message, code):
+    done = subprocess.run([EGS / recipe / "run.sh", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_help_names_every_option(tmp_path, recipe):
+    script = EGS / recipe / "run.sh"
+    done = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "usage: ./run.sh" in done.stdout
+    text = script.read_text()
+    defaults = text[text.index('cmd.sh"') : text.index(". parse_options.sh")].splitlines()[1:]
+    names = [word.partition("=")[0] for line in defaults for word in line.split() if "=" in word]
+    assert len(names) > 10
+    for name in names:
+        if name != "stamp":
+            assert f"--{name.replace('_', '-')} " in done.stdout, name
+
+
+def test_a_missing_corpus_stops_the_recipe_in_its_first_stage(tmp_path):
+    done = subprocess.run([EGS / "iemocap" / "run.sh", "--corpus", "nosuch", "--work", "work"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it "
+        "(wanted: the folder that holds them)\n"
+    )
