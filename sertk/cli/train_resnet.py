@@ -73,7 +73,7 @@ def main(feats, utt2label, directory, **options):
 
     \b
     e.g.: train-resnet scp:data/train/feats.scp data/train/utt2spk exp/resnet34
-          train-resnet --config conf/paper.conf --device cuda scp:feats.scp utt2spk exp/resnet34
+          train-resnet --config conf/speaker.conf --device cpu scp:feats.scp utt2spk exp/resnet34
           train-resnet --init exp/resnet34/final.pt --train from-block-14 --utt2fold folds/utt2fold --fold 1 \\
             scp:feats.scp folds/utt2label exp/finetuned/1
     See also: transfer-head, embed-segments, predict-emotion

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +16,8 @@ samplers = st.builds(
 def test_an_epoch_holds_every_version_of_every_segment_once(sampler, epoch):
     batches = list(sampler.batches(epoch))
     seen = np.concatenate([batch.items for batch in batches])
-    wanted = {
-        (s, v, c)
-        for s in range(sampler.num_segments)
-        for v in range(sampler.num_versions)
-        for c in range(sampler.num_copies)
-    }
+    sizes = (sampler.num_segments, sampler.num_versions, sampler.num_copies)
+    wanted = set(itertools.product(*map(range, sizes)))
     assert len(seen) == len(wanted) and {tuple(item) for item in seen.tolist()} == wanted
     assert len(batches) == sampler.num_batches()
 
