@@ -33,11 +33,12 @@ def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, s
     """
     from sertk.kaldi.atomic import atomic_file
     from sertk.scoring.evaluation import compare_systems
+    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import comparison_text
 
     found = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
-    for name in found["unchecked"]:
-        log.warning("%s: no manifest says what this was trained on: leaks cannot be seen", name)
+    if found["unchecked"]:
+        log.warning(unchecked_line(found["unchecked"]))
     if clusters is None:
         log.warning(
             "segments were taken as independent, which they are not: name their dialogs or speakers by --clusters"

@@ -34,11 +34,12 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, stamp
     """
     from sertk.kaldi.atomic import atomic_file
     from sertk.scoring.evaluation import score_folder
+    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import as_text
 
     found = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, stamp, i_know, seed)
-    for name in found["unchecked"]:
-        log.warning("%s: no manifest says what this was trained on: leaks cannot be seen", name)
+    if found["unchecked"]:
+        log.warning(unchecked_line(found["unchecked"]))
     if json_file:
         with atomic_file(json_file, "w") as file:
             json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)

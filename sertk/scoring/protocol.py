@@ -82,6 +82,16 @@ class Guard:
             self.leak(f"{name}: {prefix}test {what} {both[0]}{more} in its training")
 
 
+def unchecked_line(names: list[str]) -> str:
+    """What to warn of where `names` do not say what they were trained on.
+
+    >>> unchecked_line(["1/scores.ark", "2/scores.ark"])
+    '1/scores.ark and 1 more: no manifest says what this was trained on: leaks cannot be seen'
+    """
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}: no manifest says what this was trained on: leaks cannot be seen"
+
+
 def held_apart(scheme: Mapping) -> tuple[str, ...]:
     """What a scheme.json promises to keep on one side: a session may have speakers of both sides under `speaker`."""
     return {"loso": ("speaker", "session"), "speaker": ("speaker",)}.get(scheme.get("scheme"), ())

@@ -28,7 +28,7 @@ def columns(rows):
     return (np.array(column) for column in zip(*rows, strict=True))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(segments)
 def test_accuracies_and_confusion_equal_scikit_learn(rows):
     truth, guess, _ = columns(rows)
