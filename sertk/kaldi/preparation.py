@@ -12,6 +12,7 @@ from sertk.kaldi.lists import write_list
 log = logging.getLogger("sertk")
 
 MOST_TOLD = 50
+FEATURES = ("feats.scp", "utt2num_frames", "utt2dur")
 
 
 def tell_problems(corpus: Path, name: str, problems: Sequence[str], allow_partial: bool) -> None:
@@ -40,10 +41,11 @@ def write_data_dir(data_dir: Path, maps: Mapping[str, Mapping[str, str]], **stam
 
     Arguments:
         maps: file name to {utterance: value}, "utt2spk" among them; an empty map is not written, and one that an
-            earlier preparation left is taken away
+            earlier preparation left is taken away (so are the features, when wav.scp is not what it was)
         stamps: PARTIAL, SIMULATED: lines for a file of that name, which the results must carry; none: no such file
     """
     data_dir.mkdir(parents=True, exist_ok=True)
+    before = _content(data_dir / "wav.scp")
     spk2utt = defaultdict(list)
     for utterance in sorted(maps["utt2spk"]):
         spk2utt[maps["utt2spk"][utterance]].append(utterance)
@@ -53,9 +55,16 @@ def write_data_dir(data_dir: Path, maps: Mapping[str, Mapping[str, str]], **stam
             write_list(data_dir / name, lines)
         else:
             (data_dir / name).unlink(missing_ok=True)
+    if before not in (None, _content(data_dir / "wav.scp")):
+        for name in FEATURES:  # of other recordings than these
+            (data_dir / name).unlink(missing_ok=True)
     for name, lines in stamps.items():
         if lines:
             with atomic_file(data_dir / name, "w") as file:
                 file.writelines(f"{line}\n" for line in lines)
         else:
             (data_dir / name).unlink(missing_ok=True)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None

@@ -1,0 +1,35 @@
+"""compare.py: our results beside those of others."""
+
+import json
+
+COMPARE = "emodb/local/compare.py"
+
+
+def put(folder, wa, ua, stamps=()):
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps({"mean": {"wa": wa, "ua": ua}, "stamps": list(stamps)}))
+
+
+def test_ours_stand_in_order_among_the_others_with_their_stamps(prepare, tmp_path):
+    put(tmp_path / "a", 0.8049, 0.8)
+    put(tmp_path / "b", 0.5, 0.45, ["PARTIAL"])
+    result = prepare(COMPARE, f"fine-tuned={tmp_path}/a", f"from scratch={tmp_path}/b")
+    lines = [line.rsplit(None, 2) for line in result.text.splitlines()]
+    assert [name.strip() for name, _, _ in lines[1:]] == [
+        "openSMILE ComParE 2016 functionals, linear SVM",
+        "sertk: fine-tuned",
+        "openSMILE eGeMAPS functionals, linear SVM",
+        "floor: logistic regression on mean and deviation of log-mels",
+        "sertk: from scratch PARTIAL",
+        "always anger",
+    ]
+    assert lines[2][1:] == ["80.5", "80.0"]
+    assert lines[3][1:] == ["79.0", "78.2"]
+
+
+def test_results_that_are_missing_or_broken_are_named(prepare, tmp_path):
+    result = prepare(COMPARE, f"x={tmp_path}", code=1)
+    assert result.err == f"compare: ERROR: {tmp_path}/results.json: is missing (an earlier stage makes it)\n"
+    (tmp_path / "results.json").write_text("{}")
+    assert "not what score-loso --json writes" in prepare(COMPARE, f"x={tmp_path}", code=1).err
+    assert "'x' is not NAME=DIR" in prepare(COMPARE, "x", code=2).err
