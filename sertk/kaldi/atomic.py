@@ -69,8 +69,9 @@ def publish(pairs: list[tuple[str, str]]):
                 os.unlink(path)
             for path in reversed(aside):
                 os.replace(path + ".old", path)
-        with suppress(OSError):  # between two links to one file, a rename does nothing
-            os.unlink(paths[-1] + ".old")
+        if len(paths) == 1:
+            with suppress(OSError):  # between two links to one file, a rename does nothing
+                os.unlink(paths[0] + ".old")
         raise
     for path in aside:
         with suppress(OSError):

@@ -190,7 +190,7 @@ def _load(path: str, identity: list[int]) -> Index | None:
         archives, dim = head["archives"], head["dim"]
         if len(found["frames"]) and [file_identity(name) for name in archives] != head["archive_identities"]:
             found["frames"], dim = found["frames"][:0], 0
-    except (OSError, ValueError, KeyError, TypeError, SertkError):
+    except (OSError, ValueError, EOFError, LookupError, TypeError, SertkError):
         return None
     keys = Words(found["key_bytes"], found["key_ends"])
     ranges = Words(found["range_bytes"], found["range_ends"])

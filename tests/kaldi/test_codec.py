@@ -164,7 +164,9 @@ def test_an_empty_matrix_of_kaldi_is_read_as_empty(here):
     assert [(key, value.shape) for key, value in read_table("ark:x.ark")] == [(k, (0, 0)) for k in "abc"]
 
 
-@pytest.mark.parametrize("text", [b"[ 1 2\n 3 4 ]\n", b" [\n1 2\n3 4\n]\n", b"[ 1 2 ; 3 4 ]\n", b"  [ 1e0 2.\n\n +3 4 ]\n"])
+@pytest.mark.parametrize(
+    "text", [b"[ 1 2\n 3 4 ]\n", b" [\n1 2\n3 4\n]\n", b"[ 1 2 ; 3 4 ]\n", b"  [ 1e0 2.\n\n +3 4 ]\n"]
+)
 def test_every_layout_of_a_text_matrix_is_read(here, text):
     with open("x.ark", "wb") as file:
         file.write(b"k " + text + b"l [ 1 ]\n")

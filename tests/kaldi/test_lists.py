@@ -58,8 +58,10 @@ def test_a_list_is_written_in_the_order_of_bytes_and_read_back(here):
     assert list(here.iterdir()) == [here / "l"]
 
 
-@pytest.mark.parametrize("key, value", [("", "x"), ("a b", "x"), ("a\n", "x"), ("a", ""), ("a", " "), ("a", "x\ny"), ("\udc80", "x")])
+@pytest.mark.parametrize(
+    "key, value", [("", "x"), ("a b", "x"), ("a\n", "x"), ("a", ""), ("a", " "), ("a", "x\ny"), ("\udc80", "x")]
+)
 def test_what_could_not_be_read_back_is_not_written(here, key, value):
-    with pytest.raises(SertkError, match="^l: "):
+    with pytest.raises(SertkError, match=r"^l: "):
         write_list("l", {key: value})
     assert not list(here.iterdir())

@@ -42,7 +42,10 @@ def test_what_kaldi_does_not_write_to_is_refused(name):
 @pytest.mark.parametrize("command", ["false", "exit 3", "cat x; exit 3", "kill -9 $$", "no-such-program-at-all"])
 def test_a_pipe_that_fails_is_an_error_that_names_it(here, command):
     (here / "x").write_bytes(b"data")
-    with pytest.raises(SertkError, match=r"the command (exited with|was ended by)"), open_input(f"{command} |") as stream:
+    with (
+        pytest.raises(SertkError, match=r"the command (exited with|was ended by)"),
+        open_input(f"{command} |") as stream,
+    ):
         stream.read()
 
 
@@ -125,7 +128,9 @@ def test_signals_and_an_unbuffered_stdout_lose_nothing(unbuffered):
 
 def test_a_reader_that_goes_away_is_an_error_of_the_writer():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    child = subprocess.Popen([sys.executable, "-c", WRITES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
     child.stdout.read(10)
     child.stdout.close()
     error = child.stderr.read()
@@ -135,6 +140,9 @@ def test_a_reader_that_goes_away_is_an_error_of_the_writer():
 
 
 def test_a_full_device_is_an_error(here):
-    with pytest.raises(SertkError, match="/dev/full: cannot be written: No space left"), table_writer("ark:/dev/full") as write:
+    with (
+        pytest.raises(SertkError, match="/dev/full: cannot be written: No space left"),
+        table_writer("ark:/dev/full") as write,
+    ):
         for i in range(10):
             write(f"k{i}", np.ones((1000, 80), np.float32))

@@ -27,7 +27,15 @@ def same(found, expected):
 
 @pytest.mark.parametrize(
     "source",
-    ["ark:x.ark", "scp:x.scp", "ark:cat x.ark |", "scp:cat x.scp |", "ark,s,cs:x.ark", "scp,o,s,cs,p:x.scp", "ark,t:x.ark"],
+    [
+        "ark:x.ark",
+        "scp:x.scp",
+        "ark:cat x.ark |",
+        "scp:cat x.scp |",
+        "ark,s,cs:x.ark",
+        "scp,o,s,cs,p:x.scp",
+        "ark,t:x.ark",
+    ],
 )
 def test_every_form_of_a_table_reads_the_same(table, source):
     assert same(read_table(source), table)
@@ -35,7 +43,7 @@ def test_every_form_of_a_table_reads_the_same(table, source):
 
 def test_a_table_is_read_from_standard_input(table, shell, here):
     code = "from sertk.kaldi.tables import read_table; print(len(list(read_table('ark:-'))), len(list(read_table('scp:x.scp'))))"
-    result = shell(f"cat x.ark | python3 -c \"{code}\"", PYTHONPATH=f"{Path(__file__).parents[2]}", PATH=python_path())
+    result = shell(f'cat x.ark | python3 -c "{code}"', PYTHONPATH=f"{Path(__file__).parents[2]}", PATH=python_path())
     assert result.text == "12 12\n"
 
 
@@ -68,7 +76,9 @@ def test_an_entry_may_be_a_file_or_a_pipe_of_its_own(table, here):
         with table_writer(f"ark:{key}.ark") as write:
             write("x", table[key])
         Path(f"{key}.mat").write_bytes(Path(f"{key}.ark").read_bytes()[2:])
-    (here / "y.scp").write_text("".join(f"{key} {f'cat {key}.mat |' if i % 2 else f'{key}.mat'}\n" for i, key in enumerate(table)))
+    (here / "y.scp").write_text(
+        "".join(f"{key} {f'cat {key}.mat |' if i % 2 else f'{key}.mat'}\n" for i, key in enumerate(table))
+    )
     assert same(read_table("scp:y.scp"), table)
 
 
@@ -267,5 +277,8 @@ def test_a_table_too_large_for_its_dim_is_none_of_a_reader_at_random(table, here
         write("a", np.ones((2, 3), np.float32))
         write("b", np.ones((2, 4), np.float32))
     assert read_manifest("y.scp").dim == 0
-    with pytest.raises(SertkError, match="key b: .*has 4 columns where the entries before have 3"), open_table("scp:y.scp") as found:
+    with (
+        pytest.raises(SertkError, match=r"key b: .*has 4 columns where the entries before have 3"),
+        open_table("scp:y.scp") as found,
+    ):
         found.num_frames.sum()

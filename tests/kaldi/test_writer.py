@@ -55,7 +55,7 @@ def test_a_key_that_could_not_be_read_back_is_refused_and_nothing_is_written(her
 @pytest.mark.parametrize("compress", ["none", "cm2"])
 @pytest.mark.parametrize("value", BAD_MATRICES, ids=lambda value: repr(value)[:20])
 def test_a_value_that_is_no_matrix_is_refused_by_key_and_nothing_is_written(here, value, compress):
-    with pytest.raises(SertkError, match="x.ark: key bad: "), table_writer("ark:x.ark", compress=compress) as write:
+    with pytest.raises(SertkError, match=r"x\.ark: key bad: "), table_writer("ark:x.ark", compress=compress) as write:
         write("good", ONE)
         try:
             write("bad", value)
@@ -67,7 +67,7 @@ def test_a_value_that_is_no_matrix_is_refused_by_key_and_nothing_is_written(here
 
 @pytest.mark.parametrize("value", [np.ones(2, np.float32), np.array([2**31]), np.ones((1, 1), np.int32)])
 def test_what_is_no_vector_of_integers_is_refused(here, value):
-    with pytest.raises(SertkError, match="key k: .*integers"):
+    with pytest.raises(SertkError, match=r"key k: .*integers"):
         write_one("ark:x.ark", value, kind="ints")
 
 
@@ -252,7 +252,10 @@ def kill_while_writing(moments, folder, shm):
             assert len(values) == 1 + turn % 5
         else:
             missing += 1
-        rerun = [subprocess.run([sys.executable, "-c", CHILD, "3", "3"], cwd=folder, env=environment, check=True) for _ in "a"]
+        rerun = [
+            subprocess.run([sys.executable, "-c", CHILD, "3", "3"], cwd=folder, env=environment, check=True)
+            for _ in "a"
+        ]
         assert rerun
         found = files(folder)
         found.pop("y.scp", None)
