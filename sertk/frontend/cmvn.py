@@ -15,9 +15,10 @@ from sertk.kaldi.streams import classify_input
 from sertk.kaldi.tables import read_manifest, read_table
 
 # Variances are floored here as Kaldi's are (apply-cmvn); constant columns are found before that and become 0.
-VAR_FLOOR = 1e-20
+VAR_FLOOR = np.float32(1e-20)
 # Frames that are summed in float32 before float64 takes over.
 STRETCH = 4096
+_ONES = np.ones(STRETCH, np.float32)
 
 
 def normalise(feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
@@ -27,32 +28,25 @@ def normalise(feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
     """
     if not len(feats):
         return feats.astype(np.float32)
-    # Three times as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
-    mean = column_sums(feats) / len(feats)
-    normal = feats - mean.astype(np.float32)
+    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
+    normal = feats - column_means(feats)
     if norm_vars:
-        variance = column_sums(np.multiply(normal, normal)) / len(feats)
-        normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
+        normal *= 1 / np.sqrt(np.maximum(column_means(np.square(normal)), VAR_FLOOR))
     # What rounding leaves of such a column would be blown up to ±1.
-    normal[:, constant_bins(feats)] = 0
-    return normal
-
-
-def column_sums(feats: np.ndarray) -> np.ndarray:
-    """Sum over the frames, (bins,) float64."""
-    total = np.zeros(feats.shape[1])
-    for start in range(0, len(feats), STRETCH):
-        part = feats[start : start + STRETCH]
-        total += np.ones(len(part), part.dtype) @ part
-    return total
-
-
-def constant_bins(feats: np.ndarray) -> np.ndarray:
-    """Which bins have the same value in every frame, (bins,) bool."""
     constant = feats[0] == feats[-1]
     if constant.any():
         constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
-    return constant
+        normal[:, constant] = 0
+    return normal
+
+
+def column_means(feats: np.ndarray) -> np.ndarray:
+    """Mean over the frames, (bins,) float32."""
+    if len(feats) <= STRETCH:
+        return _ONES[: len(feats)] @ feats / np.float32(len(feats))
+    parts = [feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH)]
+    total = sum((_ONES[: len(part)] @ part).astype(np.float64) for part in parts)
+    return (total / len(feats)).astype(np.float32)
 
 
 class Moments:

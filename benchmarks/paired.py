@@ -1,0 +1,40 @@
+"""What the benchmarks share: interleaved runs, medians, ratios, a markdown table. Runs nothing by itself."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+
+def machine() -> str:
+    """One line on what this was measured on."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    cpu = names[0].partition(": ")[2] if names else platform.machine()
+    return f"{len(os.sched_getaffinity(0))} × {cpu}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
+
+
+def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0):
+    """Time each of `runs` once a round, after one round to warm up, and print medians; the first is ours.
+
+    CPU time of this process, since it is one thread's work that is compared and a shared machine may give it half a
+    core. The ratio is the median of what each round gives: what else the machine does is the same for both.
+    """
+    times = {name: [] for name in runs}
+    for i in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            taken = time.process_time() - start
+            if i:
+                times[name].append(taken)
+    ours = next(iter(times.values()))
+    print(f"{title}; CPU time, medians of {rounds} interleaved runs; {machine()}\n")
+    print("| | ms | " + ("× real time | " if seconds_of_speech else "") + "ours is faster by |")
+    print("|---|---|---|" + ("---|" if seconds_of_speech else ""))
+    for name, theirs in times.items():
+        speed = f"{seconds_of_speech / median(theirs):.0f} | " if seconds_of_speech else ""
+        ratio = median(b / a for a, b in zip(ours, theirs))
+        print(f"| {name} | {median(theirs) * 1000:.1f} | {speed}{ratio:.2f} × |")
+    print()
