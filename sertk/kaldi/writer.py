@@ -53,12 +53,14 @@ class _Target:
         self.path = name if _publishable(name) else None
         self.tmp = temporary(name) if self.path else None
         self.output = open_output(self.tmp or name)
-        self.digest = hashlib.sha256()
+        # A manifest stands beside files only; a stream is not slowed down for it.
+        self.digest = hashlib.sha256() if self.path else None
 
     def write(self, *pieces):
         for piece in pieces:
             self.output.write(piece)
-            self.digest.update(piece)
+            if self.digest:
+                self.digest.update(piece)
 
     def finish(self):
         """Everything is on the disk, not yet under its name."""
