@@ -24,7 +24,7 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     Args:
         network: moved to `device` and put in evaluation mode.
         segments: (key, (frames, bins) float32).
-        at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer's affine output) or "pool".
+        at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm) or "pool".
         device: where to compute.
         precision: "float32" or "bf16".
 
@@ -50,7 +50,8 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
             case "pool":
                 return pooled
             case "embedding":
-                return network.head.embedding(pooled)
+                # BatchNorm, since without it a few dimensions of large variance decide every cosine.
+                return network.head.bn(network.head.embedding(pooled))
             case "logit":
                 return network.head(pooled)
             case "posterior":

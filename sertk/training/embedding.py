@@ -39,9 +39,14 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
     chosen = ((key, matrix) for key, matrix in segments if wanted is None or wanted(key))
     results = on_segments(model.network, chosen, at, device, precision or default_precision(device))
     manifest = read_manifest(feats)
-    settings = {"model": model.digest, "at": at}
+    settings = {
+        "model": model.digest,
+        "at": at,
+        "frontend": model.frontend,
+        "trained_on": model.card.get("trained_on", {}),
+    }
     if at == "posterior":
-        settings |= {"labels": model.labels, "trained_on": model.card.get("trained_on", {})}
+        settings["labels"] = model.labels
     return results, manifest.keys if manifest and wanted is None else None, settings
 
 

@@ -15,7 +15,7 @@ from sertk.kaldi.tables import read_manifest
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec
 from sertk.runtime import choose_device, set_threads
-from sertk.training.job import card, count_labels, labelled, write_conf
+from sertk.training.job import card, labelled, trained_on, write_conf
 from sertk.training.selection import Labelling, read_labelling
 from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
 
@@ -92,9 +92,9 @@ def write_fold(
     with atomic_file(directory / "train.jsonl", "w") as file:
         file.writelines(json.dumps(record) + "\n" for record in training.history)
     chosen = {store.keys[index]: labelling.of_segment[store.keys[index]] for index in training.members}
-    trained_on = {"fold": fold, "segments": len(chosen), "labels": count_labels(chosen),
-                  "trunk": model.card.get("trained_on", {})}  # fmt: skip
     network = with_head(model.network, training.head, len(labelling.labels))
-    how = card("transfer-head", {**vars(training.settings), "init": model.digest}, trained_on)
+    how = card(
+        "transfer-head", {**vars(training.settings), "init": model.digest}, trained_on(chosen, fold, trunk=model)
+    )
     save_model(directory / "final.pt", Model(network, labelling.labels, model.frontend, how))
     log.info("wrote %s", directory / "final.pt")

@@ -23,6 +23,8 @@ from sertk.training.stopping import RUN_AGAIN, Stopped
 
 log = logging.getLogger("sertk")
 
+# Beyond so many segments a model keeps the names of its labels instead of theirs: no set of emotions is as large.
+MOST_KEYS = 100_000
 NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
 
 
@@ -83,8 +85,8 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         return RUN_AGAIN
     if world.rank == 0:
         frontend = manifest.settings if manifest else (initial.frontend if initial else {})
-        trained_on = {"fold": fold, "segments": len(store), "labels": count_labels(chosen)}
-        model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, trained_on))
+        record = trained_on(chosen, fold, init=initial)
+        model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
         save_model(directory / "final.pt", model)
         log.info("wrote %s", directory / "final.pt")
     return 0
@@ -166,19 +168,33 @@ def check_frontend(model: Model, settings: dict, model_path, where: str) -> None
             )
 
 
+def trained_on(chosen: dict[str, str], fold: str | None, **before: Model | None) -> dict:
+    """What a model was trained on, for the guard against leaks (sertk.scoring.protocol).
+
+    Args:
+        chosen: label of every training segment.
+        fold: what was held out.
+        before: the model that it began from, as trunk=… or init=….
+    """
+    counts: dict[str, int] = {}
+    for label in chosen.values():
+        counts[label] = counts.get(label, 0) + 1
+    record = {"fold": fold, "segments": len(chosen), "select": "last"}
+    if len(chosen) <= MOST_KEYS:
+        record |= {"keys": sorted(chosen), "labels": dict(sorted(counts.items()))}
+    else:
+        record["speakers"] = sorted(counts)
+    for name, model in before.items():
+        if model:
+            record[name] = model.card.get("trained_on", {})
+    return record
+
+
 def card(command: str, settings: dict, trained_on: dict) -> dict:
     """What is kept in a model of how it was made."""
     versions = {"sertk": __version__, "torch": str(torch.__version__), "numpy": np.__version__,
                 "python": platform.python_version()}  # fmt: skip
     return {"command": command, "settings": settings, "trained_on": trained_on, "versions": versions}
-
-
-def count_labels(chosen: dict[str, str]) -> dict[str, int]:
-    """How many segments have each label."""
-    counts: dict[str, int] = {}
-    for label in chosen.values():
-        counts[label] = counts.get(label, 0) + 1
-    return dict(sorted(counts.items()))
 
 
 def write_conf(path: Path, settings: dict) -> None:
