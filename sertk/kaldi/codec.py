@@ -13,6 +13,7 @@ Source: Kaldi, src/matrix/{kaldi-matrix,kaldi-vector,compressed-matrix}.cc and s
     ints   \\0B \\4 size, then \\4 int32 for each
 """
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ def parse_header(head: bytes, kind: str) -> Header:
         raise SertkError("the file ends within the header") from None
     if four != 4 or four_too != 4 or rows < 0 or cols < 0 or (form in MATRICES and (rows == 0) != (cols == 0)):
         raise SertkError(f"the header is damaged ({rows} × {cols}, sizes of {four} and {four_too} bytes)")
-    if not (np.isfinite(low) and np.isfinite(span)):
+    if not (math.isfinite(low) and math.isfinite(span)):
         raise SertkError("the header is damaged (NaN or infinite range)")
     return Header(form, rows, cols, low, span, start)
 
@@ -158,10 +159,11 @@ def numbers(header: Header, raw: np.ndarray, start: int = 0, stop: int | None = 
 
 def finite(values: np.ndarray) -> np.ndarray:
     """`values`, or SertkError where they hold NaN or infinity."""
-    # One pass that allocates nothing; a sum that overflows is looked at again.
+    # One pass that allocates nothing: a square is infinite or NaN where the number is, and where it overflows too.
+    flat = values.ravel()
     with np.errstate(all="ignore"):
-        total = values.sum()
-    if not np.isfinite(total):
+        squares = np.dot(flat, flat)
+    if not math.isfinite(squares):
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             place = ", ".join(str(i) for i in bad[0])
