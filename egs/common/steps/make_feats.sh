@@ -9,6 +9,7 @@
 # (default DATA-DIR/feats). The bytes of a segment do not depend on --nj. More than --max-skip of the segments without
 # features is an error. --config is make-fbank's; without it make-fbank's own defaults hold.
 set -euo pipefail
+export LC_ALL=C
 
 cmd=run-local nj=4 config='' cmvn=true compress=cm2 max_skip=0.05
 . parse_options.sh
@@ -25,21 +26,27 @@ total=$(wc -l <"$recordings")
 
 mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
-split-data "$data" "$nj"
+# What is there now would name places in archives that are written anew.
+rm -f "$data/feats.scp" "$data/utt2num_frames" "$feats"/feats.*.{ark,scp,manifest} "$feats"/utt2num_frames.*
+split-data --verbose 0 --per-utt true "$data" "$nj"
+split=$data/split${nj}utt
 segments=()
-[ ! -e "$data/segments" ] || segments=(--segments "$data/split$nj/JOB/segments")
+[ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
 $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
   make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
   "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
-  "scp:$data/split$nj/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
+  "scp:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 
-# The arks stay where they are: a script over all of them is the table.
+# The arks stay where they are: a script over all of them is the table, and finds their manifests.
 scripts=() lengths=()
 for job in $(seq "$nj"); do
   scripts+=("$feats/feats.$job.scp") lengths+=("$feats/utt2num_frames.$job")
 done
-LC_ALL=C sort "${lengths[@]}" >"$data/utt2num_frames.tmp"
-LC_ALL=C sort "${scripts[@]}" >"$data/feats.scp.tmp"
+sort "${lengths[@]}" >"$data/utt2num_frames.tmp"
+sort "${scripts[@]}" >"$data/feats.scp.tmp"
+done=$(wc -l <"$data/feats.scp.tmp")
+awk -v done="$done" -v total="$total" -v most="$max_skip" 'BEGIN { exit !(total - done <= most * total) }' ||
+  die "$data: features for $done of $total segments only, see $feats/log"
 mv "$data/utt2num_frames.tmp" "$data/utt2num_frames"
 mv "$data/feats.scp.tmp" "$data/feats.scp"
-echo "make_feats.sh: $data: features for $(wc -l <"$data/feats.scp") of $total segments"
+echo "make_feats.sh: $data: features for $done of $total segments"

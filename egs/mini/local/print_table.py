@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""print-table: the experiments of one run beside each other, with transfer and without."""
+
+import json
+
+import click
+
+from sertk.cli.options import FOLDER, command
+from sertk.errors import SertkError
+
+CLASSES = {"1": "ang hap neu sad", "2": "ang exc neu sad", "3": "ang hap+exc neu sad"}
+
+
+@command
+@click.argument("work", metavar="WORK-DIR", type=FOLDER)
+def main(work):
+    """Print WA and UA of the experiments under WORK-DIR/iemocap, and the speakers' equal error rate.
+
+    \b
+    e.g.: local/print_table.py exp
+    See also: score-loso
+    """
+    speakers = json.loads((work / "voxceleb" / "exp" / "resnet34" / "results.json").read_text())
+    rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
+    if not any(rows):
+        raise SertkError(f"{work}/iemocap/exp: no results there")
+    click.echo("SIMULATED speech: these figures say that the recipes work, and nothing about people.\n")
+    click.echo(f"Speakers: equal error rate {100 * speakers['eer']:.2f} % over {speakers['trials']} trials")
+    click.echo("Emotions: mean over five held-out sessions in %; a guess has UA 25.0\n")
+    click.echo(f"{'SIMULATED':28}{'transfer':>14}{'no transfer':>16}")
+    click.echo(f"{'':28}{'WA':>7}{'UA':>7}{'WA':>9}{'UA':>7}")
+    for line in filter(None, rows):
+        click.echo(line)
+
+
+def row(experiments, number: str) -> str | None:
+    """A line of the table; None where experiment `number` was not run."""
+    line = f"Exp {number}: {CLASSES[number]:21}"
+    for name, width in ((f"exp{number}", 7), (f"exp{number}_scratch", 9)):
+        path = experiments / name / "results.json"
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        if "SIMULATED" not in found["stamps"]:
+            raise SertkError(f"{path}: is not stamped SIMULATED: not a result of simulated speech")
+        line += f"{100 * found['mean']['wa']:{width}.1f}{100 * found['mean']['ua']:7.1f}"
+    return line
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Simulated interviews in the folders and list formats of VoxCeleb1."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from recording import draw_channel, generator, write_recording
+from synthesiser import synthesise
+from voices import MANNERS, Manner, draw_voice, mixed, perform
+
+VIDEOS, RECORDINGS = 3, 3  # of each speaker, of each video
+# The first speakers of the two sets in VoxCeleb1.
+FIRST = {"dev": 10001, "test": 10270}
+LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
+
+
+def write_voxceleb1(root: Path, seed: int, speakers: dict[str, int]) -> int:
+    """Write dev/wav, test/wav, iden_split.txt and veri_test2.txt under `root`; returns how many recordings."""
+    names = defaultdict(list)
+    for subset, count in speakers.items():
+        for number in range(FIRST[subset], FIRST[subset] + count):
+            speaker = f"id{number}"
+            rng = generator(seed, speaker)
+            voice, habit = draw_voice(rng, "FM"[number % 2]), draw_habit(rng)
+            for video in map("".join, rng.choice(LETTERS, (VIDEOS, 11))):
+                channel = draw_channel(generator(seed, speaker, video), noise=(-58, -42))
+                for index in range(1, RECORDINGS + 1):
+                    name = f"{speaker}/{video}/{index:05}.wav"
+                    rng = generator(seed, name)
+                    seconds = float(rng.uniform(1.6, 3.4))
+                    performed = perform(rng, voice, habit, intensity=(0.7, 1.0))
+                    speech, _ = synthesise(rng, performed, seconds)
+                    write_recording(root / subset / "wav" / name, rng, speech, channel)
+                    names[subset].append(name)
+    write_identification_split(root / "iden_split.txt", names["dev"] + names["test"])
+    write_trials(root / "veri_test2.txt", names["test"], generator(seed, "trials"))
+    return sum(map(len, names.values()))
+
+
+def draw_habit(rng: np.random.Generator) -> Manner:
+    """How a speaker always talks, lively or flat, loud or soft: somewhere between two emotions.
+
+    So a network that tells speakers apart has to hear prosody, which is what transfer to emotions lives on; with
+    people that is the hypothesis, here it is built in.
+    """
+    first, second = rng.choice(list(MANNERS), 2, replace=False)
+    return mixed(MANNERS[first], MANNERS[second], rng.uniform())
+
+
+def write_identification_split(path: Path, names: list[str]):
+    """`1 id10001/VIDEO/00001.wav`: 1 to train with, 2 to develop with, 3 to test with; split by video as VoxCeleb1 is."""
+    videos = defaultdict(list)
+    for name in names:
+        speaker, video, _ = name.split("/")
+        if video not in videos[speaker]:
+            videos[speaker].append(video)
+    lines = []
+    for name in names:
+        speaker, video, _ = name.split("/")
+        lines.append(f"{min(videos[speaker].index(video) + 1, 3)} {name}\n")
+    path.write_text("".join(lines))
+
+
+def write_trials(path: Path, names: list[str], rng: np.random.Generator):
+    """`1 id10270/VIDEO/00001.wav id10270/OTHER/00002.wav`: as many of one speaker (two videos) as of two speakers."""
+    lines = []
+    for name in names:
+        speaker, video, _ = name.split("/")
+        same = [other for other in names if other.startswith(f"{speaker}/") and f"/{video}/" not in other]
+        different = [other for other in names if not other.startswith(f"{speaker}/")]
+        for target, others in ((1, same), (0, different)):
+            lines += [f"{target} {name} {other}\n" for other in rng.choice(others, 6, replace=False)]
+    path.write_text("".join(lines))

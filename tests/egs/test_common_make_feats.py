@@ -1,0 +1,89 @@
+"""make_feats.sh: features of a data folder in any number of jobs."""
+
+import os
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import ROOT
+
+from sertk.kaldi.tables import read_table
+
+COMMON = ROOT / "egs" / "common"
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A data folder of 9 noises, 3 speakers, 0.2 to 0.6 s."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = {"wav.scp": [], "utt2spk": []}
+    for index in range(9):
+        utterance, path = f"s{index % 3}-u{index}", tmp_path / f"{index}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(rng.integers(-3000, 3000, 3200 + 800 * index, dtype=np.int16).tobytes())
+        lines["wav.scp"].append(f"{utterance} {path}\n")
+        lines["utt2spk"].append(f"{utterance} s{index % 3}\n")
+    for name, rows in lines.items():
+        (folder / name).write_text("".join(sorted(rows)))
+    speakers = (f"s{n} {' '.join(f's{n}-u{i}' for i in range(n, 9, 3))}\n" for n in range(3))
+    (folder / "spk2utt").write_text("".join(speakers))
+    return folder
+
+
+def make_feats(*words, cwd):
+    path = os.pathsep.join(map(str, (ROOT / "bin", COMMON / "utils", COMMON / "steps", os.environ["PATH"])))
+    line = ["make_feats.sh", *map(str, words)]
+    return subprocess.run(line, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300)
+
+
+def test_one_two_and_seven_jobs_give_the_same_bytes_for_every_key(data, tmp_path):
+    config = tmp_path / "fbank.conf"
+    config.write_text("--num-mel-bins=24\n")
+    found = []
+    for nj in (1, 2, 7):
+        done = make_feats("--nj", nj, "--config", config, "data", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "features for 9 of 9 segments" in done.stdout
+        feats = {key: matrix.tobytes() for key, matrix in read_table(f"scp:{data}/feats.scp", verify=True)}
+        found.append((list(feats.items()), (data / "utt2num_frames").read_text()))
+        assert [line.split()[0] for line in (data / "wav.scp").read_text().splitlines()] == list(feats)
+        arks = sorted(path.name for path in (data / "feats").glob("*.ark"))
+        assert arks == sorted(f"feats.{job}.ark" for job in range(1, nj + 1))
+    assert found[0] == found[1] == found[2]
+    assert found[0][1].startswith("s0-u0 18\n")  # 3200 samples: 1 + (3200 - 400) // 160
+
+
+def test_more_jobs_than_segments_are_as_many_as_segments(data, tmp_path):
+    done = make_feats("--nj", 20, "data", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("feats.*.ark"))) == 9
+    assert str(tmp_path / "out" / "feats.1.ark") in (data / "feats.scp").read_text()
+
+
+def test_a_recording_that_is_not_there_fails_the_step_and_leaves_no_feats_scp(data, tmp_path):
+    make_feats("--nj", 2, "data", cwd=tmp_path)
+    (tmp_path / "4.wav").unlink()
+    done = make_feats("--nj", 2, "data", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "1 of 2 jobs failed" in done.stderr
+    assert "4.wav" in done.stderr
+    assert not (data / "feats.scp").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nosuch"], 1, "make_feats.sh: ERROR: nosuch/wav.scp is missing"),
+        ([], 2, "usage: make_feats.sh"),
+        (["--nosuch", "1", "data"], 2, "make_feats.sh: ERROR: there is no option --nosuch"),
+    ],
+)
+def test_wrong_calls_say_what_is_wrong(tmp_path, words, code, message):
+    done = make_feats(*words, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
