@@ -30,7 +30,8 @@ class Sampler:
     Args:
         seed: what order and T are drawn from.
         num_segments, num_versions, num_copies: an epoch holds every (segment, version, copy) once.
-        batch_size: chunks a batch. A last batch of a single chunk joins the one before: BatchNorm needs two.
+        batch_size: chunks a batch. A rest of less than half of it joins the last batch: the statistics that
+            BatchNorm takes over two or three chunks throw a network off for an epoch.
         chunk_frames: T is drawn from these for every batch.
     """
 
@@ -48,7 +49,7 @@ class Sampler:
     def num_batches(self) -> int:
         """Batches in an epoch."""
         full, rest = divmod(self.num_items, self.batch_size)
-        return max(1, full + (rest > 1))
+        return max(1, full + (rest >= self.batch_size / 2))
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (counted from 1) from number `first` on."""
