@@ -50,9 +50,9 @@ class Segment:
 Job = Callable[[], list[Speech]]
 
 
-def read_recordings(source: Rspecifier | str, **choices) -> Iterator[Speech]:
+def read_recordings(source: Rspecifier | str, segments=None, **choices) -> Iterator[Speech]:
     """The utterances one after the other; the arguments are those of `recording_jobs`."""
-    for job in recording_jobs(source, **choices):
+    for job in recording_jobs(source, segments, **choices):
         yield from job()
 
 

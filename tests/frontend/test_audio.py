@@ -1,0 +1,167 @@
+"""Every container gives the same samples, and what is broken is told apart from what is fine."""
+
+import io
+import struct
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+from frontend.references import signal
+
+from sertk.errors import SertkError
+from sertk.frontend.audio import UnfitAudio, read_audio
+
+SAMPLES = signal(0.5)
+
+
+def encoded(form, subtype, samples=SAMPLES / 32768, rate=16000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def with_data_size(wav: bytes, size: int) -> bytes:
+    place = wav.index(b"data") + 4
+    return wav[:place] + struct.pack("<I", size) + wav[place + 4 :]
+
+
+EXACT = [
+    ("WAV", "PCM_16"), ("WAVEX", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_32"), ("WAV", "FLOAT"), ("WAV", "DOUBLE"),
+    ("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("NIST", "PCM_16"), ("AIFF", "PCM_16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form, subtype", EXACT)
+def test_containers_without_loss_give_the_very_same_samples(form, subtype):
+    samples, rate = read_audio(encoded(form, subtype))
+    assert rate == 16000 and samples.dtype == np.float32
+    np.testing.assert_array_equal(samples, SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "form, subtype, off",
+    [("WAV", "PCM_U8", 256), ("WAV", "ULAW", 260), ("WAV", "ALAW", 260), ("NIST", "ULAW", 260)],
+)
+def test_eight_bit_containers_are_off_by_their_step_at_most(form, subtype, off):
+    samples, _ = read_audio(encoded(form, subtype))
+    assert np.abs(samples - SAMPLES).max() <= off
+
+
+@pytest.mark.parametrize("form, subtype", [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")])
+def test_lossy_containers_have_the_same_level(form, subtype):
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    samples, rate = read_audio(encoded(form, subtype, tone / 32768))
+    assert rate == 16000 and abs(len(samples) - 16000) < 2400
+    assert abs(np.sqrt((samples[4000:12000] ** 2).mean()) / np.sqrt((tone**2).mean()) - 1) < 0.05
+
+
+def test_the_mu_law_code_is_decoded_by_its_table():
+    # ITU-T G.711: 0x00 is −8031 and 0x80 is 8031 in 14 bits, 0xFF is 0.
+    wav = encoded("WAV", "ULAW")
+    start = wav.index(b"data") + 8
+    wav = wav[:start] + bytes([0x00, 0x80, 0xFF, 0x7F]) + wav[start + 4 :]
+    assert read_audio(wav)[0][:4].tolist() == [-32124, 32124, 0, 0]
+
+
+def test_a_path_a_stream_and_bytes_are_the_same(tmp_path):
+    content = encoded("WAV", "PCM_16")
+    (tmp_path / "a.wav").write_bytes(content)
+    for source in (tmp_path / "a.wav", str(tmp_path / "a.wav"), content, io.BytesIO(content)):
+        np.testing.assert_array_equal(read_audio(source)[0], SAMPLES)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_header_written_before_the_length_was_known_reads_to_the_end(size, subtype):
+    np.testing.assert_array_equal(read_audio(with_data_size(encoded("WAV", subtype), size))[0], SAMPLES)
+
+
+def test_chunks_before_and_after_the_samples_are_passed_over():
+    wav = encoded("WAV", "PCM_16")
+    place = wav.index(b"data")
+    wav = (
+        wav[:place] + b"LIST" + struct.pack("<I", 5) + b"hello\0" + wav[place:] + b"LIST" + struct.pack("<I", 2) + b"xx"
+    )
+    np.testing.assert_array_equal(read_audio(wav)[0], SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "form, subtype",
+    [("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("FLAC", "PCM_16"),
+     ("NIST", "PCM_16"), ("OGG", "VORBIS")],
+)  # fmt: skip
+@pytest.mark.parametrize("part", [0.5, 0.99])
+def test_a_truncated_recording_is_unfit(form, subtype, part):
+    content = encoded(form, subtype)
+    with pytest.raises(UnfitAudio, match=r"truncated|damaged"):
+        read_audio(content[: int(len(content) * part)])
+
+
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        (b"", "empty"),
+        (b"RIFF", "not audio"),
+        (b"RIFF\0\0\0\0WAVE", "damaged wav"),
+        (b"hello, this is text\n" * 100, "not audio"),
+        (bytes(5000), "not audio"),
+        (encoded("WAV", "PCM_16", np.zeros(0)), "no samples"),
+        (encoded("WAV", "PCM_16")[:44], "truncated"),
+        (encoded("WAV", "PCM_16")[:40], "no samples"),
+        (encoded("WAV", "FLOAT", np.zeros(0)), "no samples"),
+        (encoded("FLAC", "PCM_16")[:60], "not audio"),
+    ],
+)  # fmt: skip
+def test_what_is_no_recording_is_unfit(content, says):
+    with pytest.raises(UnfitAudio, match=says):
+        read_audio(content)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_in_a_float_wav_are_an_error_that_says_where(value):
+    samples = SAMPLES / 32768
+    samples[77] = value
+    with pytest.raises(SertkError, match="sample 77") as error:
+        read_audio(encoded("WAV", "FLOAT", samples))
+    assert not isinstance(error.value, UnfitAudio)
+
+
+def test_several_channels_want_a_choice():
+    content = encoded("WAV", "PCM_16", np.stack([SAMPLES, -SAMPLES], axis=1) / 32768)
+    with pytest.raises(SertkError, match=r"2 channels.*--channel"):
+        read_audio(content)
+    np.testing.assert_array_equal(read_audio(content, channel=0)[0], SAMPLES)
+    np.testing.assert_array_equal(read_audio(content, channel=1)[0], -SAMPLES)
+    with pytest.raises(UnfitAudio, match="no channel 2"):
+        read_audio(content, channel=2)
+
+
+def test_a_channel_of_a_compressed_stereo_file_is_that_channel():
+    content = encoded("FLAC", "PCM_16", np.stack([SAMPLES, -SAMPLES], axis=1) / 32768)
+    np.testing.assert_array_equal(read_audio(content, channel=1)[0], -SAMPLES)
+
+
+@pytest.fixture
+def m4a(tmp_path):
+    soundfile.write(tmp_path / "in.wav", SAMPLES / 32768, 16000)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "in.wav", tmp_path / "a.m4a"], check=True)
+    return tmp_path / "a.m4a"
+
+
+def test_m4a_is_decoded_by_ffmpeg(m4a):
+    samples, rate = read_audio(m4a)
+    assert rate == 16000 and abs(len(samples) - len(SAMPLES)) <= 2048
+    assert 0.5 < samples.std() / SAMPLES.std() < 1.5
+
+
+def test_a_missing_ffmpeg_is_said_in_one_line(m4a, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SertkError, match=r"needs ffmpeg.*install") as error:
+        read_audio(m4a)
+    assert "\n" not in str(error.value) and not isinstance(error.value, UnfitAudio)
+
+
+def test_a_damaged_m4a_is_unfit(m4a):
+    with pytest.raises(UnfitAudio, match="ffmpeg"):
+        read_audio(m4a.read_bytes()[:500])

@@ -1,0 +1,196 @@
+"""wav.scp, archives of wav files and segments into utterances; threads into the recordings' order."""
+
+import shlex
+import threading
+
+import numpy as np
+import pytest
+import soundfile
+from frontend.references import signal
+
+from sertk.errors import SertkError
+from sertk.frontend.extract import in_order
+from sertk.frontend.recordings import read_recordings, read_segments
+
+SAMPLES = signal(2)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, samples in (("a", SAMPLES), ("b", -SAMPLES)):
+        soundfile.write(f"{name}.wav", samples.astype(np.int16), 16000)
+        soundfile.write(f"{name}.flac", samples.astype(np.int16), 16000)
+    return tmp_path
+
+
+def table(text) -> str:
+    with open("wav.scp", "w") as file:
+        file.write(text)
+    return "scp:wav.scp"
+
+
+def segments(text) -> str:
+    with open("segments", "w") as file:
+        file.write(text)
+    return "segments"
+
+
+def test_files_and_pipes_come_in_the_tables_order(folder):
+    found = list(read_recordings(table("y b.flac\nx a.wav\nz cat a.wav |\n")))
+    assert [speech.key for speech in found] == ["y", "x", "z"]
+    for speech, expected in zip(found, (-SAMPLES, SAMPLES, SAMPLES)):
+        np.testing.assert_array_equal(speech.samples, expected)
+
+
+def test_an_archive_of_wav_files_is_read_and_its_places_too(folder):
+    content = {name: (folder / f"{name}.wav").read_bytes() for name in "ab"}
+    with open("w.ark", "wb") as file:
+        for name in "ab":
+            file.write(f"{name} ".encode() + content[name])
+    for source in ("ark:w.ark", "ark:cat w.ark |", table(f"a w.ark:2\nb w.ark:{len(content['a']) + 4}\n")):
+        found = list(read_recordings(source))
+        assert [speech.key for speech in found] == ["a", "b"]
+        np.testing.assert_array_equal(found[1].samples, -SAMPLES)
+
+
+def test_an_archive_of_something_else_is_an_error(folder):
+    (folder / "w.ark").write_bytes(b"a " + (folder / "a.flac").read_bytes())
+    with pytest.raises(SertkError, match=r"w.ark.*key a.*not a wav file"):
+        list(read_recordings("ark:w.ark"))
+
+
+def test_an_archive_that_ends_within_a_recording_is_an_error(folder):
+    (folder / "w.ark").write_bytes(b"a " + (folder / "a.wav").read_bytes()[:-100])
+    with pytest.raises(SertkError, match="100 bytes are missing"):
+        list(read_recordings("ark:w.ark"))
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ("x gone.wav", "gone.wav"),
+        ("x false |", "exited with 1"),
+        ("x cat a.wav; exit 3 |", "exited with 3"),
+        ("x a.wav[0:10]", "use --segments"),
+        ("x .", "."),
+    ],
+)
+def test_what_is_not_there_is_an_error_that_names_line_and_key(folder, line, says):
+    with pytest.raises(SertkError, match=r"wav.scp:1: key x.*" + says.replace("[", r"\[")):
+        list(read_recordings(table(line + "\n")))
+
+
+def test_with_p_what_is_not_there_is_unfit(folder):
+    table("x gone.wav\ny a.wav\n")
+    missing, there = read_recordings("scp,p:wav.scp")
+    assert missing.samples is None and "gone.wav" in missing.reason and there.samples is not None
+
+
+def test_a_truncated_file_is_unfit_and_named(folder):
+    (folder / "c.wav").write_bytes((folder / "a.wav").read_bytes()[:-200])
+    (cut,) = read_recordings(table("x c.wav\n"))
+    assert cut.samples is None and cut.reason.startswith("c.wav is truncated")
+
+
+def test_segments_are_the_samples_between_their_times(folder):
+    table("rec a.wav\nother b.flac\n")
+    found = list(
+        read_recordings("scp:wav.scp", segments("u1 rec 0.5 1.25\nu2 rec 1.25 -1\nu3 other 0 0.1\nu4 rec 0 2\n"))
+    )
+    expected = [SAMPLES[8000:20000], SAMPLES[20000:], -SAMPLES[:1600], SAMPLES]
+    for speech, samples in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(speech.samples, samples)
+    assert [speech.key for speech in found] == ["u1", "u2", "u3", "u4"]
+
+
+def test_a_segment_that_ends_a_little_late_is_cut_with_a_warning(folder, caplog):
+    table("rec a.wav\n")
+    (speech,) = read_recordings("scp:wav.scp", segments("u1 rec 1.5 2.5\n"))
+    assert len(speech.samples) == 8000 and "0.5 s after rec" in caplog.text
+
+
+@pytest.mark.parametrize("end, overshoot", [("2.51", 0.5), ("9", 0.5), ("2.1", 0.05)])
+def test_a_segment_that_ends_too_late_is_unfit(folder, end, overshoot):
+    table("rec a.wav\n")
+    (speech,) = read_recordings("scp:wav.scp", segments(f"u1 rec 1 {end}\n"), max_overshoot=overshoot)
+    assert speech.samples is None and "--max-overshoot" in speech.reason
+
+
+def test_a_segment_after_the_end_or_of_no_recording_is_unfit(folder):
+    table("rec a.wav\n")
+    late, lost = read_recordings("scp:wav.scp", segments("u1 rec 2 2.2\nu2 none 0 1\n"))
+    assert "after the end" in late.reason and "no recording none" in lost.reason
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ("u rec 0", "utterance recording start end"),
+        ("u rec zero 1", "utterance recording start end"),
+        ("u rec 1 1", "no stretch of time"),
+        ("u rec 2 1", "no stretch of time"),
+        ("u rec -1 1", "no stretch of time"),
+        ("u rec nan 1", "no stretch of time"),
+        ("u rec 0 inf", "no stretch of time"),
+        ("u rec 0 1 A", "5 columns"),
+        ("u rec 0 1\nu rec 1 2", "twice"),
+        ("", "empty"),
+    ],
+)
+def test_a_malformed_segments_file_is_an_error_with_its_line(folder, line, says):
+    with pytest.raises(SertkError, match=rf"segments.*{says}"):
+        read_segments(segments(line + "\n" if line else ""))
+
+
+def test_segments_want_a_script(folder):
+    with pytest.raises(SertkError, match="script"):
+        list(read_recordings("ark:w.ark", segments("u rec 0 1\n")))
+
+
+def test_many_m4a_files_take_one_ffmpeg_and_a_broken_one_harms_itself_alone(folder, shell):
+    shell(
+        f"for i in 1 2 3; do ffmpeg -v error -i {shlex.quote(str(folder))}/a.wav $i.m4a; done; head -c 900 1.m4a > 4.m4a"
+    )
+    good = "".join(f"u{i} {i}.m4a\n" for i in (1, 2, 3))
+    found = list(read_recordings(table(good)))
+    assert all(abs(len(speech.samples) - len(SAMPLES)) < 2048 for speech in found)
+    mixed = list(read_recordings(table(good + "u4 4.m4a\n")))
+    assert [speech.samples is None for speech in mixed] == [False, False, False, True]
+    for one, other in zip(found, mixed):
+        np.testing.assert_array_equal(one.samples, other.samples)
+    with pytest.raises(SertkError, match=r"key u5.*gone.m4a"):
+        list(read_recordings(table("u1 1.m4a\nu5 gone.m4a\n")))
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 5])
+def test_results_come_in_the_jobs_order_whatever_their_time(num_threads):
+    gate = threading.Event()
+
+    def worker(job):
+        if job == 0 and num_threads > 1:
+            gate.wait(5)
+        else:
+            gate.set()
+        return [job, -job]
+
+    assert list(in_order(lambda: worker, range(20), num_threads)) == [x for job in range(20) for x in (job, -job)]
+
+
+def test_every_thread_has_its_own_worker_and_an_error_comes_out_at_its_place():
+    def make():
+        own = threading.get_ident()
+
+        def worker(job):
+            assert threading.get_ident() == own
+            if job == 7:
+                raise SertkError("seven")
+            return [job]
+
+        return worker
+
+    seen = []
+    with pytest.raises(SertkError, match="seven"):
+        seen.extend(in_order(make, iter(range(100)), 3))
+    found = in_order(make, range(100), 3)
+    assert [next(found) for _ in range(7)] == list(range(7))
