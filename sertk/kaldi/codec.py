@@ -143,17 +143,14 @@ def numbers(header: Header, raw: np.ndarray, start: int = 0, stop: int | None = 
     """
     stop = header.rows if stop is None else stop
     shape = (stop - start,) if header.form in VECTORS else (stop - start, header.cols)
-    if header.form == "CM":
-        return finite(_expand_columns(header, raw, start, stop))
-    values = raw.view(_DTYPE[header.form]).reshape(shape)
-    if header.form in ("CM2", "CM3"):
-        step = np.float32(np.float64(np.float32(header.span)) * (1.0 / (65535.0 if header.form == "CM2" else 255.0)))
-        values = values.astype(np.float32)
-        values *= step
-        values += np.float32(header.low)
-    elif values.dtype != np.float32:
-        with np.errstate(over="ignore"):
-            values = values.astype(np.float32)
+    with np.errstate(all="ignore"):  # what overflows is found by finite()
+        if header.form == "CM":
+            values = _expand_columns(header, raw, start, stop)
+        else:
+            values = raw.view(_DTYPE[header.form]).reshape(shape).astype(np.float32, copy=False)
+        if header.form in ("CM2", "CM3"):
+            values *= np.float32(header.span * (1.0 / (65535.0 if header.form == "CM2" else 255.0)))
+            values += np.float32(header.low)
     return finite(values)
 
 
@@ -225,7 +222,7 @@ def _decode_text(stream, kind: str) -> np.ndarray:
     rows = [row for row in rows if row]
     if len({len(row) for row in rows}) > 1:
         raise SertkError(f"rows of {sorted({len(row) for row in rows})} numbers in one matrix")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         values = np.array(rows, np.float64).astype(np.float32)
     if kind == "vector":
         if len(rows) > 1:

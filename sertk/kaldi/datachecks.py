@@ -96,10 +96,8 @@ def _sets(folder, lists):
         what = level(name, segmented)
         for key in sorted(wanted[what] - set(values)):
             yield f"{folder}/{name}: {what} {key} is missing"
-        # A recording without a segment is no harm, Kaldi says.
-        if what != "recording":
-            for key in sorted(set(values) - wanted[what]):
-                yield f"{folder}/{name}: {what} {key} is not in utt2spk"
+        for key in sorted(set(values) - wanted[what]):
+            yield f"{folder}/{name}: {what} {key} is not in {'segments' if what == 'recording' else 'utt2spk'}"
 
 
 def _values(folder, lists):

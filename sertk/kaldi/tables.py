@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,14 +43,18 @@ _WORD = re.compile(rb"[^ \t\n\r\f\v]*")
 _OPEN_FILES = 8
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A script's line: `name` is the rxfilename without its range, `where` says file, line and key."""
+class Entry(NamedTuple):
+    """A script's line: `name` is the rxfilename without its range; `label` and `number` are the script and the line."""
 
     key: str
     name: str
     range: str | None
-    where: str
+    label: str
+    number: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.label}:{self.number}: key {self.key}"
 
     @property
     def full_name(self) -> str:
@@ -126,23 +130,21 @@ def read_script(source: Rspecifier) -> Iterator[Entry]:
         number = 0
         while line := stream.readline():
             number += 1
-            where = f"{stream.label}:{number}"
             try:
-                key, _, name = line.decode("utf-8").strip(" \t\r\n").partition(" ")
+                key, name = line.split(None, 1)
+                entry = Entry(key.decode(), name.rstrip().decode(), None, stream.label, number)
             except UnicodeDecodeError:
-                raise SertkError(f"{where}: not UTF-8") from None
-            if "\t" in key:
-                key, _, rest = key.partition("\t")
-                name = f"{rest} {name}"
-            name = name.strip(" \t")
-            if not key or not name:
-                raise SertkError(
-                    f"{where}: a key and a file name are wanted: '{line[:80].decode('utf-8', 'replace').strip()}'"
-                )
-            where = f"{where}: key {key}"
-            check(key, where)
-            with at(where):
-                yield Entry(key, *split_range(name), where)
+                raise SertkError(f"{stream.label}:{number}: not UTF-8") from None
+            except ValueError:
+                text = line[:80].decode("utf-8", "replace").strip()
+                raise SertkError(f"{stream.label}:{number}: a key and a file name are wanted: '{text}'") from None
+            if not check.good(entry.key):
+                raise SertkError(f"{entry.where}: {check.reason(entry.key)}")
+            if entry.name.endswith("]"):
+                with at(entry.where):
+                    name, text = split_range(entry.name)
+                entry = entry._replace(name=name, range=text)
+            yield entry
 
 
 def verify_table(source: Rspecifier | str) -> list[Manifest]:
@@ -271,7 +273,8 @@ def read_keys(stream: Input, source: Rspecifier) -> Iterator[tuple[str, str]]:
         if key is None:
             return
         where = f"{place}: key {key}"
-        check(key, where)
+        if not check.good(key):
+            raise SertkError(f"{where}: {check.reason(key)}")
         yield key, where
 
 
@@ -305,22 +308,27 @@ def open_table(source: Rspecifier | str, kind: str = "matrix"):
 
 
 class _Order:
-    """Refuses keys that come twice, and with `s` keys that are not in LC_ALL=C order."""
+    """Knows keys that come twice, and with `s` those that are not in LC_ALL=C order."""
 
     def __init__(self, source: Rspecifier):
         self.sorted = source.sorted
         self.last = ""
         self.seen = set()
 
-    def __call__(self, key: str, where: str):
+    def good(self, key: str) -> bool:
         if self.sorted:
-            if key <= self.last:
-                raise SertkError(f"{where}: comes after {self.last}: not in the order that 's' promises (LC_ALL=C)")
-            self.last = key
-        elif key in self.seen:
-            raise SertkError(f"{where}: this key comes twice")
-        else:
-            self.seen.add(key)
+            rises = key > self.last
+            if rises:
+                self.last = key
+            return rises
+        new = key not in self.seen
+        self.seen.add(key)
+        return new
+
+    def reason(self, key: str) -> str:
+        if self.sorted and key != self.last:
+            return f"comes after {self.last}: not in the order that 's' promises (LC_ALL=C)"
+        return "this key comes twice"
 
 
 class at:

@@ -127,6 +127,11 @@ def test_bad_segments_are_listed(here, lines, message):
     assert any(message in line for line in problems(folder))
 
 
+def test_a_recording_without_a_segment_is_listed_as_kaldi_does(here):
+    folder = make("data", ["spk0-utt0"], **{"wav.scp": "r r.wav\ns s.wav\n", "segments": "spk0-utt0 r 0 1\n"})
+    assert list(problems(folder)) == ["data/wav.scp: recording s is not in segments"]
+
+
 def test_a_folder_without_its_first_list_is_none(here):
     assert "cannot be read" in next(problems("gone"))
     Path("empty").mkdir()

@@ -14,6 +14,8 @@ from sertk.errors import SertkError
 from sertk.kaldi.encode import encode, encode_text
 from sertk.kaldi.tables import open_table, read_table
 
+# A warning would be a second line on the user's stderr.
+pytestmark = pytest.mark.filterwarnings("error")
 FORMS = ["FM", "DM", "CM", "CM2", "CM3", "FV", "DV", "ints", "text matrix", "text vector", "text ints", "scp"]
 EDGES = [0, 1, 127, 128, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x10000, 0x40000000]
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
