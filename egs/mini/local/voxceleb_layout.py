@@ -1,6 +1,7 @@
 """Simulated interviews in the folders and list formats of VoxCeleb1."""
 
 from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +63,11 @@ def write_identification_split(path: Path, names: list[str]):
 
 
 def write_trials(path: Path, names: list[str], rng: np.random.Generator):
-    """`1 id10270/VIDEO/00001.wav id10270/OTHER/00002.wav`: as many of one speaker (two videos) as of two speakers."""
-    lines = []
-    for name in names:
-        speaker, video, _ = name.split("/")
-        same = [other for other in names if other.startswith(f"{speaker}/") and f"/{video}/" not in other]
-        different = [other for other in names if not other.startswith(f"{speaker}/")]
-        for target, others in ((1, same), (0, different)):
-            lines += [f"{target} {name} {other}\n" for other in rng.choice(others, 6, replace=False)]
+    """`1 id10270/VIDEO/00001.wav id10270/OTHER/00002.wav`: all pairs of a speaker from two videos, and as many others."""
+    pairs = [(first.split("/"), second.split("/")) for first, second in combinations(names, 2)]
+    same = [pair for pair in pairs if pair[0][0] == pair[1][0] and pair[0][1] != pair[1][1]]
+    different = [pair for pair in pairs if pair[0][0] != pair[1][0]]
+    different = [different[index] for index in rng.choice(len(different), len(same), replace=False)]
+    trials = [(1, *pair) for pair in same] + [(0, *pair) for pair in different]
+    lines = (f"{target} {'/'.join(first)} {'/'.join(second)}\n" for target, first, second in trials)
     path.write_text("".join(lines))
