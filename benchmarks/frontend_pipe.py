@@ -64,9 +64,8 @@ def run(commands, folder) -> tuple[float, float, float]:
     env = os.environ | (ONE_THREAD if commands[0][0] == sys.executable else {})
     start, processes, source = time.perf_counter(), [], None
     for command in commands:
-        more = {} if command is commands[-1] else {"stdout": subprocess.PIPE}
-        log = subprocess.DEVNULL if sys.argv[-1] != "-v" else None
-        processes.append(subprocess.Popen(list(map(str, command)), stdin=source, stderr=log, cwd=folder, env=env, **more))
+        more = {"stderr": subprocess.DEVNULL} | ({} if command is commands[-1] else {"stdout": subprocess.PIPE})
+        processes.append(subprocess.Popen(list(map(str, command)), stdin=source, cwd=folder, env=env, **more))
         if source:
             source.close()
         source = processes[-1].stdout

@@ -15,8 +15,6 @@ from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.recordings import Job, Speech
 
-BACKENDS = ("numpy", "torchaudio")
-
 
 @dataclass(frozen=True)
 class Features:
