@@ -29,7 +29,9 @@ def read_lines(path) -> Iterator[tuple[int, str]]:
                         f"{path}:{number}: the line ends in CR LF (Windows); Kaldi's lists end lines in LF"
                     )
                 if number == 1 and text.startswith("\ufeff"):
-                    raise SertkError(f"{path}:1: begins with a byte order mark (Windows); Kaldi would take it as part of the key")
+                    raise SertkError(
+                        f"{path}:1: begins with a byte order mark (Windows); Kaldi would take it as part of the key"
+                    )
                 yield number, text.strip(" \t\r\n\f\v")
     except OSError as error:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None

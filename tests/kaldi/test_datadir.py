@@ -372,6 +372,6 @@ def test_a_kill_between_two_renames_of_folders_is_put_right(here):
 def test_a_hundred_thousand_utterances_are_checked_in_seconds(here):
     utterances = [f"spk{i // 5000:04}-utt{i:06}" for i in range(100_000)]
     folder = make("data", utterances, text=None, utt2ours=None, utt2dialog=None, spk2utt=None, spk2gender=None)
-    start = time.monotonic()
+    start = time.process_time()
     assert list(problems(folder)) == ["data: has no spk2utt"]
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 20

@@ -58,7 +58,7 @@ def test_an_error_while_a_pipe_is_read_ends_its_command(here):
     start = time.monotonic()
     with pytest.raises(ZeroDivisionError), open_input("exec sleep 60 |"):
         raise ZeroDivisionError
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
 
 
 def test_an_output_pipe_that_fails_is_an_error(here):
