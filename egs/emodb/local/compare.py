@@ -8,14 +8,7 @@ import click
 
 from sertk.cli.options import command
 from sertk.errors import SertkError
-
-# WA and UA in per cent, the mean of the same five folds of the same 339 recordings.
-OTHERS = [
-    ("openSMILE ComParE 2016 functionals, linear SVM", 85.6, 84.2),
-    ("openSMILE eGeMAPS functionals, linear SVM", 79.0, 78.2),
-    ("floor: logistic regression on mean and deviation of log-mels", 74.6, 74.3),
-    ("always anger", 37.5, 25.0),
-]
+from sertk.report.published import EMODB
 
 
 @command
@@ -27,7 +20,7 @@ def main(systems):
     e.g.: local/compare.py "fine-tuned=exp/emodb_finetune" "from scratch=exp/emodb_scratch"
     See also: score-loso
     """
-    rows = [*OTHERS]
+    rows = [(row.system, row.wa, row.ua) for row in EMODB.rows]
     for system in systems:
         name, equals, folder = system.partition("=")
         if not (name and equals and folder):

@@ -1,0 +1,67 @@
+"""How our figures look, and a matplotlib figure as SVG for the page, PNG for Markdown and PDF for print.
+
+Colours are Okabe and Ito's, told apart by the colour-blind; series differ by marker or dash too. In the SVG, ink and
+lines are the page's own (`currentColor`, `var(--line)`), so that a figure is read in the light and in the dark.
+"""
+
+import io
+import re
+from collections.abc import Callable
+
+import matplotlib
+from matplotlib.figure import Figure as Canvas
+
+from sertk.report.document import Figure, Table
+
+INK, LINE = "#16181d", "#c9ccd1"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+STYLE = {
+    "font.family": "sans-serif", "font.size": 9.5, "axes.titlesize": 10, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.edgecolor": LINE, "axes.linewidth": 0.8, "axes.labelcolor": INK,
+    "axes.titlecolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none", "figure.facecolor": "none",
+    "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.6, "svg.fonttype": "none",
+    "pdf.fonttype": 42, "image.interpolation": "nearest", "axes.unicode_minus": True,
+}  # fmt: skip
+
+
+def figure(
+    name: str,
+    title: str,
+    draw: Callable[[Canvas], None],
+    size: tuple[float, float],
+    alt: str,
+    stamps: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+    table: Table | None = None,
+) -> Figure:
+    """What `draw` draws on a canvas of `size` inches; stamps stand in the picture too, so that a copy has them."""
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        canvas = Canvas(figsize=size, layout="constrained")
+        draw(canvas)
+        if stamps:
+            canvas.suptitle(" · ".join(stamps), x=0.995, ha="right", fontsize=8, fontweight="bold", color="#b3410e")
+        svg, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        canvas.savefig(svg, format="svg", metadata={"Date": None})
+        canvas.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+        canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    return Figure(name, title, alt, for_page(svg.getvalue().decode(), name, alt), png.getvalue(), pdf.getvalue(),
+                  stamps, notes, table)  # fmt: skip
+
+
+def for_page(svg: str, name: str, alt: str) -> str:
+    """The <svg> alone, with ids of its own, the page's colours and `alt` as its name; it scales with the page."""
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], flags=re.S)
+    svg = re.sub(r'(\bid=")', rf"\1{name}-", svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
+    svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px|700 [\d.]+px)[^;\"]*", r"font: \1 var(--sans)", svg)
+    width = re.search(r'width="([\d.]+)pt"', svg)[1]
+    label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    head = f'<svg role="img" aria-label="{label}" style="max-width:{float(width) * 4 / 3:.0f}px"'
+    return re.sub(
+        r'<svg((?:(?! (?:width|height)=)[^>])*?)( width="[^"]*"| height="[^"]*")', r"<svg\1", svg, count=1
+    ).replace("<svg", head, 1)

@@ -1,0 +1,144 @@
+"""The figures: confusion matrices (Fig. 3), ablation bars (Fig. 4), training curves, calibration, masks (Fig. 2)."""
+
+import numpy as np
+
+from sertk.report.document import MISSING, Figure, Table, percent
+from sertk.report.drawing import COLOURS, DASHES, INK, LINE, MARKERS, figure
+from sertk.report.systems import Experiment, System
+
+CURVES = (
+    ("loss", "loss", 1),
+    ("accuracy", "accuracy on the training chunks [%]", 100),
+    ("learning_rate", "learning rate", 1),
+    ("chunks_per_second", "chunks a second", 1),
+)
+
+
+def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str, ...]) -> Figure:
+    """Fig. 3: a matrix for the first system of each experiment, rows normalised, counts under them."""
+    titles = [experiment.short for experiment in experiments]
+    found = [experiment.systems[0].results for experiment in experiments]
+
+    def draw(canvas):
+        for axes, title, results in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found):
+            _matrix(axes, title, results)
+
+    alt = "Confusion matrices, rows the truth: " + "; ".join(
+        f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % right"
+                                 for k, label in enumerate(r["labels"]))
+        for title, r in zip(titles, found)
+    )  # fmt: skip
+    rows = [
+        [title, label, *(f"{n} ({percent(part, 1)} %)" for n, part in zip(counts, parts))]
+        for title, r in zip(titles, found)
+        for label, counts, parts in zip(r["labels"], r["confusion"]["counts"], r["confusion"]["rows"])
+    ]
+    most = max(len(r["labels"]) for r in found)
+    same = all(r["labels"] == found[0]["labels"] for r in found)
+    heads = [f"as {label}" for label in found[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
+    table = Table(f"{name}-numbers", "The same as numbers", ["experiment", "truth", *heads], rows, words=2)
+    notes = (
+        "Rows are the truth, columns what was recognised; per cent of each row, and counts summed over the folds.",
+    )
+    title = "Figure 3. Confusion matrices"
+    return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.3), alt, stamps, notes, table)
+
+
+def _matrix(axes, title: str, results: dict):
+    labels, counts = results["labels"], results["confusion"]["counts"]
+    rows = np.array([[np.nan if x is None else x for x in row] for row in results["confusion"]["rows"]], dtype=float)
+    axes.imshow(rows, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+    axes.grid(False)
+    for k, row in enumerate(counts):
+        for j, count in enumerate(row):
+            dark = rows[k, j] > 0.55
+            colour = "#ffffff" if dark else "#08131f"
+            axes.text(j, k - 0.08, percent(None if np.isnan(rows[k, j]) else rows[k, j], 1), ha="center", va="center",
+                      color=colour, fontsize=9.5, fontweight="bold" if k == j else "normal")  # fmt: skip
+            axes.text(j, k + 0.25, str(count), ha="center", va="center", color=colour, fontsize=7)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("recognised")
+    axes.set_ylabel("truth")
+    axes.set_title(f"{title}: UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}")
+
+
+def curves_figure(name: str, title: str, histories: dict[str, list[dict]], stamps: tuple[str, ...]) -> Figure | None:
+    """What train.jsonl says: a panel a quantity, a thin line a fold and a thick one their mean; None of nothing."""
+    panels = [panel for panel in CURVES if any(panel[0] in record for run in histories.values() for record in run)]
+    if not panels:
+        return None
+
+    def draw(canvas):
+        grid = canvas.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (quantity, label, scale), colour in zip(grid, panels, COLOURS):
+            lines = [(_column(run, "epoch"), scale * _column(run, quantity)) for run in histories.values()]
+            for epochs, values in lines:
+                axes.plot(epochs, values, color=colour, linewidth=0.8 if len(lines) > 1 else 1.8,
+                          alpha=0.55 if len(lines) > 1 else 1, marker="o" if len(epochs) < 3 else None)  # fmt: skip
+            if len(lines) > 1 and len({len(epochs) for epochs, _ in lines}) == 1:
+                axes.plot(lines[0][0], np.mean([values for _, values in lines], axis=0), color=colour, linewidth=2.2)
+            axes.set_title(label, fontweight="normal", fontsize=9)
+            axes.set_xlabel("epoch")
+            axes.set_ylim(bottom=0)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+
+    rows = []
+    for fold, run in histories.items():
+        last = run[-1] if run else {}
+        cells = [last.get(quantity) for quantity, _, _ in panels]
+        rows.append([fold or "all", str(len(run)), *(MISSING if x is None else f"{x:.4g}" for x in cells)])
+    table = Table(f"{name}-numbers", "The last epoch of each run", ["fold", "epochs", *(p[0] for p in panels)], rows)
+    folds = f"{len(histories)} folds, and their mean" if len(histories) > 1 else "one run"
+    alt = f"Training curves over the epochs, {folds}: " + ", ".join(panel[1] for panel in panels)
+    return figure(name, title, draw, (2.55 * len(panels) + 0.4, 2.5), alt, stamps, (f"Lines: {folds}.",), table)
+
+
+def _column(run: list[dict], name: str) -> np.ndarray:
+    return np.array([np.nan if record.get(name) is None else record[name] for record in run], dtype=float)
+
+
+def calibration_figure(name: str, title: str, systems: list[System], stamps: tuple[str, ...]) -> Figure:
+    """Accuracy against confidence (reliability), and accuracy against coverage."""
+
+    def draw(canvas):
+        left, right = canvas.subplots(1, 2)
+        left.plot([0, 1], [0, 1], color=LINE, linewidth=1.2, zorder=1)
+        left.annotate("as sure as right", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
+                      rotation_mode="anchor", transform_rotates_text=True, va="bottom")  # fmt: skip
+        for k, system in enumerate(systems):
+            look = {"color": COLOURS[k % 6], "linestyle": DASHES[k % 6], "marker": MARKERS[k % 6], "markersize": 4}
+            bins = [b for b in system.results["calibration"]["as_it_is"]["bins"] if b["segments"]]
+            left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], label=words(system), **look)
+            points = system.results["coverage"]
+            right.plot(
+                [100 * p["coverage"] for p in points], [100 * p["wa"] for p in points], label=words(system), **look
+            )
+        left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="accuracy", title="Reliability")
+        right.set(
+            xlim=(0, 102), xlabel="answered [%], the surest first", ylabel="WA of the answered [%]", title="Coverage"
+        )
+        right.legend(loc="best")
+
+    rows = []
+    for system in systems:
+        found = system.results["calibration"]
+        after = found.get("tempered")
+        heat = [f"{value:.2f}" for value in found.get("temperatures", {}).values()]
+        rows.append([words(system), percent(found["as_it_is"]["error"]), f"{found['as_it_is']['log_loss']:.3f}",
+                     percent(after["error"]) if after else MISSING, f"{after['log_loss']:.3f}" if after else MISSING,
+                     ", ".join(heat) or MISSING])  # fmt: skip
+    heads = ["system", "error [%]", "log loss", "tempered: error [%]", "tempered: log loss", "temperatures"]
+    table = Table(f"{name}-numbers", "Expected calibration error and log loss", heads, rows)
+    notes = (
+        "Confidence is the highest posterior, in 15 bins; each fold's temperature is fitted on the other folds only.",
+    )
+    alt = "Reliability: accuracy against confidence; coverage: WA where only the surest segments are answered"
+    return figure(name, title, draw, (7.4, 3.5), alt, stamps, notes, table)
+
+
+def words(system: System) -> str:
+    """A system in a legend or a row: how it was trained, and its folder."""
+    return f"{system.what} ({system.name})" if system.what else system.name

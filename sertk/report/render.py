@@ -1,0 +1,93 @@
+"""A report as one HTML page that needs nothing else, and as Markdown beside its figures."""
+
+import base64
+import re
+from pathlib import Path
+
+import jinja2
+
+from sertk import __version__
+from sertk.kaldi.atomic import atomic_file, ensure_folder
+from sertk.report.document import Figure, Picture, Report, Sound, Table, stamped
+
+_HERE = Path(__file__).parent
+_NUMBER = re.compile(r"[-+±<–]?[\d.].*|–|")
+
+
+def write_report(report: Report, out: Path):
+    """OUT/report.html, OUT/report.md and OUT/figures/*.{png,pdf}; each file appears whole."""
+    figures = [item for section in report.sections for item in section.items if isinstance(item, Figure)]
+    for figure in figures:
+        for end, content in (("png", figure.png), ("pdf", figure.pdf)):
+            path = out / "figures" / f"{figure.name}.{end}"
+            ensure_folder(path)
+            with atomic_file(path, "wb") as file:
+                file.write(content)
+    ensure_folder(out / "report.html")
+    for name, text in (("report.md", as_markdown(report)), ("report.html", as_html(report))):
+        with atomic_file(out / name, "w") as file:
+            file.write(text)
+
+
+def as_html(report: Report) -> str:
+    """The page: style, script and figures are in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    environment.filters["numeric_columns"] = numeric_columns
+    environment.filters["has_media"] = lambda table, column: any(not isinstance(row[column], str) for row in table.rows)
+    for name, kind in (("table", Table), ("figure", Figure), ("picture", Picture), ("sound", Sound)):
+        environment.tests[name] = lambda value, kind=kind: isinstance(value, kind)
+    css, js = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.j2").render(report=report, css=css, js=js, version=__version__) + "\n"
+
+
+def numeric_columns(table: Table) -> set[int]:
+    """Columns right of the table's words that hold numbers only: they are set flush right."""
+    columns = range(table.words, len(table.columns))
+    texts = {k: [row[k] for row in table.rows] for k in columns}
+    return {k for k, cells in texts.items() if all(isinstance(c, str) and _NUMBER.fullmatch(c) for c in cells)}
+
+
+def as_markdown(report: Report) -> str:
+    """The same as text; pictures in cells and sounds are left to the page."""
+    lines = [f"# {stamped(report.title, report.stamps)}", ""]
+    for name, stamps, figures in report.headlines:
+        lines.append(f"- {stamped(name, stamps)}: " + ", ".join(f"{what} {value}" for value, what in figures))
+    for section in report.sections:
+        lines += ["", f"## {section.title}"]
+        for item in section.items:
+            if isinstance(item, Table):
+                lines += ["", *_markdown_table(item)]
+            elif isinstance(item, Figure):
+                lines += ["", f"**{stamped(item.title, item.stamps)}** ([PDF](figures/{item.name}.pdf))", ""]
+                lines += [f"![{_flat(item.alt)}](figures/{item.name}.png)", *_notes(item.notes)]
+                lines += ["", *_markdown_table(item.table)] if item.table else []
+            else:
+                lines += ["", f"**{_flat(item.text)}**" if item.warning else _flat(item.text)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(table: Table) -> list[str]:
+    shown = [k for k in range(len(table.columns)) if all(isinstance(row[k], str) for row in table.rows)]
+    numeric = numeric_columns(table)
+    lines = [f"**{stamped(table.title, table.stamps)}**", "", _line(table.columns[k] for k in shown)]
+    lines.append(_line("---:" if k in numeric else "---" for k in shown))
+    for number, row in enumerate(table.rows):
+        cells = (_flat(row[k]) for k in shown)
+        lines.append(_line(f"**{cell}**" if number in table.ours and cell else cell for cell in cells))
+    return lines + _notes(table.notes)
+
+
+def _notes(notes) -> list[str]:
+    return [line for note in notes for line in ("", f"_{_flat(note)}_")]
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _flat(text: str) -> str:
+    """Text that Markdown neither breaks nor takes for a column, HTML or emphasis."""
+    return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", " ".join(text.split()))

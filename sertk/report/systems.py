@@ -1,0 +1,191 @@
+"""What lies in an experiment's folder: systems with their results, scores and training, held against each other.
+
+A system is a folder with a results.json of score-loso and the scores that it was made of; its folds are in it
+(`exp1/folds`) or in the folder that its name begins with (`exp1_scratch` was scored by `exp1/folds`).
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sertk.errors import SertkError
+from sertk.report.published import Published, published
+from sertk.scoring.emotion import confusion
+from sertk.scoring.evaluation import Test, read_system, read_test
+from sertk.scoring.posteriors import Scored
+from sertk.scoring.protocol import DEPENDENT, Guard
+
+# The order of stamps in a title, those that count most first.
+STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT)
+# What of results.json is shown.
+RESULTS = (
+    "labels", "stamps", "leaks", "title", "mean", "deviation", "pooled", "folds", "confusion", "intervals",
+    "calibration", "coverage", "by", "unchecked",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class System:
+    """One system: where it is, what score-loso found, and what it was scored on and with.
+
+    what: how it was trained, in words; histories: fold -> the epochs' records of its train.jsonl.
+    """
+
+    folder: Path
+    what: str
+    results: dict
+    scored: Scored
+    stamps: tuple[str, ...]
+    leaks: tuple[str, ...]
+    histories: dict[str, list[dict]]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Systems that were scored on the same segments by the same folds; the first is the one that the folds are of."""
+
+    name: str
+    test: Test
+    known: Published | None
+    systems: list[System] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        if self.known:
+            return f"{self.known.name} ({self.known.classes})"
+        return f"{self.name} ({', '.join(self.test.labels)})"
+
+    @property
+    def short(self) -> str:
+        return self.known.name if self.known else self.name
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        return ordered(stamp for system in self.systems for stamp in system.stamps)
+
+
+def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
+    """The experiments in `folder`, or the one that it is.
+
+    Raises SertkError where there is none, where results and scores do not belong together, for a leak, and where
+    experiments were scored by different schemes (with i_know: stamps them LEAKY).
+    """
+    if not folder.is_dir():
+        raise SertkError(f"{folder}: is no folder")
+    one = (folder / "results.json").exists()
+    found = {}
+    for path in [folder / "results.json"] if one else sorted(folder.glob("*/results.json")):
+        results = read_json(path)
+        if "confusion" in results:
+            found[path.parent] = results
+    if not found:
+        raise SertkError(f"{folder}: no results.json of score-loso in it, nor in its folders")
+    experiments: dict[Path, Experiment] = {}
+    # By the length of the name: exp1 before exp1_scratch.
+    for path, results in sorted(found.items(), key=lambda item: (len(item[0].name), item[0].name)):
+        folds = folds_of(path)
+        if folds not in experiments:
+            test = read_test(folds / "utt2label", folds / "utt2fold", None)
+            known = published(test.keys, test.scheme.get("label_map"))
+            experiments[folds] = Experiment(folds.parent.name, test, known)
+        experiments[folds].systems.append(_system(path, results, experiments[folds].test, i_know))
+    ordered_ones = sorted(experiments.values(), key=lambda experiment: experiment.name)
+    return _one_protocol(ordered_ones, i_know)
+
+
+def folds_of(folder: Path) -> Path:
+    """The folder of the folds that a system was scored by; SertkError where there is none."""
+    words = folder.resolve().name.split("_")
+    places = [folder / "folds"]
+    places += [folder.resolve().parent / "_".join(words[:n]) / "folds" for n in range(len(words) - 1, 0, -1)]
+    for place in places:
+        if (place / "utt2fold").exists():
+            return place
+    raise SertkError(f"{folder}: has results.json and no folds/utt2fold, nor has {places[-1].parent.name} beside it")
+
+
+def _system(folder: Path, results: dict, test: Test, i_know: bool) -> System:
+    lacking = [name for name in RESULTS if name not in results]
+    if lacking:
+        raise SertkError(f"{folder}/results.json: not what score-loso --json writes: no '{lacking[0]}'")
+    guard = Guard(i_know)
+    guard.stamp(*results["stamps"], *test.scheme.get("stamps", ()))
+    if test.scheme and not test.scheme["speaker_independent"]:
+        guard.stamp(DEPENDENT)
+    scored = read_system(test, str(folder), guard)
+    counts = confusion(test.truth, scored.guess, len(test.labels)).tolist()
+    if results["labels"] != list(test.labels) or results["confusion"]["counts"] != counts:
+        raise SertkError(f"{folder}/results.json: is not of the scores and folds that are there now: run score-loso")
+    leaks = dict.fromkeys([*results["leaks"], *guard.leaks])
+    return System(folder, _how(scored), results, scored, ordered(guard.stamps), tuple(leaks), read_histories(folder))
+
+
+def _how(scored: Scored) -> str:
+    """How the models were trained, as far as the scores' manifests say it."""
+    records = [(settings or {}).get("trained_on") or {} for settings in scored.settings.values()]
+    if not any(records):
+        return ""
+    if all("trunk" in record for record in records):
+        return "frozen trunk, new head"
+    if all("init" in record for record in records):
+        return "fine-tuned"
+    return "without transfer"
+
+
+def read_histories(folder: Path) -> dict[str, list[dict]]:
+    """The records of train.jsonl in a folder ("" the key) and in its folds' folders."""
+    paths = [folder / "train.jsonl", *folder.glob("*/train.jsonl")]
+    names = {path: path.parent.name if path.parent != folder else "" for path in paths if path.exists()}
+    chosen = [path for path, name in names.items() if not name or name.isdigit()]
+    return {names[path]: read_json_lines(path) for path in sorted(chosen, key=lambda path: names[path].zfill(4))}
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object; SertkError where the file holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SertkError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise SertkError(f"{path}: is no JSON object")
+    return found
+
+
+def read_json_lines(path: Path) -> list[dict]:
+    """JSON objects, one a line; SertkError with file and line where one is none."""
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            records.append(dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise SertkError(f"{path}:{number}: no JSON object: {error}") from None
+    return records
+
+
+def ordered(stamps) -> tuple[str, ...]:
+    """Each stamp once, in the order of STAMPS, the user's own words last."""
+    words = list(dict.fromkeys(stamps))
+    return tuple(sorted(words, key=lambda word: STAMPS.index(word) if word in STAMPS else len(STAMPS)))
+
+
+def _one_protocol(experiments: list[Experiment], i_know: bool) -> list[Experiment]:
+    """SertkError (or a stamp) where the experiments of one report were not scored by one scheme on one part."""
+    kinds = {}
+    for experiment in experiments:
+        scheme = experiment.test.scheme
+        kinds.setdefault((scheme.get("scheme", "unknown"), scheme.get("part", "all")), experiment)
+    if len(kinds) < 2:
+        return experiments
+    said = " and ".join(f"{other.name} by {scheme} ({part} part)" for (scheme, part), other in kinds.items())
+    guard = Guard(i_know)
+    guard.leak(f"one table cannot hold different protocols: {said}")
+    return [
+        Experiment(e.name, e.test, e.known, [
+            System(s.folder, s.what, s.results, s.scored, ordered([*s.stamps, *guard.stamps]),
+                   (*s.leaks, *guard.leaks), s.histories) for s in e.systems
+        ]) for e in experiments
+    ]  # fmt: skip
