@@ -1,27 +1,74 @@
 """A report from an experiment's folder."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from sertk.errors import SertkError
+from sertk.report.ablation import ablation_figure
+from sertk.report.card import card_table
+from sertk.report.data import Data, breakdowns
 from sertk.report.document import Paragraph, Report, Section, percent
 from sertk.report.figures import calibration_figure, confusion_figure, curves_figure, words
-from sertk.report.systems import Experiment, find_experiments, ordered, read_histories
-from sertk.report.tables import counts_table, folds_table, results_table
+from sertk.report.masks import masks_figure
+from sertk.report.mistakes import mistakes_table
+from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json
+from sertk.report.tables import (
+    breakdown_tables,
+    counts_table,
+    differences_table,
+    folds_table,
+    results_table,
+    speakers_table,
+)
 
 
-def build_report(folder: Path, i_know: bool = False) -> Report:
-    """The report of an experiment's folder, or of a folder of them.
+@dataclass(frozen=True)
+class Choices:
+    """What a report is to have.
 
-    i_know: leaks are shown stamped LEAKY instead of refused. Raises SertkError as `find_experiments` does.
+    data: the data folder; mistakes: how many of each experiment; audio: put their recordings into the page;
+    cards: read the cards in the models too (loads torch); i_know: show leaks stamped LEAKY instead of refusing.
     """
-    experiments = find_experiments(folder, i_know)
+
+    data: Path | None = None
+    mistakes: int = 30
+    audio: bool = False
+    cards: bool = True
+    i_know: bool = False
+
+
+def build_report(folder: Path, choices: Choices) -> Report:
+    """The report of an experiment's folder, or of a folder of them. Raises SertkError as `find_experiments` does."""
+    experiments = find_experiments(folder, choices.i_know)
+    if choices.data is None:
+        return _report(folder, experiments, None, choices)
+    with Data(choices.data) as data:
+        return _report(folder, experiments, data, choices)
+
+
+def _report(folder: Path, experiments: list[Experiment], data: Data | None, choices: Choices) -> Report:
     stamps = ordered(stamp for experiment in experiments for stamp in experiment.stamps)
+    pairs = [(system, experiment) for experiment in experiments for system in experiment.systems]
+    masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
+    ablation = ablation_figure(folder / "ablation", {e.name: e.short for e in experiments})
+    by = [table for s, e in pairs for table in breakdown_tables(s, e, breakdowns(s, e, data))]
+    mistakes = [mistakes_table(e, choices.mistakes, data, choices.audio) for e in experiments if choices.mistakes]
+    calibration = [
+        calibration_figure(f"calibration-{e.name}", f"Calibration and coverage, {e.short}", e.systems, e.stamps)
+        for e in experiments
+    ]
     sections = [
         _results(experiments),
-        Section("data", "The data", [counts_table(experiments, stamps)]),
-        Section("confusion", "What is taken for what", [confusion_figure(experiments, "figure-3", stamps)]),
-        _calibration(experiments),
+        Section("ablation", "What each part gives", [ablation] if ablation else []),
+        Section("confusions", "What is taken for what", [confusion_figure(experiments, "figure-3", stamps)]),
+        Section("mistakes", "The surest mistakes", [table for table in mistakes if table.rows]),
+        Section("breakdowns", "For whom, and where", by),
+        Section("calibration", "How far the posteriors can be trusted", calibration),
+        Section("data", "The data", [counts_table(experiments, stamps), *([masks] if masks else [])]),
         _training(folder, experiments, stamps),
-        Section("folds", "Fold by fold", [folds_table(s, e) for e in experiments for s in e.systems]),
+        Section("folds", "Fold by fold", [folds_table(s, e) for s, e in pairs]),
+        Section("cards", "Cards of the runs", [card_table(s, e, choices.cards) for s, e in pairs]),
+        _absent(folder, data, masks, ablation),
     ]
     headlines = [(e.title, e.stamps, _headline(e)) for e in experiments]
     title = "Emotions from speech: " + ", ".join(experiment.short for experiment in experiments)
@@ -42,17 +89,10 @@ def _results(experiments: list[Experiment]) -> Section:
                 text = f"{system.name}: {unchecked[0]} does not say what it was trained on: leaks cannot be seen."
                 section.items.append(Paragraph(text, warning=True))
         paper = experiment.known and experiment.known.name.startswith("Exp")
-        title = f"{'Table 3. ' * bool(paper)}{experiment.title}"
-        section.items.append(results_table(experiment, title))
+        section.items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
+        if differences := differences_table(experiment):
+            section.items.append(differences)
     return section
-
-
-def _calibration(experiments: list[Experiment]) -> Section:
-    figures = [
-        calibration_figure(f"calibration-{e.name}", f"Calibration and coverage, {e.short}", e.systems, e.stamps)
-        for e in experiments
-    ]
-    return Section("calibration", "How far the posteriors can be trusted", figures)
 
 
 def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ...]) -> Section:
@@ -61,6 +101,25 @@ def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ..
         for e in experiments
         for s in e.systems
     ]
-    if histories := read_histories(folder / "resnet34"):
+    speakers = folder / "resnet34"
+    if histories := read_histories(speakers) if speakers.is_dir() else {}:
         found.append(curves_figure("training-resnet34", "Training of the speaker network", histories, stamps))
-    return Section("training", "Training", [figure for figure in found if figure])
+    if (speakers / "results.json").exists():
+        results = read_json(speakers / "results.json")
+        if "eer" not in results:
+            raise SertkError(f"{speakers}/results.json: not what score-trials --json writes: no 'eer'")
+        found.append(speakers_table(results))
+    return Section("training", "Training", [item for item in found if item])
+
+
+def _absent(folder: Path, data: Data | None, masks, ablation) -> Section:
+    """What the paper shows and this report does not, and why."""
+    section = Section("absent", "What is not here")
+    if not ablation:
+        section.items.append(Paragraph(f"Figure 4: there are no cells of an ablation in {folder.name}/ablation."))
+    if data is None:
+        text = "Figure 2, transcripts, spectrograms, and breakdowns by speaker: no data folder was named (--data)."
+        section.items.append(Paragraph(text))
+    elif not masks:
+        section.items.append(Paragraph("Figure 2: the data folder has no features of these segments (feats.scp)."))
+    return section

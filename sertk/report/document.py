@@ -91,7 +91,7 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 def interval(ends, digits: int = 1) -> str:
     """Both ends in per cent, or a dash where they do not exist."""
-    return MISSING if None in ends else f"{percent(ends[0], digits)} to {percent(ends[1], digits)}"
+    return MISSING if None in ends else f"{percent(ends[0], digits)}–{percent(ends[1], digits)}"
 
 
 def stamped(title: str, stamps) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sertk.report.document import Figure, Table
 
-INK, LINE = "#16181d", "#c9ccd1"
+INK, LINE, WARN = "#16181d", "#c9ccd1", "#b3410e"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -43,7 +43,7 @@ def figure(
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         if stamps:
-            canvas.suptitle(" · ".join(stamps), x=0.995, ha="right", fontsize=8, fontweight="bold", color="#b3410e")
+            canvas.suptitle(" · ".join(stamps), x=0.995, ha="right", fontsize=8, fontweight="bold", color=WARN)
         svg, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
         canvas.savefig(svg, format="svg", metadata={"Date": None})
         canvas.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
@@ -57,7 +57,7 @@ def for_page(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], flags=re.S)
     svg = re.sub(r'(\bid=")', rf"\1{name}-", svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
-    svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)").replace(WARN, "var(--warn)")
     svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px|700 [\d.]+px)[^;\"]*", r"font: \1 var(--sans)", svg)
     width = re.search(r'width="([\d.]+)pt"', svg)[1]
     label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

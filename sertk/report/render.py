@@ -11,7 +11,7 @@ from sertk.kaldi.atomic import atomic_file, ensure_folder
 from sertk.report.document import Figure, Picture, Report, Sound, Table, stamped
 
 _HERE = Path(__file__).parent
-_NUMBER = re.compile(r"[-+±<–]?[\d.].*|–|")
+_NUMBER = re.compile(r"[-+±<–]? ?[\d.].*|–|")
 
 
 def write_report(report: Report, out: Path):

@@ -5,7 +5,7 @@ A system is a folder with a results.json of score-loso and the scores that it wa
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sertk.errors import SertkError
@@ -49,6 +49,7 @@ class Experiment:
     """Systems that were scored on the same segments by the same folds; the first is the one that the folds are of."""
 
     name: str
+    folds: Path
     test: Test
     known: Published | None
     systems: list[System] = field(default_factory=list)
@@ -91,7 +92,7 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
         if folds not in experiments:
             test = read_test(folds / "utt2label", folds / "utt2fold", None)
             known = published(test.keys, test.scheme.get("label_map"))
-            experiments[folds] = Experiment(folds.parent.name, test, known)
+            experiments[folds] = Experiment(folds.parent.name, folds, test, known)
         experiments[folds].systems.append(_system(path, results, experiments[folds].test, i_know))
     ordered_ones = sorted(experiments.values(), key=lambda experiment: experiment.name)
     return _one_protocol(ordered_ones, i_know)
@@ -184,8 +185,7 @@ def _one_protocol(experiments: list[Experiment], i_know: bool) -> list[Experimen
     guard = Guard(i_know)
     guard.leak(f"one table cannot hold different protocols: {said}")
     return [
-        Experiment(e.name, e.test, e.known, [
-            System(s.folder, s.what, s.results, s.scored, ordered([*s.stamps, *guard.stamps]),
-                   (*s.leaks, *guard.leaks), s.histories) for s in e.systems
+        replace(e, systems=[
+            replace(s, stamps=ordered([*s.stamps, *guard.stamps]), leaks=(*s.leaks, *guard.leaks)) for s in e.systems
         ]) for e in experiments
     ]  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from sertk.report.document import MISSING, Table, interval, percent
 from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
+from sertk.scoring.paired import Difference, compare, holm
 
-RESULT_COLUMNS = ["UA [%]", "± folds", "WA [%]", "± folds", "UA pooled, 95 %", "WA pooled, 95 %"]
+RESULT_COLUMNS = ["UA [%]", "± folds", "WA [%]", "± folds", "UA pooled (95 %)", "WA pooled (95 %)"]
 
 DRAWN = {"utt2dialog": "dialogs", "utt2spk": "speakers", "utt2session": "sessions", "segment": "single segments"}
 # Why ours cannot be compared with what is published.
@@ -61,8 +62,8 @@ def results_table(experiment: Experiment, title: str) -> Table:
             " ".join(["sertk:", words(system), *stamps]),
             percent(found["mean"]["ua"]), percent(found["deviation"]["ua"]),
             percent(found["mean"]["wa"]), percent(found["deviation"]["wa"]),
-            f"{percent(found['pooled']['ua'])} ({interval(ends['ua'])})",
-            f"{percent(found['pooled']['wa'])} ({interval(ends['wa'])})",
+            f"{percent(found['pooled']['ua'], 1)} ({interval(ends['ua'])})",
+            f"{percent(found['pooled']['wa'], 1)} ({interval(ends['wa'])})",
             ", ".join(found["title"]),
         ])  # fmt: skip
     notes += [
@@ -101,6 +102,57 @@ def folds_table(system: System, experiment: Experiment) -> Table:
     columns = ["fold", "held out", "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
     title = f"Folds of {experiment.short}, {words(system)}"
     return Table(f"folds-{system.name}", title, columns, rows, system.stamps, words=2)
+
+
+def differences_table(experiment: Experiment, seed: int = 0) -> Table | None:
+    """The first system against each other one on the same segments; None where it is alone."""
+    first, *others = experiment.systems
+    if not others:
+        return None
+    test = experiment.test
+    speakers = test.held_apart.get("speaker", {})
+    known = all(key in speakers for key in test.keys)
+    clusters = [speakers[key] for key in test.keys] if known else test.keys
+    found = [
+        compare(test.truth, first.scored.guess, other.scored.guess, clusters, len(test.labels), seed=seed)
+        for other in others
+    ]
+    adjusted = {
+        name: holm([pick(c) for c in found])
+        for name, pick in (("ua", lambda c: c.ua.p), ("wa", lambda c: c.wa.p), ("mcnemar", lambda c: c.mcnemar_p))
+    }
+    rows = []
+    for k, (other, c) in enumerate(zip(others, found)):
+        rows.append([
+            f"{words(first)} against {words(other)}", *_difference(c.ua), _p(adjusted["ua"][k]), *_difference(c.wa),
+            _p(adjusted["wa"][k]), f"{c.only_a} : {c.only_b}", _p(adjusted["mcnemar"][k]), f"{c.cohen_g:+.2f}",
+        ])  # fmt: skip
+    drawn = f"{found[0].clusters} speakers" if known else "single segments, which are not independent"
+    notes = (
+        f"Pooled figures in points; intervals and p by drawing and exchanging {drawn}. “Alone right” counts segments"
+        " that one system recognised and the other did not: McNemar's exact test and Cohen's g are of these.",
+        *(["p-values are corrected by Holm's method over the rows."] if len(others) > 1 else []),
+    )
+    columns = ["systems", "UA", "95 %", "p", "WA", "95 %", "p", "alone right", "p (McNemar)", "g"]
+    title = f"Is the difference real? {experiment.short}"
+    return Table(f"differences-{experiment.name}", title, columns, rows, experiment.stamps, notes)
+
+
+def _difference(found: Difference) -> list[str]:
+    low, high = (f"{100 * end:+.1f}" for end in found.interval)
+    return [f"{100 * found.value:+.2f}", f"{low} to {high}"]
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def speakers_table(results: Mapping) -> Table:
+    """What score-trials found of the speaker network."""
+    rows = [["equal error rate [%]", percent(results["eer"])]]
+    rows += [[f"minDCF at p = {prior}", f"{cost:.4f}"] for prior, cost in results["min_dcf"].items()]
+    rows += [[name, str(results[name])] for name in ("trials", "targets", "nontargets")]
+    return Table("speakers", "The speaker network on its trials", ["what", "value"], rows, tuple(results["stamps"]))
 
 
 def breakdown_tables(

@@ -49,7 +49,7 @@ def evaluate(
         "intervals": {name: _interval(found, labels) for name, found in intervals.items()},
         "calibration": _calibration(posteriors, truth, fold),
         "coverage": [asdict(point) for point in coverage_curve(posteriors, truth)],
-        "by": {name: _breakdown(truth, guess, values, labels) for name, values in (breakdowns or {}).items()},
+        "by": {name: breakdown(truth, guess, values, labels) for name, values in (breakdowns or {}).items()},
     }
 
 
@@ -79,7 +79,8 @@ def _calibrated(posteriors, truth) -> dict:
     return {"error": calibration_error(bins), "log_loss": log_loss(posteriors, truth), "bins": rows}
 
 
-def _breakdown(truth, guess, values, labels) -> dict:
+def breakdown(truth: np.ndarray, guess: np.ndarray, values: Sequence[str], labels: Sequence[str]) -> dict:
+    """The accuracies of the segments of each value, plain JSON; `values` is each segment's, ranges where it measures."""
     names, index = np.unique(np.asarray(_ranges(values)), return_inverse=True)
     parts: FoldScores = score_folds(truth, guess, index, len(labels))
     return {str(names[n]): _accuracy(found, labels) for n, found in parts.folds.items()}

@@ -24,11 +24,11 @@ def original(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(original):
     """The page, its Markdown and its folder, made once."""
-    from sertk.report.build import build_report
+    from sertk.report.build import Choices, build_report
     from sertk.report.render import write_report
 
     out = original / "out"
-    write_report(build_report(original / "exp"), out)
+    write_report(build_report(original / "exp", Choices(data=original / "data")), out)
     return (out / "report.html").read_text(), (out / "report.md").read_text(), out
 
 
@@ -85,10 +85,10 @@ def test_nothing_is_fetched_from_elsewhere(page):
 
 def test_every_title_of_a_table_or_figure_carries_the_stamp(page):
     html, text, _ = page
-    titles = re.findall(r"<(?:caption|h3|h1)\b[^>]*>(.*?)</(?:caption|h3|h1)>", html, re.S)
+    titles = [found[1] for found in re.findall(r"<(h3|h1)\b[^>]*>(.*?)</\1>", html, re.S)]
     unstamped = [title for title in titles if "SIMULATED</strong>" not in title]
     assert len(titles) > 12
-    assert all(re.fullmatch(r"The same as numbers|Expected .*|The last epoch.*", title) for title in unstamped)
+    assert all(re.fullmatch(r"(The same as numbers|Expected|The last epoch|Table 1\.).*", title) for title in unstamped)
     assert "<title>Emotions from speech: Exp 1, Exp 3 [SIMULATED]</title>" in html
     assert text.startswith("# Emotions from speech: Exp 1, Exp 3 [SIMULATED]\n")
     # A figure that is copied out of the page keeps the word.
@@ -103,7 +103,7 @@ def test_table_3_has_the_published_rows_and_ours_from_results_json(page, origina
     low, high = (100 * end for end in found["intervals"]["clusters"]["wa"])
     wanted = [100 * mean["ua"], 100 * deviation["ua"], 100 * mean["wa"], 100 * deviation["wa"]]
     assert [cell.strip(" *") for cell in ours[2:6]] == [f"{value:.2f}" for value in wanted]
-    assert ours[7].strip(" *") == f"{100 * pooled['wa']:.2f} ({low:.1f} to {high:.1f})"
+    assert ours[7].strip(" *") == f"{100 * pooled['wa']:.1f} ({low:.1f}–{high:.1f})"
     assert "| BLSTM + attention \\[18\\] | 49.96 | – | 59.33 |" in text
     assert "| Padi et al. 2021: the system rebuilt here | 64.14 | – | 63.61 |" in text
     assert "| emotion2vec | – | – | 71.79 |" in text
@@ -126,15 +126,29 @@ def test_every_figure_is_a_png_and_a_pdf_beside_the_markdown(page):
 
 
 def test_the_same_folder_gives_the_same_page(call, original, page, tmp_path):
-    result = call("make-report", original / "exp", tmp_path / "out")
+    result = call("make-report", "--data", original / "data", original / "exp", tmp_path / "out")
     assert result.err == f"make-report: wrote {tmp_path}/out/report.html\n"
     assert (tmp_path / "out" / "report.html").read_text() == page[0]
 
 
-def test_an_experiment_alone_makes_a_report_too(call, original, tmp_path):
-    call("make-report", original / "exp" / "exp1_scratch", tmp_path / "out")
+def test_what_people_said_is_text_and_never_markup(page):
+    html, text, _ = page
+    assert "<b>|" not in html and "&lt;b&gt;|4|&lt;/b&gt;" in html
+    assert "well \\<b\\>\\|4\\|\\</b\\>" in text
+
+
+def test_figure_2_shows_every_policy_on_a_segment_of_the_data(page):
+    assert "Spectrogram of Ses01F-Ses01F_impro01_F000 as it is" in page[0]
+    assert "| aggressive | 27 | 70 | 0.2 | 2 | 2 | bins " in page[1]
+
+
+def test_what_is_not_there_is_said(page, call, original, tmp_path):
+    assert "Figure 4: there are no cells of an ablation in exp/ablation." in page[1]
+    call("make-report", "--mistakes", 0, original / "exp" / "exp1_scratch", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "without transfer (exp1\\_scratch)" in text and "frozen trunk" not in text
+    assert "no data folder was named (--data)" in text and "## The surest mistakes" not in text
+    assert "without transfer (exp1_scratch)" in text.replace("\\", "") and "frozen trunk" not in text
+    assert "needs --data" in call("make-report", "--audio", "true", original / "exp", tmp_path / "out", code=2).err
 
 
 def change(path, **values):

@@ -1,0 +1,97 @@
+"""Fig. 4: accuracy with and without transfer, masks and pooling, from the cells of an ablation.
+
+EXP-DIR/ablation holds a folder a cell, however deep, with score-loso's results.json and a cell.json:
+
+    {"experiment": "exp1", "transfer": true, "masks": true, "pooling": false, "seed": 0}
+
+Cells that differ in their seed alone are repeats: their folds count together.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.report.document import Figure, Table, percent
+from sertk.report.drawing import COLOURS, INK, figure
+from sertk.report.systems import ordered, read_json
+from sertk.scoring.protocol import DEPENDENT
+
+PARTS = {"transfer": "TL", "masks": "Aug", "pooling": "SP"}
+# Bars are told apart by their labels; colour says how many of the three parts there are.
+FACES = ("#8c939d", COLOURS[5], COLOURS[4], COLOURS[0])
+
+Cell = tuple[str, tuple[bool, bool, bool]]  # the experiment; with transfer, masks, pooling
+
+
+def ablation_figure(folder: Path, titles: Mapping[str, str]) -> Figure | None:
+    """Fig. 4 of the cells in `folder`; None where there are none.
+
+    titles: of the experiments. Raises SertkError where cells were scored by different schemes.
+    """
+    paths = sorted(path for path in folder.rglob("cell.json") if (path.parent / "results.json").exists())
+    accuracies: dict[Cell, list[float]] = {}
+    stamps, schemes, seeds = [], {}, set()
+    for path in paths:
+        cell, results = read_json(path), read_json(path.parent / "results.json")
+        try:
+            key = (titles.get(cell["experiment"], cell["experiment"]), tuple(bool(cell[part]) for part in PARTS))
+            accuracies.setdefault(key, []).extend(fold["wa"] for fold in results["folds"].values())
+            stamps += results["stamps"]
+            schemes.setdefault(results["scheme"], path)
+            seeds.add(cell["seed"])
+        except KeyError as error:
+            raise SertkError(f"{path.parent}: cell.json or results.json lacks {error}") from None
+    if not accuracies:
+        return None
+    if len(schemes) > 1:
+        first, other = list(schemes.items())[:2]
+        raise SertkError(f"one figure cannot hold different protocols: {first[1]} {first[0]}, {other[1]} {other[0]}")
+    scheme = next(iter(schemes))
+    return _drawn(accuracies, ordered(stamps), str(scheme), len(seeds))
+
+
+def _drawn(accuracies: dict[Cell, list[float]], stamps, scheme: str, repeats: int) -> Figure:
+    experiments = sorted({experiment for experiment, _ in accuracies})
+    kinds = sorted({parts for _, parts in accuracies}, key=lambda parts: (sum(parts), parts[::-1]))
+    found = {
+        key: (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
+        for key, values in accuracies.items()
+    }
+
+    def draw(canvas):
+        grid = canvas.subplots(1, len(experiments), sharey=True, squeeze=False)[0]
+        for axes, experiment in zip(grid, experiments):
+            there = [parts for parts in kinds if (experiment, parts) in found]
+            bars = [found[experiment, parts] for parts in there]
+            axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
+                     yerr=[100 * (deviation or 0) for _, deviation, _ in bars], capsize=3,
+                     color=[FACES[sum(parts)] for parts in there],
+                     error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
+            axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in there])
+            axes.grid(False, axis="x")
+            axes.set_title(experiment)
+        grid[0].set_ylabel("WA [%]")
+
+    rows = [
+        [experiment, _label(parts), percent(mean), percent(deviation), str(number)]
+        for (experiment, parts), (mean, deviation, number) in sorted(found.items())
+    ]
+    table = Table("ablation-numbers", "The same as numbers", ["experiment", "with", "WA [%]", "± folds", "folds"], rows,
+                  stamps, words=2)  # fmt: skip
+    dependent = "Speakers are in training and test: these figures are speaker-dependent." if DEPENDENT in stamps else ""
+    notes = (
+        "TL: transfer from the speaker network; Aug: masks in training; SP: statistics pooling. Bars are means over the"
+        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, whiskers their standard deviation.",
+        *filter(None, [dependent]),
+    )
+    alt = "Bars of WA with and without transfer, masks and pooling: " + "; ".join(
+        f"{row[0]}, {row[1]}: {row[2]} %" for row in rows
+    )
+    size = (max(4.5, 0.5 * len(accuracies) + 1.2), 3.4)
+    return figure("figure-4", "Figure 4. What each part of the system gives", draw, size, alt, stamps, notes, table)
+
+
+def _label(parts: tuple[bool, bool, bool]) -> str:
+    return " + ".join(name for name, there in zip(PARTS.values(), parts) if there) or "none"

@@ -1,0 +1,66 @@
+"""The card of a run: what was run with which settings, seeds and versions on which data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sertk.kaldi.manifest import file_sha256
+from sertk.report.document import Table
+from sertk.report.figures import words
+from sertk.report.systems import Experiment, System
+
+
+def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
+    """What is known of one system. cards: read those in its models too (this loads torch)."""
+    settings = [found or {} for found in system.scored.settings.values()]
+    records = [found.get("trained_on") or {} for found in settings]
+    scheme = experiment.test.scheme
+    rows = [["scores", system.results.get("source", str(system.folder))]]
+    rows.append(["folds", _pairs({name: scheme.get(name) for name in ("scheme", "part", "seed", "label_map")})])
+    if any(records):
+        counts = ", ".join(str(record.get("segments", "?")) for record in records)
+        rows.append(["training segments of each fold", counts])
+        rows.append(["epoch chosen", ", ".join(sorted({str(record.get("select", "?")) for record in records}))])
+    if any("model" in found for found in settings):
+        rows.append(["models (sha256)", ", ".join(str(found.get("model", "?"))[:16] for found in settings)])
+    if frontend := next((found["frontend"] for found in settings if found.get("frontend")), None):
+        rows.append(["front end", _pairs(_flat(frontend))])
+    conf = next(
+        (path for path in (system.folder / "train.conf", system.folder / "1" / "train.conf") if path.exists()), None
+    )
+    if conf:
+        rows.append(["settings (train.conf)", " ".join(conf.read_text(encoding="utf-8").split())])
+    rows += _model_card(system.folder) if cards else []
+    for name in ("utt2label", "utt2fold"):
+        rows.append([f"{name} (sha256)", file_sha256(experiment.folds / name)])
+    rows.append(["results.json (sha256)", file_sha256(system.folder / "results.json")])
+    title = f"Card of {experiment.short}, {words(system)}"
+    return Table(f"card-{system.name}", title, ["what", "value"], rows, system.stamps, words=2)
+
+
+def _model_card(folder: Path) -> list[list[str]]:
+    path = next((path for path in (folder / "1" / "final.pt", folder / "final.pt") if path.exists()), None)
+    if path is None:
+        return []
+    from sertk.models.modelfile import read_checked
+
+    card = read_checked(path)[0].get("card", {})
+    rows = [[name, card[name]] for name in ("command",) if card.get(name)]
+    rows += [[name, _pairs(_flat(card[name]))] for name in ("settings", "versions") if card.get(name)]
+    return [[f"{name} (fold 1's model)", value] for name, value in rows]
+
+
+def _pairs(values: Mapping) -> str:
+    return " ".join(f"{name}={_value(value)}" for name, value in values.items() if value is not None)
+
+
+def _value(value) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}:{inside}" for name, inside in value.items())
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _flat(settings: Mapping, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + str(name): value}
+    return flat

@@ -1,0 +1,62 @@
+"""The mistakes that a system is surest of: a table to read, to look at and to listen to."""
+
+import io
+
+import matplotlib.image
+import numpy as np
+
+from sertk.report.data import Data
+from sertk.report.document import MISSING, Picture, Sound, Table
+from sertk.report.figures import words
+from sertk.report.systems import Experiment
+
+# Pixels of a small spectrogram at most: a frame or two, a mel band or four each.
+WIDE, HIGH = 180, 40
+
+
+def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio: bool) -> Table:
+    """The `number` most probable wrong answers of the first system."""
+    system, test = experiment.systems[0], experiment.test
+    sure, guess = system.scored.posteriors.max(axis=1), system.scored.guess
+    wrong = np.flatnonzero(guess != test.truth)
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:number]
+    keys = [test.keys[k] for k in chosen]
+    columns = {
+        "segment": keys,
+        "truth": [test.labels[test.truth[k]] for k in chosen],
+        "answer": [test.labels[guess[k]] for k in chosen],
+        "sure [%]": [f"{100 * sure[k]:.1f}" for k in chosen],
+        "of the truth [%]": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
+    }
+    if data and data.text:
+        columns["words"] = [data.text.get(key, MISSING) for key in keys]
+    if data and data.votes:
+        columns["raters"] = [data.votes.get(key, MISSING).replace(" ", ", ") for key in keys]
+    if data and data.feats is not None:
+        columns["spectrogram"] = [small_picture(data.normal(key), key) for key in keys]
+    if data and audio:
+        sounds = data.sounds(keys)
+        columns["audio"] = [Sound(sounds[key], key) if key in sounds else MISSING for key in keys]
+    rows = [list(row) for row in zip(*columns.values())]
+    notes = (f"The {len(keys)} surest of {len(wrong)} mistakes in {len(test.keys)} segments.",)
+    title = f"The surest mistakes of {experiment.short}, {words(system)}"
+    return Table(f"mistakes-{experiment.name}", title, list(columns), rows, system.stamps, notes, words=3,
+                 sortable=True, filters=("truth", "answer"))  # fmt: skip
+
+
+def small_picture(feats: np.ndarray | None, key: str) -> Picture | str:
+    """A spectrogram (frames, bins) of at most WIDE × HIGH pixels, low bins below."""
+    if feats is None or not len(feats):
+        return MISSING
+    reduced = _averaged(_averaged(feats, WIDE).T, HIGH)[::-1]
+    low, high = np.percentile(reduced, [3, 99])
+    file = io.BytesIO()
+    matplotlib.image.imsave(file, reduced, vmin=low, vmax=max(high, low + 1e-6), cmap="cividis", format="png",
+                            metadata={"Software": None})  # fmt: skip
+    return Picture(file.getvalue(), f"log-mel spectrogram of {key}, {len(feats)} frames")
+
+
+def _averaged(matrix: np.ndarray, most: int) -> np.ndarray:
+    """Rows averaged down to `most`, fewer rows as they are."""
+    edges = np.linspace(0, len(matrix), min(most, len(matrix)) + 1).astype(int)
+    return np.add.reduceat(matrix, edges[:-1], axis=0) / np.diff(edges)[:, None]

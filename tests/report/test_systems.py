@@ -1,0 +1,118 @@
+"""What is read out of an experiments' folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report.folder import make
+
+from sertk.errors import SertkError
+from sertk.report.card import card_table
+from sertk.report.data import Data, breakdowns
+from sertk.report.masks import shown_masks
+from sertk.report.mistakes import mistakes_table
+from sertk.report.systems import find_experiments, folds_of, ordered
+from sertk.report.tables import differences_table
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("systems")
+    make(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def experiments(root):
+    return find_experiments(root / "exp")
+
+
+def test_systems_of_the_same_folds_are_one_experiment(experiments):
+    assert [(e.name, e.short, [s.name for s in e.systems]) for e in experiments] == [
+        ("exp1", "Exp 1", ["exp1", "exp1_scratch"]),
+        ("exp3", "Exp 3", ["exp3"]),
+    ]
+    assert [s.what for s in experiments[0].systems] == ["frozen trunk, new head", "without transfer"]
+
+
+def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
+    assert folds_of(root / "exp" / "exp1_scratch").samefile(root / "exp" / "exp1" / "folds")
+    (root / "lonely_one").mkdir()
+    with pytest.raises(SertkError, match=r"lonely_one: has results\.json and no folds/utt2fold, nor has lonely beside"):
+        folds_of(root / "lonely_one")
+
+
+def test_stamps_stand_once_and_the_gravest_first():
+    assert ordered(["MINE", "SPEAKER-DEPENDENT", "LEAKY", "MINE"]) == ("LEAKY", "SPEAKER-DEPENDENT", "MINE")
+
+
+def test_breakdowns_count_every_segment_once(experiments, root):
+    experiment = experiments[0]
+    with Data(root / "data") as data:
+        found = breakdowns(experiment.systems[0], experiment, data)
+    names = {"speaker", "gender", "improvised or scripted", "length in seconds", "raters' agreement"}
+    assert set(found) == names
+    assert all(sum(part["segments"] for part in parts.values()) == 80 for parts in found.values())
+    assert list(found["improvised or scripted"]) == ["improvised", "scripted"]
+    right = experiment.systems[0].scored.guess == experiment.test.truth
+    women = np.array([data.column("utt2spk", [key])[0].endswith("F") for key in experiment.test.keys])
+    assert found["gender"]["female"]["wa"] == pytest.approx(right[women].mean())
+
+
+def test_mistakes_are_the_wrong_answers_the_surest_first(experiments, root):
+    experiment = experiments[0]
+    test, scored = experiment.test, experiment.systems[0].scored
+    wrong = [k for k in range(len(test.keys)) if scored.guess[k] != test.truth[k]]
+    wanted = sorted(wrong, key=lambda k: -scored.posteriors[k].max())[:4]
+    with Data(root / "data") as data:
+        table = mistakes_table(experiment, 4, data, audio=True)
+    assert [row[0] for row in table.rows] == [test.keys[k] for k in wanted]
+    assert [row[3] for row in table.rows] == [f"{100 * scored.posteriors[k].max():.1f}" for k in wanted]
+    assert table.columns[-4:] == ["words", "raters", "spectrogram", "audio"]
+    assert table.rows[0][-2].png.startswith(b"\x89PNG") and table.rows[0][-1].wav.startswith(b"RIFF")
+    assert f"The 4 surest of {len(wrong)} mistakes in 80 segments." in table.notes
+
+
+def test_segments_of_longer_recordings_are_cut_out_to_be_heard(experiments, root, tmp_path):
+    key, wav = experiments[0].test.keys[0], root / "data" / "tone.wav"
+    (tmp_path / "wav.scp").write_text(f"long {wav}\nother {wav}.missing\n")
+    (tmp_path / "segments").write_text(f"{key} long 0.05 0.15\nelse other 0 1\n")
+    with Data(tmp_path) as data:
+        sound = data.sounds([key])[key]
+    assert len(sound) == 44 + 2 * 1600
+
+
+def test_the_masks_of_the_figure_are_the_training_ones_within_the_spectrogram():
+    for name, width in (("conservative", 15), ("aggressive", 27)):
+        masks = shown_masks(name, "utt", (200, 128), 0)
+        assert len(masks) == 4 and masks == shown_masks(name, "utt", (200, 128), 0)
+        assert all(0 < bins.stop - bins.start <= width for _, bins in masks[:2])
+        assert all(0 < frames.stop - frames.start <= 40 for frames, _ in masks[2:])  # p T = 40
+    assert shown_masks("none", "utt", (200, 128), 0) == []
+
+
+def test_differences_are_those_of_the_pooled_figures(experiments):
+    first, other = (system.results["pooled"] for system in experiments[0].systems)
+    row = differences_table(experiments[0]).rows[0]
+    assert row[1] == f"{100 * (first['ua'] - other['ua']):+.2f}"
+    assert row[4] == f"{100 * (first['wa'] - other['wa']):+.2f}"
+    assert "exchanging 10 speakers" in differences_table(experiments[0]).notes[0]
+    assert differences_table(experiments[1]) is None
+
+
+def test_the_card_says_what_the_files_say(experiments, root):
+    rows = dict(card_table(experiments[0].systems[0], experiments[0], cards=False).rows)
+    assert rows["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
+    assert rows["training segments of each fold"] == "64, 64, 64, 64, 64"
+    assert rows["epoch chosen"] == "last" and rows["front end"] == "cmvn=segment"
+    assert rows["folds"] == "scheme=loso part=all seed=0 label_map=ang:ang,hap:hap,neu:neu,sad:sad"
+
+
+def test_the_card_in_a_model_is_shown_too(experiments, root):
+    from sertk.models.modelfile import write_checked
+
+    content = {"card": {"command": "train-resnet", "settings": {"seed": 7}, "versions": {"torch": "2.11.0"}}}
+    write_checked(root / "exp" / "exp3" / "1" / "final.pt", content)
+    rows = dict(card_table(experiments[1].systems[0], experiments[1], cards=True).rows)
+    assert rows["command (fold 1's model)"] == "train-resnet"
+    assert (rows["settings (fold 1's model)"], rows["versions (fold 1's model)"]) == ("seed=7", "torch=2.11.0")
