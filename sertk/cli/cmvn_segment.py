@@ -32,7 +32,7 @@ def main(feats_in, feats_out, norm_vars, utt2group, compress, verify, max_skip):
     """Normalise every segment by its own mean and variance, bin by bin; a constant bin becomes 0.
 
     \b
-    e.g.: cmvn-segment scp:data/all/feats.scp ark,scp:norm.ark,norm.scp
+    e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
     See also: make-fbank
     """

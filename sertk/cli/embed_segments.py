@@ -30,7 +30,7 @@ from sertk.cli.training import precision_option
 @seed_option
 @device_option
 @threads_option
-def main(model, feats, vectors, at, draws, copies, **options):
+def main(model, feats, vectors, at, draws, **options):
     """Run a network's trunk over segments and write a vector for each: speaker embeddings, pooled statistics.
 
     With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
@@ -42,8 +42,6 @@ def main(model, feats, vectors, at, draws, copies, **options):
           embed-segments --draws 20 exp/resnet34/final.pt scp:feats.scp ark,scp:draws.ark,draws.scp
     See also: score-trials, transfer-head
     """
-    if copies != 1:
-        raise click.UsageError("--copies: draws hold one chunk a version; ask for more epochs with --draws")
     from sertk.kaldi.tables import table_writer
     from sertk.training.embedding import embed, embed_draws
 

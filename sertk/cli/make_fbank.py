@@ -48,9 +48,9 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
     in '|'. What is truncated, empty or not audio is skipped and counted.
 
     \b
-    e.g.: make-fbank scp:wav.scp ark,scp:feats.ark,feats.scp
-          make-fbank --segments=segments --num-mel-bins=80 scp:wav.scp ark:feats.ark
-          make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:norm.ark,norm.scp
+    e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
+          make-fbank --segments=segments --num-mel-bins=80 scp:wav.scp ark:fbank.ark
+          make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:feats.ark,feats.scp
     See also: cmvn-segment, validate-data
     """
     # The threads are ours, a recording each: the linear algebra shall not start its own.

@@ -23,7 +23,8 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap
               help="IEMOCAP's improvised or scripted dialogs alone, told by utt2dialog.")  # fmt: skip
 @seed_option
 def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, seed):
-    """Divide the segments of DATA-DIR/utt2label into folds: FOLD-DIR/{utt2label,utt2fold,labels.txt,scheme.json}.
+    """Divide the segments of DATA-DIR/utt2label into folds; write utt2label, utt2fold, labels.txt and scheme.json to
+    FOLD-DIR.
 
     loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused.
     stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT.

@@ -10,9 +10,19 @@ from pathlib import Path
 import click
 
 from sertk.errors import SertkError
+from sertk.kaldi.lists import read_lines
 from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
 
 log = logging.getLogger("sertk")
+
+STANDARD = ("config", "verbose")
+# What --help calls the value of an option, by the name of its type; a choice lists its values.
+METAVARS = {"integer": "N", "integer range": "N", "float": "X", "float range": "X", "path": "FILE", "text": "NAME",
+            "true|false": "true|false", "N,N,…": "N,N,…"}  # fmt: skip
+
+
+class _NoReader(SertkError):
+    """Whoever read our standard output is gone."""
 
 
 class Command(click.Command):
@@ -20,24 +30,29 @@ class Command(click.Command):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        for param in self.params:  # --help shows a default as it is typed
+        self.params.sort(key=lambda param: param.name in STANDARD)  # what is the binary's own comes first in --help
+        for param in self.params:
+            if isinstance(param, click.Option) and param.metavar is None:
+                param.metavar = METAVARS.get(param.type.name)
             if isinstance(param.type, _Bool) and isinstance(param.default, bool):
-                param.default = str(param.default).lower()
+                param.default = str(param.default).lower()  # --help shows a default as it is typed
 
     def main(self, args=None, prog_name=None, **_):
         """Run with `args` (default: the command line) and exit: 0 done, 1 failed, 2 misuse."""
-        name = self.name
-        # Files are left as they were and children see the signal that Kaldi's own would see.
-        code = 1
+        name, code = self.name, 1
+        # Where standard error is closed, print() would fall back on standard output.
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
         try:
+            if sys.stdout is None:  # the next file to be opened would take its place
+                raise SertkError("standard output is closed (> /dev/null drops what is written)")
             code = super().main(args, prog_name=name, standalone_mode=False) or 0
             sys.stdout.flush()
         except click.UsageError as error:
             print(f"{name}: ERROR: {_one_line(error.format_message())} (see {name} --help)", file=sys.stderr)
             code = 2
         except (SertkError, OSError) as error:
-            print(f"{name}: ERROR: {_one_line(str(error))}", file=sys.stderr)
-            if isinstance(error, BrokenPipeError):  # what is still buffered has no reader: do not flush it at exit
+            print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
+            if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         except (KeyboardInterrupt, click.Abort):
             print(f"{name}: ERROR: interrupted", file=sys.stderr)
@@ -47,7 +62,10 @@ class Command(click.Command):
     def invoke(self, ctx):
         verbose = ctx.params.pop("verbose")
         _log_to_stderr(self.name, verbose)
-        result = super().invoke(ctx)
+        try:
+            result = super().invoke(ctx)
+        except BrokenPipeError as error:  # click would end without a word
+            raise _NoReader(_reason(error)) from None
         return result if isinstance(result, int) else 0
 
     def make_context(self, info_name, args, parent=None, **extra):
@@ -72,7 +90,7 @@ class Command(click.Command):
     def _config_words(self, path: Path, args: list[str]) -> Iterator[str]:
         options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
         given = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        for number, line in read_lines(path):
             line = line.split("#")[0].strip()
             if not line:
                 continue
@@ -241,6 +259,13 @@ class _Formatter(logging.Formatter):
     def format(self, record):
         level = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
         return f"{self.name}: {level}{record.getMessage()}"
+
+
+def _reason(error: SertkError | OSError) -> str:
+    """What an error says, with the file before the reason as everywhere else."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'standard output'}: {error.strerror}"
+    return str(error)
 
 
 def _one_line(message: str) -> str:

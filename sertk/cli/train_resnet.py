@@ -33,8 +33,6 @@ chunk_options = shared(
                  help="T of a batch is drawn from these."),
     click.option("--augment", type=POLICY_NAMES, default="none,conservative,aggressive", show_default=True,
                  help="Versions of a segment in an epoch: none, conservative, aggressive or F:W:p:Nf:Nt each."),
-    click.option("--copies", type=click.IntRange(1), default=1, show_default=True,
-                 help="Chunks of every version in an epoch."),
     click.option("--padding", type=click.Choice(["repeat", "zero", "edge"]), default="repeat", show_default=True,
                  help="What fills up a segment shorter than T."),
     click.option("--mask-scope", type=click.Choice(["chunk", "segment"]), default="chunk", show_default=True,
@@ -48,6 +46,8 @@ chunk_options = shared(
 @click.argument("directory", metavar="DIR", type=FOLDER)
 @network_options
 @chunk_options
+@click.option("--copies", type=click.IntRange(1), default=1, show_default=True,
+              help="Chunks of every version in an epoch.")  # fmt: skip
 @schedule_options
 @click.option(
     "--init", type=FILE, metavar="MODEL", help="Start from this model; its head is replaced where labels differ."

@@ -1,0 +1,81 @@
+"""Every binary's --help: it says what the binary does, its examples run as printed, and it is quick."""
+
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from textwrap import dedent
+
+import click
+import pytest
+from support import ROOT
+
+BINARIES = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name != "launch")
+# In these a shell does more than to split a line into words.
+SHELL = set("|<>*$&;")
+
+
+def main(binary):
+    return importlib.import_module(f"sertk.cli.{binary.replace('-', '_')}").main
+
+
+def examples(binary):
+    """The lines from `e.g.:` to `See also:` as they are printed, and joined where one ends in a backslash."""
+    about = dedent(main(binary).callback.__doc__.partition("\n")[2])
+    printed = re.search(r"e\.g\.: .*(?=\nSee also: )", about, re.DOTALL)[0].splitlines()
+    joined = "\n".join(line.removeprefix("e.g.: ").strip() for line in printed).replace("\\\n", "")
+    return printed, joined.splitlines()
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+def test_help_says_what_it_does_with_examples_and_relatives(call, binary):
+    text = call(binary, "--help").text
+    assert text == call(binary, "-h").text
+    usage, _, about = text.split("\n", 2)
+    assert usage.startswith(f"Usage: {binary} [OPTIONS] ")
+    assert re.match(r"  [A-Z].*\.", about, re.DOTALL)
+    printed, joined = examples(binary)
+    assert "\n".join(f"  {line}" for line in printed) in text
+    assert all(binary in line.split() for line in joined)
+    others = re.search(r"See also: (.*)", text)[1].split(", ")
+    assert set(others) <= set(BINARIES) - {binary}
+    assert " [OPTIONS]" in usage and "RANGE" not in text and "TRUE|FALSE" not in text and "True" not in text
+    assert all(option.help for option in main(binary).params if isinstance(option, click.Option))
+
+
+@pytest.mark.parametrize(("binary", "line"), [(binary, line) for binary in BINARIES for line in examples(binary)[1]])
+def test_the_examples_run_as_printed(call, box, binary, line):
+    if SHELL & set(line):
+        path = f"{ROOT / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], env=os.environ | {"PATH": path},
+                              capture_output=True, text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    else:
+        call(*shlex.split(line))
+
+
+def test_no_help_imports_what_is_slow_to_import():
+    script = f"""
+import contextlib, importlib, io, sys
+sys.path.insert(0, {str(ROOT)!r})
+for name in {BINARIES!r}:
+    main = importlib.import_module("sertk.cli." + name.replace("-", "_")).main
+    for flag in ("--help", "-h"):
+        with contextlib.redirect_stdout(io.StringIO()) as text:
+            try:
+                main([flag])
+            except SystemExit as exit:
+                assert exit.code == 0
+        assert "Usage: " + name in text.getvalue()
+    slow = {{"torch", "torchaudio", "scipy", "soundfile", "matplotlib", "tqdm"}} & set(sys.modules)
+    assert not slow, (name, slow)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_shows_every_binary():
+    readme = (ROOT / "README.md").read_text()
+    assert [binary for binary in BINARIES if f"`{binary}`" not in readme] == []
