@@ -10,7 +10,7 @@ from sertk.cli.options import BOOL, FOLDER, command, log
 @click.argument("out", metavar="OUT", type=FOLDER)
 @click.option("--data", type=FOLDER, metavar="DIR",
               help="The data folder: for Fig. 2, transcripts, spectrograms, and breakdowns by speaker.")  # fmt: skip
-@click.option("--mistakes", type=click.IntRange(0), default=30, show_default=True,
+@click.option("--mistakes", type=click.IntRange(0), default=20, show_default=True,
               help="How many of each experiment's surest mistakes to show.")  # fmt: skip
 @click.option("--audio", type=BOOL, default=False, show_default=True,
               help="Put the recordings of these into the page, where they may be copied.")  # fmt: skip

@@ -31,7 +31,7 @@ class Choices:
     """
 
     data: Path | None = None
-    mistakes: int = 30
+    mistakes: int = 20
     audio: bool = False
     cards: bool = True
     i_know: bool = False
@@ -115,6 +115,9 @@ def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ..
 def _absent(folder: Path, data: Data | None, masks, ablation) -> Section:
     """What the paper shows and this report does not, and why."""
     section = Section("absent", "What is not here")
+    trained = {path.parent.parent for path in folder.glob("*/*/final.pt") if path.parent.name.isdigit()}
+    for system in sorted(path for path in trained if not (path / "results.json").exists()):
+        section.items.append(Paragraph(f"{system.name}: there are networks of it, and no results.json."))
     if not ablation:
         section.items.append(Paragraph(f"Figure 4: there are no cells of an ablation in {folder.name}/ablation."))
     if data is None:

@@ -98,7 +98,7 @@ def breakdowns(system: System, experiment: Experiment, data: Data | None) -> dic
 
 def _values(data: Data, keys: Sequence[str]) -> dict[str, list[str]]:
     """A name for people -> each key's value."""
-    found = {"speaker": data.column("utt2spk", keys), "length in seconds": data.column("utt2dur", keys)}
+    found = {"speaker": data.column("utt2spk", keys), "length in frames": data.column("utt2num_frames", keys)}
     if found["speaker"] and (genders := data.column("spk2gender", found["speaker"])):
         found["gender"] = [{"f": "female", "m": "male"}.get(value, value) for value in genders]
     dialogs = data.column("utt2dialog", keys) or []
@@ -111,10 +111,11 @@ def _values(data: Data, keys: Sequence[str]) -> dict[str, list[str]]:
 
 
 def agreement(votes: str) -> str:
-    """How many of a segment's votes are for the category that most are for.
+    """How many raters chose the category that most of them chose; the actors (F1, M1) rate themselves and are left out.
 
-    >>> agreement("Anger Anger Sadness"), agreement("")
+    >>> agreement("E1=Anger E2=Anger,Frustration E3= M1=Sadness"), agreement("")
     ('2 of 3', 'no votes')
     """
-    words = votes.split()
-    return f"{Counter(words).most_common(1)[0][1]} of {len(words)}" if words else "no votes"
+    raters = [vote.partition("=")[2].split(",") for vote in votes.split() if vote.startswith("E")]
+    counts = Counter(word for words in raters for word in set(words) if word)
+    return f"{max(counts.values())} of {len(raters)}" if counts else "no votes"

@@ -7,6 +7,7 @@ lines are the page's own (`currentColor`, `var(--line)`), so that a figure is re
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
@@ -49,7 +50,7 @@ def figure(
         canvas.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
         canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     return Figure(name, title, alt, for_page(svg.getvalue().decode(), name, alt), png.getvalue(), pdf.getvalue(),
-                  stamps, notes, table)  # fmt: skip
+                  stamps, notes, table and replace(table, stamps=stamps))  # fmt: skip
 
 
 def for_page(svg: str, name: str, alt: str) -> str:

@@ -41,7 +41,7 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
         "Rows are the truth, columns what was recognised; per cent of each row, and counts summed over the folds.",
     )
     title = "Figure 3. Confusion matrices"
-    return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.3), alt, stamps, notes, table)
+    return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.5), alt, stamps, notes, table)
 
 
 def _matrix(axes, title: str, results: dict):

@@ -25,8 +25,8 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
         "segment": keys,
         "truth": [test.labels[test.truth[k]] for k in chosen],
         "answer": [test.labels[guess[k]] for k in chosen],
-        "sure [%]": [f"{100 * sure[k]:.1f}" for k in chosen],
-        "of the truth [%]": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
+        "sure %": [f"{100 * sure[k]:.1f}" for k in chosen],
+        "truth %": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
     }
     if data and data.text:
         columns["words"] = [data.text.get(key, MISSING) for key in keys]

@@ -27,7 +27,9 @@ class Corpus:
     stamps: tuple[str, ...] = ()
 
     def __post_init__(self):
-        self.maps = {name: {} for name in ("utt2label", "utt2spk", "utt2session", "utt2dialog", "utt2dur", "text")}
+        self.maps = {
+            name: {} for name in ("utt2label", "utt2spk", "utt2session", "utt2dialog", "utt2num_frames", "text")
+        }
         self.maps |= {"utt2votes": {}, "wav.scp": {}}
         for session in range(1, 6):
             for sex in "FM":
@@ -39,10 +41,10 @@ class Corpus:
     def _add(self, session, sex, dialog, n, label):
         speaker = session + sex
         key = f"{speaker}-{dialog}_{sex}{n:03d}"
-        values = (label, speaker, session, dialog, f"{1 + n + len(self.maps['text']) / 100:.2f}", f"well <b>|{n}|</b>")
+        values = (label, speaker, session, dialog, f"{100 + len(self.maps['text'])}", f"well <b>|{n}|</b>")
         for name, value in zip(self.maps, values):
             self.maps[name][key] = value
-        self.maps["utt2votes"][key] = "Anger Anger Anger" if n % 2 else "Anger Anger Sadness"
+        self.maps["utt2votes"][key] = "E1=Anger E2=Anger" if n % 2 else "E1=Anger E2=Sadness"
         self.maps["wav.scp"][key] = str(self.root / "data" / "tone.wav")
 
     def write_data(self) -> Path:

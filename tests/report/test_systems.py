@@ -50,7 +50,7 @@ def test_breakdowns_count_every_segment_once(experiments, root):
     experiment = experiments[0]
     with Data(root / "data") as data:
         found = breakdowns(experiment.systems[0], experiment, data)
-    names = {"speaker", "gender", "improvised or scripted", "length in seconds", "raters' agreement"}
+    names = {"speaker", "gender", "improvised or scripted", "length in frames", "raters' agreement"}
     assert set(found) == names
     assert all(sum(part["segments"] for part in parts.values()) == 80 for parts in found.values())
     assert list(found["improvised or scripted"]) == ["improvised", "scripted"]
