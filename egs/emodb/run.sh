@@ -14,9 +14,9 @@
 #                        take so many recordings of a speaker; 0: all
 #   --init MODEL         a speaker network that is there already; stages 3 and 4 are left out
 #   --work DIR           where data/ and exp/ go [this folder]
-#   --stage 1 --stop-stage 9
+#   --stage 1 --stop-stage 10
 #     1 data folders  2 features  3 speaker network  4 its equal error rate  5 folds
-#     6 heads on the frozen trunk  7 without transfer  8 fine-tuning  9 comparison
+#     6 heads on the frozen trunk  7 without transfer  8 fine-tuning  9 comparison  10 report
 #   --allow-partial true go on with an EmoDB that is not whole; the results are stamped PARTIAL
 #   --speaker-conf FILE --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet twice more, make-fbank
@@ -25,13 +25,13 @@
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's network
 #
 # Results: exp/emodb/{RESULTS,results.json}, without transfer exp/emodb_scratch/…, fine-tuned exp/emodb_finetune/…, all
-# side by side in exp/RESULTS
+# side by side in exp/RESULTS, as a page with figures in exp/report/report.html
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
 librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' work=''
-stage=1 stop_stage=9 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
+stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
 scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
@@ -108,4 +108,8 @@ fi
 if at_stage 9 "with transfer, without it, and what others reach"; then
   local/compare.py "frozen trunk, new head=$dir" "fine-tuned=${dir}_finetune" "from scratch=${dir}_scratch" |
     tee "$work/exp/RESULTS"
+fi
+
+if at_stage 10 "a report with figures"; then
+  make-report --data "$data" "$work/exp" "$work/exp/report"
 fi

@@ -11,8 +11,9 @@
 #   --scratch true       train the same networks without transfer too [false]
 #   --finetune true      start from MODEL and train all of it too [false]
 #   --work DIR           where data/ and exp/ go [this folder]
-#   --stage 1 --stop-stage 8
+#   --stage 1 --stop-stage 9
 #     1 data folder  2 features  3 folds  4 trunk pass  5 heads  6 scores  7 without transfer  8 fine-tuning
+#     9 report
 #   --allow-partial true go on with a corpus that is not whole; the results are stamped PARTIAL
 #   --simulated true     the corpus is simulated; the results are stamped SIMULATED
 #   --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
@@ -21,12 +22,13 @@
 #                        jobs for features, CPU threads of a fold's job, where to compute
 #   --config FILE        lines of --name=value with any of these
 #
-# Results: exp/exp1/{RESULTS,results.json}, without transfer exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…
+# Results: exp/exp1/{RESULTS,results.json}, without transfer exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…, all of
+# it beside the paper's in exp/report/report.html
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-corpus='' init='' exp='1 2 3' scratch=false finetune=false work='' stage=1 stop_stage=8 stamp=''
+corpus='' init='' exp='1 2 3' scratch=false finetune=false work='' stage=1 stop_stage=9 stamp=''
 allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
@@ -98,4 +100,8 @@ if [ "$finetune" = true ] && at_stage 8 "fine-tuning of the whole network"; then
     score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
       "$data/feats.scp" "$folds" "$dir"
   done
+fi
+
+if at_stage 9 "the paper's tables and figures with ours beside them"; then
+  make-report --data "$data" "$work/exp" "$work/exp/report"
 fi
