@@ -37,7 +37,7 @@ def main(model, audio, form, max_skip, device, num_threads):
     listen, files = Listener(loaded.frontend, model), list(recordings_in(audio))
     show = _Table(loaded.labels, files) if form == "table" else _json_line
 
-    with Tally(max_skip) as tally:
+    with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
 
         def heard():
             for path in progress(files):

@@ -42,7 +42,7 @@ def main(feats_in, feats_out, norm_vars, utt2group, compress, verify, max_skip):
 
     settings = settings_of(feats_in, norm_vars, utt2group)
     with (
-        Tally(max_skip) as tally,
+        Tally(feats_in, max_skip) as tally,
         table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
     ):
         for key, feats in progress(normalised_table(feats_in, norm_vars, utt2group, verify, tally.skip)):

@@ -54,7 +54,7 @@ def main(model, feats, vectors, at, draws, **options):
             model, feats, at, options["precision"], options["device"], options["num_threads"]
         )
         kind = "vector"
-    with Tally(0) as tally, table_writer(vectors, kind=kind, settings=settings) as write:
+    with Tally(feats, 0) as tally, table_writer(vectors, kind=kind, settings=settings) as write:
         for key, value in progress(results, total):
             write(key, value)
             tally.done()

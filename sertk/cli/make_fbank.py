@@ -69,7 +69,7 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
         num_threads or len(os.sched_getaffinity(0)),
     )
     frames, seconds = {}, {}
-    with Tally(max_skip) as tally:
+    with Tally(wav_in, max_skip) as tally:
         with table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write:
             for found in progress(made):
                 if found.feats is None:

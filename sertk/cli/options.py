@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -48,7 +49,8 @@ class Command(click.Command):
             code = super().main(args, prog_name=name, standalone_mode=False) or 0
             sys.stdout.flush()
         except click.UsageError as error:
-            print(f"{name}: ERROR: {_one_line(error.format_message())} (see {name} --help)", file=sys.stderr)
+            message = error.format_message().replace(" range.", ".")  # click's word for a number with bounds
+            print(f"{name}: ERROR: {_one_line(message)} (see {name} --help)", file=sys.stderr)
             code = 2
         except (SertkError, OSError) as error:
             print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
@@ -62,6 +64,10 @@ class Command(click.Command):
     def invoke(self, ctx):
         verbose = ctx.params.pop("verbose")
         _log_to_stderr(self.name, verbose)
+        for param in self.params:
+            value = ctx.params.get(param.name)
+            if isinstance(value, float) and not math.isfinite(value) and value != param.default:
+                raise click.BadParameter(f"{value} is not a finite number", ctx, param)
         try:
             result = super().invoke(ctx)
         except BrokenPipeError as error:  # click would end without a word
@@ -188,14 +194,14 @@ verify_option = click.option("--verify", type=BOOL, default=False, show_default=
 class Tally:
     """Counts what was done and what was skipped, and why, so that every key is accounted for.
 
-    with Tally(max_skip) as tally: … tally.done(); … tally.skip(key, "3 frames only")
+    with Tally(feats_in, max_skip) as tally: … tally.done(); … tally.skip(key, "3 frames only")
 
     Leaving the block prints `Done 535, skipped 2`. `check()` raises when nothing was done or too much was
     skipped: call it inside the writer's block, so that a bad run does not replace a good table.
     """
 
-    def __init__(self, max_skip: float = 0.05):
-        self.max_skip, self.num_done, self.num_skipped = max_skip, 0, 0
+    def __init__(self, source, max_skip: float = 0.05):
+        self.source, self.max_skip, self.num_done, self.num_skipped = source, max_skip, 0, 0
 
     def done(self):
         self.num_done += 1
@@ -207,9 +213,11 @@ class Tally:
     def check(self):
         total = self.num_done + self.num_skipped
         if not self.num_done:
-            raise SertkError(f"nothing was processed ({total} read, {self.num_skipped} skipped)")
+            raise SertkError(f"{self.source}: nothing was processed ({total} read, {self.num_skipped} skipped)")
         if self.num_skipped > self.max_skip * total:
-            raise SertkError(f"{self.num_skipped} of {total} skipped, more than --max-skip={self.max_skip:g} allows")
+            raise SertkError(
+                f"{self.source}: {self.num_skipped} of {total} skipped, more than --max-skip={self.max_skip:g} allows"
+            )
 
     def __enter__(self):
         return self

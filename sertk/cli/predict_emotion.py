@@ -13,6 +13,7 @@ from sertk.cli.options import (
     threads_option,
 )
 from sertk.cli.training import precision_option
+from sertk.errors import SertkError
 
 
 @command
@@ -38,16 +39,18 @@ def main(model, feats, posteriors, utt2fold, fold, **options):
     from sertk.kaldi.tables import table_writer
     from sertk.training.embedding import embed
 
-    wanted = None
+    wanted, missing = None, set()
     if fold is not None:
-        members = {key for key, of_key in read_list(utt2fold).items() if of_key == fold}
-        wanted = members.__contains__
+        missing = {key for key, of_key in read_list(utt2fold).items() if of_key == fold}
+        if not missing:
+            raise SertkError(f"{utt2fold}: no segment is in fold {fold}")
+        wanted = frozenset(missing).__contains__
     results, total, settings = embed(model, feats, "posterior", wanted=wanted, **options)
-    with Tally() as tally, table_writer(posteriors, kind="vector", settings=settings) as write:
+    with Tally(feats) as tally, table_writer(posteriors, kind="vector", settings=settings) as write:
         for key, probabilities in progress(results, total):
             write(key, probabilities)
+            missing.discard(key)
             tally.done()
+        for key in sorted(missing):
+            tally.skip(key, f"in fold {fold}, but without features")
         tally.check()
-        if fold is not None:
-            for key in sorted(members)[: len(members) - tally.num_done] if tally.num_done < len(members) else []:
-                tally.skip(key, "in the fold, but without features")

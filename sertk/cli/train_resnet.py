@@ -78,6 +78,12 @@ def main(feats, utt2label, directory, **options):
             scp:feats.scp folds/utt2label exp/finetuned/1
     See also: transfer-head, embed-segments, predict-emotion
     """
+    if (options["utt2fold"] is None) != (options["fold"] is None):
+        raise click.UsageError("--utt2fold and --fold go together")
+    if options["train"] != "all" and options["init"] is None:
+        raise click.UsageError(f"--train {options['train']} keeps the rest of a network as it is: --init names it")
+    if options["blocks"] and len(options["blocks"]) != 4:
+        raise click.UsageError(f"--blocks: four stages have four numbers, found {len(options['blocks'])}")
     stop = catch_signals()
     from sertk.training.job import train_network
 

@@ -121,6 +121,8 @@ def chosen(data: DataDir, utt_list=None, spk_list=None, first=None, per_spk=None
         return found
     path = utt_list or spk_list
     names = {line.split()[0]: number for number, line in read_lines(path) if line}
+    if not names:
+        raise SertkError(f"{path}: is empty")
     for name in names.keys() - (data.speaker_of.keys() if utt_list else set(data.speaker_of.values())):
         raise SertkError(f"{path}:{names[name]}: {data.folder} has no {'utterance' if utt_list else 'speaker'} {name}")
     return [name for name in data.utterances if (name if utt_list else data.speaker_of[name]) in names]

@@ -93,6 +93,8 @@ def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
 def _tables(source) -> Iterator[str]:
     folder = Path(str(source))
     if not folder.is_dir():
+        if not str(source).partition(":")[1]:
+            raise SertkError(f"{source}: neither a folder nor a rspecifier (ark:FILE, scp:FILE)")
         yield str(source)
         return
     # Of folds only: an experiment's folder may have others in it (folds, log, another system).

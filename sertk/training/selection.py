@@ -32,7 +32,7 @@ class Labelling:
             return self.of_segment
         kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] != fold}
         if len(kept) == len(self.of_segment):
-            raise SertkError(f"there is no fold {fold} (folds: {' '.join(self.folds())})")
+            raise SertkError(f"there is no fold '{fold}' (folds: {' '.join(self.folds())})")
         if not kept:
             raise SertkError(f"with fold {fold} held out nothing is left to train on")
         return kept

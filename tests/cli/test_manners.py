@@ -1,0 +1,158 @@
+"""What all binaries have in common: how options are given, and what becomes of a standard output that fails."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+from support import ROOT
+
+from sertk.kaldi.lists import write_list
+from sertk.kaldi.tables import read_table
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a recording in wav.scp, three labelled segments in data, and posteriors of a table of two folds."""
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16000)
+    write_list("wav.scp", {"a": "a.wav"})
+    (tmp_path / "data").mkdir()
+    write_list("data/utt2label", {f"{n}-{label}": label for n in (1, 2) for label in ("ang", "neu")})
+    write_list("data/utt2session", {f"{n}-{label}": str(n) for n in (1, 2) for label in ("ang", "neu")})
+    return tmp_path
+
+
+def num_bins(*options, call):
+    call("make-fbank", *options, "scp:wav.scp", "ark,t:feats.txt")
+    ((_, feats),) = read_table("ark:feats.txt")
+    return feats.shape[1]
+
+
+@pytest.mark.parametrize(
+    "words", [["--num-mel-bins", "8"], ["--num-mel-bins=8"], ["--num_mel_bins=8"], ["--num_mel-bins", "8"]]
+)
+def test_an_option_is_given_with_a_blank_or_an_equals_sign_and_underscores_are_dashes(here, call, words):
+    assert num_bins(*words, call=call) == 8
+
+
+def test_options_stand_before_between_and_after_the_arguments(here, call):
+    call("make-fbank", "scp:wav.scp", "--num-mel-bins=8", "ark:x.ark", "--verbose", 0)
+    assert (here / "x.ark").exists()
+
+
+def test_a_config_file_sets_options_and_the_command_line_wins_wherever_it_stands(here, call):
+    (here / "a.conf").write_text("# Kaldi's form\n\n--num-mel-bins=8   # as few as that\n--use_energy=true\n")
+    assert num_bins("--config", "a.conf", call=call) == 9
+    assert num_bins("--config=a.conf", "--num-mel-bins=7", call=call) == 8
+    assert num_bins("--num-mel-bins=7", "--config=a.conf", call=call) == 8
+    (here / "b.conf").write_text("--num-mel-bins=6\n")
+    assert num_bins("--config=a.conf", "--config=b.conf", call=call) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"--num-mel-bins=8\n--num-bins=8\n", "a.conf:2: make-fbank has no setting '--num-bins=8'"),
+        (b"--num-mel-bins 8\n", "a.conf:1: make-fbank has no setting '--num-mel-bins 8'"),
+        (b"num-mel-bins=8\n", "a.conf:1: make-fbank has no setting"),
+        (b"--config=b.conf\n", "a.conf:1: make-fbank has no setting '--config=b.conf'"),
+        (b"\n--num-mel-bins=many\n", "a.conf:2: --num-mel-bins: 'many' is not a valid integer"),
+        (b"--use-energy=1\n", "a.conf:1: --use-energy: '1' is neither true nor false"),
+        (b"--num-mel-bins=8\n\xff\n", "a.conf:2: not UTF-8"),
+        (b"--num-mel-bins=8\r\n", "a.conf:1: the line ends in CR LF"),
+    ],
+)
+def test_a_wrong_line_of_a_config_file_is_named(here, call, text, said):
+    (here / "a.conf").write_bytes(text)
+    result = call("make-fbank", "--config", "a.conf", "scp:wav.scp", "ark:x.ark", code=1)
+    assert said in result.err and len(result.err.splitlines()) == 1
+
+
+def test_a_config_file_that_is_not_there_and_one_that_is_not_named(here, call):
+    assert "no.conf: cannot be read" in call("make-fbank", "--config=no.conf", "scp:wav.scp", "ark:x.ark", code=1).err
+    assert "'--config' requires a file" in call("make-fbank", "--config", code=2).err
+
+
+@pytest.mark.parametrize("value", ["1", "0", "yes", "no", "True", "on", "", "t"])
+def test_booleans_take_true_and_false_alone(here, call, value):
+    result = call("make-fbank", f"--cmvn={value}", "scp:wav.scp", "ark:x.ark", code=2)
+    assert "is neither true nor false" in result.err
+
+
+def test_a_flag_without_a_value_is_misuse(here, call):
+    assert "--cmvn" in call("make-fbank", "scp:wav.scp", "ark:x.ark", "--cmvn", code=2).err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_that_is_none_is_misuse(here, call, value):
+    result = call("make-fbank", f"--max-overshoot={value}", "scp:wav.scp", "ark:x.ark", code=2)
+    assert "--max-overshoot" in result.err
+
+
+def test_verbose_0_says_nothing_of_what_went_well(here, call):
+    assert call("make-fbank", "--verbose", 0, "scp:wav.scp", "ark:x.ark").err == ""
+    assert call("make-fbank", "scp:wav.scp", "ark:x.ark").err == "make-fbank: Done 1, skipped 0\n"
+
+
+# One that writes a table, one that prints what it found, and --help.
+WRITERS = [
+    "make-fbank scp:wav.scp ark:-",
+    "make-fbank scp:wav.scp ark,t:-",
+    "validate-data data",
+    "make-folds --help",
+]
+
+
+@pytest.fixture
+def bash(here):
+    """Run a line: bash(line) -> (exit status, standard error)."""
+
+    def run(line):
+        path = f"{ROOT / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-c", line], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_is_one_line_and_exit_1(bash, writer):
+    code, err = bash(f"{writer} > /dev/full")
+    assert code == 1 and "ERROR: standard output: " in err and "No space left on device" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_closed_standard_output_is_one_line_and_exit_1(bash, writer):
+    code, err = bash(f"{writer} >&-")
+    assert code == 1 and "ERROR: standard output is closed" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("writer", WRITERS[:3])
+def test_a_reader_that_is_gone_is_one_line_and_exit_1(bash, here, writer):
+    # The reader has left for certain when the writer begins.
+    code, err = bash(f"mkfifo p; (exec <p) & {{ wait $!; {writer}; }} >p")
+    assert code == 1 and "ERROR: standard output: " in err and "Broken pipe" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_results_go_to_standard_output_and_all_else_to_standard_error(here, call):
+    result = call("make-folds", "data", "folds")
+    assert result.out == b"" and result.err.startswith("make-folds: fold 1: 1 ang, 1 neu\n")
+    assert json.loads((here / "folds/scheme.json").read_text())["scheme"] == "loso"
+
+
+def test_a_segment_of_the_fold_without_features_is_named_and_no_other(box, call):
+    lines = (box / "feats.scp").read_text().splitlines(keepends=True)
+    (box / "part.scp").write_text("".join(lines[1:]))
+    (box / "fold").write_text("".join(f"{line.split()[0]} 1\n" for line in lines))
+    before = (box / "exp/exp1/1/scores.ark").read_bytes()
+    options = ("--utt2fold", "fold", "--fold", 1, "exp/exp1/1/final.pt", "scp:part.scp", "ark:exp/exp1/1/scores.ark")
+    err = call("predict-emotion", *options, code=1).err
+    assert [line for line in err.splitlines() if "WARNING" in line] == [
+        f"predict-emotion: WARNING: skipped {lines[0].split()[0]}: in fold 1, but without features"
+    ]
+    assert "1 of 6 skipped" in err and (box / "exp/exp1/1/scores.ark").read_bytes() == before
