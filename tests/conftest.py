@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import CORPORA, ROOT, Result
 
+
 @pytest.fixture
 def call(capfdbinary):
     """Call a binary inside this process: call("score-loso", "utt2label", …) -> Result (fast: nothing is imported twice)."""
@@ -31,7 +32,9 @@ def shell(tmp_path):
 
     def run(line: str, code: int | None = 0, stdin: bytes = b"", **environment) -> Result:
         env = os.environ | {"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}"} | environment
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, input=stdin, capture_output=True, timeout=600)
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env=env, input=stdin, capture_output=True, timeout=600
+        )
         result = Result(done.returncode, done.stdout, done.stderr.decode())
         assert code is None or result.code == code, result.err
         return result

@@ -50,17 +50,23 @@ def freeze(network: ResNet, part: str) -> Freezing:
 
 
 def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float) -> list[dict]:
-    """What is trained, as an optimiser's groups: `scale` says what part of the schedule's rate a group gets.
+    """What is trained, as an optimiser's groups: `scale` says what part of the schedule's rate a group gets."""
+    return [
+        group | {"lr": learning_rate * scale, "scale": scale}
+        for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0))
+        for group in decay_groups(part, weight_decay)
+    ]
 
-    The slopes of PReLU are not decayed: at a slope of 0 it would be a ReLU (He et al. 2015, section 2.1).
+
+def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """What is trained of `module`, as an optimiser's groups: all with `weight_decay` but the slopes of PReLU.
+
+    A slope that is decayed to 0 would make a ReLU of it (He et al. 2015, section 2.1).
     """
-    slopes = {p for m in network.modules() if isinstance(m, LayerPReLU | ChannelPReLU) for p in m.parameters()}
-    groups = []
-    for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0)):
-        for decay in sorted({weight_decay, 0.0}, reverse=True):
-            chosen = [
-                p for p in part.parameters() if p.requires_grad and (0.0 if p in slopes else weight_decay) == decay
-            ]
-            if chosen:
-                groups.append({"params": chosen, "lr": learning_rate * scale, "scale": scale, "weight_decay": decay})
-    return groups
+    slopes = {p for m in module.modules() if isinstance(m, LayerPReLU | ChannelPReLU) for p in m.parameters()}
+    trained = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p not in slopes], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p in slopes], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -22,23 +22,14 @@ from sertk.models.resnet import ResNet
 from sertk.training.checkpoint import TrainingState, load_state, save_state
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
-from sertk.training.schedule import HalvingSchedule
+from sertk.training.schedule import DescentSettings
 from sertk.training.stopping import Stopped
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a network is trained; the defaults are the paper's (section 4.2), where it says."""
+class Settings(DescentSettings):
+    """How a network is trained on chunks; the defaults are the paper's (section 4.2), where it says."""
 
-    seed: int = 0
-    epochs: int = 20
-    batch_size: int = 32
-    learning_rate: float = 0.01
-    hold_epochs: int = 8
-    halve_every: int = 2
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
     chunk_frames: tuple[int, ...] = (150, 200, 250, 300)
     augment: tuple[str, ...] = ("none", "conservative", "aggressive")
     copies: int = 1
@@ -51,9 +42,6 @@ class Settings:
     def plain(self) -> dict:
         """The fields as plain types."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    def schedule(self) -> HalvingSchedule:
-        return HalvingSchedule(self.learning_rate, self.hold_epochs, self.halve_every)
 
     def chunk_rule(self) -> ChunkRule:
         policies = tuple(parse_policy(name) for name in self.augment)

@@ -13,23 +13,15 @@ from torch.nn import functional
 from sertk.data.sampler import Sampler
 from sertk.errors import SertkError
 from sertk.models.resnet import Head, NetworkSpec
+from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
-from sertk.training.schedule import HalvingSchedule
+from sertk.training.schedule import DescentSettings
 
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """How a head is trained; the defaults are the paper's (section 4.2), where it says."""
+class HeadSettings(DescentSettings):
+    """How a head is trained: as a network is, from draws that hold so many versions of a segment an epoch."""
 
-    seed: int = 0
-    epochs: int = 20
-    batch_size: int = 32
-    learning_rate: float = 0.01
-    hold_epochs: int = 8
-    halve_every: int = 2
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
     versions: int = 3
 
 
@@ -47,10 +39,9 @@ class HeadTraining:
     def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Tensor, settings: HeadSettings, device):
         self.settings, self.members, self.targets, self.device = settings, members, targets, device
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
-        self.optimiser = torch.optim.SGD(
-            self.head.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay
-        )
-        self.schedule = HalvingSchedule(settings.learning_rate, settings.hold_epochs, settings.halve_every)
+        groups = decay_groups(self.head, settings.weight_decay)
+        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum)
+        self.schedule = settings.schedule()
         # T does not matter here: the draws have theirs.
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,))
         self.history: list[dict] = []

@@ -146,3 +146,14 @@ def test_a_network_without_pooling_transfers_too(toy, call, train):
     call("embed-segments", "--draws", EPOCHS, toy / "flat/final.pt", f"scp:{toy}/feats.scp", table)
     transfer(toy, call, toy / "flat/final.pt", f"scp:{toy}/d.scp", name="flatheads")
     call("predict-emotion", toy / "flatheads/1/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
+
+
+def test_slopes_are_not_decayed():
+    from sertk.models.resnet import Head, NetworkSpec
+    from sertk.training.freezing import decay_groups
+
+    groups = decay_groups(Head(NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)), 0.1)
+    assert [(group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups] == [
+        (0.1, 64 * 8 + 8 + 16 + 8 * 4 + 4),
+        (0.0, 1),
+    ]
