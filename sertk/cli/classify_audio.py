@@ -5,6 +5,7 @@ import json
 import click
 
 from sertk.cli.options import FILE, Tally, command, device_option, max_skip_option, progress, threads_option
+from sertk.errors import SertkError
 
 
 @command
@@ -45,6 +46,8 @@ def main(model, audio, form, max_skip, device, num_threads):
                     yield str(path), listen(path)
                 except UnfitAudio as error:
                     tally.skip(str(path), str(error))
+                except SertkError as error:
+                    raise SertkError(f"{path}: {error}") from None
 
         for path, posteriors in on_segments(loaded.network, heard(), "posterior", device):
             click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))
@@ -54,14 +57,15 @@ def main(model, audio, form, max_skip, device, num_threads):
 def _json_line(path: str, probabilities: dict[str, float]) -> str:
     emotion = max(probabilities, key=probabilities.get)
     rounded = {label: round(p, 6) for label, p in probabilities.items()}
-    return json.dumps({"file": path, "emotion": emotion, "probabilities": rounded}, ensure_ascii=False)
+    readable = click.format_filename(path) == path  # a name that is not UTF-8 comes through as JSON's escapes
+    return json.dumps({"file": path, "emotion": emotion, "probabilities": rounded}, ensure_ascii=not readable)
 
 
 class _Table:
     """Lines with aligned columns: file, emotion, the probability of every label in per cent."""
 
     def __init__(self, labels: list[str], files: list):
-        self.width = max(len(str(path)) for path in [*files, "file"])
+        self.width = max(len(click.format_filename(path)) for path in [*files, "file"])
         self.column = max(7, *(len(label) + 1 for label in labels))
         names = "".join(f"{label:>{self.column}}" for label in labels)
         click.echo(f"{'file':<{self.width}}  {'emotion':<{self.column}}{names}")
@@ -69,4 +73,4 @@ class _Table:
     def __call__(self, path: str, probabilities: dict[str, float]) -> str:
         emotion = max(probabilities, key=probabilities.get)
         values = "".join(f"{100 * p:>{self.column - 2}.1f} %" for p in probabilities.values())
-        return f"{path:<{self.width}}  {emotion:<{self.column}}{values}"
+        return f"{click.format_filename(path):<{self.width}}  {emotion:<{self.column}}{values}"

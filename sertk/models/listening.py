@@ -27,7 +27,10 @@ class Listener:
             raise SertkError(f"{model_path}: does not say how its features were made (train on a table with a manifest)")
         if frontend.get("cmvn") not in ("segment", "none"):
             raise SertkError(f"{model_path}: its features were normalised over groups of segments, not over each alone")
-        self.options = FbankOptions.of(frontend["fbank"])
+        try:
+            self.options = FbankOptions.of(frontend["fbank"])
+        except SertkError as error:
+            raise SertkError(f"{model_path}: {error}") from None
         self.fbank, self.cmvn = Fbank(self.options), frontend["cmvn"] == "segment"
 
     def __call__(self, path: Path) -> np.ndarray:
@@ -55,7 +58,8 @@ def recordings_in(paths: tuple[Path, ...]) -> Iterator[Path]:
     """
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            named = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            inside = sorted(p for p in named if not p.is_dir())
             if not inside:
                 raise SertkError(f"{path}: no recordings in this folder ({' '.join(sorted(SUFFIXES))})")
             yield from inside
