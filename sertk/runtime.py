@@ -32,6 +32,10 @@ def choose_device(wanted: str | None) -> torch.device:
 
 
 def set_threads(count: int | None) -> int:
-    """Compute with `count` CPU threads (default: one a core that this process may use); returns how many."""
-    torch.set_num_threads(count or len(os.sched_getaffinity(0)))
+    """Compute with `count` CPU threads; returns how many.
+
+    Without a count OMP_NUM_THREADS says how many, as batch systems set it, else it is one a core that this process may use.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(count or (int(asked) if asked.isdecimal() else 0) or len(os.sched_getaffinity(0)))
     return torch.get_num_threads()

@@ -9,6 +9,10 @@ import pytest
 from support import CORPORA, ROOT, Result
 
 
+# A toy network on several threads waits more than it computes, on a busy machine most of all.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
 @pytest.fixture
 def call(capfdbinary):
     """Call a binary inside this process: call("score-loso", "utt2label", …) -> Result (fast: nothing is imported twice)."""

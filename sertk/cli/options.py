@@ -184,7 +184,7 @@ seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_def
 device_option = click.option("--device", default=None, metavar="cpu|cuda|cuda:N",
                              help="Where to compute.  [default: cuda if there is one, else cpu]")  # fmt: skip
 threads_option = click.option("--num-threads", type=click.IntRange(1), default=None,
-                              help="CPU threads for the computation.  [default: all cores]")  # fmt: skip
+                              help="CPU threads for the computation.  [default: OMP_NUM_THREADS, else all cores]")  # fmt: skip
 max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=0.05, show_default=True,
                                help="Fail when more than this part of the input had to be skipped.")  # fmt: skip
 verify_option = click.option("--verify", type=BOOL, default=False, show_default=True,
