@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from support import CORPORA, ROOT, Result
 
-
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
 

@@ -24,7 +24,9 @@ class Listener:
 
     def __init__(self, frontend: dict, model_path: Path):
         if "fbank" not in frontend:
-            raise SertkError(f"{model_path}: does not say how its features were made (train on a table with a manifest)")
+            raise SertkError(
+                f"{model_path}: does not say how its features were made (train on a table with a manifest)"
+            )
         if frontend.get("cmvn") not in ("segment", "none"):
             raise SertkError(f"{model_path}: its features were normalised over groups of segments, not over each alone")
         try:
