@@ -100,9 +100,11 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
 
 def folds_of(folder: Path) -> Path:
     """The folder of the folds that a system was scored by; SertkError where there is none."""
-    words = folder.resolve().name.split("_")
-    places = [folder / "folds"]
-    places += [folder.resolve().parent / "_".join(words[:n]) / "folds" for n in range(len(words) - 1, 0, -1)]
+    # Resolved: systems of one experiment are those whose folds are the same path.
+    whole = folder.resolve()
+    words = whole.name.split("_")
+    places = [whole / "folds"]
+    places += [whole.parent / "_".join(words[:n]) / "folds" for n in range(len(words) - 1, 0, -1)]
     for place in places:
         if (place / "utt2fold").exists():
             return place

@@ -35,6 +35,12 @@ def test_systems_of_the_same_folds_are_one_experiment(experiments):
     assert [s.what for s in experiments[0].systems] == ["frozen trunk, new head", "without transfer"]
 
 
+def test_a_folder_may_be_named_from_where_one_stands(experiments, root, monkeypatch):
+    monkeypatch.chdir(root)
+    found = find_experiments(Path("exp"))
+    assert [len(e.systems) for e in found] == [len(e.systems) for e in experiments]
+
+
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
     assert folds_of(root / "exp" / "exp1_scratch").samefile(root / "exp" / "exp1" / "folds")
     (root / "lonely_one").mkdir()
