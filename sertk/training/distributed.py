@@ -32,6 +32,11 @@ class World:
             gradients, [piece.view_as(g) for piece, g in zip(flat.split([g.numel() for g in gradients]), gradients)]
         )
 
+    def wait(self) -> None:
+        """Go on when every rank has come here."""
+        if self.size > 1:
+            distributed.barrier()
+
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """The sum of `values` over the ranks, in place."""
         if self.size > 1:

@@ -46,10 +46,6 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     if device.type == "cuda" and world.size > 1:
         device = torch.device("cuda", world.local_rank)
     threads = set_threads(num_threads)
-    if restart and world.rank == 0 and (aside := set_aside(directory)):
-        log.info("the old run is now %s", aside)
-    directory.mkdir(parents=True, exist_ok=True)
-
     labelling = read_labelling(utt2label, utt2fold)
     manifest = read_manifest(feats)
     store = labelled(load_store(feats), labelling, labelling.training(fold), max_skip, str(feats))
@@ -73,6 +69,11 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         "processes": world.size,
     }
     targets = torch.tensor([labelling.index(key) for key in store.keys])
+    # Only now that the inputs are read: a wrong call leaves the folder as it is.
+    if restart and world.rank == 0 and (aside := set_aside(directory)):
+        log.info("the old run is now %s", aside)
+    directory.mkdir(parents=True, exist_ok=True)
+    world.wait()  # until the old run's state is out of the way
     training = Training(network, store, targets, settings, directory, fingerprint, device, world)
     log_start(training, labelling, threads)
     if world.rank == 0:

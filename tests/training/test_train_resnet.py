@@ -131,6 +131,7 @@ def test_a_held_out_fold_is_not_trained_on(toy, train):
     model = load_model(toy / "exp/final.pt")
     assert model.card["trained_on"]["segments"] == 20 and model.card["trained_on"]["fold"] == "2"
     err = train("other", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 7, code=1).err
+    assert not (toy / "other").exists()
     assert "there is no fold '7' (folds: 1 2)" in err
 
 
