@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.chunks import fit
+from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
 
 # Segments that a GPU is given together, and how many are sorted by length to be together with their like.
@@ -67,7 +68,7 @@ def _window(network, window, at, device, precision):
         picked = order[start : start + size]
         feats, lengths = padded([window[index][1] for index in picked])
         same = int(lengths.min()) == feats.shape[2]
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(device, precision):
             out = output(network, feats.to(device), None if same else lengths.to(device), at)
         results.update(zip(picked, out.float().cpu().numpy()))
     for index, (key, _) in enumerate(window):

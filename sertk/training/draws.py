@@ -14,9 +14,9 @@ import torch
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import prefetch
 from sertk.data.store import Store
+from sertk.models.compute import autocast, layout
 from sertk.models.inference import output
 from sertk.models.resnet import ResNet
-from sertk.training.loop import autocast
 
 # Segments whose chunks are sorted by length together, and chunks that the trunk is given at once.
 WINDOW = 32
@@ -64,8 +64,7 @@ def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device:
     Yields:
         (key, (rows, dim) float32) in the store's order.
     """
-    layout = torch.channels_last if network.spec.channels >= 16 else torch.contiguous_format
-    network = network.to(device).to(memory_format=layout).eval()
+    network = network.to(device).to(memory_format=layout(network.spec)).eval()
     for start, batches in prefetch(_windows(store, plan, first, BATCH[device.type]), depth=2):
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for places, chunks in batches:

@@ -12,6 +12,7 @@ from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
+from sertk.models.compute import default_precision
 from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, load_model
 from sertk.runtime import choose_device, set_threads
@@ -85,11 +86,6 @@ def open_model(path: Path, feats: Rspecifier) -> Model:
     if manifest:
         check_frontend(model, manifest.settings, path, str(feats))
     return model
-
-
-def default_precision(device) -> str:
-    """bf16 where the hardware is built for it."""
-    return "bf16" if device.type == "cuda" else "float32"
 
 
 def checked(segments, bins: int, model_path, where) -> Iterator[tuple[str, np.ndarray]]:

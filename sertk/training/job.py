@@ -12,6 +12,7 @@ from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
 from sertk.kaldi.tables import read_manifest
+from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device, set_threads
@@ -53,7 +54,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     settings = Settings(
         **options,
         trunk_scale=trunk_scale or (0.1 if init else 1.0),
-        precision=precision or ("bf16" if device.type == "cuda" else "float32"),
+        precision=precision or default_precision(device),
     )
     initial = load_model(init) if init else None
     network = start_network(initial, init, labelling, store.bins, settings, network_options)

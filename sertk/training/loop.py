@@ -18,6 +18,7 @@ from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import Store
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
+from sertk.models.compute import autocast, layout
 from sertk.models.resnet import ResNet
 from sertk.training.checkpoint import TrainingState, load_state, save_state
 from sertk.training.distributed import World
@@ -70,10 +71,7 @@ class Training:
                  fingerprint: dict, device: torch.device, world: World):  # fmt: skip
         self.settings, self.directory, self.device, self.world = settings, directory, device, world
         self.store, self.targets = store, targets.to(device)
-        # Channels-last is faster, but the backward of its 1×1 convolutions of stride 2 corrupts memory on a CPU
-        # below 16 channels (torch 2.11: "malloc(): invalid next size").
-        layout = torch.channels_last if network.spec.channels >= 16 else torch.contiguous_format
-        self.network = network.to(device).to(memory_format=layout)
+        self.network = network.to(device).to(memory_format=layout(network.spec))
         self.freezing = freeze(network, settings.train)
         self.optimiser = torch.optim.SGD(
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
@@ -167,11 +165,6 @@ class Training:
         save_state(self.directory / "state.pt", self.state)
         with atomic_file(self.directory / "train.jsonl", "w") as file:
             file.writelines(json.dumps(record) + "\n" for record in self.state.history)
-
-
-def autocast(device: torch.device, precision: str):
-    """Computation in `precision` ("float32" or "bf16") on `device`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def _record(epoch: int, rate: float, sums: dict) -> dict:

@@ -1,0 +1,24 @@
+"""How networks are computed: number format and memory layout, the same in training, trunk passes and prediction."""
+
+import torch
+
+from sertk.models.resnet import NetworkSpec
+
+
+def default_precision(device: torch.device) -> str:
+    """bf16 where the hardware is built for it, float32 elsewhere."""
+    return "bf16" if device.type == "cuda" else "float32"
+
+
+def autocast(device: torch.device, precision: str):
+    """Computation in `precision` ("float32" or "bf16") on `device`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def layout(spec: NetworkSpec) -> torch.memory_format:
+    """Channels-last, which is faster, but for narrow networks.
+
+    The backward of their 1×1 convolutions of stride 2 corrupts memory on a CPU in that layout, below 16 channels
+    (torch 2.11: "malloc(): invalid next size").
+    """
+    return torch.channels_last if spec.channels >= 16 else torch.contiguous_format
