@@ -113,7 +113,7 @@ def _values(data: Data, keys: Sequence[str]) -> dict[str, list[str]]:
 def agreement(votes: str) -> str:
     """How many raters chose the category that most of them chose; the actors (F1, M1) rate themselves and are left out.
 
-    >>> agreement("E1=Anger E2=Anger,Frustration E3= M1=Sadness"), agreement("")
+    >>> agreement("E1=ang E2=ang,fru E3= M1=sad"), agreement("")
     ('2 of 3', 'no votes')
     """
     raters = [vote.partition("=")[2].split(",") for vote in votes.split() if vote.startswith("E")]

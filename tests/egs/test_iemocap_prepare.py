@@ -93,12 +93,12 @@ def test_the_maps_are_those_of_the_label_files(prepare, corpus, tmp_path):
     assert "3 segments (ang 1, hap 0, exc 1, neu 1, sad 0)" in result.err
 
 
-def test_every_raters_categories_are_kept(prepare, corpus, tmp_path):
+def test_every_raters_labels_are_kept_by_the_majoritys_codes(prepare, corpus, tmp_path):
     prepare(SCRIPT, corpus, tmp_path / "data", "--simulated", "true")
     assert (tmp_path / "data/utt2votes").read_text().splitlines() == [
-        "Ses01F-Ses01F_impro01_F000 E2=Neutral E3=Frustration,Other E4= F1=Neutral",
-        "Ses01M-Ses01F_impro01_M000 E2=Excited",
-        "Ses05F-Ses05M_script01_1b_F003 E2=Anger",
+        "Ses01F-Ses01F_impro01_F000 E2=neu E3=fru,oth E4= F1=neu",
+        "Ses01M-Ses01F_impro01_M000 E2=exc",
+        "Ses05F-Ses05M_script01_1b_F003 E2=ang",
     ]
 
 

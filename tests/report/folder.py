@@ -44,7 +44,7 @@ class Corpus:
         values = (label, speaker, session, dialog, f"{100 + len(self.maps['text'])}", f"well <b>|{n}|</b>")
         for name, value in zip(self.maps, values):
             self.maps[name][key] = value
-        self.maps["utt2votes"][key] = "E1=Anger E2=Anger" if n % 2 else "E1=Anger E2=Sadness"
+        self.maps["utt2votes"][key] = "E1=ang E2=ang" if n % 2 else "E1=ang E2=sad"
         self.maps["wav.scp"][key] = str(self.root / "data" / "tone.wav")
 
     def write_data(self) -> Path:

@@ -31,7 +31,7 @@ RATER_LINE = re.compile(r"([CA])-([EFM]\d):(.*)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a label file: `votes` are `E1=Neutral` or `E2=Frustration,Other` or `F1=`, in the file's order."""
+    """One turn of a label file: `votes` are `E1=neu` or `E2=fru,oth` or `F1=`, in the file's order."""
 
     name: str
     dialog: str
@@ -67,8 +67,8 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
     letter before the turn's number. Every label file is held against the known counts by session, speaker and class;
     a difference names what differs and stops.
 
-    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, utt2dialog, utt2votes (each rater's
-    categories), and text where there is a transcription for every turn.
+    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, utt2dialog, utt2votes (what each
+    rater chose, in the same codes), and text where there is a transcription for every turn.
 
     \b
     e.g.: local/prepare_iemocap.py /corpora/IEMOCAP_full_release data/all
@@ -175,8 +175,12 @@ def parse_turn(line: str, dialog: str, where: str, problems: list[str]) -> dict 
 
 
 def parse_vote(text: str) -> list[str]:
-    """The categories of a rater's line: "<TAB>Frustration; Other;<TAB>(not sure)" gives Frustration and Other."""
-    return ["_".join(word.split()) for word in text.partition("(")[0].split(";") if word.strip()]
+    """The codes of a rater's line: "<TAB>Frustration; Other;<TAB>(not sure)" gives fru and oth.
+
+    The majority's codes are the first three letters of the raters' words; a word that is none of them stays whole.
+    """
+    words = ["_".join(word.split()) for word in text.partition("(")[0].split(";") if word.strip()]
+    return [word[:3].lower() if word[:3].lower() in CODES else word for word in words]
 
 
 def compare_with_golden(turns: list[Turn]) -> list[str]:
