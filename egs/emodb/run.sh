@@ -43,7 +43,8 @@ work=${work:-.}
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
 compute=(--seed "$seed" ${device:+--device "$device"})
-score=(score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2spk" --num-threads "$num_threads" --device "$device")
+score=(score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2spk" --data "$data" --num-threads "$num_threads"
+  --device "$device")
 
 if at_stage 1 "data folders"; then
   [ -n "$librispeech" ] && [ -n "$emodb" ] || die "stage 1 needs --librispeech DIR and --emodb DIR"

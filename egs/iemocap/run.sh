@@ -76,7 +76,7 @@ fi
 if at_stage 6 "scores with transfer"; then
   for n in $exp; do
     score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
-      "$data/feats.scp" "$work/exp/exp$n/folds" "$work/exp/exp$n"
+      --data "$data" "$data/feats.scp" "$work/exp/exp$n/folds" "$work/exp/exp$n"
   done
 fi
 
@@ -87,7 +87,7 @@ if [ "$scratch" = true ] && at_stage 7 "the same network without transfer"; then
       train-resnet --config "$scratch_conf" "${compute[@]}" --num-threads "$num_threads" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
     score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
-      "$data/feats.scp" "$folds" "$dir"
+      --data "$data" "$data/feats.scp" "$folds" "$dir"
   done
 fi
 
@@ -98,7 +98,7 @@ if [ "$finetune" = true ] && at_stage 8 "fine-tuning of the whole network"; then
       train-resnet --config "$finetune_conf" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
     score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
-      "$data/feats.scp" "$folds" "$dir"
+      --data "$data" "$data/feats.scp" "$folds" "$dir"
   done
 fi
 

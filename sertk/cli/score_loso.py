@@ -4,7 +4,7 @@ import json
 
 import click
 
-from sertk.cli.options import BOOL, FILE, command, log, seed_option
+from sertk.cli.options import BOOL, FILE, FOLDER, command, log, seed_option
 
 
 @command
@@ -16,10 +16,13 @@ from sertk.cli.options import BOOL, FILE, command, log, seed_option
 @click.option("--clusters", type=FILE, multiple=True, metavar="UTT2X",
               help="Intervals by drawing dialogs or speakers (utt2dialog, utt2spk); may be repeated.")  # fmt: skip
 @click.option("--by", type=FILE, multiple=True, metavar="UTT2X", help="Break down by a map's values; may be repeated.")
+@click.option("--data", type=FOLDER, metavar="DIR",
+              help="Break down by what this data folder knows: gender, improvised or scripted, raters' agreement, length, "
+                   "speaker; and hold the posteriors against the raters' votes (utt2votes).")  # fmt: skip
 @click.option("--stamp", multiple=True, metavar="WORD", help="A word for the headline: PARTIAL, …; may be repeated.")
 @click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score in spite of a leak, stamped LEAKY.")
 @seed_option
-def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, stamp, i_know, seed):
+def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, data, stamp, i_know, seed):
     """Print WA and UA of every fold, their mean and the pooled figures, intervals, confusion and calibration.
 
     POSTERIORS-R is a table, or an experiment's folder with 1/scores.ark, 2/scores.ark, …: so each fold's manifest is
@@ -28,7 +31,7 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, stamp
 
     \b
     e.g.: score-loso exp/folds/utt2label exp/folds/utt2fold exp/exp1
-          score-loso --clusters data/all/utt2dialog --json results.json \\
+          score-loso --data data/all --clusters data/all/utt2dialog --json results.json \\
             exp/folds/utt2label exp/folds/utt2fold "ark:cat exp/exp1/*/scores.ark |"
     See also: make-folds, predict-emotion, compare-scores
     """
@@ -37,7 +40,7 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, stamp
     from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import as_text
 
-    found = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, stamp, i_know, seed)
+    found = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, data, stamp, i_know, seed)
     if found["unchecked"]:
         log.warning(unchecked_line(found["unchecked"]))
     if json_file:

@@ -5,6 +5,7 @@ import io
 import matplotlib.image
 import numpy as np
 
+from sertk.kaldi.votes import Votes
 from sertk.report.data import Data
 from sertk.report.document import MISSING, Picture, Sound, Table
 from sertk.report.figures import words
@@ -31,7 +32,7 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
     if data and data.text:
         columns["words"] = [data.text.get(key, MISSING) for key in keys]
     if data and data.votes:
-        columns["raters"] = [data.votes.get(key, MISSING).replace(" ", ", ") for key in keys]
+        columns["raters"] = [_said(data.votes.get(key, [])) for key in keys]
     if data and data.feats is not None:
         columns["spectrogram"] = [small_picture(data.normal(key), key) for key in keys]
     if data and audio:
@@ -42,6 +43,11 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
     title = f"The surest mistakes of {experiment.short}, {words(system)}"
     return Table(f"mistakes-{experiment.name}", title, list(columns), rows, system.stamps, notes, words=3,
                  sortable=True, filters=("truth", "answer"))  # fmt: skip
+
+
+def _said(votes: Votes) -> str:
+    """Each evaluator's choice: `ang, ang/fru, –`."""
+    return ", ".join("/".join(said) or MISSING for said in votes) or MISSING
 
 
 def small_picture(feats: np.ndarray | None, key: str) -> Picture | str:

@@ -8,8 +8,10 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.kaldi.lists import read_list
+from sertk.scoring.agreement import agreement_scores
 from sertk.scoring.emotion import confusion, unweighted_accuracy, weighted_accuracy
 from sertk.scoring.folds import read_labels, read_maps, read_scheme, read_utt2fold
+from sertk.scoring.groups import column, known_groups, votes_of
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import Scored, check_folds, read_posteriors, truth_of
 from sertk.scoring.protocol import DEPENDENT, Guard, held_apart
@@ -75,25 +77,32 @@ def score_folder(
     labels: Path | None = None,
     clusters: Sequence[Path] = (),
     by: Sequence[Path] = (),
+    data: Path | None = None,
     stamps: Sequence[str] = (),
     i_know: bool = False,
     seed: int = 0,
 ) -> dict:
-    """What `results.evaluate` finds, with the headline's `title` and `stamps`, the scheme, leaks and what could not
-    be checked. Arguments as score-loso's."""
+    """What `results.evaluate` finds, with the headline's `title` and `stamps`, the scheme, how the epochs were chosen
+    (`select`), leaks and what could not be checked. Arguments as score-loso's."""
     test = read_test(utt2label, utt2fold, labels)
     guard = _guard(test, stamps, i_know)
     scored = read_system(test, source, guard)
+    label_map = test.scheme.get("label_map")
+    groups = known_groups(data, test.keys, label_map) if data else {}
     found = evaluate(
         test.truth,
         scored.posteriors,
         np.array([test.utt2fold[key] for key in test.keys]),
         test.labels,
         {path.name: column(path, test.keys, least=2) for path in clusters},
-        {path.name: column(path, test.keys) for path in by},
+        groups | {path.name: column(path, test.keys) for path in by},
         seed,
     )
-    return {**_head(test, guard), "source": scored.source, "scripts": test.scheme.get("scripts", {}), **found}
+    if data and (votes := votes_of(data, test.keys)):
+        found["agreement"] = agreement_scores(test.truth, scored.posteriors, votes, test.labels, label_map)
+    head = {**_head(test, guard), "select": scored.select}
+    head["title"] += [f"epoch by {scored.select}"] * (scored.select not in (None, "last"))
+    return {**head, "source": scored.source, "scripts": test.scheme.get("scripts", {}), **found}
 
 
 def compare_systems(
@@ -114,6 +123,9 @@ def compare_systems(
     test = read_test(utt2label, beside if beside.exists() else None, labels)
     guard = _guard(test, stamps, i_know)
     systems = [read_system(test, source, guard) for source in sources]
+    for scored in systems:
+        if scored.chosen_on_test:
+            guard.leak(f"{scored.source}: its epochs were chosen on the test itself (oracle)")
     _one_protocol(systems)
     drawn = test.keys if clusters is None else column(clusters, test.keys, least=2)
     number = len(test.labels)
@@ -137,18 +149,6 @@ def compare_systems(
         "systems": tables,
         "comparisons": comparisons,
     }
-
-
-def column(path: Path, keys: Sequence[str], least: int = 1) -> list[str]:
-    """Each key's value in a map; SertkError for a key that it lacks, and for fewer than `least` different values."""
-    values = read_list(path)
-    for key in keys:
-        if key not in values:
-            raise SertkError(f"{path}: {key} is in the test and not in this map")
-    found = [values[key] for key in keys]
-    if len(set(found)) < least:
-        raise SertkError(f"{path}: {least} different values or more are wanted, there is only '{found[0]}'")
-    return found
 
 
 def _guard(test: Test, stamps: Sequence[str], i_know: bool) -> Guard:

@@ -10,6 +10,7 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import read_manifest, read_table, script_entries
+from sertk.scoring.protocol import ORACLE
 
 # Posteriors are float32, and text tables round them.
 _SUM_TOLERANCE = 0.01
@@ -34,12 +35,24 @@ class Scored:
         return self.posteriors.argmax(axis=1)
 
     @property
+    def select(self) -> str | None:
+        """How the models' epochs were chosen (last, dev-session, oracle), None where no manifest says it."""
+        rules = sorted({str(record["select"]) for record in self._records.values() if "select" in record})
+        return ", ".join(rules) or None
+
+    @property
+    def chosen_on_test(self) -> bool:
+        """Whether a model's epoch was chosen by the score of the fold that it is tested on."""
+        return any(record.get("select") == ORACLE for record in self._records.values())
+
+    @property
+    def _records(self) -> dict[str, dict]:
+        return {name: (settings or {}).get("trained_on") or {} for name, settings in self.settings.items()}
+
+    @property
     def folds(self) -> dict[str, int]:
         """The fold whose model scored each segment, where its manifest says it."""
-        said = {}
-        for name, settings in self.settings.items():
-            trained_on = (settings or {}).get("trained_on") or {}
-            said[name] = str(trained_on.get("fold", ""))
+        said = {name: str(record.get("fold", "")) for name, record in self._records.items()}
         return {key: int(said[name]) for key, name in zip(self.keys, self.archives) if said[name].isdecimal()}
 
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from sertk.errors import SertkError
 
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
+# The rule that picks the epoch by the held-out fold's own score.
+ORACLE = "oracle"
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Guard:
                     theirs.update(record.get(f"{what}s", ()))
                 self._overlap(name, what, tested, theirs, prefix)
             prefix, record = "the network it began from had ", record.get("trunk") or record.get("init")
-        if trained_on.get("select") == "oracle":
+        if trained_on.get("select") == ORACLE:
             self.stamp(LEAKY)  # chosen on the test by the user's own order: stamped, not refused
         if settings.get("frontend", {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)

@@ -136,6 +136,8 @@ def as_text(found: Mapping) -> str:
     lines += ["", "accuracy where only the surest segments are answered"]
     for name, what in (("coverage", "coverage"), ("WA", "wa")):
         lines.append(f"{name:8s}" + "".join(f"{_percent(point[what]):>8s}" for point in points))
+    if told := found.get("agreement"):
+        lines += ["", *_agreement_lines(told)]
     for name, parts in found["by"].items():
         lines += ["", *_table([[name, *heading], *([value, *_cells(part, labels)] for value, part in parts.items())])]
     return "\n".join(lines) + "\n"
@@ -184,6 +186,17 @@ def _calibration_lines(found: Mapping) -> list[str]:
 
 def _calibration_cells(found: Mapping) -> list[str]:
     return [_percent(found["error"]), f"{found['log_loss']:.4f}"]
+
+
+def _agreement_lines(found: Mapping) -> list[str]:
+    rows = [["raters", "segments", "WA", "UA"]]
+    for name, what in (("all agree", "full"), ("not all agree", "partial")):
+        rows.append([name, str(found[what]["segments"]), _percent(found[what]["wa"]), _percent(found[what]["ua"])])
+    lines = _table(rows)
+    if found["segments"]:
+        ends = f"{found['cross_entropy']:.4f}, the votes' own entropy {found['entropy']:.4f}"
+        lines.append(f"cross-entropy to the votes on {found['segments']} segments: {ends}")
+    return lines
 
 
 def _cells(found: Mapping, labels: Sequence[str]) -> list[str]:

@@ -85,6 +85,17 @@ def test_folds_that_are_only_numbered_otherwise_are_the_same(call, two, tmp_path
     assert "A-B WA" in compare(call, two[0], systems=("a", str(tmp_path / "other" / "c"))).text
 
 
+def test_a_system_whose_epoch_was_chosen_on_the_test_is_refused_beside_another(call, two, tmp_path):
+    picked = Experiment(tmp_path, skill=2.0, seed=2)
+    picked.settings[2]["trained_on"]["select"] = "oracle"
+    picked.write("c")
+    result = compare(call, two[0], systems=("a", "c"), code=1)
+    assert f"{tmp_path}/c: its epochs were chosen on the test itself (oracle)" in result.err
+    assert result.err.count("\n") == 1
+    text = compare(call, two[0], "--i-know", "true", systems=("a", "c")).text
+    assert text.splitlines()[0].endswith("] LEAKY")
+
+
 @pytest.mark.parametrize("leaking", ["a", "b"])
 def test_a_leak_in_either_system_is_refused(call, tmp_path, leaking):
     for name in "ab":

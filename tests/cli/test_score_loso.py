@@ -70,6 +70,25 @@ def test_clusters_widen_and_breakdowns_name_their_map(call, made, tmp_path):
     assert re.search(r"^utt2spk +6 +\d", text, re.M) and re.search(r"^Ses03M +9 ", text, re.M)
 
 
+def test_a_data_folder_breaks_the_results_down_and_brings_the_raters_in(call, made, tmp_path):
+    made.write()
+    (tmp_path / "spk2gender").write_text("".join(f"Ses0{n}{sex} {sex.lower()}\n" for n in (1, 2, 3) for sex in "FM"))
+    votes = {utt: f"E1={label} E2={label if n % 2 else 'fru'}" for n, (utt, label) in enumerate(made.utt2label.items())}
+    (tmp_path / "utt2votes").write_text("".join(f"{utt} {said}\n" for utt, said in votes.items()))
+    text = score(call, made, "--data", tmp_path, "--json", tmp_path / "r.json").text
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert list(found["by"]) == ["gender", "improvised or scripted", "raters' agreement", "speaker"]
+    assert {name: part["segments"] for name, part in found["by"]["raters' agreement"].items()} == {
+        "1 of 2": 27, "2 of 2": 27}  # fmt: skip
+    full = found["agreement"]["full"]
+    assert full["segments"] == 27 and full["wa"] == found["by"]["raters' agreement"]["2 of 2"]["wa"]
+    assert re.search(rf"^all agree +27 +{100 * full['wa']:.2f} ", text, re.M)
+    # All votes for one class that are for a class at all: what is left is the log loss.
+    loss = found["calibration"]["as_it_is"]["log_loss"]
+    assert found["agreement"]["cross_entropy"] == pytest.approx(loss)
+    assert f"cross-entropy to the votes on 54 segments: {loss:.4f}, the votes' own entropy 0.0000" in text
+
+
 def test_stamps_stand_in_the_headline_and_in_the_json(call, made, tmp_path):
     scheme = tmp_path / "folds" / "scheme.json"
     scheme.write_text(scheme.read_text().replace('"stamps": []', '"stamps": ["SIMULATED"]'))
@@ -259,6 +278,25 @@ def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
     made.settings[1]["frontend"] = {"cmvn": "group", "transductive": True}
     made.write()
     assert score(call, made).text.splitlines()[0].endswith("] LEAKY TRANSDUCTIVE")
+
+
+@pytest.mark.parametrize(
+    ("rules", "select", "words"),
+    [
+        (("last", "last", "last"), "last", "speaker-independent ]"),
+        (("dev-session",) * 3, "dev-session", "speaker-independent, epoch by dev-session ]"),
+        (("last", "oracle", "last"), "last, oracle", "epoch by last, oracle ] LEAKY"),
+        ((None, None, None), None, "speaker-independent ]"),
+    ],
+)
+def test_how_the_epochs_were_chosen_is_said(call, made, tmp_path, rules, select, words):
+    for fold, rule in enumerate(rules, 1):
+        said = made.settings[fold]["trained_on"]
+        said.pop("select") if rule is None else said.update(select=rule)
+    made.write()
+    text = score(call, made, "--json", tmp_path / "r.json").text
+    assert json.loads((tmp_path / "r.json").read_text())["select"] == select
+    assert text.splitlines()[0].endswith(words)
 
 
 def test_a_fold_without_a_class_has_no_recall_of_it(call, made, tmp_path):

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Recognises the held-out segments of every fold with that fold's network, and scores all of them together.
 #
-# usage: score_folds.sh [--cmd run-local] [--clusters FILE] [--num-threads 1] [--device D] FEATS-SCP FOLD-DIR DIR
-# e.g.: score_folds.sh --clusters data/all/utt2dialog data/all/feats.scp exp/exp1/folds exp/exp1
+# usage: score_folds.sh [--cmd run-local] [--clusters FILE] [--data DIR] [--num-threads 1] [--device D]
+#                       FEATS-SCP FOLD-DIR DIR
+# e.g.: score_folds.sh --clusters data/all/utt2dialog --data data/all data/all/feats.scp exp/exp1/folds exp/exp1
 #
 # FOLD-DIR is make-folds'; DIR/<fold>/final.pt are the networks. Writes DIR/<fold>/scores.ark, DIR/RESULTS and
-# DIR/results.json, and prints RESULTS. --clusters (utt2dialog, utt2spk) is what score-loso draws its intervals from.
+# DIR/results.json, and prints RESULTS. --clusters (utt2dialog, utt2spk) is what score-loso draws its intervals from;
+# --data is the data folder whose maps it breaks the results down by.
 set -euo pipefail
 
-cmd=run-local clusters='' num_threads=1 device=''
+cmd=run-local clusters='' data='' num_threads=1 device=''
 . parse_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
@@ -21,7 +23,7 @@ $cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$dir/log/predict.JOB.log" 
   predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
     --utt2fold "$folds/utt2fold" --fold JOB "$dir/JOB/final.pt" "scp:$feats" "ark:$dir/JOB/scores.ark"
 
-score-loso ${clusters:+--clusters "$clusters"} --json "$dir/results.json" \
+score-loso ${clusters:+--clusters "$clusters"} ${data:+--data "$data"} --json "$dir/results.json" \
   "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"
 mv "$dir/RESULTS.tmp" "$dir/RESULTS"
 cat "$dir/RESULTS"
