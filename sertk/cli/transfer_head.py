@@ -21,7 +21,8 @@ def main(model, draws, utt2label, utt2fold, directory, folds, **options):
     """Train the fully connected layers anew on MODEL's frozen trunk, once for each fold held out.
 
     DRAWS is what embed-segments --draws has written with the same model: the trunk's output for the masked chunks
-    of every epoch. DIR/FOLD/final.pt is the whole network, trunk and new head.
+    of every epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a
+    network without pooling.
 
     \b
     e.g.: transfer-head exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sertk.data.chunks import fit
 from sertk.models.compute import autocast
+from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 
 # Segments that a GPU is given together, and how many are sorted by length to be together with their like.
@@ -44,7 +45,12 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
 
 @torch.no_grad()
 def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> Tensor:
-    """One of a network's outputs (see on_segments). Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32."""
+    """One of a network's outputs (see on_segments), or its last "map", flattened as a network without pooling does it.
+
+    Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
+    """
+    if at == "map":
+        return Flatten()(*network.trunk(feats, lengths))
     pooled = network.pooled(feats, lengths).float()
     with torch.autocast(feats.device.type, enabled=False):  # the head is small: it can afford float32
         match at:

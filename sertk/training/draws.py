@@ -58,7 +58,7 @@ def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device:
 
     Args:
         network: moved to `device` and put in evaluation mode.
-        at: "pool" or "embedding".
+        at: "pool", "embedding" or "map" (of chunks of one length).
         first: the segment to begin at; a multiple of WINDOW gives the same bytes as beginning at 0.
 
     Yields:

@@ -64,7 +64,7 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
     device, _ = choose_device(device), set_threads(num_threads)
     model = open_model(model_path, feats)
     spec = model.network.spec
-    if spec.frames:
+    if spec.frames and at != "map":
         chunk_frames = (spec.frames,)
     store = load_store(feats)
     if store.bins != spec.bins:

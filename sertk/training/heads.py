@@ -32,9 +32,12 @@ def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fo
     device, _ = choose_device(device), set_threads(num_threads)
     model = load_model(model_path)
     labelling = read_labelling(utt2label, utt2fold)
-    store = labelled(load_store(draws), labelling, labelling.of_segment, max_skip, str(draws))
-    settings = HeadSettings(**options, versions=check_draws(model, model_path, draws, store, options["epochs"]))
-    spec = NetworkSpec.from_plain({**model.network.spec.plain(), "num_labels": len(labelling.labels)})
+    # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.
+    store = labelled(load_store(draws, resident_bytes=0), labelling, labelling.of_segment, max_skip, str(draws))
+    made = settings_of(draws)
+    spec = head_spec(model, made, len(labelling.labels))
+    settings = HeadSettings(**options, versions=versions_of(made))
+    check_draws(model, model_path, made, spec, settings, draws, store)
     targets = torch.tensor([labelling.index(key) for key in store.keys])
     trainings = {fold: HeadTraining(spec, members(store, labelling, fold), targets, settings, device)
                  for fold in folds or labelling.folds()}  # fmt: skip
@@ -51,29 +54,46 @@ def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fo
         write_fold(directory / fold, fold, model, training, labelling, store)
 
 
-def check_draws(model: Model, model_path: Path, draws: Rspecifier, store: Store, epochs: int) -> int:
-    """How many versions of a segment an epoch of these draws holds.
+def settings_of(draws: Rspecifier) -> dict:
+    """How the draws were made, {} where that is unknown (a pipe has no manifest)."""
+    manifest = read_manifest(draws)
+    return manifest.settings if manifest else {}
+
+
+def versions_of(made: dict) -> int:
+    """How many versions of a segment an epoch of draws holds."""
+    return len(made.get("augment", ("none", "conservative", "aggressive")))
+
+
+def head_spec(model: Model, made: dict, num_labels: int) -> NetworkSpec:
+    """The network that a head on draws `made` so becomes: on maps (embed-segments --at map) it is one without pooling."""
+    fields = {**model.network.spec.plain(), "num_labels": num_labels}
+    if made.get("at") == "map":
+        fields |= {"pooling": "none", "frames": made["chunk_frames"][0]}
+    return NetworkSpec.from_plain(fields)
+
+
+def check_draws(model: Model, model_path: Path, made: dict, spec: NetworkSpec, settings: HeadSettings,
+                draws: Rspecifier, store: Store) -> None:  # fmt: skip
+    """Refuse draws that do not fit the model, or are too few.
 
     Raises:
-        SertkError: where the draws do not fit the model, or the epochs.
+        SertkError: saying what they lack.
     """
-    manifest = read_manifest(draws)
-    made = manifest.settings if manifest else {}
     if made.get("model", model.digest) != model.digest:
         raise SertkError(f"{draws}: these draws were made by another model than {model_path}")
-    versions = len(made.get("augment", ("none", "conservative", "aggressive")))
-    wanted = model.network.spec.pooled_dim
-    if made.get("at", "pool") != "pool" or store.bins != wanted:
+    if made.get("at", "pool") not in ("pool", "map") or store.bins != spec.pooled_dim:
         raise SertkError(
-            f"{draws}: rows of {store.bins} numbers, the pooling of {model_path} gives {wanted} (embed-segments --draws N)"
+            f"{draws}: rows of {store.bins} numbers, the pooling of {model_path} gives {spec.pooled_dim}"
+            " (embed-segments --draws N)"
         )
-    short = np.flatnonzero(store.num_frames < epochs * versions)
+    wanted = settings.epochs * settings.versions
+    short = np.flatnonzero(store.num_frames < wanted)
     if len(short):
         raise SertkError(
-            f"{draws}: {store.keys[short[0]]} has {store.num_frames[short[0]]} rows, {epochs} epochs of {versions}"
-            f" versions take {epochs * versions} (embed-segments --draws {epochs})"
+            f"{draws}: {store.keys[short[0]]} has {store.num_frames[short[0]]} rows, {settings.epochs} epochs of"
+            f" {settings.versions} versions take {wanted} (embed-segments --draws {settings.epochs})"
         )
-    return versions
 
 
 def members(store: Store, labelling: Labelling, fold: str) -> np.ndarray:
@@ -92,7 +112,7 @@ def write_fold(
     with atomic_file(directory / "train.jsonl", "w") as file:
         file.writelines(json.dumps(record) + "\n" for record in training.history)
     chosen = {store.keys[index]: labelling.of_segment[store.keys[index]] for index in training.members}
-    network = with_head(model.network, training.head, len(labelling.labels))
+    network = with_head(model.network, training.spec, training.head)
     how = card(
         "transfer-head", {**vars(training.settings), "init": model.digest}, trained_on(chosen, fold, trunk=model)
     )

@@ -120,35 +120,37 @@ def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_ski
 def start_network(
     initial: Model | None, path, labelling: Labelling, bins: int, settings: Settings, wanted: dict
 ) -> ResNet:
-    """A new network, or the one of `initial` with a new head unless its labels are the same.
+    """A new network, or the one of `initial`: with a new head unless labels and pooling are the same.
 
     Raises:
         SertkError: where options contradict the initial network, or the features have other bins.
     """
     given = {name: value for name, value in wanted.items() if value is not None}
+    if "pooling" in given:
+        flat = given["pooling"] == "none"
+        if flat and len(settings.chunk_frames) > 1:
+            raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
+        given["frames"] = settings.chunk_frames[0] if flat else 0
     if initial is None:
-        if given.get("pooling") == "none":
-            if len(settings.chunk_frames) > 1:
-                raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
-            given["frames"] = settings.chunk_frames[0]
         spec = NetworkSpec(len(labelling.labels), bins, **given)
         return seeded(lambda: ResNet(spec), settings.seed)
     spec = initial.network.spec
+    pooling = {name: given.pop(name) for name in ("pooling", "frames") if name in given}
     for name, value in given.items():
         if getattr(spec, name) != value:
             raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
     if spec.bins != bins:
         raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
-    if spec.frames and settings.chunk_frames != (spec.frames,):
+    if not pooling and spec.frames and settings.chunk_frames != (spec.frames,):
         raise SertkError(
             f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
         )
-    if initial.labels == labelling.labels:
+    fields = {**spec.plain(), **pooling, "num_labels": len(labelling.labels)}
+    if initial.labels == labelling.labels and fields == spec.plain():
         log.info("%s: trunk and head are kept (the labels are the same)", path)
         return initial.network
     log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, len(initial.labels),
              len(labelling.labels), " ".join(labelling.labels[:8]))  # fmt: skip
-    fields = {**spec.plain(), "num_labels": len(labelling.labels)}
     network = seeded(lambda: ResNet(NetworkSpec.from_plain(fields)), settings.seed)
     network.trunk.load_state_dict(initial.network.trunk.state_dict())
     return network

@@ -1,6 +1,5 @@
 """Transfer: new heads on a frozen trunk, trained from the trunk's draws (Padi et al. 2021, section 3.2)."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sertk.data.loader import prefetch
 from sertk.data.sampler import Sampler
+from sertk.data.store import RESIDENT_BYTES
 from sertk.errors import SertkError
-from sertk.models.resnet import Head, NetworkSpec
+from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.schedule import DescentSettings
@@ -37,7 +38,8 @@ class HeadTraining:
     """
 
     def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Tensor, settings: HeadSettings, device):
-        self.settings, self.members, self.targets, self.device = settings, members, targets, device
+        self.spec, self.settings, self.device = spec, settings, device
+        self.members, self.targets = members, targets
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
         groups = decay_groups(self.head, settings.weight_decay)
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum)
@@ -63,10 +65,9 @@ class HeadTraining:
             group["lr"] = self.schedule.rate(number)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for batch in self.sampler.batches(number):
-            segments = self.members[batch.items[:, 0]]
+        for segments, given in prefetch(self._batches(number, vectors)):
             targets = self.targets[segments].to(self.device)
-            logits = self.head(vectors(segments, batch.items[:, 1]))
+            logits = self.head(given)
             loss = functional.cross_entropy(logits, targets, label_smoothing=self.settings.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -83,36 +84,67 @@ class HeadTraining:
         self.history.append(record)
         return record
 
+    def _batches(self, epoch: int, vectors):
+        """(segments, their vectors) of every batch."""
+        for batch in self.sampler.batches(epoch):
+            segments = self.members[batch.items[:, 0]]
+            yield segments, vectors(segments, batch.items[:, 1])
+
+
+class EpochDraws:
+    """The draws of one epoch: held on the device where they fit, else read batch by batch.
+
+    Args:
+        keys: all segments.
+        rows: function of (key, start, stop) that gives rows of a segment's draws, (rows, dim) float32.
+        epoch: from 1.
+        versions: rows of a segment in an epoch.
+        device: where they are wanted.
+        resident_bytes: what may be held.
+    """
+
+    def __init__(self, keys, rows, epoch: int, versions: int, device, resident_bytes: int):
+        self.keys, self.rows, self.first, self.device = keys, rows, (epoch - 1) * versions, device
+        self.held = None
+        head = rows(keys[0], self.first, self.first + versions)
+        if head.nbytes * len(keys) <= resident_bytes:
+            held = np.empty((len(keys), *head.shape), np.float32)
+            for place, key in zip(held, keys):
+                place[:] = rows(key, self.first, self.first + versions)
+            self.held = torch.from_numpy(held).to(device)
+
+    def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
+        """The rows of these segments and versions (indices). Shape: (batch, dim)."""
+        if self.held is not None:
+            return self.held[segments, versions]
+        places = zip(segments.tolist(), (self.first + versions).tolist())
+        return torch.from_numpy(np.concatenate([self.rows(self.keys[s], row, row + 1) for s, row in places])).to(
+            self.device
+        )
+
 
 def train_heads(trainings: dict[str, HeadTraining], keys: list[str], rows: Callable[[str, int, int], np.ndarray],
-                device: torch.device) -> Iterator[tuple[int, dict[str, dict]]]:  # fmt: skip
-    """Train several heads side by side, reading every epoch's draws once.
+                device: torch.device, resident_bytes: int = RESIDENT_BYTES) -> Iterator[tuple[int, dict[str, dict]]]:  # fmt: skip
+    """Train several heads side by side; an epoch's draws are read once for all of them where they fit into memory.
 
     Args:
         trainings: by fold; all with the same epochs and versions.
         keys: all segments, in the order that the trainings' indices mean.
         rows: function of (key, start, stop) that gives rows of a segment's draws, (rows, dim) float32.
+        resident_bytes: what an epoch's draws may take of memory.
 
     Yields:
         (epoch, {fold: record}) after each epoch.
     """
     settings = next(iter(trainings.values())).settings
-    for epoch in range(settings.epochs):
-        first = epoch * settings.versions
-        drawn = np.stack([rows(key, first, first + settings.versions) for key in keys])
-        vectors = torch.from_numpy(drawn).to(device)
-        yield (
-            epoch + 1,
-            {
-                fold: training.epoch(lambda segments, versions, v=vectors: v[segments, versions])
-                for fold, training in trainings.items()
-            },
-        )
+    for epoch in range(1, settings.epochs + 1):
+        drawn = EpochDraws(keys, rows, epoch, settings.versions, device, resident_bytes)
+        yield epoch, {fold: training.epoch(drawn) for fold, training in trainings.items()}
 
 
-def with_head(network, head: Head, num_labels: int):
-    """A copy of `network` whose head is `head`; the trunk's weights are copied."""
-    spec = NetworkSpec.from_plain({**network.spec.plain(), "num_labels": num_labels})
-    new = copy.deepcopy(network)
-    new.spec, new.head = spec, copy.deepcopy(head).cpu()
+def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:
+    """A network of `spec` out of the trunk of `network` and `head`, both copied."""
+    new = ResNet(spec)
+    new.trunk.load_state_dict(network.trunk.state_dict())
+    new.head.load_state_dict(head.state_dict())
     return new.eval()

@@ -174,6 +174,22 @@ def test_options_that_contradict_the_initial_model_are_refused(toy, train):
     )
 
 
+def test_a_trunk_with_pooling_is_taken_over_by_a_network_without(toy, train):
+    train("first", "--epochs", 1)
+    before = load_model(toy / "first/final.pt").network
+    init = ("--epochs", 1, "--init", toy / "first/final.pt", "--pooling", "none", "--num-threads", 1)
+    assert "give --chunk-frames one number" in train("flat", *init, network=(), code=1).err
+    err = train("flat", *init, "--chunk-frames", 24, "--train", "head", network=()).err
+    assert "the head of 4 labels is replaced by one of 4" in err  # the same labels, but another pooling
+    after = load_model(toy / "flat/final.pt").network
+    assert (after.spec.pooling, after.spec.frames, after.head.embedding.in_features) == ("none", 24, 16 * 2 * 3)
+    assert all(torch.equal(a, b) for a, b in zip(before.trunk.parameters(), after.trunk.parameters()))
+    back = ("--epochs", 1, "--init", toy / "flat/final.pt", "--num-threads", 1)
+    assert "give --chunk-frames 24" in train("again", *back, network=(), code=1).err
+    train("again", *back, "--pooling", "stats", network=())
+    assert load_model(toy / "again/final.pt").network.spec == before.spec
+
+
 def test_a_loss_that_is_no_number_stops_with_the_segments_named(toy, train):
     err = train("exp", "--epochs", 3, "--learning-rate", 1e30, code=1).err
     assert "the loss is nan" in err or "the loss is inf" in err

@@ -9,9 +9,11 @@ from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
+from sertk.models.resnet import Head
 from sertk.training.draws import DrawPlan, draw_vectors
+from sertk.training.heads import head_spec
 from sertk.training.loop import Settings
-from sertk.training.transfer import HeadSettings, HeadTraining, train_heads
+from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
 
 EPOCHS = 3
 
@@ -68,34 +70,39 @@ def test_a_fold_alone_is_the_fold_among_others(toy, call, speakers, draws):
     assert not (toy / "alone/1").exists()
 
 
-def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(toy, speakers):
+@pytest.mark.parametrize(("at", "lengths"), [("pool", (24, 32)), ("map", (24,))])
+@pytest.mark.parametrize("resident_bytes", [1 << 30, 0])
+def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
+    toy, speakers, at, lengths, resident_bytes
+):
     """The obvious way: every epoch's chunks are passed through the frozen trunk, batch by batch."""
     model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    plan = DrawPlan(Settings().chunk_rule(), EPOCHS, (24, 32))
+    plan = DrawPlan(Settings().chunk_rule(), EPOCHS, lengths)
     settings = HeadSettings(epochs=EPOCHS)
     truth = read_list(toy / "utt2label")
     names = sorted(set(truth.values()))
-    spec = type(model.network.spec).from_plain({**model.network.spec.plain(), "num_labels": 4})
+    spec = head_spec(model, {"at": at, "chunk_frames": list(lengths)}, 4)
+    network = with_head(model.network, spec, Head(spec))
     targets = torch.tensor([names.index(truth[key]) for key in store.keys])
     cpu = torch.device("cpu")
 
     def training():
         return HeadTraining(spec, np.arange(0, 40, 2), targets, settings, cpu)
 
-    table = dict(draw_vectors(model.network, store, plan, "pool", cpu))
+    table = dict(draw_vectors(model.network, store, plan, at, cpu))
     fast = training()
-    for _ in train_heads({"1": fast}, store.keys, lambda key, a, b: table[key][a:b], cpu):
+    for _ in train_heads({"1": fast}, store.keys, lambda key, a, b: table[key][a:b], cpu, resident_bytes):
         pass
 
     slow = training()
     for epoch in range(EPOCHS):
-        with torch.no_grad():
 
-            def through_the_trunk(segments, versions, epoch=epoch):
-                rows = [plan.chunk(store[int(s)], 3 * epoch + int(v)) for s, v in zip(segments, versions)]
-                return torch.cat([model.network.pooled(torch.from_numpy(row.T.copy())[None]) for row in rows])
+        @torch.no_grad()
+        def through_the_trunk(segments, versions, epoch=epoch):
+            rows = [plan.chunk(store[int(s)], 3 * epoch + int(v)) for s, v in zip(segments, versions)]
+            return torch.cat([network.pooled(torch.from_numpy(row.T.copy())[None]) for row in rows])
 
-        slow.epoch(lambda segments, versions: through_the_trunk(segments, versions).detach())
+        slow.epoch(through_the_trunk)
     for a, b in zip(fast.head.parameters(), slow.head.parameters()):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
@@ -146,6 +153,57 @@ def test_a_network_without_pooling_transfers_too(toy, call, train):
     call("embed-segments", "--draws", EPOCHS, toy / "flat/final.pt", f"scp:{toy}/feats.scp", table)
     transfer(toy, call, toy / "flat/final.pt", f"scp:{toy}/d.scp", name="flatheads")
     call("predict-emotion", toy / "flatheads/1/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
+
+
+def test_heads_without_pooling_grow_on_a_trunk_that_was_trained_with_it(toy, call, speakers):
+    table = f"ark,scp:{toy}/m.ark,{toy}/m.scp"
+    call(
+        "embed-segments",
+        "--draws",
+        EPOCHS,
+        "--at",
+        "map",
+        "--chunk-frames",
+        24,
+        speakers,
+        f"scp:{toy}/feats.scp",
+        table,
+    )
+    transfer(toy, call, speakers, f"scp:{toy}/m.scp", name="flatheads")
+    before, after = load_model(speakers).network, load_model(toy / "flatheads/2/final.pt").network
+    assert before.spec.pooling == "stats" and (after.spec.pooling, after.spec.frames) == ("none", 24)
+    assert torch.equal(before.trunk.stem.weight, after.trunk.stem.weight)
+    assert after.head.embedding.in_features == 16 * 2 * 3  # channels × bins × frames after three strides
+    call("predict-emotion", toy / "flatheads/2/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
+    for key, feats in read_table(f"scp:{toy}/feats.scp"):
+        middle = max(0, (len(feats) - 24) // 2)
+        cropped = np.concatenate([feats[middle:], feats])[:24]  # repeated where it is shorter
+        with torch.no_grad():
+            maps, _ = before.trunk(torch.from_numpy(cropped.T.copy())[None])
+            wanted = after.head(maps.flatten(1)).softmax(dim=1)[0].numpy()
+        np.testing.assert_allclose(dict(read_table(f"ark:{toy}/p.ark", kind="vector"))[key], wanted, atol=1e-5)
+
+
+def test_maps_of_several_lengths_are_refused(toy, call, speakers):
+    words = (speakers, f"scp:{toy}/feats.scp", f"ark:{toy}/m.ark")
+    assert "--chunk-frames one number" in call("embed-segments", "--draws", 2, "--at", "map", *words, code=2).err
+    assert "--at map takes --draws" in call("embed-segments", "--at", "map", "--chunk-frames", 24, *words, code=2).err
+
+
+def test_draws_take_half_the_room_in_16_bits(toy, call, speakers):
+    sizes, tables = [], []
+    for form in ("none", "cm2"):
+        table = f"ark,scp:{toy}/{form}.ark,{toy}/{form}.scp"
+        words = ("--draws", 1, "--compress", form, "--chunk-frames", 24)
+        call("embed-segments", *words, speakers, f"scp:{toy}/feats.scp", table)
+        sizes.append((toy / f"{form}.ark").stat().st_size)
+        tables.append(dict(read_table(f"scp:{toy}/{form}.scp")))
+    # Two bytes a number instead of four; the header of a compressed matrix is 7 bytes longer.
+    assert sizes[0] - sizes[1] == sum(2 * exact.size - 7 for exact in tables[0].values())
+    for key, exact in tables[0].items():
+        np.testing.assert_allclose(tables[1][key], exact, atol=np.ptp(exact) / 65535)
+    words = ("--compress", "cm2", speakers, f"scp:{toy}/feats.scp", f"ark:{toy}/v.ark")
+    assert "--compress is for --draws" in call("embed-segments", *words, code=2).err
 
 
 def test_slopes_are_not_decayed():
