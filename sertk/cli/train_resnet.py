@@ -17,7 +17,7 @@ from sertk.cli.options import (
     shared,
     threads_option,
 )
-from sertk.cli.training import POLICY_NAMES, EpochBar, catch_signals, precision_option, schedule_options
+from sertk.cli.training import POLICY_NAMES, EpochBar, catch_signals, precision_option, schedule_options, select_option
 
 network_options = shared(
     click.option("--channels", type=click.IntRange(1), help="Channels of the first stage.  [default: 32]"),
@@ -57,6 +57,7 @@ chunk_options = shared(
               help="The trunk's part of the learning rate.  [default: 1; with --init 0.1]")  # fmt: skip
 @click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
 @click.option("--fold", metavar="N", help="Hold this fold out.")
+@select_option
 @precision_option
 @click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",
               help="Checkpoint inside an epoch too.")  # fmt: skip
@@ -80,6 +81,10 @@ def main(feats, utt2label, directory, **options):
     """
     if (options["utt2fold"] is None) != (options["fold"] is None):
         raise click.UsageError("--utt2fold and --fold go together")
+    if options["select"] != "last" and options["fold"] is None:
+        raise click.UsageError(
+            f"--select {options['select']} chooses by a fold: --utt2fold and --fold say which is held out"
+        )
     if options["train"] != "all" and options["init"] is None:
         raise click.UsageError(f"--train {options['train']} keeps the rest of a network as it is: --init names it")
     if options["blocks"] and len(options["blocks"]) != 4:

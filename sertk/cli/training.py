@@ -8,7 +8,9 @@ import click
 from sertk.cli.options import shared
 from sertk.training.stopping import RUN_AGAIN, StopRequest
 
-__all__ = ["POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "precision_option", "schedule_options"]
+__all__ = [
+    "POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "precision_option", "schedule_options", "select_option",
+]  # fmt: skip
 log = logging.getLogger("sertk")
 
 
@@ -47,6 +49,11 @@ schedule_options = shared(
     click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
                  help="Part of a target that is spread over all labels."),
 )  # fmt: skip
+
+select_option = click.option(
+    "--select", type=click.Choice(["last", "dev-session", "oracle"]), default="last", show_default=True,
+    help="Keep the network of the last epoch, or of the one with the best UA on one more fold that is held out"
+         " (dev-session), or on the held-out fold itself (oracle: stamped LEAKY).")  # fmt: skip
 
 precision_option = click.option("--precision", type=click.Choice(["float32", "bf16"]),
                                 help="Of the computation.  [default: bf16 on CUDA, float32 on a CPU]")  # fmt: skip

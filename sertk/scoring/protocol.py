@@ -3,15 +3,18 @@
 A score file's manifest says, in its settings, whose scores they are:
 
     {"labels": [...], "frontend": {..., "transductive": true},
-     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "sessions": [...], "select": "last",
+     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "sessions": [...],
+                    "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
                     "trunk": {"keys": [...], ...}}}
 
 All are optional; what is not said cannot be checked, and that is said too. `fold` was held out. The speakers and
 sessions of training keys are looked up in the test's own maps (make-folds leaves them beside its utt2fold), so that a
 segment of a test speaker is seen whatever its label was; `speakers` and `sessions` may name them where there are too
 many keys. `trunk` (or `init`) is what the network that it began from had been trained on; of it only keys count, since
-another corpus may call its speakers the same. `select` is how the epoch was chosen (`oracle`: on the test itself);
-`transductive` features were normalised over the test's other segments.
+another corpus may call its speakers the same. `select` is how the epoch was chosen, `chosen_on` by which segments: they
+count as seen in training, but for the rule `oracle`, which chooses on the test itself by the user's own order: whatever
+it made, or was begun from, is stamped and not refused. `transductive` features were normalised over the test's other
+segments.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +67,11 @@ class Guard:
             self.unknown.append(name)
         prefix = ""
         while record:
-            trained = record.get("keys", ())
+            trained = set(record.get("keys", ()))
+            if record.get("select") == ORACLE:
+                self.stamp(LEAKY)
+            else:
+                trained.update(record.get("chosen_on", {}).get("keys", ()))
             self._overlap(name, "segment", keys, trained, prefix)
             for what, utt2group in (groups or {}).items():
                 tested, theirs = ({utt2group[key] for key in side if key in utt2group} for side in (keys, trained))
@@ -72,8 +79,6 @@ class Guard:
                     theirs.update(record.get(f"{what}s", ()))
                 self._overlap(name, what, tested, theirs, prefix)
             prefix, record = "the network it began from had ", record.get("trunk") or record.get("init")
-        if trained_on.get("select") == ORACLE:
-            self.stamp(LEAKY)  # chosen on the test by the user's own order: stamped, not refused
         if settings.get("frontend", {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)
 

@@ -15,6 +15,7 @@ from sertk.kaldi.tables import read_manifest
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec
 from sertk.runtime import choose_device, set_threads
+from sertk.training.choosing import how_chosen
 from sertk.training.job import card, labelled, trained_on, write_conf
 from sertk.training.selection import Labelling, read_labelling
 from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
@@ -114,7 +115,9 @@ def write_fold(
     chosen = {store.keys[index]: labelling.of_segment[store.keys[index]] for index in training.members}
     network = with_head(model.network, training.spec, training.head)
     how = card(
-        "transfer-head", {**vars(training.settings), "init": model.digest}, trained_on(chosen, fold, trunk=model)
+        "transfer-head",
+        {**vars(training.settings), "init": model.digest},
+        trained_on(chosen, fold, how_chosen("last", len(training.history), None, ()), trunk=model),
     )
     save_model(directory / "final.pt", Model(network, labelling.labels, model.frontend, how))
     log.info("wrote %s", directory / "final.pt")

@@ -17,6 +17,7 @@ from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device, set_threads
 from sertk.training.checkpoint import set_aside
+from sertk.training.choosing import Development, choosing_fold, how_chosen
 from sertk.training.distributed import join_world
 from sertk.training.loop import Settings, Training, seeded
 from sertk.training.selection import Labelling, data_digest, read_labelling
@@ -48,8 +49,14 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         device = torch.device("cuda", world.local_rank)
     threads = set_threads(num_threads)
     labelling = read_labelling(utt2label, utt2fold)
+    choosing = choosing_fold(labelling, options["select"], fold)
     manifest = read_manifest(feats)
-    store = labelled(load_store(feats), labelling, labelling.training(fold), max_skip, str(feats))
+    everything = load_store(feats)
+    store = labelled(everything, labelling, labelling.training(fold, choosing), max_skip, str(feats))
+    development = None
+    if choosing:
+        wanted = labelling.of_fold(choosing)
+        development = labelled(everything.only(wanted.__contains__), labelling, wanted, max_skip, str(feats))
     network_options = {name: options.pop(name) for name in NETWORK_OPTIONS}
     settings = Settings(
         **options,
@@ -61,12 +68,13 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     if initial and manifest:
         check_frontend(initial, manifest.settings, init, str(feats))
 
-    chosen = {key: labelling.of_segment[key] for key in store.keys}
+    chosen = labels_of(store, labelling)
     fingerprint = {
         "sertk": __version__,
         "network": network.spec.plain(),
         "init": initial.digest if initial else None,
         "data": data_digest(chosen, store.num_frames, manifest.sha256 if manifest else ""),
+        "development": data_digest(labels_of(development, labelling), development.num_frames) if development else None,
         "processes": world.size,
     }
     targets = torch.tensor([labelling.index(key) for key in store.keys])
@@ -75,7 +83,8 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         log.info("the old run is now %s", aside)
     directory.mkdir(parents=True, exist_ok=True)
     world.wait()  # until the old run's state is out of the way
-    training = Training(network, store, targets, settings, directory, fingerprint, device, world)
+    develop = Development(development, labelling, choosing, device, settings.precision) if development else None
+    training = Training(network, store, targets, settings, directory, fingerprint, device, world, develop)
     log_start(training, labelling, threads)
     if world.rank == 0:
         spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
@@ -87,7 +96,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         return RUN_AGAIN
     if world.rank == 0:
         frontend = manifest.settings if manifest else (initial.frontend if initial else {})
-        record = trained_on(chosen, fold, init=initial)
+        network, epoch = training.chosen()
+        how = how_chosen(settings.select, epoch, choosing, development.keys if development else ())
+        record = trained_on(chosen, fold, how, init=initial)
         model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
         save_model(directory / "final.pt", model)
         log.info("wrote %s", directory / "final.pt")
@@ -115,6 +126,11 @@ def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_ski
     if unlabelled:
         log.info("%d segments of %s have no label and are left out", unlabelled, where)
     return kept
+
+
+def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
+    """The label of every segment of a store, in its order."""
+    return {key: labelling.of_segment[key] for key in store.keys}
 
 
 def start_network(
@@ -172,18 +188,19 @@ def check_frontend(model: Model, settings: dict, model_path, where: str) -> None
             )
 
 
-def trained_on(chosen: dict[str, str], fold: str | None, **before: Model | None) -> dict:
+def trained_on(chosen: dict[str, str], fold: str | None, how: dict, **before: Model | None) -> dict:
     """What a model was trained on, for the guard against leaks (sertk.scoring.protocol).
 
     Args:
         chosen: label of every training segment.
         fold: what was held out.
+        how: how the epoch was chosen (choosing.how_chosen).
         before: the model that it began from, as trunk=… or init=….
     """
     counts: dict[str, int] = {}
     for label in chosen.values():
         counts[label] = counts.get(label, 0) + 1
-    record = {"fold": fold, "segments": len(chosen), "select": "last"}
+    record = {"fold": fold, "segments": len(chosen), **how}
     if len(chosen) <= MOST_KEYS:
         record |= {"keys": sorted(chosen), "labels": dict(sorted(counts.items()))}
     else:

@@ -21,6 +21,7 @@ from sertk.kaldi.atomic import atomic_file
 from sertk.models.compute import autocast, layout
 from sertk.models.resnet import ResNet
 from sertk.training.checkpoint import TrainingState, load_state, save_state
+from sertk.training.choosing import chosen_epoch
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
 from sertk.training.schedule import DescentSettings
@@ -65,11 +66,15 @@ class Training:
             is refused.
         device: where to compute.
         world: this process among those that train together.
+        develop: what to look at after every epoch: its figures join the epoch's record, and the network of the epoch
+            with the greatest dev_ua is kept beside the last one (see choosing).
     """
 
     def __init__(self, network: ResNet, store: Store, targets: Tensor, settings: Settings, directory: Path,
-                 fingerprint: dict, device: torch.device, world: World):  # fmt: skip
+                 fingerprint: dict, device: torch.device, world: World,
+                 develop: Callable[[ResNet], dict] | None = None):  # fmt: skip
         self.settings, self.directory, self.device, self.world = settings, directory, device, world
+        self.develop = develop
         self.store, self.targets = store, targets.to(device)
         self.network = network.to(device).to(memory_format=layout(network.spec))
         self.freezing = freeze(network, settings.train)
@@ -84,6 +89,7 @@ class Training:
             self.network.load_state_dict(self.state.tensors["network"])
             self.optimiser.load_state_dict(self.state.tensors["optimiser"])
         self.state.settings = self.shape
+        self.best = self.state.tensors.get("best")
 
     def run(
         self, on_batch: Callable[[int, int, dict], None], stop=False, checkpoint_every: float = math.inf
@@ -135,8 +141,18 @@ class Training:
                 self._checkpoint()
                 saved = time.monotonic()
         state.history.append(_record(epoch, rate, sums))
+        if self.develop and not self.world.rank:  # the one that writes
+            state.history[-1] |= self.develop(self.network)
+            if chosen_epoch(state.history) == epoch:
+                self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         state.batch, state.sums = 0, {}
         self._checkpoint()
+
+    def chosen(self) -> tuple[ResNet, int]:
+        """The network of the chosen epoch, and its number. What was trained is overwritten by it."""
+        if self.best:
+            self.network.load_state_dict(self.best)
+        return self.network, chosen_epoch(self.state.history)
 
     def _share(self, batch: Batch) -> Batch:
         return Batch(batch.number, batch.frames, self.world.share(batch.items))
@@ -162,6 +178,8 @@ class Training:
         if self.world.rank:
             return
         self.state.tensors = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        if self.best:
+            self.state.tensors["best"] = self.best
         save_state(self.directory / "state.pt", self.state)
         with atomic_file(self.directory / "train.jsonl", "w") as file:
             file.writelines(json.dumps(record) + "\n" for record in self.state.history)

@@ -22,20 +22,35 @@ class Labelling:
     of_segment: dict[str, str]
     fold_of: dict[str, str]
 
-    def training(self, fold: str | None) -> dict[str, str]:
-        """Segment -> label of what is trained on when `fold` is held out (None: nothing is).
+    def training(self, fold: str | None, choosing: str | None = None) -> dict[str, str]:
+        """Segment -> label of what is trained on.
+
+        Args:
+            fold: held out; None: nothing is.
+            choosing: the fold that chooses the epoch, held out too.
 
         Raises:
-            SertkError: where there is no such fold, or nothing else.
+            SertkError: where there is no such fold, or nothing else, or a label is in these two folds only.
         """
         if fold is None:
             return self.of_segment
-        kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] != fold}
-        if len(kept) == len(self.of_segment):
-            raise SertkError(f"there is no fold '{fold}' (folds: {' '.join(self.folds())})")
+        apart = {fold, choosing}
+        kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] not in apart}
+        if fold not in self.folds():
+            raise self.no_such_fold(fold)
         if not kept:
             raise SertkError(f"with fold {fold} held out nothing is left to train on")
+        lost = set(self.of_segment.values()) - set(kept.values())
+        if lost and choosing not in (None, fold):
+            raise SertkError(f"with the folds {fold} and {choosing} held out no segment of '{min(lost)}' is left")
         return kept
+
+    def of_fold(self, fold: str) -> dict[str, str]:
+        """Segment -> label of a fold's segments."""
+        return {key: label for key, label in self.of_segment.items() if self.fold_of[key] == fold}
+
+    def no_such_fold(self, fold: str) -> SertkError:
+        return SertkError(f"there is no fold '{fold}' (folds: {' '.join(self.folds())})")
 
     def index(self, key: str) -> int:
         """The output that belongs to a segment."""

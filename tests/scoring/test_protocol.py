@@ -54,6 +54,28 @@ def test_speakers_of_training_keys_are_looked_up_and_another_corpuss_are_not():
     Guard().check("x", {"trained_on": {"keys": ["u2"]}}, ["u1"])
 
 
+def test_segments_that_chose_the_epoch_count_as_seen():
+    said = {"keys": ["u1"], "select": "dev-session", "chosen_on": {"fold": "3", "keys": ["u2"]}}
+    for record in (said, {"keys": ["u9"], "trunk": said}):
+        with pytest.raises(SertkError, match="test segment u2 in its training"):
+            Guard().check("x", {"trained_on": record}, ["u2", "u3"])
+    with pytest.raises(SertkError, match="test speaker s1 in its training"):
+        Guard().check("x", {"trained_on": said}, ["u3"], {"speaker": {"u2": "s1", "u3": "s1"}})
+    guard = Guard()
+    guard.check("x", {"trained_on": said}, ["u3"])
+    assert guard.stamps == []
+
+
+def test_what_the_test_itself_chose_is_stamped_through_a_chain_and_its_training_still_refused():
+    oracle = {"keys": ["u1"], "select": "oracle", "chosen_on": {"fold": "2", "keys": ["u2"]}}
+    for record in (oracle, {"keys": ["u9"], "init": oracle}):
+        guard = Guard()
+        guard.check("x", {"trained_on": record}, ["u2"])
+        assert guard.stamps == ["LEAKY"] and not guard.leaks
+        with pytest.raises(SertkError, match="test segment u1"):
+            guard.check("x", {"trained_on": record}, ["u1"])
+
+
 def test_stamps_come_once_each():
     guard = Guard()
     guard.stamp("PARTIAL", "PARTIAL")

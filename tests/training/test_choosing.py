@@ -1,0 +1,139 @@
+"""Which epoch's network is kept, and what its card says of it."""
+
+import doctest
+import json
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from toydata import LABELS
+
+from sertk.data.store import load_store
+from sertk.errors import SertkError
+from sertk.kaldi.lists import read_list, write_list
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.tables import read_manifest, read_table
+from sertk.models.modelfile import load_model
+from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.scoring.protocol import Guard
+from sertk.training import choosing
+from sertk.training.distributed import World
+from sertk.training.loop import Settings, Training, seeded
+from sertk.training.selection import Labelling
+
+
+@pytest.fixture
+def folds(toy):
+    """Four folds, each with every label."""
+    fold_of = {key: str(1 + int(key[-3:]) // 4 % 4) for key in read_list(toy / "utt2label")}
+    write_list(toy / "utt2fold", fold_of)
+    return fold_of
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def decisions(toy, call, model, fold):
+    """The labels of a fold's segments and what `model` takes them for."""
+    scores = f"ark,scp:{toy}/{fold}.ark,{toy}/{fold}.scp"
+    call("predict-emotion", "--utt2fold", toy / "utt2fold", "--fold", fold, model, f"scp:{toy}/feats.scp", scores)
+    truth = read_list(toy / "utt2label")
+    found = [(truth[key], LABELS[p.argmax()]) for key, p in read_table(f"scp:{toy}/{fold}.scp", kind="vector")]
+    return zip(*found)
+
+
+def test_the_examples_in_the_docstrings_run():
+    failed, tried = doctest.testmod(choosing)
+    assert tried and not failed
+
+
+def test_the_choosing_fold_is_the_one_after_the_held_out_and_the_first_after_the_last():
+    labelling = Labelling(["a", "b"], dict.fromkeys("pqrs", "a"), {"p": "2", "q": "10", "r": "1", "s": "3"})
+    after = {fold: choosing.choosing_fold(labelling, "dev-session", fold) for fold in ("1", "2", "3", "10")}
+    assert after == {"1": "2", "2": "3", "3": "10", "10": "1"}
+    assert choosing.choosing_fold(labelling, "oracle", "3") == "3"
+    assert choosing.choosing_fold(labelling, "last", "3") is None
+
+
+@pytest.mark.parametrize(("rule", "chooser"), [("dev-session", "2"), ("oracle", "1")])
+def test_the_kept_network_is_the_one_whose_figures_were_the_best(toy, train, call, folds, rule, chooser):
+    train("exp", "--epochs", 6, "--learning-rate", 0.05, "--select", rule, "--utt2fold", toy / "utt2fold", "--fold", 1)
+    lines = records(toy / "exp")
+    best = max(lines, key=lambda line: line["dev_ua"])
+    truth, guess = decisions(toy, call, toy / "exp/final.pt", chooser)
+    assert balanced_accuracy_score(truth, guess) == pytest.approx(best["dev_ua"], abs=1e-12)
+    assert accuracy_score(truth, guess) == pytest.approx(best["dev_wa"], abs=1e-12)
+    said = load_model(toy / "exp/final.pt").card["trained_on"]
+    assert said["select"] == rule and said["chosen_epoch"] == best["epoch"] and said["fold"] == "1"
+    assert said["chosen_on"] == {"fold": chooser, "keys": sorted(key for key in folds if folds[key] == chooser)}
+    assert said["keys"] == sorted(key for key in folds if folds[key] not in {"1", chooser})
+
+
+def test_the_last_epoch_needs_no_look_at_any_fold(toy, train, folds):
+    train("exp", "--epochs", 2, "--utt2fold", toy / "utt2fold", "--fold", 1)
+    said = load_model(toy / "exp/final.pt").card["trained_on"]
+    assert (said["select"], said["chosen_epoch"], "chosen_on" in said) == ("last", 2, False)
+    assert not any("dev_ua" in line for line in records(toy / "exp"))
+
+
+def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
+    store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    truth = read_list(toy / "utt2label")
+    targets = torch.tensor([LABELS.index(truth[key]) for key in store.keys])
+    uas, seen = [0.2, 0.5, 0.5, 0.4], []
+
+    def develop(network):
+        network.eval()
+        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return {"dev_ua": uas[len(seen) - 1]}
+
+    for epochs in (2, 4):  # as if it had been killed after the second
+        network = seeded(lambda: ResNet(NetworkSpec(4, 16, 2, (1, 1, 1, 1), embedding_dim=8)), 0)
+        settings = Settings(epochs=epochs, chunk_frames=(24,), augment=("none",))
+        training = Training(network, store, targets, settings, toy, {}, torch.device("cpu"), World(), develop)
+        training.run(lambda *_: None)
+    assert not torch.equal(network.state_dict()["head.output.bias"], seen[1]["head.output.bias"])
+    kept, epoch = training.chosen()
+    assert epoch == 2 and len(seen) == 4
+    assert all(torch.equal(tensor, seen[1][name]) for name, tensor in kept.state_dict().items())
+
+
+def test_looking_at_a_fold_does_not_change_the_training_and_survives_a_stop(toy, train, folds):
+    options = ("--utt2fold", toy / "utt2fold", "--fold", 4, "--learning-rate", 0.05)
+    train("straight", "--epochs", 4, "--select", "oracle", *options)
+    train("stopped", "--epochs", 2, "--select", "oracle", *options)
+    train("stopped", "--epochs", 4, "--select", "oracle", *options)
+    train("last", "--epochs", 4, *options)
+    assert (toy / "stopped/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
+    assert [a["loss"] for a in records(toy / "last")] == [b["loss"] for b in records(toy / "straight")]
+    err = train("last", "--epochs", 5, "--select", "oracle", *options, code=1).err
+    assert "development=None" in err and "--restart true" in err
+
+
+def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
+    held_out = [key for key in folds if folds[key] == "1"]
+    for rule, stamps in (("dev-session", []), ("oracle", ["LEAKY"])):
+        train(rule, "--epochs", 1, "--select", rule, "--utt2fold", toy / "utt2fold", "--fold", 1)
+        decisions(toy, call, toy / rule / "final.pt", "1")
+        guard, settings = Guard(), read_manifest(f"scp:{toy}/1.scp").settings
+        guard.check("scores", settings, held_out)
+        assert guard.stamps == stamps
+        if rule == "dev-session":
+            with pytest.raises(SertkError, match=r"test segment .* in its training"):
+                guard.check("scores", settings, [key for key in folds if folds[key] == "2"])
+
+
+def test_a_rule_that_cannot_be_followed_is_one_line(toy, train, folds):
+    err = train("exp", "--select", "oracle", code=2).err
+    assert "--select oracle chooses by a fold: --utt2fold and --fold say which is held out" in err
+    fold_of = ("--utt2fold", toy / "utt2fold", "--select", "dev-session", "--fold")
+    assert "there is no fold '7' (folds: 1 2 3 4)" in train("exp", *fold_of, 7, code=1).err
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", {key: "odd" if folds[key] in "12" and labels[key] == "ang" else label
+                                   for key, label in labels.items()})  # fmt: skip
+    assert "with the folds 1 and 2 held out no segment of 'odd' is left" in train("exp", *fold_of, 1, code=1).err
+    write_list(toy / "utt2fold", {key: str(1 + int(fold) % 2) for key, fold in folds.items()})
+    err = train("exp", *fold_of, 1, code=1).err
+    assert "--select dev-session takes a fold of the training away, and there are only 2 folds" in err
+    assert not (toy / "exp").exists()
