@@ -15,7 +15,7 @@ Source: Kaldi, src/matrix/{kaldi-matrix,kaldi-vector,compressed-matrix}.cc and s
 
 import math
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,12 +26,13 @@ VECTORS = ("FV", "DV")
 KINDS = ("matrix", "vector", "ints")
 _ITEM = {"FM": 4, "DM": 8, "FV": 4, "DV": 8, "CM": 1, "CM2": 2, "CM3": 1}
 _DTYPE = {"FM": "<f4", "DM": "<f8", "FV": "<f4", "DV": "<f8", "CM": "u1", "CM2": "<u2", "CM3": "u1"}
+# Well below the largest float32, so that rounding cannot reach infinity.
+_LARGE = 3e38
 # From a pipe, whose size is not known, at most so much is allocated ahead of the bytes that fill it.
 _PIECE = 1 << 24
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What stands before a value's numbers.
 
     form: FM, DM, FV, DV, CM, CM2 or CM3
@@ -136,22 +137,51 @@ def take(stream, size: int) -> np.ndarray:
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def numbers(header: Header, raw: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
+def numbers(
+    header: Header, raw: np.ndarray, start: int = 0, stop: int | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
     """Rows `start` to `stop` as float32, finite, out of the bytes of a value.
 
     raw: uint8; for CM the whole value, else the rows asked for and nothing more
+    out: float32 of the rows' shape, filled and returned; None: a new array, or for FM and FV `raw` itself
     """
     stop = header.rows if stop is None else stop
-    shape = (stop - start,) if header.form in VECTORS else (stop - start, header.cols)
-    with np.errstate(all="ignore"):  # what overflows is found by finite()
-        if header.form == "CM":
-            values = _expand_columns(header, raw, start, stop)
-        else:
-            values = raw.view(_DTYPE[header.form]).reshape(shape).astype(np.float32, copy=False)
-        if header.form in ("CM2", "CM3"):
-            values *= np.float32(header.span * (1.0 / (65535.0 if header.form == "CM2" else 255.0)))
-            values += np.float32(header.low)
+    form = header.form
+    if form == "CM":
+        with np.errstate(all="ignore"):  # what overflows is found by finite()
+            return finite(_into(out, _expand_columns(header, raw, start, stop)))
+    codes = raw.view(_DTYPE[form])
+    if form in MATRICES:
+        codes = codes.reshape(stop - start, header.cols)
+    if form in ("FM", "FV") and out is None:
+        return finite(codes)
+    if form in ("CM2", "CM3"):
+        return _spread(header, codes, 65535 if form == "CM2" else 255, out)
+    with np.errstate(all="ignore"):
+        return finite(_into(out, codes))
+
+
+def _spread(header: Header, codes: np.ndarray, top: int, out: np.ndarray | None) -> np.ndarray:
+    """Codes of 0 … top -> low … low + span, in Kaldi's order of rounding."""
+    step, low = np.float32(header.span * (1.0 / top)), np.float32(header.low)
+    values = _into(out, codes)
+    # The numbers rise or fall with their codes: where both ends are finite, all between are.
+    if abs(float(step)) * top + abs(float(low)) < _LARGE:
+        values *= step
+        values += low
+        return values
+    with np.errstate(all="ignore"):
+        values *= step
+        values += low
     return finite(values)
+
+
+def _into(out: np.ndarray | None, values: np.ndarray) -> np.ndarray:
+    """`values` as float32, in `out` where there is one."""
+    if out is None:
+        return values.astype(np.float32)
+    np.copyto(out, values, casting="unsafe")
+    return out
 
 
 def finite(values: np.ndarray) -> np.ndarray:

@@ -1,18 +1,17 @@
 """Where each entry of a table lies, as arrays: 40 bytes and its key an entry, and nothing at all when they are mapped.
 
 A large script's index is kept beside it in `x.scp.index.npy`, for the next opening. It is believed only while the
-script is the very file that it was made from (inode, size, both times), and the frames in it only while the archives
-are. It is not made from a script so young that a later change could carry the same time.
+script is the very file that it was made from (inode, size, both times) and its own checksum holds, and the shapes in
+it only while the archives are the same files. It is not made from a script so young that a later change could carry
+the same time.
 """
 
-import hashlib
 import io
-import itertools
 import json
 import os
 import tempfile
+import zlib
 from array import array
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,16 +19,20 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.kaldi.codec import read_header
+from sertk.kaldi.scriptarrays import script_arrays
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input, open_input, split_offset
 from sertk.kaldi.tables import at, read_keys, read_script
+from sertk.kaldi.words import Words, hash_word
 
 # Below this, reading the script is as fast, and data folders stay clean.
 _LEAST_LINES = 10_000
 _MOST_ARCHIVES = 10_000
 # Two seconds: the coarsest clock of a file system in use.
 _YOUNG_NS = 2_000_000_000
-_MAGIC = "sertk-index-1"
+_MAGIC = "sertk-index-2"
+# A value's header (codec.Header), as `item()` gives it.
+SHAPE = np.dtype([("form", "S3"), ("start", "u1"), ("rows", "<i4"), ("cols", "<i4"), ("low", "<f4"), ("span", "<f4")])
 _ARRAYS = {
     "archive": np.int32,
     "offset": np.int64,
@@ -40,33 +43,8 @@ _ARRAYS = {
     "range_bytes": np.uint8,
     "range_ends": np.int64,
     "frames": np.int64,
+    "shapes": SHAPE,
 }
-
-
-class Words(Sequence):
-    """Strings kept as one run of bytes: (bytes, ends), decoded when asked for."""
-
-    def __init__(self, blob: np.ndarray, ends: np.ndarray):
-        self.blob, self.ends = blob, ends
-
-    def __len__(self):
-        return len(self.ends) - 1
-
-    def __getitem__(self, place):
-        if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
-        return self.blob[self.ends[place] : self.ends[place + 1]].tobytes().decode()
-
-    def __iter__(self):
-        ends, blob = self.ends.tolist(), self.blob.tobytes()
-        for start, end in itertools.pairwise(ends):
-            yield blob[start:end].decode()
-
-    def __eq__(self, other):
-        return len(self) == len(other) and all(a == b for a, b in zip(self, other))
-
-    __hash__ = None
 
 
 @dataclass
@@ -76,6 +54,7 @@ class Index:
     archives: file names; archive: which of them; offset: of the value's first byte
     keys: all keys; ranges: Kaldi's ranges, "" for none, empty where no entry has one
     frames: rows of each entry, empty as long as nobody asked; dim: columns, 0 as long
+    shapes: the header of each entry (SHAPE), of the files that `identities` tells; empty as long
     mapped: it comes from a sidecar
     """
 
@@ -87,6 +66,8 @@ class Index:
     hashes: np.ndarray
     order: np.ndarray
     frames: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    shapes: np.ndarray = field(default_factory=lambda: np.zeros(0, SHAPE))
+    identities: list[list[int]] = field(default_factory=list)
     dim: int = 0
     mapped: bool = False
 
@@ -95,7 +76,7 @@ class Index:
 
     def find(self, key: str) -> int | None:
         """The place of a key, None where the table has none."""
-        wanted = np.uint64(_hash(key.encode()))
+        wanted = np.uint64(hash_word(key.encode()))
         place = int(self.hashes.searchsorted(wanted))
         while place < len(self) and self.hashes[place] == wanted:
             found = int(self.order[place])
@@ -122,14 +103,13 @@ def save_index(index: Index, path: str, started_ns: int, identity: list[int]):
     if len(index) < _LEAST_LINES or len(index.archives) > _MOST_ARCHIVES:
         return
     with suppress(OSError, SertkError):
-        archives = [file_identity(name) for name in index.archives]
-        youngest = max(max(found[3:]) for found in [identity, *(archives if len(index.frames) else [])])
+        youngest = max(max(found[2:]) for found in [identity, *index.identities])
         if youngest + _YOUNG_NS > started_ns or file_identity(path) != identity:
             return
-        _write(index, path, identity, archives)
+        _write(index, path, identity)
 
 
-def _write(index: Index, path: str, identity, archives):
+def _write(index: Index, path: str, identity):
     arrays = {
         "archive": index.archive,
         "offset": index.offset,
@@ -140,21 +120,25 @@ def _write(index: Index, path: str, identity, archives):
         "range_bytes": index.ranges.blob,
         "range_ends": index.ranges.ends,
         "frames": index.frames,
+        "shapes": index.shapes,
     }
     head = {
         "magic": _MAGIC,
         "identity": identity,
         "archives": index.archives,
-        "archive_identities": archives,
+        "archive_identities": index.identities,
         "dim": index.dim,
         "lengths": {name: len(values) for name, values in arrays.items()},
     }
     text = json.dumps(head).encode()
     body = io.BytesIO()
-    body.write(len(text).to_bytes(8, "little") + text)
+    body.write(bytes(8) + len(text).to_bytes(8, "little") + text)
     for values in arrays.values():
         body.write(bytes(-body.tell() % 64))
-        body.write(np.ascontiguousarray(values).data)
+        body.write(np.ascontiguousarray(values).view(np.uint8).data)
+    checksum = zlib.crc32(body.getbuffer()[8:])
+    body.seek(0)
+    body.write(checksum.to_bytes(8, "little"))
     fd, tmp = tempfile.mkstemp(dir=os.path.dirname(os.path.realpath(path)), prefix=".index")
     try:
         with open(fd, "wb") as file:
@@ -175,11 +159,13 @@ def _load(path: str, identity: list[int]) -> Index | None:
     """The index kept beside `path`, None where there is none, or where it is of another file or damaged."""
     try:
         body = np.load(sidecar_path(path), mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        size = int.from_bytes(body[:8].tobytes(), "little")
-        head = json.loads(body[8 : 8 + size].tobytes())
+        size = int.from_bytes(body[8:16].tobytes(), "little")
+        head = json.loads(body[16 : 16 + size].tobytes())
         if head["magic"] != _MAGIC or head["identity"] != identity:
             return None
-        found, place = {}, 8 + size
+        if _checksum(sidecar_path(path), len(body)) != int.from_bytes(body[:8].tobytes(), "little"):
+            return None
+        found, place = {}, 16 + size
         for name, dtype in _ARRAYS.items():
             place += -place % 64
             length = head["lengths"][name] * np.dtype(dtype).itemsize
@@ -187,47 +173,76 @@ def _load(path: str, identity: list[int]) -> Index | None:
             place += length
         if place != len(body):
             return None
-        archives, dim = head["archives"], head["dim"]
-        if len(found["frames"]) and [file_identity(name) for name in archives] != head["archive_identities"]:
-            found["frames"], dim = found["frames"][:0], 0
+        archives, identities, dim = head["archives"], head["archive_identities"], head["dim"]
+        if len(found["frames"]) and [file_identity(name) for name in archives] != identities:
+            found["frames"], found["shapes"], identities, dim = found["frames"][:0], found["shapes"][:0], [], 0
     except (OSError, ValueError, EOFError, LookupError, TypeError, SertkError):
         return None
     keys = Words(found["key_bytes"], found["key_ends"])
     ranges = Words(found["range_bytes"], found["range_ends"])
     return Index(archives, found["archive"], found["offset"], keys, ranges, found["hashes"], found["order"],
-                 found["frames"], dim, mapped=True)  # fmt: skip
+                 found["frames"], found["shapes"], identities, dim, mapped=True)  # fmt: skip
+
+
+def _checksum(path: str, size: int) -> int:
+    """crc32 of the last `size` bytes of a file without their first 8, read and not mapped: it costs no memory."""
+    found, piece = 0, bytearray(1 << 20)
+    with open(path, "rb", buffering=0) as file:
+        file.seek(8 - size, os.SEEK_END)
+        while got := file.readinto(piece):
+            found = zlib.crc32(memoryview(piece)[:got], found)
+    return found
 
 
 def _build(source: Rspecifier, kind: str) -> Index:
+    found = _plain_script(source) if source.script and not source.sorted else None
+    if found is None:
+        found = _collected(_script_places(source) if source.script else _archive_places(source, kind))
+    archives, archive, offset, keys, ranges, hashes = found
+    if not len(keys):
+        raise SertkError(f"{source}: has no entries")
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    return Index(archives, archive, offset, keys, ranges, hashes[order], order)
+
+
+def _plain_script(source: Rspecifier):
+    """A script file without anything unusual in it, read at once; None where it has to be read line by line."""
+    with open_input(source.filename) as stream:
+        found = script_arrays(stream) if stream.size else None
+    if found is None:
+        return None
+    archives, archive, offset, keys = found
+    hashes = keys.hashes()
+    ordered = np.sort(hashes)
+    if (ordered[1:] == ordered[:-1]).any():
+        return None  # most likely a key that comes twice: that is an error with a place
+    return archives, archive, offset, keys, Words.of([]), hashes
+
+
+def _collected(places):
     archives: dict[str, int] = {}
     archive, offset = array("i"), array("q")
     keys, key_ends = bytearray(), array("q", [0])
     ranges, range_ends = bytearray(), array("q", [0])
-    hashes = array("Q")
-    for key, path, start, part in _script_places(source) if source.script else _archive_places(source, kind):
+    for key, path, start, part in places:
         archive.append(archives.setdefault(path, len(archives)))
         offset.append(start)
-        raw = key.encode()
-        keys += raw
+        keys += key.encode()
         key_ends.append(len(keys))
-        hashes.append(_hash(raw))
         if part is not None:
             ranges += part.encode()
         range_ends.append(len(ranges))
-    if not hashes:
-        raise SertkError(f"{source}: has no entries")
-    hashed = np.frombuffer(hashes, np.uint64)
-    order = np.argsort(hashed, kind="stable").astype(np.int32)
     if not ranges:
         range_ends = array("q", [0])
-    return Index(
+    keys = Words(np.frombuffer(bytes(keys), np.uint8), np.frombuffer(key_ends, np.int64))
+    ranges = Words(np.frombuffer(bytes(ranges), np.uint8), np.frombuffer(range_ends, np.int64))
+    return (
         list(archives),
         np.frombuffer(archive, np.int32),
         np.frombuffer(offset, np.int64),
-        Words(np.frombuffer(bytes(keys), np.uint8), np.frombuffer(key_ends, np.int64)),
-        Words(np.frombuffer(bytes(ranges), np.uint8), np.frombuffer(range_ends, np.int64)),
-        hashed[order],
-        order,
+        keys,
+        ranges,
+        keys.hashes(),
     )
 
 
@@ -251,14 +266,11 @@ def _archive_places(source: Rspecifier, kind: str):
             yield key, source.filename, start, None
 
 
-def _hash(key: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
-
-
-def file_identity(path: str) -> list[int]:
-    """What tells a file from any other, and from itself before a change: device, inode, size, both times."""
+def file_identity(path: str | int) -> list[int]:
+    """What tells a file (a path, or a descriptor) from any other, and from itself before a change: inode, size, both
+    times. Not the device: that number differs between the machines that share a disk."""
     try:
         found = os.stat(path)
     except OSError as error:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None
-    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]

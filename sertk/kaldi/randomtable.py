@@ -10,12 +10,13 @@ import time
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.kaldi.codec import Header, check_size, numbers, parse_header
-from sertk.kaldi.index import Words, file_identity, open_index, save_index
+from sertk.kaldi.codec import Header, check_size, finite, numbers, parse_header
+from sertk.kaldi.index import SHAPE, file_identity, open_index, save_index
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input
 from sertk.kaldi.tables import at
+from sertk.kaldi.words import Words
 
 # So many archives stay open; those beyond are opened for each reading.
 _OPEN_FILES = 256
@@ -26,11 +27,15 @@ class RandomTable:
 
     Many threads may read at once (every read names its offset, none moves a file's position); so may forked
     processes, and a spawned one gets a table that opens the same script anew, and refuses it when it has changed.
+
+    Once `num_frames` was asked for, the headers are known and not read again as long as an archive is the same file
+    when it is opened; what is read in place of a file that is then changed under an open table is anyone's guess.
     """
 
     def __init__(self, source: Rspecifier, kind: str = "matrix"):
         self.source, self.kind = source, kind
-        self._files: dict[int, int] = {}
+        # Archive -> its descriptor, and whether it is the file that the index knows the headers of.
+        self._files: dict[int, tuple[int, bool]] = {}
         self._path = source.filename if classify_input(source.filename) == "file" else None
         self._started = time.time_ns()
         with at(str(source)):
@@ -54,7 +59,7 @@ class RandomTable:
     @property
     def dim(self) -> int:
         """Columns of the first entry (num_frames checks that all have as many)."""
-        return self._index.dim or self._shape(0)[1]
+        return self._index.dim or self._shape(0)[2]
 
     def __len__(self):
         return len(self._index)
@@ -66,37 +71,41 @@ class RandomTable:
         """The whole value of a key, or of the entry of that number."""
         return self.rows(key)
 
-    def rows(self, key: str | int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def rows(
+        self, key: str | int, start: int = 0, stop: int | None = None, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Rows start to stop (not included) of an entry: float32 (stop - start, bins).
 
+        out: C-contiguous float32 of that shape, which is filled and returned; None: a new array
         Raises SertkError for a key that the table does not have, rows that the entry does not have, and a damaged
         entry, named with file, key and offset.
         """
         number = self._number(key)
-        fd = self._open(number)
+        fd, known = self._open(number)
         try:
-            offset = int(self._index.offset[number])
-            header = self._header(fd, offset)
+            offset = self._index.offset.item(number)
+            header = self._known(number) if known else self._header(fd, offset)
             (top, bottom), (left, right) = self._window(number, header)
             stop = bottom - top if stop is None else stop
             if not 0 <= start <= stop <= bottom - top:
                 raise SertkError(f"rows {start} to {stop} of {bottom - top} were asked for")
             first, last = top + start, top + stop
-            if header.form == "CM":
-                raw = _read(fd, offset + header.start, header.nbytes)
-            else:
-                raw = _read(fd, offset + header.start + first * header.width, (last - first) * header.width)
-            found = numbers(header, raw, first, last)
+            whole = right - left == header.cols
+            found = _decoded(fd, offset, header, first, last, out if whole else None)
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
             self._release(number, fd)
-        return found if right - left == header.cols else found[:, left:right].copy()
+        if whole:
+            return found
+        out = np.empty((last - first, right - left), np.float32) if out is None else out
+        out[...] = found[:, left:right]
+        return out
 
     def close(self):
         """Give the files back; a later read opens them again."""
         files, self._files = self._files, {}
-        for fd in files.values():
+        for fd, _ in files.values():
             os.close(fd)
 
     def __enter__(self):
@@ -120,27 +129,37 @@ class RandomTable:
             )
 
     def _read_shapes(self):
-        """Every entry's rows, in the order of the disk."""
+        """Every entry's header, in the order of the disk."""
         index = self._index
-        frames, dim = np.empty(len(index), np.int64), 0
+        identities = [file_identity(name) for name in index.archives]
+        frames, shapes, dim = np.empty(len(index), np.int64), np.empty(len(index), SHAPE), 0
         for number in np.lexsort((index.offset, index.archive)).tolist():
-            rows, cols = self._shape(number)
+            header, rows, cols = self._shape(number)
             if cols != (dim or cols):
                 raise SertkError(f"{self._where(number)}: has {cols} columns where the entries before have {dim}")
             frames[number], dim = rows, cols
-        index.frames, index.dim = frames, dim
+            shapes[number] = (header.form, header.start, header.rows, header.cols, header.low, header.span)
+        index.frames, index.shapes, index.identities, index.dim = frames, shapes, identities, dim
+        for archive, (fd, _) in list(self._files.items()):
+            self._files[archive] = fd, self._is_known(fd, archive)
         if self._path:
             save_index(index, self._path, self._started, self._identity)
 
-    def _shape(self, number: int) -> tuple[int, int]:
-        fd = self._open(number)
+    def _shape(self, number: int) -> tuple[Header, int, int]:
+        """An entry's header, and the rows and columns that its range leaves of it."""
+        fd, _ = self._open(number)
         try:
-            (top, bottom), (left, right) = self._window(number, self._header(fd, int(self._index.offset[number])))
+            header = self._header(fd, int(self._index.offset[number]))
+            (top, bottom), (left, right) = self._window(number, header)
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
             self._release(number, fd)
-        return bottom - top, right - left
+        return header, bottom - top, right - left
+
+    def _known(self, number: int) -> Header:
+        form, start, rows, cols, low, span = self._index.shapes.item(number)
+        return Header(form.decode(), rows, cols, low, span, start)
 
     def _window(self, number: int, header: Header):
         text = self._index.ranges[number] if len(self._index.ranges) else ""
@@ -167,24 +186,29 @@ class RandomTable:
             raise SertkError(f"{self.source}: has no entry number {key} (of {len(self._index)})")
         return int(key)
 
-    def _open(self, number: int) -> int:
-        archive = int(self._index.archive[number])
-        fd = self._files.get(archive)
-        if fd is None:
+    def _open(self, number: int) -> tuple[int, bool]:
+        archive = self._index.archive.item(number)
+        file = self._files.get(archive)
+        if file is None:
             try:
                 fd = os.open(self._index.archives[archive], os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
                 raise SertkError(f"{self._where(number)}: {error.strerror}") from None
+            file = fd, self._is_known(fd, archive)
             if len(self._files) < _OPEN_FILES:
                 # Two threads may come here at once: the first one's file stays, without a lock that a fork could hold.
-                kept = self._files.setdefault(archive, fd)
-                if kept != fd:
+                kept = self._files.setdefault(archive, file)
+                if kept[0] != fd:
                     os.close(fd)
                 return kept
-        return fd
+        return file
+
+    def _is_known(self, fd: int, archive: int) -> bool:
+        return bool(self._index.identities) and file_identity(fd) == self._index.identities[archive]
 
     def _release(self, number: int, fd: int):
-        if self._files.get(int(self._index.archive[number])) != fd:
+        kept = self._files.get(self._index.archive.item(number))
+        if kept is None or kept[0] != fd:
             os.close(fd)
 
     def _where(self, number: int) -> str:
@@ -193,13 +217,26 @@ class RandomTable:
         return f"{self.source}: key {index.keys[number]}: {path} at byte {int(index.offset[number])}"
 
 
-def _read(fd: int, offset: int, size: int) -> np.ndarray:
-    raw = np.empty(size, np.uint8)
-    if os.preadv(fd, [raw], offset) != size:
+def _decoded(fd: int, offset: int, header: Header, first: int, last: int, out: np.ndarray | None) -> np.ndarray:
+    """Rows first to last, all columns, of the value at `offset`."""
+    place = offset + header.start
+    if header.form == "CM":  # every column's codes lie together
+        return numbers(header, _read(fd, place, np.empty(header.nbytes, np.uint8)), first, last, out)
+    place += first * header.width
+    if header.form in ("FM", "FV"):
+        if out is None:
+            out = np.empty((last - first, header.cols) if header.form == "FM" else last - first, np.float32)
+        return finite(_read(fd, place, out))
+    return numbers(header, _read(fd, place, np.empty((last - first) * header.width, np.uint8)), first, last, out)
+
+
+def _read(fd: int, offset: int, into: np.ndarray) -> np.ndarray:
+    """Fill a contiguous array with the bytes from `offset` on."""
+    if os.preadv(fd, [into], offset) != into.nbytes:
         # The kernel hands over at most 2 GiB a call.
-        done = 0
-        while done < size and (got := os.preadv(fd, [raw[done:]], offset + done)):
+        raw, done = into.reshape(-1).view(np.uint8), 0
+        while done < len(raw) and (got := os.preadv(fd, [raw[done:]], offset + done)):
             done += got
-        if done < size:
-            raise SertkError(f"the data end after {done} of {size} bytes")
-    return raw
+        if done < len(raw):
+            raise SertkError(f"the data end after {done} of {len(raw)} bytes")
+    return into

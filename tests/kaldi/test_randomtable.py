@@ -47,6 +47,43 @@ def test_rows_beyond_the_entry_are_an_error_that_names_it(table, bounds):
         found.rows("spk0-utt00", *bounds)
 
 
+@pytest.mark.parametrize("source", ["scp:x.scp", "scp:cut.scp"])
+def test_rows_fill_the_array_that_they_are_given(table, here, source):
+    (here / "cut.scp").write_text((here / "x.scp").read_text().replace("\n", "[:,1:4]\n"))
+    with open_table(source) as found:
+        for _ in range(2):  # with headers read each time, and with headers known
+            expected = found["spk1-utt05"]
+            batch = np.full((2, *expected.shape), 7, np.float32)
+            chunk = batch[1]
+            assert found.rows("spk1-utt05", 0, None, chunk) is chunk
+            assert np.array_equal(chunk, expected) and (batch[0] == 7).all()
+            assert found.num_frames.sum()
+
+
+def test_a_header_that_is_known_is_not_read_again_unless_the_archive_is_another(table, here, monkeypatch):
+    with open_table("scp:x.scp") as found:
+        key = "spk0-utt00"
+        assert found.num_frames[0] == len(table[key])
+        monkeypatch.setattr("sertk.kaldi.randomtable.parse_header", None)
+        assert np.array_equal(found[key], table[key])
+        monkeypatch.undo()
+        found.close()
+        (here / "x.ark").rename("old.ark")
+        with table_writer("ark:x.ark") as write:
+            write(key, np.full((2, 3), 5, np.float32))
+        assert found[key].tolist() == [[5, 5, 5], [5, 5, 5]]
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_an_archive_cut_under_an_open_table_is_an_error(table, here, kept):
+    with open_table("scp:x.scp") as found:
+        assert found.num_frames.sum()
+        found["spk0-utt00"]
+        os.truncate("x.ark", int(os.path.getsize("x.ark") * kept))
+        with pytest.raises(SertkError, match=r"key spk2-utt11: x\.ark at byte \d+: the data end after"):
+            found["spk2-utt11"]
+
+
 def test_a_key_or_number_that_is_not_there_is_an_error(table):
     with open_table("scp:x.scp") as found:
         assert "x" not in found
@@ -243,6 +280,20 @@ def test_a_damaged_sidecar_is_not_believed(indexed, here, damage):
             {"empty": b"", "cut": data[:-7], "text": b"hello", "header": data[:100] + b"x" * 60 + data[160:]}[damage]
         )
     assert opened()[1:] == expected
+
+
+def test_any_byte_of_a_sidecar_that_changes_makes_it_unbelieved(indexed, here):
+    expected = opened()[1:]
+    path = here / "x.scp.index.npy"
+    data = path.read_bytes()
+    draw = np.random.default_rng(0)
+    for place in draw.integers(len(data), size=60):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << draw.integers(8)]) + data[place + 1 :])
+        if 10 < place < 118 and opened()[0]:
+            continue  # white space of numpy's own header
+        assert opened()[1:] == expected
+        path.write_bytes(data)
+    assert opened() == (True, *expected)
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(indexed, here, monkeypatch):
