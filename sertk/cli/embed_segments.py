@@ -46,6 +46,7 @@ def main(model, feats, vectors, at, draws, compress, **options):
           embed-segments --draws 20 exp/resnet34/final.pt scp:feats.scp ark,scp:draws.ark,draws.scp
           embed-segments --draws 20 --at map --chunk-frames 300 exp/resnet34/final.pt scp:feats.scp \\
             ark,scp:maps.ark,maps.scp
+          embed-segments --at pool exp/resnet34/final.pt scp:feats.scp ark,scp:whole.ark,whole.scp
     See also: score-trials, transfer-head
     """
     at = at or ("pool" if draws else "embedding")

@@ -3,7 +3,7 @@
 import click
 
 from sertk.cli.options import FILE, FOLDER, RSPECIFIER, command, device_option, seed_option, threads_option
-from sertk.cli.training import schedule_options
+from sertk.cli.training import schedule_options, select_option
 
 
 @command
@@ -14,6 +14,9 @@ from sertk.cli.training import schedule_options
 @click.argument("directory", metavar="DIR", type=FOLDER)
 @click.option("--folds", metavar="N,N,…", help="The folds to hold out, one after the other.  [default: all]")
 @schedule_options
+@select_option
+@click.option("--eval-vectors", type=RSPECIFIER, metavar="RSPECIFIER",
+              help="What --select looks at: vectors of whole segments, of embed-segments --at pool.")  # fmt: skip
 @seed_option
 @device_option
 @threads_option
@@ -27,8 +30,12 @@ def main(model, draws, utt2label, utt2fold, directory, folds, **options):
     \b
     e.g.: transfer-head exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1
           transfer-head --folds 3 --epochs 10 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1
+          transfer-head --select dev-session --eval-vectors scp:whole.scp exp/resnet34/final.pt scp:draws.scp \\
+            folds/utt2label folds/utt2fold exp/exp1_dev-session
     See also: embed-segments, predict-emotion, train-resnet
     """
+    if (options["select"] == "last") != (options["eval_vectors"] is None):
+        raise click.UsageError("--select dev-session and --select oracle, and they alone, take --eval-vectors")
     from sertk.training.heads import train_all_heads
 
     train_all_heads(model, draws, utt2label, utt2fold, directory, folds.split(",") if folds else None, **options)

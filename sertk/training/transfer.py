@@ -1,5 +1,6 @@
 """Transfer: new heads on a frozen trunk, trained from the trunk's draws (Padi et al. 2021, section 3.2)."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sertk.data.sampler import Sampler
 from sertk.data.store import RESIDENT_BYTES
 from sertk.errors import SertkError
 from sertk.models.resnet import Head, NetworkSpec, ResNet
+from sertk.training.choosing import chosen_epoch
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.schedule import DescentSettings
@@ -35,10 +37,13 @@ class HeadTraining:
         targets: (all segments,) indices of labels.
         settings: how.
         device: where to compute.
+        develop: what to look at after every epoch: its figures join the epoch's record, and the head of the epoch with
+            the greatest dev_ua is kept beside the last one (see choosing).
     """
 
-    def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Tensor, settings: HeadSettings, device):
-        self.spec, self.settings, self.device = spec, settings, device
+    def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Tensor, settings: HeadSettings, device,
+                 develop: Callable[[Head], dict] | None = None):  # fmt: skip
+        self.spec, self.settings, self.device, self.develop, self.best = spec, settings, device, develop, None
         self.members, self.targets = members, targets
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
         groups = decay_groups(self.head, settings.weight_decay)
@@ -82,7 +87,15 @@ class HeadTraining:
                 f"epoch {number}: the loss is {record['loss']} (learning rate {record['learning_rate']:g})"
             )
         self.history.append(record)
+        if self.develop:
+            record |= self.develop(self.head)
+            if chosen_epoch(self.history) == number:
+                self.best = copy.deepcopy(self.head)
         return record
+
+    def chosen(self) -> tuple[Head, int]:
+        """The head of the chosen epoch, and its number."""
+        return self.best or self.head, chosen_epoch(self.history)
 
     def _batches(self, epoch: int, vectors):
         """(segments, their vectors) of every batch."""

@@ -91,6 +91,8 @@ def fill():
         draws = ("--draws", 20 if data == "data/few" else 2, "--chunk-frames", "20", "--num-threads", 1)
         table = f"ark,scp:{folder}/draws.ark,{folder}/draws.scp"
         run("embed-segments", *draws, "exp/resnet34/final.pt", f"scp:{data}/feats.scp", table)
+    whole = ("--at", "pool", "--num-threads", 1, "exp/resnet34/final.pt", "scp:feats.scp")
+    run("embed-segments", *whole, "ark,scp:whole.ark,whole.scp")
     for seed, name in enumerate(("exp1", "transfer", "scratch")):
         options = ("--epochs", 2, "--seed", seed, "--num-threads", 1)
         lists = ("exp/folds/utt2label", "exp/folds/utt2fold")

@@ -137,3 +137,63 @@ def test_a_rule_that_cannot_be_followed_is_one_line(toy, train, folds):
     err = train("exp", *fold_of, 1, code=1).err
     assert "--select dev-session takes a fold of the training away, and there are only 2 folds" in err
     assert not (toy / "exp").exists()
+
+
+@pytest.fixture
+def transfer(toy, train, call, folds):
+    """transfer("--select", "oracle", …): transfer-head on a speaker network's draws into heads/, of two epochs or more."""
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", {key: key.split("-")[0] for key in labels})
+    train("speakers", "--epochs", 1)
+    write_list(toy / "utt2label", labels)
+    speakers, feats = toy / "speakers/final.pt", f"scp:{toy}/feats.scp"
+    call("embed-segments", "--draws", 6, "--chunk-frames", "24,32", speakers, feats, f"ark,scp:{toy}/d.ark,{toy}/d.scp")
+    call("embed-segments", "--at", "pool", speakers, feats, f"ark,scp:{toy}/w.ark,{toy}/w.scp")
+
+    def run(*options, code=0, draws=f"scp:{toy}/d.scp", model=speakers):
+        lists = (toy / "utt2label", toy / "utt2fold", toy / "heads")
+        return call("transfer-head", "--epochs", 6, "--learning-rate", 0.1, *options, model, draws, *lists, code=code)
+
+    return run
+
+
+@pytest.mark.parametrize(("rule", "choosers"), [("dev-session", "2341"), ("oracle", "1234")])
+def test_every_folds_head_is_the_one_whose_figures_were_the_best(toy, call, folds, transfer, rule, choosers):
+    transfer("--select", rule, "--eval-vectors", f"scp:{toy}/w.scp")
+    epochs = set()
+    for fold, chooser in zip("1234", choosers):
+        lines = records(toy / "heads" / fold)
+        best = max(lines, key=lambda line: line["dev_ua"])
+        truth, guess = decisions(toy, call, toy / "heads" / fold / "final.pt", chooser)
+        assert balanced_accuracy_score(truth, guess) == pytest.approx(best["dev_ua"], abs=1e-12)
+        said = load_model(toy / "heads" / fold / "final.pt").card["trained_on"]
+        assert (said["select"], said["chosen_epoch"], said["fold"]) == (rule, best["epoch"], fold)
+        assert said["chosen_on"] == {"fold": chooser, "keys": sorted(key for key in folds if folds[key] == chooser)}
+        assert said["keys"] == sorted(key for key in folds if folds[key] not in {fold, chooser})
+        epochs.add(best["epoch"])
+    assert epochs != {6}
+
+
+def test_what_cannot_choose_a_heads_epoch_is_one_line(toy, call, train, folds, transfer):
+    vectors = ("--eval-vectors", f"scp:{toy}/w.scp")
+    for wrong in (vectors, ("--select", "oracle")):
+        err = transfer(*wrong, code=2).err
+        assert "--select dev-session and --select oracle, and they alone, take --eval-vectors" in err
+    select = ("--select", "dev-session", "--eval-vectors")
+    lines = (toy / "w.scp").read_text().splitlines(keepends=True)
+    (toy / "few.scp").write_text("".join(lines[2:]))
+    assert (
+        "2 of 40 segments are not in it, the first is spk0-utt000"
+        in transfer(*select, f"scp:{toy}/few.scp", code=1).err
+    )
+    train("other", "--epochs", 1)
+    call("embed-segments", "--at", "pool", toy / "other/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/o.ark")
+    assert "these vectors were made by another model" in transfer(*select, f"ark:{toy}/o.ark", code=1).err
+    call("embed-segments", toy / "speakers/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/e.ark")
+    err = transfer(*select, f"ark:{toy}/e.ark", code=1).err
+    assert "spk0-utt000: 8 numbers, the pooling of" in err and "gives 64 (embed-segments --at pool)" in err
+    maps = ("--draws", 6, "--at", "map", "--chunk-frames", 24, toy / "speakers/final.pt", f"scp:{toy}/feats.scp")
+    call("embed-segments", *maps, f"ark,scp:{toy}/m.ark,{toy}/m.scp")
+    err = transfer(*select, f"scp:{toy}/w.scp", draws=f"scp:{toy}/m.scp", code=1).err
+    assert "a head without pooling takes maps, not vectors of whole segments: --select last" in err
+    assert not (toy / "heads").exists()
