@@ -31,6 +31,11 @@ def choose_device(wanted: str | None) -> torch.device:
     return device
 
 
+def hardware(device: torch.device) -> str:
+    """What computes on `device`: "cpu", or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def set_threads(count: int | None) -> int:
     """Compute with `count` CPU threads; returns how many.
 

@@ -59,6 +59,8 @@ chunk_options = shared(
 @click.option("--fold", metavar="N", help="Hold this fold out.")
 @select_option
 @precision_option
+@click.option("--sync-batchnorm", type=BOOL, default=False, show_default=True,
+              help="BatchNorm over the chunks of all processes, as one would do it, not over each one's own.")  # fmt: skip
 @click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",
               help="Checkpoint inside an epoch too.")  # fmt: skip
 @click.option("--restart", type=BOOL, default=False, show_default=True, help="Begin again; an old run is kept aside.")
@@ -70,7 +72,8 @@ def main(feats, utt2label, directory, **options):
     """Train a ResNet34 on chunks of FEATS to tell the labels in UTT2LABEL apart; DIR/final.pt is the network.
 
     Called again with the same arguments, it goes on after the last finished epoch. TERM and USR1 make it
-    checkpoint and exit with 75: run it again. Under torchrun every process takes its share of each batch.
+    checkpoint and exit with 75: run it again. Under torchrun or srun every process takes its share of each batch;
+    one that is asked to stop stops them all.
 
     \b
     e.g.: train-resnet scp:data/train/feats.scp data/train/utt2spk exp/resnet34

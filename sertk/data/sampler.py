@@ -51,6 +51,10 @@ class Sampler:
         full, rest = divmod(self.num_items, self.batch_size)
         return max(1, full + (rest >= self.batch_size / 2))
 
+    def smallest_batch(self) -> int:
+        """Chunks of the smallest batch."""
+        return min(self.batch_size, self.num_items - (self.num_batches() - 1) * self.batch_size)
+
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (counted from 1) from number `first` on."""
         order = permutation(self.num_items, self.seed, "order", epoch)

@@ -1,5 +1,7 @@
 """The state of a training run between two batches, from which it goes on bitwise."""
 
+import logging
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from sertk.models.modelfile import read_checked, write_checked
 FORMAT = "sertk-state-1"
 # A run may be prolonged; all else that shapes it must stay.
 MAY_CHANGE = {"epochs"}
+# What shapes the last bits of a run only: it goes on elsewhere, and says so.
+MACHINE = frozenset({"threads", "hardware", "torch"})
+log = logging.getLogger("sertk")
 
 
 @dataclass
@@ -35,8 +40,12 @@ def save_state(path: Path, state: TrainingState) -> None:
     write_checked(path, {"format": FORMAT, **vars(state)})
 
 
-def load_state(path: Path, settings: dict) -> TrainingState | None:
+def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> TrainingState | None:
     """The state at `path` if there is one.
+
+    Args:
+        settings: everything that shapes the run now.
+        machine: names of those that change rounding only; another value is warned of.
 
     Raises:
         SertkError: where it is damaged, or belongs to a run with other settings, data or code.
@@ -49,7 +58,12 @@ def load_state(path: Path, settings: dict) -> TrainingState | None:
     state = TrainingState(**content)
     for name in sorted(settings.keys() | state.settings.keys()):
         before, now = state.settings.get(name), settings.get(name)
-        if name not in MAY_CHANGE and before != now:
+        if name in MAY_CHANGE or before == now:
+            continue
+        if name in machine:
+            log.warning("%s: this run was begun with %s=%s, now it is %s: it goes on, but not to the same bytes",
+                        path, name, before, now)  # fmt: skip
+        else:
             raise SertkError(
                 f"{path}: this run was begun with {name}={_short(before)}, now it is {_short(now)}"
                 " (--restart true begins again and keeps the old run aside)"

@@ -1,12 +1,17 @@
 """Several processes as one: every rank takes a part of every batch, gradients are summed, rank 0 writes."""
 
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import distributed
 
 from sertk.errors import SertkError
+
+# Ports of a job's processes under srun: below those that systems give to outgoing connections (from 32768 on).
+FIRST_PORT, NUM_PORTS = 15000, 17000
 
 
 @dataclass(frozen=True)
@@ -26,36 +31,107 @@ class World:
         if self.size == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        distributed.all_reduce(flat)
+        flat = self.sum(torch.cat([gradient.reshape(-1) for gradient in gradients]))
         torch._foreach_copy_(
             gradients, [piece.view_as(g) for piece, g in zip(flat.split([g.numel() for g in gradients]), gradients)]
         )
 
-    def wait(self) -> None:
-        """Go on when every rank has come here."""
-        if self.size > 1:
-            distributed.barrier()
-
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum of `values` over the ranks, in place."""
+        """The sum of `values` over the ranks, in place.
+
+        Raises:
+            SertkError: where another rank has died, at once with gloo.
+        """
         if self.size > 1:
-            distributed.all_reduce(values)
+            self._together(lambda: distributed.all_reduce(values))
         return values
 
+    def wait(self) -> None:
+        """Go on when every rank has come here. Raises SertkError where one has died."""
+        if self.size > 1:
+            self._together(distributed.barrier)
 
-def join_world(device_type: str) -> World:
-    """Join the processes that torchrun started; alone where it did not.
+    def leave(self) -> None:
+        """Nothing more to do together."""
+        if self.size > 1:
+            distributed.destroy_process_group()
+
+    def _together(self, collective) -> None:
+        try:
+            collective()
+        except RuntimeError as error:  # a connection that broke is nothing more special
+            reason = str(error).splitlines()[0]
+            raise SertkError(
+                f"process {self.rank} of {self.size}: another one has ended before its time: {reason}"
+            ) from None
+
+
+def join_world(device: torch.device) -> tuple[World, torch.device]:
+    """Join the processes that torchrun or srun started, and the device of this one; alone where neither did.
 
     Raises:
-        SertkError: where torchrun's variables are incomplete.
+        SertkError: where variables are incomplete, or the processes do not find each other.
     """
-    size = int(os.environ.get("WORLD_SIZE", 1))
-    if size == 1:
-        return World()
+    found = torchrun_variables(os.environ) or slurm_variables(os.environ)
+    if not found or found["WORLD_SIZE"] == "1":
+        return World(), device
+    os.environ |= found  # where init_process_group looks
+    world = World(int(found["RANK"]), int(found["WORLD_SIZE"]), int(found["LOCAL_RANK"]))
+    if device.type == "cuda":  # one for each process of a machine, whether it sees all of them or its own only
+        device = torch.device("cuda", world.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
     try:
-        world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
-    except KeyError as missing:
-        raise SertkError(f"WORLD_SIZE is {size} but {missing} is not set (start with torchrun)") from None
-    distributed.init_process_group("nccl" if device_type == "cuda" else "gloo")
-    return world
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except RuntimeError as error:
+        where = f"{found['MASTER_ADDR']}:{found['MASTER_PORT']}"
+        reason = str(error).splitlines()[0]
+        raise SertkError(
+            f"process {world.rank} of {world.size}: the others were not found at {where}: {reason}"
+        ) from None
+    return world, device
+
+
+def torchrun_variables(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """What torchrun says of this process; None where there is no torchrun.
+
+    Raises:
+        SertkError: where WORLD_SIZE is set and others are not.
+    """
+    if "WORLD_SIZE" not in environment:
+        return None
+    names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in names if name not in environment]
+    if missing and environment["WORLD_SIZE"] != "1":
+        raise SertkError(f"WORLD_SIZE is {environment['WORLD_SIZE']} but {missing[0]} is not set (start with torchrun)")
+    return {name: environment[name] for name in names if name in environment}
+
+
+def slurm_variables(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """What torchrun would say of a task that srun started; None where there is no srun, or one task only.
+
+    A batch script is no step, though it has SLURM_PROCID and SLURM_NTASKS: what it calls itself runs alone. The
+    processes meet at the first host of the step, at a port that is a function of job and step; MASTER_ADDR and
+    MASTER_PORT say otherwise where they are set.
+    """
+    size = environment.get("SLURM_STEP_NUM_TASKS", "1")
+    if size == "1" or "SLURM_STEP_ID" not in environment:
+        return None
+    hosts = environment.get("SLURM_STEP_NODELIST") or environment["SLURM_JOB_NODELIST"]
+    number = int(environment["SLURM_JOB_ID"]) + 101 * int(environment["SLURM_STEP_ID"])
+    return {
+        "WORLD_SIZE": size,
+        "RANK": environment["SLURM_PROCID"],
+        "LOCAL_RANK": environment["SLURM_LOCALID"],
+        "MASTER_ADDR": environment.get("MASTER_ADDR", first_host(hosts)),
+        "MASTER_PORT": environment.get("MASTER_PORT", str(FIRST_PORT + number % NUM_PORTS)),
+    }
+
+
+def first_host(hosts: str) -> str:
+    """The first of Slurm's list of hosts, as `scontrol show hostnames` gives it (which containers lack).
+
+    Example:
+        >>> first_host("gpu[03-05,9],login1"), first_host("rack[1,2]node[7-8]"), first_host("a,b")
+        ('gpu03', 'rack1node7', 'a')
+    """
+    return re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts).split(",")[0]

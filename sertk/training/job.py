@@ -15,10 +15,10 @@ from sertk.kaldi.tables import read_manifest
 from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.runtime import choose_device, set_threads
+from sertk.runtime import choose_device, hardware, set_threads
 from sertk.training.checkpoint import set_aside
 from sertk.training.choosing import Development, choosing_fold, how_chosen
-from sertk.training.distributed import join_world
+from sertk.training.distributed import World, join_world
 from sertk.training.loop import Settings, Training, seeded
 from sertk.training.selection import Labelling, data_digest, read_labelling
 from sertk.training.stopping import RUN_AGAIN, Stopped
@@ -44,9 +44,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         options: those of train-resnet.
     """
     device = choose_device(device)
-    world = join_world(device.type)
-    if device.type == "cuda" and world.size > 1:
-        device = torch.device("cuda", world.local_rank)
+    world, device = join_world(device)
+    if world.rank:
+        log.setLevel(logging.ERROR)  # process 0 speaks for all
     threads = set_threads(num_threads)
     labelling = read_labelling(utt2label, utt2fold)
     choosing = choosing_fold(labelling, options["select"], fold)
@@ -76,7 +76,11 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         "data": data_digest(chosen, store.num_frames, manifest.sha256 if manifest else ""),
         "development": data_digest(labels_of(development, labelling), development.num_frames) if development else None,
         "processes": world.size,
+        "threads": threads,
+        "hardware": hardware(device),
+        "torch": str(torch.__version__),
     }
+    check_shares(settings, len(store), world)
     targets = torch.tensor([labelling.index(key) for key in store.keys])
     # Only now that the inputs are read: a wrong call leaves the folder as it is.
     if restart and world.rank == 0 and (aside := set_aside(directory)):
@@ -93,6 +97,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)
     except Stopped as stopped:
         log.info("asked to stop: %s; run the same command again to go on", stopped)
+        world.leave()
         return RUN_AGAIN
     if world.rank == 0:
         frontend = manifest.settings if manifest else (initial.frontend if initial else {})
@@ -102,6 +107,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
         save_model(directory / "final.pt", model)
         log.info("wrote %s", directory / "final.pt")
+    world.leave()
     return 0
 
 
@@ -131,6 +137,21 @@ def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_ski
 def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
     """The label of every segment of a store, in its order."""
     return {key: labelling.of_segment[key] for key in store.keys}
+
+
+def check_shares(settings: Settings, num_segments: int, world: World) -> None:
+    """Refuse batches too small to be shared: BatchNorm takes its statistics over a process's own chunks, or over all.
+
+    Raises:
+        SertkError: naming the smallest batch.
+    """
+    smallest = settings.sampler(num_segments).smallest_batch()
+    least = 1 if settings.sync_batchnorm else 2
+    if world.size > 1 and smallest // world.size < least:
+        raise SertkError(
+            f"--global-batch {settings.batch_size}: a batch of {smallest} chunks shared by {world.size} processes leaves"
+            f" one of them less than {least} (--sync-batchnorm true is content with 1)"
+        )
 
 
 def start_network(
@@ -223,6 +244,7 @@ def write_conf(path: Path, settings: dict) -> None:
     with atomic_file(path, "w") as file:
         for name, value in settings.items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = text.lower() if isinstance(value, bool) else text
             file.write(f"--{name.replace('_', '-')}={text}\n")
 
 

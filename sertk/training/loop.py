@@ -20,12 +20,13 @@ from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
 from sertk.models.compute import autocast, layout
 from sertk.models.resnet import ResNet
-from sertk.training.checkpoint import TrainingState, load_state, save_state
+from sertk.training.checkpoint import MACHINE, TrainingState, load_state, save_state
 from sertk.training.choosing import chosen_epoch
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
 from sertk.training.schedule import DescentSettings
 from sertk.training.stopping import Stopped
+from sertk.training.syncnorm import synchronise
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Settings(DescentSettings):
     train: str = "all"
     trunk_scale: float = 1.0
     precision: str = "float32"
+    sync_batchnorm: bool = False
 
     def plain(self) -> dict:
         """The fields as plain types."""
@@ -77,6 +79,8 @@ class Training:
         self.develop = develop
         self.store, self.targets = store, targets.to(device)
         self.network = network.to(device).to(memory_format=layout(network.spec))
+        if settings.sync_batchnorm and world.size > 1:
+            synchronise(self.network, world)
         self.freezing = freeze(network, settings.train)
         self.optimiser = torch.optim.SGD(
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
@@ -84,7 +88,9 @@ class Training:
         )  # fmt: skip
         self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store))
         self.shape = {**settings.plain(), **fingerprint}
-        self.state = load_state(directory / "state.pt", self.shape) or TrainingState(self.shape)
+        # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
+        machine = {*MACHINE, "processes"} if settings.sync_batchnorm else MACHINE
+        self.state = load_state(directory / "state.pt", self.shape, machine) or TrainingState(self.shape)
         if self.state.tensors:
             self.network.load_state_dict(self.state.tensors["network"])
             self.optimiser.load_state_dict(self.state.tensors["optimiser"])
@@ -98,7 +104,7 @@ class Training:
 
         Args:
             on_batch: called after every batch with (epoch, batches done, figures so far).
-            stop: when it becomes true, the run checkpoints and ends.
+            stop: when it becomes true in any process, all checkpoint after the same batch and end.
             checkpoint_every: seconds between checkpoints in mid-epoch.
 
         Returns:
@@ -122,8 +128,10 @@ class Training:
         seconds_before, begun, saved = sums["seconds"], time.monotonic(), time.monotonic()
         batches = self.sampler.batches(epoch, state.batch)
         for batch, chunks in prefetch((b, chunks_of(self.store, self.rule, self._share(b), epoch)) for b in batches):
-            loss, correct = self._step(batch, chunks)
+            loss, correct, asked = self._step(batch, chunks, stop)
             if not math.isfinite(loss):
+                if self.world.rank:
+                    raise SertkError(f"process {self.world.rank} ends with process 0, which says why")
                 keys = " ".join(sorted({self.store.keys[i] for i in batch.items[:, 0].tolist()}))
                 raise SertkError(
                     f"epoch {epoch}, batch {batch.number}: the loss is {loss} (learning rate {rate:g}): {keys}"
@@ -134,7 +142,7 @@ class Training:
             sums["seconds"] = seconds_before + time.monotonic() - begun
             state.batch, state.sums = batch.number + 1, sums
             on_batch(epoch, state.batch, _record(epoch, rate, sums))
-            if stop:
+            if asked:
                 self._checkpoint()
                 raise Stopped(f"epoch {epoch}, after batch {state.batch} of {self.sampler.num_batches()}")
             if time.monotonic() - saved > checkpoint_every:
@@ -157,8 +165,8 @@ class Training:
     def _share(self, batch: Batch) -> Batch:
         return Batch(batch.number, batch.frames, self.world.share(batch.items))
 
-    def _step(self, batch: Batch, chunks: Tensor) -> tuple[float, float]:
-        """One step; returns the batch's summed loss and how many chunks were recognised, over all ranks."""
+    def _step(self, batch: Batch, chunks: Tensor, stop) -> tuple[float, float, float]:
+        """One step; returns the batch's summed loss, how many chunks were recognised, and how many ranks are to stop."""
         targets = self.targets[torch.from_numpy(self.world.share(batch.items)[:, 0]).to(self.device)]
         chunks = chunks.to(self.device, non_blocking=True)
         with autocast(self.device, self.settings.precision):
@@ -171,8 +179,8 @@ class Training:
         self.world.sum_gradients([p for group in self.optimiser.param_groups for p in group["params"]])
         self.optimiser.step()
         correct = (logits.argmax(dim=1) == targets).sum()
-        loss, correct = self.world.sum(torch.stack([loss.detach().double(), correct.double()])).tolist()
-        return loss, correct
+        asked = torch.tensor(float(bool(stop)), dtype=torch.float64, device=self.device)
+        return tuple(self.world.sum(torch.stack([loss.detach().double(), correct.double(), asked])).tolist())
 
     def _checkpoint(self):
         if self.world.rank:

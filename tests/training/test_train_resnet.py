@@ -1,10 +1,8 @@
 import json
-import os
 import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -204,33 +202,3 @@ def test_labels_without_features_are_counted_and_too_many_refused(toy, train):
     assert (
         "9 of 49 labelled segments are not in it, the first is spk9-utt990" in train("more", "--epochs", 1, code=1).err
     )
-
-
-def test_two_processes_train_what_one_does(toy, train):
-    """Shares of a batch, summed gradients: without BatchNorm's batch statistics (frozen here) both are the same."""
-    train("speakers", "--epochs", 1)
-    write_list(toy / "utt2label", {key: label + "2" for key, label in read_list(toy / "utt2label").items()})
-    init = [
-        "--epochs",
-        2,
-        "--init",
-        toy / "speakers/final.pt",
-        "--train",
-        "head",
-        "--chunk-frames",
-        24,
-        "--num-threads",
-        1,
-    ]
-    words = [*map(str, init), f"scp:{toy}/feats.scp", str(toy / "utt2label")]
-    train("one", *init, network=())
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29511"]
-    binary = ["--no-python", str(ROOT / "bin/train-resnet"), *words, str(toy / "two")]
-    done = subprocess.run(
-        [*torchrun, *binary], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    one, two = (records(toy / name) for name in ("one", "two"))
-    # The head's own BatchNorm still sees half a batch in each process.
-    assert [a["loss"] for a in one] == pytest.approx([b["loss"] for b in two], rel=0.05)
-    assert [a["chunks"] for a in one] == [b["chunks"] for b in two]

@@ -1,0 +1,226 @@
+"""Several processes that train as one."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ranks import Ranks, wait_for
+from support import ROOT
+from toydata import NETWORK
+
+from sertk.data.loader import chunks_of
+from sertk.data.sampler import Batch
+from sertk.data.store import load_store
+from sertk.errors import SertkError
+from sertk.kaldi.lists import read_list, write_list
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.models.modelfile import load_model
+from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
+from sertk.training.loop import Settings
+
+# Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
+# just that number, rounding decides on which side they all are.
+STEPS = ("--epochs", 2, "--augment", "none,3:9:0.2:2:2,5:9:0.2:2:2")
+
+
+def words(toy, name, *options, network=NETWORK):
+    return [*network, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
+
+
+def weights(path):
+    return load_model(path).network.state_dict()
+
+
+def history(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_with_synchronised_batchnorm_train_what_one_does(toy, train, size):
+    train("one", *STEPS)
+    Ranks(toy, size, words(toy, "several", *STEPS, "--sync-batchnorm", "true")).ended_well()
+    one, several = weights(toy / "one/final.pt"), weights(toy / "several/final.pt")
+    assert one["trunk.bn.num_batches_tracked"] == 8
+    for name, tensor in one.items():
+        torch.testing.assert_close(several[name], tensor, atol=1e-5, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
+    for a, b in zip(history(toy / "one"), history(toy / "several"), strict=True):
+        assert (a["loss"], a["accuracy"], a["chunks"]) == (pytest.approx(b["loss"], abs=1e-5), b["accuracy"], 120)
+
+
+def test_without_it_each_process_normalises_its_own_share(toy, train):
+    """What the option is there for: the same call without it ends elsewhere."""
+    train("one", *STEPS)
+    Ranks(toy, 2, words(toy, "two", *STEPS)).ended_well()
+    one, two = weights(toy / "one/final.pt"), weights(toy / "two/final.pt")
+    assert (one["head.output.weight"] - two["head.output.weight"]).abs().max() > 1e-3
+
+
+def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
+    store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    settings = Settings(chunk_frames=(24, 32), batch_size=10)
+    rule = settings.chunk_rule()
+    for batch in settings.sampler(len(store)).batches(3):
+        whole = chunks_of(store, rule, batch, 3)
+        for rank in range(4):
+            share = Batch(batch.number, batch.frames, World(rank, 4).share(batch.items))
+            assert torch.equal(chunks_of(store, rule, share, 3), whole[rank::4])
+
+
+def test_a_batch_too_small_to_be_shared_is_refused(toy):
+    few = ("--epochs", 1, "--augment", "none", "--global-batch", 2)
+    ranks = Ranks(toy, 2, words(toy, "exp", *few))
+    assert ranks.codes() == [1, 1]
+    assert (
+        "--global-batch 2: a batch of 2 chunks shared by 2 processes leaves one of them less than 2"
+        in ranks.errors()[0]
+    )
+    Ranks(toy, 2, words(toy, "exp", *few, "--sync-batchnorm", "true")).ended_well()
+
+
+def test_the_smallest_batch_is_known():
+    for num_segments, size in ((40, 32), (40, 7), (1, 32), (5, 10)):
+        sampler = Settings(batch_size=size).sampler(num_segments)
+        assert sampler.smallest_batch() == min(len(batch.items) for batch in sampler.batches(1))
+
+
+def test_a_process_killed_in_mid_epoch_ends_the_others_and_the_run_goes_on_to_the_same_bytes(toy):
+    options = ("--epochs", 3, "--copies", 4, "--checkpoint-every", 0)
+    Ranks(toy, 2, words(toy, "straight", *options)).ended_well()
+    state = toy / "killed/state.pt"
+    for victim in (1, 0):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        ranks = Ranks(toy, 2, words(toy, "killed", *options))
+        wait_for(lambda before=before: state.exists() and state.stat().st_mtime_ns > before)
+        ranks.kill(victim)
+        codes = ranks.codes(timeout=10)
+        assert (codes[victim], codes[1 - victim]) == (-signal.SIGKILL, 1)
+        line = ranks.errors()[1 - victim].splitlines()[-1]
+        assert line.startswith(
+            f"train-resnet: ERROR: process {1 - victim} of 2: another one has ended before its time: "
+        )
+    Ranks(toy, 2, words(toy, "killed", *options)).ended_well()
+    assert (toy / "killed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
+
+
+@pytest.mark.parametrize(("victim", "number"), [(0, signal.SIGUSR1), (1, signal.SIGTERM)])
+def test_a_signal_to_one_process_stops_all_after_the_same_batch(toy, victim, number):
+    options = ("--epochs", 60, "--copies", 4)
+    ranks = Ranks(toy, 2, words(toy, "exp", *options))
+    wait_for((toy / "exp/train.jsonl").exists)
+    ranks.kill(victim, number)
+    assert ranks.codes(timeout=20) == [75, 75]
+    told, silent = ranks.errors()
+    epoch, batch = map(int, re.search(r"asked to stop: epoch (\d+), after batch (\d+) of 15", told).groups())
+    content = torch.load(toy / "exp/state.pt", weights_only=True)
+    assert (len(content["history"]) + 1, content["batch"]) == (epoch, batch) and silent == ""
+
+
+def test_a_loss_that_is_no_number_is_told_by_one_process_and_ends_all(toy):
+    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 3, "--learning-rate", 1e30, "--sync-batchnorm", "true"))
+    assert ranks.codes() == [1, 1]
+    told, silent = ranks.errors()
+    assert re.search(r"ERROR: epoch \d, batch \d: the loss is (nan|inf).*: spk\d-utt\d+ spk", told)
+    assert silent == "train-resnet: ERROR: process 1 ends with process 0, which says why\n"
+
+
+def test_one_process_writes_and_speaks(toy):
+    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 1))
+    ranks.ended_well()
+    told, silent = ranks.errors()
+    assert "epoch 1 of 1: loss" in told and "wrote" in told and silent == ""
+
+
+def test_another_number_of_processes_is_refused_unless_only_rounding_changes(toy, train):
+    train("own", "--epochs", 1)
+    ranks = Ranks(toy, 2, words(toy, "own", "--epochs", 2))
+    assert ranks.codes() == [1, 1] and "begun with processes=1, now it is 2" in ranks.errors()[0]
+    train("synced", "--epochs", 1, "--sync-batchnorm", "true")
+    ranks = Ranks(toy, 2, words(toy, "synced", "--epochs", 2, "--sync-batchnorm", "true"))
+    ranks.ended_well()
+    assert (
+        "WARNING" in ranks.errors()[0] and "begun with processes=1, now it is 2: it goes on, but" in ranks.errors()[0]
+    )
+
+
+TASK = {"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5",
+        "SLURM_LOCALID": "1", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[03-04]"}  # fmt: skip
+
+
+def test_srun_says_who_is_who():
+    assert slurm_variables(TASK) == {
+        "WORLD_SIZE": "8", "RANK": "5", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu03", "MASTER_PORT": str(15000 + 4711 + 202),
+    }  # fmt: skip
+    own = slurm_variables(TASK | {"MASTER_ADDR": "head", "MASTER_PORT": "9", "SLURM_STEP_NODELIST": "gpu04"})
+    assert (own["MASTER_ADDR"], own["MASTER_PORT"]) == ("head", "9")
+    assert slurm_variables(TASK | {"SLURM_STEP_NODELIST": "gpu04"})["MASTER_ADDR"] == "gpu04"
+
+
+def test_a_batch_script_is_one_process_whatever_its_job_has():
+    script = {name: value for name, value in TASK.items() if "STEP" not in name}
+    assert slurm_variables(script) is None and slurm_variables(TASK | {"SLURM_STEP_NUM_TASKS": "1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [("node7", "node7"), ("tux[3,5-7],fox", "tux3"), ("a[001-128]b", "a001b"), ("fox,tux[1-2]", "fox"),
+     ("rack[10-11,13]n[2,4]", "rack10n2")],
+)  # fmt: skip
+def test_the_first_host_is_that_of_scontrol(hosts, first):
+    assert first_host(hosts) == first
+
+
+def test_half_of_torchruns_variables_are_refused():
+    with pytest.raises(SertkError, match="WORLD_SIZE is 4 but LOCAL_RANK is not set"):
+        torchrun_variables({"WORLD_SIZE": "4", "RANK": "0"})
+    assert torchrun_variables({"WORLD_SIZE": "1"}) == {"WORLD_SIZE": "1"} and torchrun_variables({}) is None
+
+
+def torchrun(toy, name, *options, size=2, restarts=0):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", size,
+              "--max-restarts", restarts, "--no-python", ROOT / "bin/train-resnet"]  # fmt: skip
+    line = [str(word) for word in [*launch, *words(toy, name, *options)]]
+    return subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+@pytest.mark.slow
+def test_under_torchrun_four_processes_train_what_one_does(toy, train):
+    train("one", *STEPS)
+    agent = torchrun(toy, "four", *STEPS, "--sync-batchnorm", "true", size=4)
+    _, err = agent.communicate(timeout=300)
+    assert agent.returncode == 0, err
+    four = weights(toy / "four/final.pt")
+    for name, tensor in weights(toy / "one/final.pt").items():
+        torch.testing.assert_close(four[name], tensor, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+def test_under_torchrun_a_killed_process_is_started_again_and_the_bytes_are_the_same(toy):
+    options = ("--epochs", 12, "--copies", 8, "--checkpoint-every", 0, "--sync-batchnorm", "true")
+    Ranks(toy, 2, words(toy, "straight", *options)).ended_well()
+    agent = torchrun(toy, "elastic", *options, restarts=5)
+    state, rng = toy / "elastic/state.pt", np.random.default_rng(0)
+    for _ in range(4):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        wait_for(lambda before=before: state.exists() and state.stat().st_mtime_ns > before)
+        children = subprocess.run(["pgrep", "-P", str(agent.pid)], capture_output=True, text=True).stdout.split()
+        assert len(children) == 2
+        os.kill(int(children[rng.integers(2)]), signal.SIGKILL)
+        wait_for(lambda old=children: not any(Path(f"/proc/{pid}").exists() for pid in old))
+    _, err = agent.communicate(timeout=120)
+    assert agent.returncode == 0, err
+    assert (toy / "elastic/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
+
+
+def test_shares_survive_labels_without_features(toy):
+    """Warnings are process 0's alone; both train on what is left."""
+    write_list(toy / "utt2label", read_list(toy / "utt2label") | {"spk9-utt999": "ang"})
+    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 1))
+    ranks.ended_well()
+    assert "skipped spk9-utt999" in ranks.errors()[0] and ranks.errors()[1] == ""
