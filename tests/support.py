@@ -17,3 +17,8 @@ class Result:
     @property
     def text(self) -> str:
         return self.out.decode()
+
+
+def body(log: Path) -> list[str]:
+    """What a job has written in its log, without the runner's own lines."""
+    return [line for line in log.read_text().split("\n") if line and not line.startswith("#")]

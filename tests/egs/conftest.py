@@ -1,9 +1,14 @@
-"""The recipes' preparation scripts, called inside this process."""
+"""The recipes' preparation scripts, called inside this process; the runners, with a stand-in for Slurm on PATH."""
 
 import importlib.util
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 from support import ROOT, Result
+
+UTILS = ROOT / "egs" / "common" / "utils"
 
 
 @pytest.fixture
@@ -29,3 +34,33 @@ def prepare(capfdbinary):
         return result
 
     return run
+
+
+@pytest.fixture
+def slurm_environment(tmp_path) -> dict[str, str]:
+    """An environment in which Slurm's programs are the stand-in's; its state is in tmp_path/slurm/state."""
+    programs, state = tmp_path / "slurm" / "bin", tmp_path / "slurm" / "state"
+    programs.mkdir(parents=True)
+    state.mkdir()
+    for name in ("sbatch", "squeue", "scontrol", "scancel"):
+        (programs / name).write_text(f'#!/bin/bash\nexec python3 {programs}/{name}.py "$@"\n')
+        (programs / name).chmod(0o755)
+        (programs / f"{name}.py").symlink_to(Path(__file__).with_name("standin_slurm.py"))
+    return os.environ | {"STANDIN_SLURM": str(state), "PATH": f"{programs}:{UTILS}:{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def call_runner(tmp_path, slurm_environment):
+    """Call a runner in tmp_path: call_runner("run-slurm", "JOB=1:3", "JOB.log", "true", NAME=value) -> CompletedProcess."""
+
+    def call(runner, *words, timeout=60, **environment):
+        return subprocess.run(
+            [UTILS / runner, *words],
+            cwd=tmp_path,
+            env=slurm_environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return call

@@ -1,89 +1,19 @@
-"""run-local: Kaldi's contract for a job runner, and what it adds to it."""
+"""run-local: what it does beyond Kaldi's contract (test_common_runners.py has that)."""
 
-import os
-import re
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, body
 
 RUN_LOCAL = str(ROOT / "egs" / "common" / "utils" / "run-local")
 
 
 @pytest.fixture
-def run(tmp_path):
-    def call(*words, timeout=60, **environment):
-        return subprocess.run(
-            [RUN_LOCAL, *words],
-            cwd=tmp_path,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-
-    return call
-
-
-def body(path):
-    return [line for line in path.read_text().split("\n") if line and not line.startswith("#")]
-
-
-def test_the_log_has_the_host_the_command_the_output_and_how_it_ended(run, tmp_path):
-    done = run("exp/log/a.log", "echo", "to stdout", ";", "echo", "to stderr", ">&2")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    log = (tmp_path / "exp/log/a.log").read_text()
-    assert re.fullmatch(
-        r"# Running on \S+\n# Started at .+\n# echo \"to stdout\" ; echo \"to stderr\" >&2\n#\n"
-        r"to stdout\nto stderr\n# Ended \(code 0\) at .+, elapsed time \d+ seconds\n",
-        log,
-    ), log
-
-
-def test_the_jobs_number_replaces_its_name_in_log_and_command(run, tmp_path):
-    done = run("JOB=3:5", "log/x.JOB.log", "echo", "number JOB", ">", "out.JOB")
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == ["x.3.log", "x.4.log", "x.5.log"]
-    assert [(tmp_path / f"out.{n}").read_text() for n in (3, 4, 5)] == ["number 3\n", "number 4\n", "number 5\n"]
-    assert '# echo "number 4" > out.4\n' in (tmp_path / "log/x.4.log").read_text()
-    done = run("--mem", "2G", "FOLD=2", "--gpu", "1", "y.log", "echo", "FOLD", "JOB")
-    assert body(tmp_path / "y.log") == ["2 JOB"]
-
-
-def test_words_are_quoted_as_kaldi_quotes_them(run, tmp_path):
-    # Without white space a word stands as it is: bash sees $X, pipes and quotes in it. With white space it is put in
-    # "…" ($ still means something), or in '…' when it has a " in it.
-    words = ["printf", r"'%s\n'", "$X", "a $X", '"$X" b', "", "c|d e", "x;", "echo", "one", "|", "cat"]
-    done = run("q.log", *words, X="value")
-    assert done.returncode == 0, done.stderr
-    assert body(tmp_path / "q.log") == ["value", "a value", '"$X" b', "c|d e", "x", "one"]
-
-
-def test_a_failing_left_side_of_a_pipe_fails_the_job(run, tmp_path):
-    done = run("p.log", "(", "echo", "half", ";", "exit", "3", ")", "|", "cat")
-    assert done.returncode == 1
-    assert "# Ended (code 3) at" in (tmp_path / "p.log").read_text()
-    lines = done.stderr.splitlines()
-    assert lines[0] == "run-local: ERROR: the job failed, see p.log; the end of the first:"
-    assert "  half" in lines
-
-
-def test_failed_jobs_are_named_in_one_message_and_the_others_still_run(run, tmp_path):
-    done = run("--max-jobs-run", "2", "JOB=1:5", "JOB.log", "echo", "job JOB", ";", "[", "$((JOB%2))", "=", "1", "]")
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert lines[0] == "run-local: ERROR: 2 of 5 jobs failed, see 2.log 4.log; the end of the first:"
-    assert "  job 2" in lines
-    assert [body(tmp_path / f"{n}.log") for n in range(1, 6)] == [[f"job {n}"] for n in range(1, 6)]
-
-
-def test_a_command_that_a_signal_ended_is_a_failure(run, tmp_path):
-    done = run("s.log", "kill", "-KILL", "$$")
-    assert done.returncode == 1
-    assert "# Ended (code 0; signal 9)" in (tmp_path / "s.log").read_text()
+def run(call_runner):
+    return lambda *words: call_runner("run-local", *words)
 
 
 def test_at_most_max_jobs_run_at_a_time(run, tmp_path):
@@ -93,36 +23,6 @@ def test_at_most_max_jobs_run_at_a_time(run, tmp_path):
         done = run("--max-jobs-run", str(most), "JOB=1:6", "m.JOB.log", *command.split())
         assert done.returncode == 0, done.stderr
         assert max(int(body(tmp_path / f"m.{n}.log")[0]) for n in range(1, 7)) == most
-
-
-def test_num_threads_reaches_the_jobs(run, tmp_path):
-    run("--num-threads", "3", "t.log", "echo", "$OMP_NUM_THREADS")
-    assert body(tmp_path / "t.log") == ["3"]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "wanted: [JOB=1:N] LOG COMMAND…"),
-        (["x.log"], "wanted: [JOB=1:N] LOG COMMAND…"),
-        (["JOB=1:2", "x.log", "true"], "2 jobs cannot share the log x.log: it needs JOB in its name"),
-        (["JOB=2:1", "x.JOB.log", "true"], "JOB=2:1 is not NAME=1:N"),
-        (["JOB=0:1", "x.JOB.log", "true"], "JOB=0:1 is not NAME=1:N"),
-        (["--nosuch", "1", "x.log", "true"], "there is no option --nosuch"),
-        (["--max-jobs-run", "0", "x.log", "true"], "--max-jobs-run is a number, not '0'"),
-        (["--mem"], "--mem needs a value"),
-    ],
-)
-def test_misuse_is_one_line_and_exit_2(run, words, message):
-    done = run(*words)
-    assert (done.returncode, done.stderr) == (2, f"run-local: ERROR: {message} (see run-local --help)\n")
-
-
-def test_a_log_that_cannot_be_written_is_one_line(run, tmp_path):
-    (tmp_path / "file").write_text("")
-    done = run("file/x.log", "true")
-    assert done.returncode == 1
-    assert re.fullmatch(r"run-local: ERROR: .*file.*\n", done.stderr), done.stderr
 
 
 def living(group):
@@ -161,9 +61,3 @@ def test_a_signal_ends_every_process_of_every_job(tmp_path, number):
     assert [living(group) for group in groups] == [[], []]
     assert all("# Ended (code 0; signal 15)" in log.read_text() for log in logs)
     assert not (tmp_path / "k.3.log").exists()
-
-
-def test_a_job_starts_with_no_signal_blocked(run, tmp_path):
-    done = run("b.log", "grep", "SigBlk", "/proc/self/status")
-    assert done.returncode == 0
-    assert body(tmp_path / "b.log") == ["SigBlk:\t0000000000000000"]

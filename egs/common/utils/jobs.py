@@ -1,0 +1,187 @@
+"""What run-local and run-slurm share: the words of a call, the line for bash, one job with its log.
+
+Not a part of the sertk package: a compute node needs a bare python3 to run a recipe's jobs.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS_TO_END = 10  # between TERM and KILL: enough for a checkpoint
+
+
+def stopping_signals() -> set[signal.Signals]:
+    """INT, TERM and HUP, without those that we are to ignore (nohup)."""
+    asked = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    return {number for number in asked if signal.getsignal(number) != signal.SIG_IGN}
+
+
+class Misuse(Exception):
+    """A call that cannot be meant."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a runner was asked for: `numbers` are the jobs', `name` stands for the number in `log` and in `line`."""
+
+    options: dict
+    name: str
+    numbers: range
+    log: str
+    line: str
+
+    def log_of(self, number: int) -> str:
+        return with_number(self.log, self.name, number)
+
+    def line_of(self, number: int) -> str:
+        return with_number(self.line, self.name, number)
+
+
+def with_number(text: str, name: str, number: int) -> str:
+    return text.replace(name, str(number)) if name else text
+
+
+def parse(words: list[str], options: dict, usage: str) -> Call:
+    """Take a runner's words apart: [--option VALUE…] [JOB=1:N] LOG COMMAND…
+
+    Args:
+        words: what stands after the runner's name.
+        usage: what --help prints, which ends the program.
+        options: the options that there are with their defaults; one whose default is a list may be given several
+            times, and its values may begin with a dash.
+
+    Raises:
+        Misuse: saying what is wrong.
+    """
+    words, options, name, numbers = list(words), dict(options), "", range(1, 2)
+    while words and (words[0].startswith("-") or re.fullmatch(r"\w+=\d+(:\d+)?", words[0])):
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(usage.strip())
+            sys.exit(0)
+        if word in options:
+            many = isinstance(options[word], list)
+            if not words or (words[0].startswith("-") and not many):
+                raise Misuse(f"{word} needs a value")
+            value = words.pop(0)
+            options[word] = options[word] + [value] if many else value
+        elif word.startswith("-"):
+            raise Misuse(f"there is no option {word}")
+        else:
+            name, _, span = word.partition("=")
+            first, _, last = span.partition(":")
+            numbers = range(int(first), int(last or first) + 1)
+            if not numbers or numbers[0] < 1:
+                raise Misuse(f"{word} is not NAME=1:N")
+    if len(words) < 2:
+        raise Misuse("wanted: [JOB=1:N] LOG COMMAND…")
+    log, *command = words
+    if len(numbers) > 1 and name not in log:
+        raise Misuse(f"{len(numbers)} jobs cannot share the log {log}: it needs {name} in its name")
+    for option in ("--num-threads", "--max-jobs-run"):
+        if options[option] and not re.fullmatch("[1-9][0-9]*", options[option]):
+            raise Misuse(f"{option} is a number, not '{options[option]}'")
+    return Call(options, name, numbers, log, " ".join(map(quoted, command)))
+
+
+def quoted(word: str) -> str:
+    """`word` as it stands in the line for bash: the rule of Kaldi's run.pl."""
+    if re.fullmatch(r"\S+", word):
+        return word
+    return f"'{word}'" if '"' in word else f'"{word}"'
+
+
+def jobs_environment(options: dict) -> dict[str, str]:
+    """The environment of the jobs: ours, with --num-threads as OMP_NUM_THREADS."""
+    threads = {"OMP_NUM_THREADS": options["--num-threads"]} if options["--num-threads"] else {}
+    return os.environ | threads
+
+
+def empty_log(log: str):
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb"):
+        pass
+
+
+class Job:
+    """One bash with its log, in a process group of its own; the log's lines are run.pl's.
+
+    Args:
+        log: the file that the job's output is appended to.
+        line: for bash.
+        environment: of the job.
+        mask: the signals that are blocked in the job.
+        prelude: what bash does before `line`; the log does not show it.
+    """
+
+    def __init__(self, log: str, line: str, environment: dict[str, str], mask, prelude: str = ""):
+        self.log, self.began = log, time.time()
+        self.note(f"# Running on {socket.gethostname()}\n# Started at {date()}\n# {line}\n#")
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(
+                ["bash", "-o", "pipefail", "-c", prelude + line],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+            )
+
+    def note_end(self):
+        code = self.process.wait()
+        how = f"code {code}" if code >= 0 else f"code 0; signal {-code}"
+        self.note(f"# Ended ({how}) at {date()}, elapsed time {time.time() - self.began:.0f} seconds")
+
+    def send(self, number: int) -> bool:
+        """Signal the whole group; False when nothing of it is left."""
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def note(self, text: str):
+        with open(self.log, "a") as log:
+            log.write(text + "\n")
+
+
+def stop(running: list[Job]):
+    """End every process of every job: TERM, and KILL for what is still there SECONDS_TO_END later."""
+    left = [job for job in running if job.send(signal.SIGTERM)]
+    deadline = time.monotonic() + SECONDS_TO_END
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = [job for job in left if job.process.poll() is None or job.send(0)]
+    for job in left:
+        job.send(signal.SIGKILL)
+    for job in running:
+        job.note_end()
+
+
+def date() -> str:
+    return time.strftime("%a %b %e %H:%M:%S %Z %Y")
+
+
+def report_failed(program: str, failed: list[str], number: int, notes: dict[str, str]) -> int:
+    """Name the logs of the jobs that failed, of `number`, with a note behind some; the exit status."""
+    if not failed:
+        return 0
+    some = f"{len(failed)} of {number} jobs" if number > 1 else "the job"
+    named = " ".join(f"{log} ({notes[log]})" if log in notes else log for log in failed)
+    print(f"{program}: ERROR: {some} failed, see {named}; the end of the first:", file=sys.stderr)
+    text = Path(failed[0]).read_text(errors="replace") if Path(failed[0]).exists() else ""
+    for line in text.splitlines()[-10:]:
+        print(f"  {line}", file=sys.stderr)
+    return 1
+
+
+def report_misuse(program: str, error: Misuse) -> int:
+    print(f"{program}: ERROR: {error} (see {program} --help)", file=sys.stderr)
+    return 2

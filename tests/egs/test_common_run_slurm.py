@@ -1,0 +1,263 @@
+"""run-slurm: what it does beyond Kaldi's contract, over a stand-in for Slurm that runs the tasks as processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import ROOT, body
+
+RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
+
+
+@pytest.fixture
+def run(call_runner):
+    """Call run-slurm with all words of some strings: run("--gpu 1", "x.log sleep 3") -> CompletedProcess."""
+    return lambda *words: call_runner("run-slurm", *" ".join(words).split())
+
+
+@pytest.fixture
+def start(tmp_path, slurm_environment):
+    """Start a driver and leave it: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
+    drivers = []
+
+    def call(*words):
+        drivers.append(
+            subprocess.Popen(
+                [RUN_SLURM, *" ".join(words).split()],
+                cwd=tmp_path,
+                env=slurm_environment,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return drivers[-1]
+
+    yield call
+    for driver in drivers:
+        driver.kill()
+        driver.wait()
+
+
+@pytest.fixture
+def state(tmp_path) -> Path:
+    """The stand-in's folder of arrays."""
+    return tmp_path / "slurm" / "state"
+
+
+def wait_for(happened, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def arrays(state):
+    return sorted(folder.name for folder in state.iterdir())
+
+
+def options_of(state, array):
+    return json.loads((state / array / "call.json").read_text())[1]
+
+
+def test_what_a_task_gets_is_asked_of_sbatch(run, state):
+    words = ["--mem", "8G", "--gpu", "2", "--num-threads", "4", "--time", "1:00:00", "--max-jobs-run", "3"]
+    words += ["--notice", "60", "--sbatch", "--partition=gpu", "--sbatch", "--account=phonetics"]
+    done = run(*words, "JOB=2:4 log/100%.JOB.log true")
+    assert done.returncode == 0, done.stderr
+    found = options_of(state, "1")
+    assert found.pop("--job-name").startswith("100%.JOB.log-")
+    assert found == {
+        "--array": "2-4%3", "--output": "log/100%%.%a.log", "--open-mode": "append", "--signal": "B:USR1@60",
+        "--export": "ALL", "--nodes": "1", "--ntasks": "1", "--mem": "8G", "--gres": "gpu:2", "--cpus-per-task": "4",
+        "--time": "1:00:00", "--partition": "gpu", "--account": "phonetics",
+    }  # fmt: skip
+    assert "--requeue" in json.loads((state / "1" / "call.json").read_text())[0]
+
+
+def test_a_task_that_says_run_me_again_is_run_again_and_its_log_has_both(run, tmp_path):
+    done = run("a.log", "echo start >> starts; [ $(wc -l < starts) = 3 ] || exit 75")
+    assert done.returncode == 0, done.stderr
+    ends = [line[:17] for line in (tmp_path / "a.log").read_text().splitlines() if line.startswith("# Ended")]
+    assert ends == ["# Ended (code 75)", "# Ended (code 75)", "# Ended (code 0) "]
+
+
+def test_a_cancelled_task_is_named_while_the_others_run(start, state):
+    driver = start("JOB=1:2", "x.JOB.log", "[ JOB = 2 ] && sleep 300; until [ -e go ]; do sleep 0.1; done")
+    wait_for(lambda: (state / "1" / "2.pid").exists())
+    (state / "1" / "2.cancel").touch()
+    os.kill(int((state / "1" / "2.pid").read_text()), signal.SIGTERM)
+    assert driver.stderr.readline() == "run-slurm: WARNING: job 1_2: CANCELLED, see x.2.log\n"
+    assert driver.poll() is None
+    (state.parents[1] / "go").touch()
+    _, err = driver.communicate(timeout=20)
+    assert driver.returncode == 1
+    assert err.startswith("run-slurm: ERROR: 1 of 2 jobs failed, see x.2.log (CANCELLED); the end of the first:\n")
+
+
+def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(start, run, state, tmp_path):
+    words = ["JOB=1:2", "x.JOB.log", "echo JOB >> started; until [ -e go ]; do sleep 0.1; done"]
+    driver = start(*words)
+    wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text().count("\n") == 2)
+    driver.kill()
+    driver.wait()
+    # As if the first had been killed before sbatch told it the id: the second finds the array by its name.
+    file = tmp_path / "x.JOB.log.slurm"
+    file.write_text(file.read_text().split("\n")[0] + '\n{"array": ')
+    other = run(*words[:2], "other")
+    assert other.returncode == 1
+    assert other.stderr == (
+        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with other words: wait, or scancel 1\n"
+    )
+    second = start(*words)
+    assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
+    (tmp_path / "go").touch()
+    assert second.wait(timeout=20) == 0
+    assert arrays(state) == ["1"] and sorted((tmp_path / "started").read_text().split()) == ["1", "2"]
+    assert not file.exists()
+
+
+def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again(run, state, tmp_path):
+    words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 -o -e mended ]"]
+    done = run("--detach", "true", *words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+    wait_for(
+        lambda: "RUNNING" not in (states := [(state / "1" / n).read_text() for n in "123"]) and "PENDING" not in states
+    )
+    (tmp_path / "slurm" / "forgotten").touch()  # Slurm forgets a job minutes after its end: the logs tell
+    (tmp_path / "mended").touch()
+    again = run("--detach", "true", *words)
+    assert (again.stdout, again.stderr) == ("2\n", "")
+    assert options_of(state, "2")["--array"] == "2"
+    wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
+    last = run(*words)
+    assert (last.returncode, last.stderr) == (0, "run-slurm: all had ended well in job 2\n")
+    assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "2", "3"]
+    # The end has been told: the same call is a new one.
+    (tmp_path / "slurm" / "forgotten").unlink()
+    assert run(*words).returncode == 0 and options_of(state, "3")["--array"] == "1-3"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_term_cancels_the_array_and_a_hangup_leaves_it(start, state, tmp_path, number):
+    driver = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
+    wait_for(lambda: all((tmp_path / f"pid.{n}").exists() for n in "12"))
+    driver.send_signal(number)
+    _, err = driver.communicate(timeout=30)
+    assert driver.returncode == 128 + number
+    left = [(state / "1" / n).read_text() for n in "12"]
+    if number == signal.SIGTERM:
+        assert err == "run-slurm: ERROR: stopped by SIGTERM, cancelling job 1\n"
+        assert left == ["CANCELLED", "CANCELLED"]
+        assert all("# Ended (code 143)" in (tmp_path / f"x.{n}.log").read_text() for n in "12")
+        assert not any(Path(f"/proc/{(tmp_path / f'pid.{n}').read_text().strip()}").exists() for n in "12")
+        assert not (tmp_path / "x.JOB.log.slurm").exists()
+    else:
+        assert err == "run-slurm: ERROR: stopped by SIGHUP; job 1 goes on, the same call waits for it\n"
+        assert left == ["RUNNING", "RUNNING"]
+        for n in "12":
+            os.kill(int((state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
+
+
+def test_a_later_array_starts_when_the_ones_before_it_have_ended_however_they_ended(run, state, tmp_path):
+    first = run("--detach", "true", "JOB=1:2", "a.JOB.log", "sleep 0.5; echo a >> order; false").stdout.strip()
+    second = run("--detach", "true", "--after", first, "b.log", "echo b >> order").stdout.strip()
+    third = run("--after", f"{first},{second}", "c.log", "echo c >> order")
+    assert third.returncode == 0, third.stderr
+    assert [options_of(state, n).get("--dependency") for n in "123"] == [None, "afterany:1", "afterany:1:2"]
+    assert (tmp_path / "order").read_text().split() == ["a", "a", "b", "c"]
+
+
+LATE = """
+import signal, sys, time
+time.sleep(1)
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(75))
+open("ready", "w").close()
+time.sleep(0 if len(open("starts").read()) > 1 else 300)
+"""
+
+
+def test_a_notice_reaches_a_command_that_has_its_handler_only_later_and_nothing_that_has_none(start, state, tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    driver = start("u.log", "printf x >> starts; sleep 3 & python3 late.py; code=$?; wait; echo slept; (exit $code)")
+    wait_for(lambda: (tmp_path / "starts").exists())
+    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGUSR1)
+    assert not (tmp_path / "ready").exists()
+    _, err = driver.communicate(timeout=30)
+    assert driver.returncode == 0, err
+    log = (tmp_path / "u.log").read_text()
+    assert body(tmp_path / "u.log") == ["slept", "slept"]
+    assert log.index("# Ended (code 75)") < log.index("# Ended (code 0)")
+
+
+SAVES = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+open("on", "w").close()
+time.sleep(300)
+"""
+
+
+def test_term_gives_bash_the_status_of_what_it_was_running_and_ends_the_line(start, state, tmp_path):
+    (tmp_path / "saves.py").write_text(SAVES)
+    driver = start("t.log [ ! -e on ] || exit 0; python3 saves.py; echo never")
+    wait_for(lambda: (tmp_path / "on").exists())
+    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGTERM)
+    _, err = driver.communicate(timeout=30)
+    assert driver.returncode == 0, err  # put back into the queue, and well the second time
+    assert "# Ended (code 75)" in (tmp_path / "t.log").read_text() and body(tmp_path / "t.log") == []
+
+
+def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start, state, tmp_path):
+    driver = start("d.log", "until [ -e go ]; do sleep 0.1; done")
+    wait_for(lambda: (state / "1" / "1.pid").exists())
+    (tmp_path / "slurm" / "deaf").touch()
+    assert driver.stderr.readline() == (
+        "run-slurm: WARNING: squeue: Unable to contact slurm controller (connect failure); asking again\n"
+    )
+    (state / "1" / "1").write_text("PENDING")
+    (state / "1" / "held").touch()
+    (tmp_path / "slurm" / "deaf").unlink()
+    assert driver.stderr.readline() == (
+        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release lets it go on\n"
+    )
+    (tmp_path / "go").touch()
+    _, err = driver.communicate(timeout=30)
+    assert (driver.returncode, err) == (0, "")
+
+
+def test_two_drivers_do_not_wait_for_the_same_jobs(start, run, state):
+    start("d.log", "sleep 300")
+    wait_for(lambda: arrays(state) == ["1"])
+    done = run("d.log", "sleep 300")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "run-slurm: ERROR: d.log.slurm: another run-slurm waits for the same jobs\n",
+    )
+    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGTERM)
+
+
+def test_without_slurm_it_says_so_in_one_line(call_runner, tmp_path):
+    (tmp_path / "python3").symlink_to(sys.executable)
+    done = call_runner("run-slurm", "x.log", "true", PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "run-slurm: ERROR: there is no sbatch on PATH: is this a machine of the cluster?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gpu", "one"], "--gpu is a number, not 'one'"),
+        (["--notice", "1m"], "--notice is a number, not '1m'"),
+        (["--detach", "yes"], "--detach takes true or false, not 'yes'"),
+        (["--after", "1,"], "--after takes ID[,ID], not '1,'"),
+        (["--sbatch"], "--sbatch needs a value"),
+    ],
+)
+def test_misuse_of_its_own_options_is_one_line(run, words, message):
+    done = run(*words, *([] if words == ["--sbatch"] else ["x.log", "true"]))
+    assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")
