@@ -5,6 +5,7 @@ import json
 import click
 
 from sertk.cli.options import FILE, Tally, command, device_option, max_skip_option, progress, threads_option
+from sertk.cli.training import precision_option
 from sertk.errors import SertkError
 
 
@@ -13,10 +14,11 @@ from sertk.errors import SertkError
 @click.argument("audio", metavar="AUDIO…", type=FILE, nargs=-1, required=True)
 @click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True,
               help="For eyes, or a JSON object a line.")  # fmt: skip
+@precision_option
 @max_skip_option
 @device_option
 @threads_option
-def main(model, audio, form, max_skip, device, num_threads):
+def main(model, audio, form, precision, max_skip, device, num_threads):
     """Say which emotion each recording has, with the probability of every label.
 
     AUDIO are files or folders (searched for recordings): wav, flac, ogg, mp3, sph, and m4a where ffmpeg is installed,
@@ -28,6 +30,7 @@ def main(model, audio, form, max_skip, device, num_threads):
     See also: predict-emotion, train-resnet
     """
     from sertk.frontend.audio import UnfitAudio
+    from sertk.models.compute import default_precision
     from sertk.models.inference import on_segments
     from sertk.models.listening import Listener, recordings_in
     from sertk.models.modelfile import load_model
@@ -49,7 +52,9 @@ def main(model, audio, form, max_skip, device, num_threads):
                 except SertkError as error:
                     raise SertkError(f"{path}: {error}") from None
 
-        for path, posteriors in on_segments(loaded.network, heard(), "posterior", device):
+        precision = precision or default_precision(device)
+        results = on_segments(loaded.network, heard(), "posterior", device, precision)
+        for path, posteriors in results:
             click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))
             tally.done()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.chunks import fit
-from sertk.models.compute import autocast
+from sertk.models.folding import for_evaluation
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 
@@ -24,7 +24,7 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     changes nothing (see Trunk).
 
     Args:
-        network: moved to `device` and put in evaluation mode.
+        network: stays as it is; what computes is its copy for evaluation.
         segments: (key, (frames, bins) float32).
         at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm) or "pool".
         device: where to compute.
@@ -33,40 +33,43 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     Yields:
         (key, (dim,) float32)
     """
-    network.to(device).eval()
+    network = for_evaluation(network, device, precision)
     window = []
     for key, feats in segments:
         window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))
         if device.type == "cpu" or len(window) == GPU_WINDOW:
-            yield from _window(network, window, at, device, precision)
+            yield from _window(network, window, at, device)
             window = []
-    yield from _window(network, window, at, device, precision)
+    yield from _window(network, window, at, device)
 
 
 @torch.no_grad()
 def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> Tensor:
     """One of a network's outputs (see on_segments), or its last "map", flattened as a network without pooling does it.
 
+    Args:
+        network: from for_evaluation.
+
     Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
     """
+    feats = feats.to(network.trunk.stem.weight.dtype)
     if at == "map":
         return Flatten()(*network.trunk(feats, lengths))
-    pooled = network.pooled(feats, lengths).float()
-    with torch.autocast(feats.device.type, enabled=False):  # the head is small: it can afford float32
-        match at:
-            case "pool":
-                return pooled
-            case "embedding":
-                # BatchNorm, since without it a few dimensions of large variance decide every cosine.
-                return network.head.bn(network.head.embedding(pooled))
-            case "logit":
-                return network.head(pooled)
-            case "posterior":
-                return network.head(pooled).softmax(dim=1)
+    pooled = network.pooled(feats, lengths)
+    match at:
+        case "pool":
+            return pooled
+        case "embedding":
+            # BatchNorm, since without it a few dimensions of large variance decide every cosine.
+            return network.head.bn(network.head.embedding(pooled))
+        case "logit":
+            return network.head(pooled)
+        case "posterior":
+            return network.head(pooled).softmax(dim=1)
     raise ValueError(at)
 
 
-def _window(network, window, at, device, precision):
+def _window(network, window, at, device):
     order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
     results: dict[int, np.ndarray] = {}
     size = 1 if device.type == "cpu" else GPU_BATCH
@@ -74,9 +77,8 @@ def _window(network, window, at, device, precision):
         picked = order[start : start + size]
         feats, lengths = padded([window[index][1] for index in picked])
         same = int(lengths.min()) == feats.shape[2]
-        with autocast(device, precision):
-            out = output(network, feats.to(device), None if same else lengths.to(device), at)
-        results.update(zip(picked, out.float().cpu().numpy()))
+        out = output(network, feats.to(device), None if same else lengths.to(device), at)
+        results.update(zip(picked, out.cpu().numpy()))
     for index, (key, _) in enumerate(window):
         yield key, results[index]
 

@@ -14,7 +14,7 @@ import torch
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import prefetch
 from sertk.data.store import Store
-from sertk.models.compute import autocast, layout
+from sertk.models.folding import for_evaluation
 from sertk.models.inference import output
 from sertk.models.resnet import ResNet
 
@@ -57,19 +57,18 @@ def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device:
     """What the frozen network gives for the draws of every segment.
 
     Args:
-        network: moved to `device` and put in evaluation mode.
+        network: stays as it is; what computes is its copy for evaluation.
         at: "pool", "embedding" or "map" (of chunks of one length).
         first: the segment to begin at; a multiple of WINDOW gives the same bytes as beginning at 0.
 
     Yields:
         (key, (rows, dim) float32) in the store's order.
     """
-    network = network.to(device).to(memory_format=layout(network.spec)).eval()
+    network = for_evaluation(network, device, precision)
     for start, batches in prefetch(_windows(store, plan, first, BATCH[device.type]), depth=2):
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for places, chunks in batches:
-            with autocast(device, precision):
-                out = output(network, torch.from_numpy(chunks).to(device).transpose(1, 2), None, at)
+            out = output(network, torch.from_numpy(chunks).to(device).transpose(1, 2), None, at)
             vectors.update(zip(places, out.cpu().numpy()))
         for index in range(start, min(start + WINDOW, len(store))):
             yield store.keys[index], np.stack([vectors[index, row] for row in range(plan.rows)])

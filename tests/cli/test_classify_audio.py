@@ -74,6 +74,12 @@ def heard(call):
     return run
 
 
+def test_the_precision_changes_the_numbers_a_little_and_not_the_emotion(here, heard):
+    exact, rough = heard("0.wav", "1.wav"), heard("--precision", "bf16", "0.wav", "1.wav")
+    for file, values in rough.items():
+        assert 0 < abs(values - exact[file]).max() < 0.1 and values.argmax() == exact[file].argmax()
+
+
 def test_the_table_is_aligned_and_in_per_cent(here, call, heard):
     result = call("classify-audio", "--num-threads", 1, "final.pt", "0.wav", "1.wav")
     head, *rows = result.text.splitlines()

@@ -42,7 +42,7 @@ def transfer(toy, call, speakers, draws, *options, name="heads", code=0):
 
 def test_heads_are_trained_for_each_fold_and_recognise_the_one_held_out(toy, call, speakers, draws):
     transfer(toy, call, speakers, draws, "--learning-rate", 0.05, "--batch-size", 8)
-    truth, fold_of, right = read_list(toy / "utt2label"), read_list(toy / "utt2fold"), 0
+    truth, fold_of, right, decided = read_list(toy / "utt2label"), read_list(toy / "utt2fold"), 0, {}
     for fold in ("1", "2"):
         path = toy / "heads" / fold / "final.pt"
         assert load_model(path).card["trained_on"]["fold"] == fold
@@ -51,7 +51,16 @@ def test_heads_are_trained_for_each_fold_and_recognise_the_one_held_out(toy, cal
         labels = read_manifest(f"scp:{toy}/{fold}.scp").settings["labels"]
         for key, posteriors in read_table(f"scp:{toy}/{fold}.scp", kind="vector"):
             assert fold_of[key] == fold
+            decided[key] = posteriors
             right += labels[posteriors.argmax()] == truth[key]
+        scores = f"ark,scp:{toy}/b{fold}.ark,{toy}/b{fold}.scp"
+        call("predict-emotion", "--precision", "bf16", "--utt2fold", toy / "utt2fold", "--fold", fold, path,
+             f"scp:{toy}/feats.scp", scores)  # fmt: skip
+        for key, posteriors in read_table(f"scp:{toy}/b{fold}.scp", kind="vector"):
+            exact = decided[key]
+            assert 0 < abs(posteriors - exact).max() < 0.05
+            best, second = np.sort(exact)[[-1, -2]]
+            assert posteriors.argmax() == exact.argmax() or best - second < 0.05
     assert right > 20  # of 40, by chance 10
 
 
