@@ -13,6 +13,9 @@
 #   --train-per-speaker 4
 #                        take so many recordings of a speaker; 0: all
 #   --init MODEL         a speaker network that is there already; stages 3 and 4 are left out
+#   --select "last dev-session oracle"
+#                        heads of the last epoch, of the one that another held-out session chooses, of the one that the
+#                        held-out session itself chooses (LEAKY), side by side in emodb, emodb_dev-session … [last]
 #   --work DIR           where data/ and exp/ go [this folder]
 #   --stage 1 --stop-stage 10
 #     1 data folders  2 features  3 speaker network  4 its equal error rate  5 folds
@@ -30,7 +33,7 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' work=''
+librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' select=last work=''
 stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
@@ -40,6 +43,9 @@ scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe librispeech emodb init work
 work=${work:-.}
+for rule in $select; do
+  case $rule in last | dev-session | oracle) ;; *) die "--select: last, dev-session or oracle, not '$rule'" ;; esac
+done
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
 compute=(--seed "$seed" ${device:+--device "$device"})
@@ -85,11 +91,20 @@ if at_stage 6 "a head for each held-out session, on the frozen trunk"; then
   $train_cmd "$draws/log/embed.log" \
     embed-segments --config "$draws_conf" "${compute[@]}" \
       "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
-  # One job: it reads the draws once for all five heads.
-  $train_cmd "$dir/log/transfer.log" \
-    transfer-head --config "$head_conf" "${compute[@]}" \
-      "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-  "${score[@]}" "$data/feats.scp" "$folds" "$dir"
+  if [ "$select" != last ]; then # what chooses: whole segments
+    $train_cmd "$draws/log/whole.log" \
+      embed-segments --at pool ${device:+--device "$device"} \
+        "$init" "scp:$data/feats.scp" "ark,scp:$draws/whole.ark,$draws/whole.scp"
+  fi
+  for rule in $select; do
+    kind=${rule#last} heads=$dir${kind:+_$kind}
+    # One job: it reads the draws once for all five heads.
+    $train_cmd "$heads/log/transfer.log" \
+      transfer-head --config "$head_conf" "${compute[@]}" \
+        --select "$rule" ${kind:+--eval-vectors "scp:$draws/whole.scp"} \
+        "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$heads"
+    "${score[@]}" "$data/feats.scp" "$folds" "$heads"
+  done
 fi
 
 if at_stage 7 "the same network without transfer"; then

@@ -8,6 +8,9 @@
 #   --corpus DIR         the folder that holds Session1 to Session5
 #   --init MODEL         the speaker network [../voxceleb/exp/resnet34/final.pt]
 #   --exp "1 2 3"        which experiments: 1 ang hap neu sad, 2 ang exc neu sad, 3 ang hap+exc neu sad
+#   --select "last dev-session oracle"
+#                        heads of the last epoch, of the one that another held-out session chooses, of the one that the
+#                        held-out session itself chooses (LEAKY), side by side in exp1, exp1_dev-session … [last]
 #   --scratch true       train the same networks without transfer too [false]
 #   --finetune true      start from MODEL and train all of it too [false]
 #   --work DIR           where data/ and exp/ go [this folder]
@@ -28,7 +31,7 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-corpus='' init='' exp='1 2 3' scratch=false finetune=false work='' stage=1 stop_stage=9 stamp=''
+corpus='' init='' exp='1 2 3' select=last scratch=false finetune=false work='' stage=1 stop_stage=9 stamp=''
 allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
@@ -36,6 +39,9 @@ draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.co
 . recipe.sh
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe corpus init work
+for rule in $select; do
+  case $rule in last | dev-session | oracle) ;; *) die "--select: last, dev-session or oracle, not '$rule'" ;; esac
+done
 init=${init:-../voxceleb/exp/resnet34/final.pt} work=${work:-.}
 data=$work/data/all draws=$work/exp/draws
 compute=(--seed "$seed" ${device:+--device "$device"})
@@ -61,22 +67,33 @@ if at_stage 4 "the frozen trunk's output for all that the heads will see"; then
   $train_cmd "$draws/log/embed.log" \
     embed-segments --config "$draws_conf" "${compute[@]}" \
       "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
+  if [ "$select" != last ]; then # what chooses: whole segments
+    $train_cmd "$draws/log/whole.log" \
+      embed-segments --at pool ${device:+--device "$device"} \
+        "$init" "scp:$data/feats.scp" "ark,scp:$draws/whole.ark,$draws/whole.scp"
+  fi
 fi
 
 if at_stage 5 "a head for each held-out session, on the frozen trunk"; then
   for n in $exp; do
-    dir=$work/exp/exp$n
-    # One job: it reads the draws once for all five heads.
-    $train_cmd "$dir/log/transfer.log" \
-      transfer-head --config "$head_conf" "${compute[@]}" \
-        "$init" "scp:$draws/draws.scp" "$dir/folds/utt2label" "$dir/folds/utt2fold" "$dir"
+    for rule in $select; do
+      kind=${rule#last} folds=$work/exp/exp$n/folds dir=$work/exp/exp$n${kind:+_$kind}
+      # One job: it reads the draws once for all five heads.
+      $train_cmd "$dir/log/transfer.log" \
+        transfer-head --config "$head_conf" "${compute[@]}" \
+          --select "$rule" ${kind:+--eval-vectors "scp:$draws/whole.scp"} \
+          "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
+    done
   done
 fi
 
 if at_stage 6 "scores with transfer"; then
   for n in $exp; do
-    score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
-      --data "$data" "$data/feats.scp" "$work/exp/exp$n/folds" "$work/exp/exp$n"
+    for rule in $select; do
+      kind=${rule#last} dir=$work/exp/exp$n${kind:+_$kind}
+      score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
+        --data "$data" "$data/feats.scp" "$work/exp/exp$n/folds" "$dir"
+    done
   done
 fi
 
