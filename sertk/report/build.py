@@ -5,20 +5,25 @@ from pathlib import Path
 
 from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure
+from sertk.report.breakdowns import breakdown_tables, raters_table
 from sertk.report.card import card_table
-from sertk.report.data import Data, breakdowns
-from sertk.report.document import Paragraph, Report, Section, percent
+from sertk.report.data import Data
+from sertk.report.differences import Pair, differences_table, pairs_of, transfer_figure, verdict
+from sertk.report.document import Headline, Paragraph, Report, Section, interval, percent
 from sertk.report.figures import calibration_figure, confusion_figure, curves_figure, words
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
+from sertk.report.selection import selection_table
 from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json
 from sertk.report.tables import (
-    breakdown_tables,
+    EXCEPT,
+    as_number,
+    comparable,
     counts_table,
-    differences_table,
     folds_table,
     results_table,
     speakers_table,
+    widest,
 )
 
 
@@ -48,51 +53,69 @@ def build_report(folder: Path, choices: Choices) -> Report:
 
 def _report(folder: Path, experiments: list[Experiment], data: Data | None, choices: Choices) -> Report:
     stamps = ordered(stamp for experiment in experiments for stamp in experiment.stamps)
-    pairs = [(system, experiment) for experiment in experiments for system in experiment.systems]
+    systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
+    pairs = {experiment.name: pairs_of(experiment) for experiment in experiments}
+    every = [(e, pair) for e in experiments for pair in pairs[e.name]]
+    transfer = [transfer_figure(every, stamps), differences_table(every, stamps)]
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
     ablation = ablation_figure(folder / "ablation", {e.name: e.short for e in experiments})
-    by = [table for s, e in pairs for table in breakdown_tables(s, e, breakdowns(s, e, data))]
     mistakes = [mistakes_table(e, choices.mistakes, data, choices.audio) for e in experiments if choices.mistakes]
     calibration = [
         calibration_figure(f"calibration-{e.name}", f"Calibration and coverage, {e.short}", e.systems, e.stamps)
         for e in experiments
     ]
+    by = [table for e in experiments for table in (*breakdown_tables(e, data), raters_table(e, data)) if table]
     sections = [
-        _results(experiments),
+        Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
+        Section("results", "Results, beside those of others", _results(experiments)),
         Section("ablation", "What each part gives", [ablation] if ablation else []),
+        Section("selection", "Which epoch was kept", [t for t in map(selection_table, experiments) if t]),
         Section("confusions", "What is taken for what", [confusion_figure(experiments, "figure-3", stamps)]),
         Section("mistakes", "The surest mistakes", [table for table in mistakes if table.rows]),
         Section("breakdowns", "For whom, and where", by),
         Section("calibration", "How far the posteriors can be trusted", calibration),
         Section("data", "The data", [counts_table(experiments, stamps), *([masks] if masks else [])]),
         _training(folder, experiments, stamps),
-        Section("folds", "Fold by fold", [folds_table(s, e) for s, e in pairs]),
-        Section("cards", "Cards of the runs", [card_table(s, e, choices.cards) for s, e in pairs]),
+        Section("folds", "Fold by fold", [folds_table(s, e) for s, e in systems]),
+        Section("cards", "Cards of the runs", [card_table(s, e, choices.cards) for s, e in systems]),
         _absent(folder, data, masks, ablation),
     ]
-    headlines = [(e.title, e.stamps, _headline(e)) for e in experiments]
+    headlines = [_headline(e, pairs[e.name]) for e in experiments]
     title = "Emotions from speech: " + ", ".join(experiment.short for experiment in experiments)
     return Report(title, stamps, headlines, [section for section in sections if section.items])
 
 
-def _headline(experiment: Experiment) -> list[tuple[str, str]]:
-    mean = experiment.systems[0].results["mean"]
-    return [(percent(mean["ua"], 1), "UA %"), (percent(mean["wa"], 1), "WA %")]
+def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
+    system = experiment.systems[0]
+    mean, pooled, (_, ends) = system.results["mean"], system.results["pooled"], widest(system)
+    figures = [
+        (
+            percent(mean[what], 1),
+            f"{what.upper()} %",
+            f"pooled {percent(pooled[what], 1)}, 95 %: {interval(ends[what])}",
+        )
+        for what in ("ua", "wa")
+    ]
+    answers = [verdict(pair) for pair in pairs]
+    if not any(pair.of_transfer for pair in pairs):
+        answers.append("There is no system without transfer here: what transfer gives cannot be told.")
+    if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
+        row = next((row for row in others if row.system.startswith("Padi")), others[-1])
+        answers.append(f"Beside it: {row.system}: UA {as_number(row.ua)}, WA {as_number(row.wa)}")
+    return Headline(experiment.title, experiment.stamps, words(system), figures, answers)
 
 
-def _results(experiments: list[Experiment]) -> Section:
-    section = Section("results", "Results, beside those of others")
+def _results(experiments: list[Experiment]) -> list:
+    items = []
     for experiment in experiments:
         for system in experiment.systems:
-            section.items += [Paragraph(f"{system.name}: {leak}", warning=True) for leak in system.leaks]
+            items += [Paragraph(f"{system.name}: {leak}", warning=True) for leak in system.leaks]
             if unchecked := system.results["unchecked"]:
                 text = f"{system.name}: {unchecked[0]} does not say what it was trained on: leaks cannot be seen."
-                section.items.append(Paragraph(text, warning=True))
+                items.append(Paragraph(text, warning=True))
         paper = experiment.known and experiment.known.name.startswith("Exp")
-        section.items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
-        if differences := differences_table(experiment):
-            section.items.append(differences)
-    return section
+        items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
+    return items
 
 
 def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ...]) -> Section:

@@ -34,7 +34,7 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
         rows.append([f"{name} (sha256)", file_sha256(experiment.folds / name)])
     rows.append(["results.json (sha256)", file_sha256(system.folder / "results.json")])
     title = f"Card of {experiment.short}, {words(system)}"
-    return Table(f"card-{system.name}", title, ["what", "value"], rows, system.stamps, words=2)
+    return Table(f"card-{system.name}", title, ["what", "value"], rows, system.stamps, words=2, folded=True)
 
 
 def _model_card(folder: Path) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +15,6 @@ from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.randomtable import RandomTable
 from sertk.kaldi.specifiers import as_rspecifier
 from sertk.kaldi.votes import Votes, read_votes
-from sertk.report.systems import Experiment, System
-from sertk.scoring.groups import known_groups
-from sertk.scoring.results import breakdown
 
 
 class Data:
@@ -79,13 +76,3 @@ def _wav(speech) -> bytes:
     samples = np.clip(np.rint(speech.samples), -32768, 32767).astype(np.int16)
     soundfile.write(file, samples, speech.rate, format="WAV", subtype="PCM_16")
     return file.getvalue()
-
-
-def breakdowns(system: System, experiment: Experiment, data: Data | None) -> dict[str, Mapping[str, dict]]:
-    """Accuracies of all that the data folder knows (`known_groups`), and those that score-loso left."""
-    test = experiment.test
-    found = dict(system.results["by"])
-    if data:
-        for name, values in known_groups(data.folder, test.keys, test.scheme.get("label_map")).items():
-            found[name] = breakdown(test.truth, system.scored.guess, values, test.labels)
-    return {name: parts for name, parts in found.items() if len(parts) > 1}

@@ -10,8 +10,8 @@ class Table:
     """Rows of text under headings.
 
     stamps: words that the title carries; ours: numbers of the rows that are our own; words: how many columns from the
-    left hold words, the others numbers; sortable: given controls to sort and filter where there is JavaScript, by
-    `filters`, names of columns.
+    left hold words, the others numbers; folded: shown when asked for; sortable: given controls to sort and filter where
+    there is JavaScript, by `filters`, names of columns.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Table:
     notes: tuple[str, ...] = ()
     ours: frozenset[int] = frozenset()
     words: int = 1
+    folded: bool = False
     sortable: bool = False
     filters: tuple[str, ...] = ()
 
@@ -70,13 +71,23 @@ class Section:
     items: list = field(default_factory=list)
 
 
-@dataclass
-class Report:
-    """A report: `headlines` are (experiment, stamps, [(figure, words), …]) for its head."""
+@dataclass(frozen=True)
+class Headline:
+    """An experiment at the head of the page: whose `figures` (value, what it is, how sure it is), and in `answers` what
+    is to be known first."""
 
     title: str
     stamps: tuple[str, ...]
-    headlines: list[tuple[str, tuple[str, ...], list[tuple[str, str]]]]
+    system: str
+    figures: list[tuple[str, str, str]]
+    answers: list[str]
+
+
+@dataclass
+class Report:
+    title: str
+    stamps: tuple[str, ...]
+    headlines: list[Headline]
     sections: list[Section]
 
 

@@ -62,7 +62,9 @@ def for_page(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px|700 [\d.]+px)[^;\"]*", r"font: \1 var(--sans)", svg)
     width = re.search(r'width="([\d.]+)pt"', svg)[1]
     label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    head = f'<svg role="img" aria-label="{label}" style="max-width:{float(width) * 4 / 3:.0f}px"'
+    whole = float(width) * 4 / 3  # points -> pixels; below 0.65 of it letters are too small, so that one scrolls
+    style = f"max-width:{whole:.0f}px;--least:{0.65 * whole:.0f}px"
+    head = f'<svg role="img" aria-label="{label}" style="{style}"'
     return re.sub(
         r'<svg((?:(?! (?:width|height)=)[^>])*?)( width="[^"]*"| height="[^"]*")', r"<svg\1", svg, count=1
     ).replace("<svg", head, 1)

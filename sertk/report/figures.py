@@ -9,6 +9,7 @@ from sertk.report.systems import Experiment, System
 CURVES = (
     ("loss", "loss", 1),
     ("accuracy", "accuracy on the training chunks [%]", 100),
+    ("dev_ua", "UA on what chooses the epoch [%]", 100),
     ("learning_rate", "learning rate", 1),
     ("chunks_per_second", "chunks a second", 1),
 )

@@ -35,6 +35,7 @@ def as_html(report: Report) -> str:
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["has_media"] = lambda table, column: any(not isinstance(row[column], str) for row in table.rows)
     for name, kind in (("table", Table), ("figure", Figure), ("picture", Picture), ("sound", Sound)):
@@ -53,8 +54,10 @@ def numeric_columns(table: Table) -> set[int]:
 def as_markdown(report: Report) -> str:
     """The same as text; pictures in cells and sounds are left to the page."""
     lines = [f"# {stamped(report.title, report.stamps)}", ""]
-    for name, stamps, figures in report.headlines:
-        lines.append(f"- {stamped(name, stamps)}: " + ", ".join(f"{what} {value}" for value, what in figures))
+    for head in report.headlines:
+        figures = ", ".join(f"{what} {value} ({sure})" for value, what, sure in head.figures)
+        lines.append(f"- **{stamped(head.title, head.stamps)}**, {_flat(head.system)}: {figures}")
+        lines += [f"  - {_flat(answer)}" for answer in head.answers]
     for section in report.sections:
         lines += ["", f"## {section.title}"]
         for item in section.items:

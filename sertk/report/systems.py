@@ -17,6 +17,8 @@ from sertk.scoring.protocol import DEPENDENT, Guard
 
 # The order of stamps in a title, those that count most first.
 STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT)
+# How a system was trained, where its scores say it.
+FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
 # What of results.json is shown.
 RESULTS = (
     "labels", "stamps", "leaks", "title", "mean", "deviation", "pooled", "folds", "confusion", "intervals",
@@ -43,16 +45,31 @@ class System:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def rule(self) -> str:
+        """How its epochs were chosen; what does not say it was not chosen at all."""
+        return self.scored.select or "last"
+
+    @property
+    def family(self) -> str:
+        """The name that systems share which differ in this rule only: exp1 of exp1_dev-session."""
+        return self.name.removesuffix(f"_{self.rule}")
+
 
 @dataclass(frozen=True)
 class Experiment:
-    """Systems that were scored on the same segments by the same folds; the first is the one that the folds are of."""
+    """Systems that were scored on the same segments by the same folds; the first is the one that the folds are of.
+
+    picked: those whose epochs were chosen on the test itself, which stand beside the others in a table of their own
+    only; with i_know they are among `systems` too.
+    """
 
     name: str
     folds: Path
     test: Test
     known: Published | None
     systems: list[System] = field(default_factory=list)
+    picked: list[System] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -72,8 +89,9 @@ class Experiment:
 def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
     """The experiments in `folder`, or the one that it is.
 
-    Raises SertkError where there is none, where results and scores do not belong together, for a leak, and where
-    experiments were scored by different schemes (with i_know: stamps them LEAKY).
+    Raises SertkError where there is none, where results and scores do not belong together, for a leak, where there are
+    only epochs that were chosen on the test, and where experiments were scored by different schemes (with i_know:
+    stamps them LEAKY).
     """
     if not folder.is_dir():
         raise SertkError(f"{folder}: is no folder")
@@ -93,7 +111,15 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
             test = read_test(folds / "utt2label", folds / "utt2fold", None)
             known = published(test.keys, test.scheme.get("label_map"))
             experiments[folds] = Experiment(folds.parent.name, folds, test, known)
-        experiments[folds].systems.append(_system(path, results, experiments[folds].test, i_know))
+        system = _system(path, results, experiments[folds].test, i_know)
+        if system.scored.chosen_on_test:
+            experiments[folds].picked.append(system)
+        if i_know or not system.scored.chosen_on_test:
+            experiments[folds].systems.append(system)
+    for experiment in experiments.values():
+        if not experiment.systems:
+            picked = experiment.picked[0].folder
+            Guard().leak(f"{picked}: its epochs were chosen on the test itself (oracle), and nothing stands beside it")
     ordered_ones = sorted(experiments.values(), key=lambda experiment: experiment.name)
     return _one_protocol(ordered_ones, i_know)
 
@@ -133,10 +159,12 @@ def _how(scored: Scored) -> str:
     if not any(records):
         return ""
     if all("trunk" in record for record in records):
-        return "frozen trunk, new head"
-    if all("init" in record for record in records):
-        return "fine-tuned"
-    return "without transfer"
+        how = FROZEN
+    elif all("init" in record for record in records):
+        how = "fine-tuned"
+    else:
+        how = SCRATCH
+    return how + (f", epoch by {scored.select}" if scored.select not in (None, "last") else "")
 
 
 def read_histories(folder: Path) -> dict[str, list[dict]]:

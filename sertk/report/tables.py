@@ -1,12 +1,11 @@
 """The tables: the data (Table 2), results beside those of others (Table 3), folds, breakdowns."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from sertk.report.document import MISSING, Table, interval, percent
 from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
-from sertk.scoring.paired import Difference, compare, holm
 
 RESULT_COLUMNS = ["UA [%]", "± folds", "WA [%]", "± folds", "UA pooled (95 %)", "WA pooled (95 %)"]
 
@@ -44,7 +43,7 @@ def results_table(experiment: Experiment, title: str) -> Table:
     rows, notes = [], []
     if others := comparable(experiment):
         rows += [
-            [row.system, _number(row.ua), MISSING, _number(row.wa), MISSING, MISSING, MISSING, row.source]
+            [row.system, as_number(row.ua), MISSING, as_number(row.wa), MISSING, MISSING, MISSING, row.source]
             for row in others
         ]
         if told := [EXCEPT[stamp] for stamp in experiment.stamps if stamp in EXCEPT]:
@@ -57,7 +56,8 @@ def results_table(experiment: Experiment, title: str) -> Table:
         found = system.results
         name, ends = widest(system)
         drawn.add(f"{ends['clusters']} {DRAWN.get(name, f'groups of {name}')}")
-        stamps = [word for word in system.stamps if word not in experiment.stamps]
+        # The title has them all; a row has those that set it apart.
+        stamps = [word for word in system.stamps if not all(word in other.stamps for other in experiment.systems)]
         rows.append([
             " ".join(["sertk:", words(system), *stamps]),
             percent(found["mean"]["ua"]), percent(found["deviation"]["ua"]),
@@ -92,59 +92,23 @@ def widest(system: System) -> tuple[str, dict]:
 
 
 def folds_table(system: System, experiment: Experiment) -> Table:
-    """What each fold gave."""
+    """What each fold gave; for scripted dialogs, how many of its segments are of a script that the training has too."""
     labels = system.results["labels"]
-    held_out = experiment.test.scheme.get("held_out", {})
+    held_out, scripts = (experiment.test.scheme.get(name, {}) for name in ("held_out", "scripts"))
+    scripted = any(found["scripted"] for found in scripts.values())
     rows = []
     for fold, found in system.results["folds"].items():
-        rows.append([fold, " ".join(held_out.get(fold, [])) or MISSING, *_accuracy(found, labels)])
-    rows.append(["pooled", "", *_accuracy(system.results["pooled"], labels)])
+        row = [fold, " ".join(held_out.get(fold, [])) or MISSING, *accuracy_cells(found, labels)]
+        rows.append(row + ([f"{scripts[fold]['shared']} of {scripts[fold]['scripted']}"] if scripted else []))
+    rows.append(["pooled", "", *accuracy_cells(system.results["pooled"], labels), *[""] * scripted])
     columns = ["fold", "held out", "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
-    title = f"Folds of {experiment.short}, {words(system)}"
-    return Table(f"folds-{system.name}", title, columns, rows, system.stamps, words=2)
-
-
-def differences_table(experiment: Experiment, seed: int = 0) -> Table | None:
-    """The first system against each other one on the same segments; None where it is alone."""
-    first, *others = experiment.systems
-    if not others:
-        return None
-    test = experiment.test
-    speakers = test.held_apart.get("speaker", {})
-    known = all(key in speakers for key in test.keys)
-    clusters = [speakers[key] for key in test.keys] if known else test.keys
-    found = [
-        compare(test.truth, first.scored.guess, other.scored.guess, clusters, len(test.labels), seed=seed)
-        for other in others
-    ]
-    adjusted = {
-        name: holm([pick(c) for c in found])
-        for name, pick in (("ua", lambda c: c.ua.p), ("wa", lambda c: c.wa.p), ("mcnemar", lambda c: c.mcnemar_p))
-    }
-    rows = []
-    for k, (other, c) in enumerate(zip(others, found)):
-        rows.append([
-            f"{words(first)} against {words(other)}", *_difference(c.ua), _p(adjusted["ua"][k]), *_difference(c.wa),
-            _p(adjusted["wa"][k]), f"{c.only_a} : {c.only_b}", _p(adjusted["mcnemar"][k]), f"{c.cohen_g:+.2f}",
-        ])  # fmt: skip
-    drawn = f"{found[0].clusters} speakers" if known else "single segments, which are not independent"
     notes = (
-        f"Pooled figures in points; intervals and p by drawing and exchanging {drawn}. “Alone right” counts segments"
-        " that one system recognised and the other did not: McNemar's exact test and Cohen's g are of these.",
-        *(["p-values are corrected by Holm's method over the rows."] if len(others) > 1 else []),
+        "Shared script: how many of the fold's scripted segments are of a script that its training has in another"
+        " session: the speakers are new, the words are not.",
     )
-    columns = ["systems", "UA", "95 %", "p", "WA", "95 %", "p", "alone right", "p (McNemar)", "g"]
-    title = f"Is the difference real? {experiment.short}"
-    return Table(f"differences-{experiment.name}", title, columns, rows, experiment.stamps, notes)
-
-
-def _difference(found: Difference) -> list[str]:
-    low, high = (f"{100 * end:+.1f}" for end in found.interval)
-    return [f"{100 * found.value:+.2f}", f"{low} to {high}"]
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+    title = f"Folds of {experiment.short}, {words(system)}"
+    return Table(f"folds-{system.name}", title, columns + ["shared script"] * scripted, rows, system.stamps,
+                 notes if scripted else (), words=2)  # fmt: skip
 
 
 def speakers_table(results: Mapping) -> Table:
@@ -155,22 +119,12 @@ def speakers_table(results: Mapping) -> Table:
     return Table("speakers", "The speaker network on its trials", ["what", "value"], rows, tuple(results["stamps"]))
 
 
-def breakdown_tables(
-    system: System, experiment: Experiment, parts: Mapping[str, Mapping[str, dict]]
-) -> Iterable[Table]:
-    """A table for each map of `parts`: its name -> value -> what score-loso's `by` holds."""
-    labels = system.results["labels"]
-    for name, found in parts.items():
-        columns = [name, "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
-        rows = [[value, *_accuracy(accuracy, labels)] for value, accuracy in found.items()]
-        title = f"{experiment.short}, {words(system)}, by {name}"
-        yield Table(f"by-{system.name}-{'-'.join(name.split())}", title, columns, rows, system.stamps)
-
-
-def _accuracy(found: Mapping, labels) -> list[str]:
+def accuracy_cells(found: Mapping, labels) -> list[str]:
+    """Segments, UA, WA and the classes' recalls."""
     return [str(found["segments"]), percent(found["ua"]), percent(found["wa"]),
             *(percent(found["recalls"][label], 1) for label in labels)]  # fmt: skip
 
 
-def _number(value: float | None) -> str:
+def as_number(value: float | None) -> str:
+    """A published figure, in per cent as it is."""
     return MISSING if value is None else f"{value:.2f}"

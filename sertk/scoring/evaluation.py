@@ -27,7 +27,12 @@ class Test:
     truth: np.ndarray
     utt2fold: dict[str, int]
     scheme: dict
-    held_apart: dict[str, dict[str, str]]  # "speaker", "session" -> the map, where the scheme keeps them on one side
+    maps: dict[str, dict[str, str]]  # "speaker", "session" -> the map beside the folds, where there is one
+
+    @property
+    def held_apart(self) -> dict[str, dict[str, str]]:
+        """Those of `maps` that the scheme keeps on one side."""
+        return {what: self.maps[what] for what in held_apart(self.scheme) if what in self.maps}
 
     @property
     def title(self) -> list[str]:
@@ -53,8 +58,7 @@ def read_test(utt2label_path: Path, utt2fold_path: Path | None, labels_path: Pat
             if lacking:
                 raise SertkError(f"{path}: {lacking[0]} is missing ({len(lacking)} of {other}'s segments are)")
     labels = read_labels(labels_path or Path(utt2label_path).parent / "labels.txt")
-    apart = {what: maps[what] for what in held_apart(scheme) if what in maps}
-    return Test(list(utt2label), labels, truth_of(utt2label, labels, utt2label_path), utt2fold, scheme, apart)
+    return Test(list(utt2label), labels, truth_of(utt2label, labels, utt2label_path), utt2fold, scheme, maps)
 
 
 def read_system(test: Test, source: str, guard: Guard) -> Scored:

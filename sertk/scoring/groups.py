@@ -44,7 +44,7 @@ def known_groups(data: Path, keys: Sequence[str], label_map: Mapping[str, str] |
     found = {
         "gender": maps.get("utt2gender"),
         "speaker": maps.get("utt2spk"),
-        "length in frames": maps.get("utt2num_frames"),
+        "frames": maps.get("utt2num_frames"),
     }
     if found["speaker"] and not found["gender"] and (data / "spk2gender").exists():
         found["gender"] = column(data / "spk2gender", found["speaker"])
@@ -52,10 +52,10 @@ def known_groups(data: Path, keys: Sequence[str], label_map: Mapping[str, str] |
         found["gender"] = [GENDERS.get(value, value) for value in found["gender"]]
     parts = [[part for part, word in PARTS.items() if word in dialog] for dialog in maps.get("utt2dialog", ())]
     if parts and all(len(part) == 1 for part in parts):
-        found["improvised or scripted"] = [part[0] for part in parts]
+        found["dialogs"] = [part[0] for part in parts]
     if votes := votes_of(data, keys):
-        found["raters' agreement"] = [agreement(said, label_map) for said in votes]
-    order = ("gender", "improvised or scripted", "raters' agreement", "length in frames", "speaker")
+        found["raters who agree"] = [agreement(said, label_map) for said in votes]
+    order = ("gender", "dialogs", "raters who agree", "frames", "speaker")
     return {name: found[name] for name in order if found.get(name) and len(set(found[name])) > 1}
 
 

@@ -77,11 +77,11 @@ def test_a_data_folder_breaks_the_results_down_and_brings_the_raters_in(call, ma
     (tmp_path / "utt2votes").write_text("".join(f"{utt} {said}\n" for utt, said in votes.items()))
     text = score(call, made, "--data", tmp_path, "--json", tmp_path / "r.json").text
     found = json.loads((tmp_path / "r.json").read_text())
-    assert list(found["by"]) == ["gender", "improvised or scripted", "raters' agreement", "speaker"]
-    assert {name: part["segments"] for name, part in found["by"]["raters' agreement"].items()} == {
+    assert list(found["by"]) == ["gender", "dialogs", "raters who agree", "speaker"]
+    assert {name: part["segments"] for name, part in found["by"]["raters who agree"].items()} == {
         "1 of 2": 27, "2 of 2": 27}  # fmt: skip
     full = found["agreement"]["full"]
-    assert full["segments"] == 27 and full["wa"] == found["by"]["raters' agreement"]["2 of 2"]["wa"]
+    assert full["segments"] == 27 and full["wa"] == found["by"]["raters who agree"]["2 of 2"]["wa"]
     assert re.search(rf"^all agree +27 +{100 * full['wa']:.2f} ", text, re.M)
     # All votes for one class that are for a class at all: what is left is the log loss.
     loss = found["calibration"]["as_it_is"]["log_loss"]

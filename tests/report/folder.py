@@ -61,8 +61,11 @@ class Corpus:
                 write(key, self.rng.normal(size=(120, BINS)).astype(np.float32))
         return folder
 
-    def write_system(self, name: str, skill: float, kind: str = "trunk", epochs: int = 3) -> Path:
-        """exp/NAME with scores, training records and results; exp/<experiment>/folds where it is not there yet."""
+    def write_system(self, name: str, skill: float, kind: str = "trunk", epochs: int = 3, select="last") -> Path:
+        """exp/NAME with scores, training records and results; exp/<experiment>/folds where it is not there yet.
+
+        kind: how the record calls what the network began from ("" nothing); select: the rule that chose the epoch.
+        """
         experiment = name.split("_")[0]
         folder, folds_dir = self.root / "exp" / name, self.root / "exp" / experiment / "folds"
         utt2label, labels = map_labels(self.maps["utt2label"], MAPS[experiment])
@@ -72,17 +75,18 @@ class Corpus:
             settings = {"label_map": MAPS[experiment], "part": "all", "seed": 0, "stamps": list(self.stamps)}
             write_folds(folds_dir, folds, maps, settings)
         for fold in range(1, 6):
-            self._write_fold(folder / str(fold), folds, fold, labels, skill, kind, epochs)
+            self._write_fold(folder / str(fold), folds, fold, labels, skill, kind, epochs, select)
         clusters = [self.root / "clusters"]
         clusters[0].write_text("".join(f"{key} {self.maps['utt2dialog'][key]}\n" for key in utt2label))
         found = score_folder(folds_dir / "utt2label", folds_dir / "utt2fold", str(folder), clusters=clusters)
         (folder / "results.json").write_text(json.dumps(found, allow_nan=False))
         return folder
 
-    def _write_fold(self, folder, folds, fold, labels, skill, kind, epochs):
+    def _write_fold(self, folder, folds, fold, labels, skill, kind, epochs, select):
         folder.mkdir(parents=True)
         training = sorted(utt for utt, n in folds.utt2fold.items() if n != fold)
-        record = {"fold": str(fold), "keys": training, "segments": len(training), "select": "last"}
+        record = {"fold": str(fold), "keys": training, "segments": len(training), "select": select,
+                  "chosen_epoch": epochs - fold % 2 * (select != "last")}  # fmt: skip
         record |= {kind: {"speakers": ["id10001"]}} if kind else {}
         settings = {"labels": list(labels), "model": "f00d" * 16, "at": "posterior", "trained_on": record,
                     "frontend": {"cmvn": "segment"}}  # fmt: skip

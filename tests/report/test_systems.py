@@ -7,12 +7,13 @@ import pytest
 from report.folder import make
 
 from sertk.errors import SertkError
+from sertk.report.breakdowns import breakdown_tables, breakdowns, raters_table
 from sertk.report.card import card_table
-from sertk.report.data import Data, breakdowns
+from sertk.report.data import Data
 from sertk.report.masks import shown_masks
 from sertk.report.mistakes import mistakes_table
 from sertk.report.systems import find_experiments, folds_of, ordered
-from sertk.report.tables import differences_table
+from sertk.report.tables import folds_table
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +57,49 @@ def test_breakdowns_count_every_segment_once(experiments, root):
     experiment = experiments[0]
     with Data(root / "data") as data:
         found = breakdowns(experiment.systems[0], experiment, data)
-    assert list(found) == ["gender", "improvised or scripted", "raters' agreement", "length in frames", "speaker"]
+    assert list(found) == ["gender", "dialogs", "raters who agree", "frames", "speaker"]
     assert all(sum(part["segments"] for part in parts.values()) == 80 for parts in found.values())
-    assert list(found["improvised or scripted"]) == ["improvised", "scripted"]
+    assert list(found["dialogs"]) == ["improvised", "scripted"]
     right = experiment.systems[0].scored.guess == experiment.test.truth
     women = np.array([key[5] == "F" for key in experiment.test.keys])  # Ses01F-…
     assert found["gender"]["female"]["wa"] == pytest.approx(right[women].mean())
+
+
+def test_systems_stand_side_by_side_in_one_breakdown(experiments, root):
+    experiment = experiments[0]
+    with Data(root / "data") as data:
+        table, *folded = breakdown_tables(experiment, data)
+    assert table.columns[3:] == ["frozen trunk, new head: UA [%]", "frozen trunk, new head: WA [%]",
+                                 "without transfer: UA [%]", "without transfer: WA [%]"]  # fmt: skip
+    row = next(row for row in table.rows if row[1] == "female")
+    women = np.array([key[5] == "F" for key in experiment.test.keys])
+    for cell, system in zip(row[4::2], experiment.systems, strict=True):
+        right = (system.scored.guess == experiment.test.truth)[women].mean()
+        assert cell == f"{100 * right:.2f}"
+    assert [part.folded for part in folded] == [True, True]
+
+
+def test_the_raters_who_agree_are_a_row_for_each_system(experiments, root):
+    experiment = experiments[0]
+    with Data(root / "data") as data:
+        rows = raters_table(experiment, data).rows
+    # Every other segment of the made folder has two votes for anger, the others one for anger, one for sadness.
+    assert [(row[1], row[4]) for row in rows] == [("40", "40"), ("40", "40")]
+    posteriors = experiment.systems[0].scored.posteriors
+    ang, sad = (np.log(posteriors[:, experiment.test.labels.index(label)]) for label in ("ang", "sad"))
+    both = np.array([int(key[-3:]) % 2 == 0 for key in experiment.test.keys])
+    assert rows[0][7] == f"{-np.where(both, (ang + sad) / 2, ang).mean():.3f}"
+    assert rows[0][8] == f"{both.mean() * np.log(2):.3f}"
+
+
+def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):
+    experiment = experiments[0]
+    experiment.test.scheme["scripts"] = {str(n): {"scripted": 8, "shared": n} for n in range(1, 6)}
+    table = folds_table(experiment.systems[0], experiment)
+    assert [row[-1] for row in table.rows] == ["1 of 8", "2 of 8", "3 of 8", "4 of 8", "5 of 8", ""]
+    assert table.columns[-1] == "shared script" and "the words are not" in table.notes[0]
+    del experiment.test.scheme["scripts"]
+    assert "shared script" not in folds_table(experiment.systems[0], experiment).columns
 
 
 def test_mistakes_are_the_wrong_answers_the_surest_first(experiments, root):
@@ -94,15 +132,6 @@ def test_the_masks_of_the_figure_are_the_training_ones_within_the_spectrogram():
         assert all(0 < bins.stop - bins.start <= width for _, bins in masks[:2])
         assert all(0 < frames.stop - frames.start <= 40 for frames, _ in masks[2:])  # p T = 40
     assert shown_masks("none", "utt", (200, 128), 0) == []
-
-
-def test_differences_are_those_of_the_pooled_figures(experiments):
-    first, other = (system.results["pooled"] for system in experiments[0].systems)
-    row = differences_table(experiments[0]).rows[0]
-    assert row[1] == f"{100 * (first['ua'] - other['ua']):+.2f}"
-    assert row[4] == f"{100 * (first['wa'] - other['wa']):+.2f}"
-    assert "exchanging 10 speakers" in differences_table(experiments[0]).notes[0]
-    assert differences_table(experiments[1]) is None
 
 
 def test_the_card_says_what_the_files_say(experiments, root):

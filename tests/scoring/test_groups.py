@@ -24,9 +24,9 @@ def test_every_map_is_a_group(tmp_path):
     put(tmp_path, **MAPS)
     assert known_groups(tmp_path, ["a", "b", "c"], {"hap": "hap", "exc": "hap"}) == {
         "gender": ["female", "male", "male"],
-        "improvised or scripted": ["improvised", "scripted", "scripted"],
-        "raters' agreement": ["3 of 3", "1 of 2", "no votes"],
-        "length in frames": ["100", "200", "300"],
+        "dialogs": ["improvised", "scripted", "scripted"],
+        "raters who agree": ["3 of 3", "1 of 2", "no votes"],
+        "frames": ["100", "200", "300"],
         "speaker": ["s1", "s2", "s2"],
     }
     assert known_groups(tmp_path, ["a"]) == {}

@@ -1,0 +1,119 @@
+"""Whether transfer helps, and how sure that is."""
+
+import numpy as np
+import pytest
+from report.folder import make
+
+from sertk.report.build import Choices, build_report
+from sertk.report.differences import differences_table, pairs_of, transfer_figure, verdict
+from sertk.report.selection import selection_table
+from sertk.report.systems import find_experiments
+from sertk.report.tables import results_table
+from sertk.scoring.paired import compare, holm
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """exp1: a head, the same under two other rules, fine-tuned, from scratch; exp3: alone."""
+    root = tmp_path_factory.mktemp("differences")
+    corpus = make(root)
+    corpus.write_system("exp1_finetune", 3.0, kind="init")
+    corpus.write_system("exp1_dev-session", 1.9, select="dev-session")
+    corpus.write_system("exp1_oracle", 2.2, select="oracle")
+    return root
+
+
+@pytest.fixture(scope="module")
+def experiments(root):
+    return find_experiments(root / "exp")
+
+
+@pytest.fixture(scope="module")
+def report(root):
+    return build_report(root / "exp", Choices(cards=False, mistakes=0))
+
+
+def test_each_system_is_held_against_the_one_without_transfer(experiments):
+    pairs = pairs_of(experiments[0])
+    assert [(pair.system.name, pair.other.name) for pair in pairs] == [
+        ("exp1", "exp1_scratch"), ("exp1_finetune", "exp1_scratch")]  # fmt: skip
+    assert all(pair.of_transfer and pair.drawn == "10 speakers" for pair in pairs)
+    first, other = (pairs[0].system.results["pooled"], pairs[0].other.results["pooled"])
+    assert pairs[0].found.ua.value == pytest.approx(first["ua"] - other["ua"])
+    assert pairs[0].found.wa.value == pytest.approx(first["wa"] - other["wa"])
+    assert pairs_of(experiments[1]) == []
+
+
+def test_p_values_are_corrected_over_the_pairs(experiments):
+    pairs, test = pairs_of(experiments[0]), experiments[0].test
+    speakers = [key[:6] for key in test.keys]
+    raw = [compare(test.truth, p.system.scored.guess, p.other.scored.guess, speakers, 4).ua.p for p in pairs]
+    assert [pair.p["ua"] for pair in pairs] == holm(raw)
+    row = differences_table([(experiments[0], pair) for pair in pairs], ()).rows[1]
+    ends = [f"{100 * end:+.1f}" for end in pairs[1].found.ua.interval]
+    assert row[2:4] == [f"{100 * pairs[1].found.ua.value:+.1f} ({ends[0]} to {ends[1]})", f"{pairs[1].p['ua']:.4f}"]
+
+
+def test_without_a_system_without_transfer_the_first_is_held_against_the_others(experiments):
+    from dataclasses import replace
+
+    few = replace(experiments[0], systems=[s for s in experiments[0].systems if s.name != "exp1_scratch"])
+    pairs = pairs_of(few)
+    assert [(pair.system.name, pair.other.name) for pair in pairs] == [("exp1", "exp1_finetune")]
+    assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "p", "words"),
+    [
+        (0.05, 0.01, "Transfer (frozen trunk, new head) helps: UA +5.0 (-1.0 to +9.0) points, p = 0.01"),
+        (-0.05, 0.049, "hurts: UA -5.0"),
+        (0.05, 0.05, "is not shown to help or to hurt: UA +5.0"),
+    ],
+)
+def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, words):
+    from dataclasses import replace
+
+    pair = pairs_of(experiments[0])[0]
+    found = replace(pair.found, ua=replace(pair.found.ua, value=value, interval=(-0.01, 0.09)))
+    assert words in verdict(replace(pair, found=found, p={"ua": p}))
+
+
+def test_the_head_of_the_page_answers_and_the_figure_has_its_numbers(report):
+    exp1, exp3 = report.headlines
+    assert exp1.answers[0].startswith("Transfer (frozen trunk, new head) ") and len(exp1.answers) == 3
+    assert exp1.answers[2] == "Beside it: Padi et al. 2021: the system rebuilt here: UA 61.61, WA 66.02"
+    assert exp3.answers[0] == "There is no system without transfer here: what transfer gives cannot be told."
+    figure = report.sections[0].items[0]
+    assert figure.name == "transfer" and "Exp 1: fine-tuned, UA +" in figure.alt
+
+
+def test_the_three_rules_stand_side_by_side_and_the_oracle_nowhere_else(report, experiments):
+    experiment = experiments[0]
+    assert [system.name for system in experiment.picked] == ["exp1_oracle"]
+    assert "exp1_oracle" not in [system.name for system in experiment.systems]
+    table = selection_table(experiment)
+    assert [row[1] for row in table.rows] == ["last", "dev-session", "oracle LEAKY"]
+    assert table.stamps == ("LEAKY",) and [row[2] for row in table.rows] == ["3, 3, 3, 3, 3"] + ["2, 3, 2, 3, 2"] * 2
+    last, oracle = experiment.systems[0].scored.guess, experiment.picked[0].scored.guess
+    gain = np.mean(oracle == experiment.test.truth) - np.mean(last == experiment.test.truth)
+    assert table.rows[2][6].startswith(f"{100 * gain:+.1f} (") and table.rows[0][5:] == ["–", "–"]
+    assert "LEAKY" not in report.stamps
+    shown = [item for section in report.sections if section.name != "selection" for item in section.items]
+    assert not [item.title for item in shown if "LEAKY" in getattr(item, "stamps", ())]
+    results = next(section for section in report.sections if section.name == "results").items[0]
+    assert any("epoch by dev-session" in row[0] for row in results.rows)
+    assert not any("oracle" in row[0] for row in results.rows)
+
+
+def test_who_knows_sees_the_oracle_among_the_others_and_every_title_says_so(root):
+    experiment = find_experiments(root / "exp", i_know=True)[0]
+    table = results_table(experiment, "Table 3")
+    assert "LEAKY" in table.stamps and any("oracle" in row[0] and "LEAKY" in row[0] for row in table.rows)
+
+
+def test_an_oracle_alone_is_refused(call, root, tmp_path):
+    result = call("make-report", "--cards", "false", root / "exp" / "exp1_oracle", tmp_path / "out", code=1)
+    assert "exp1_oracle: its epochs were chosen on the test itself (oracle)" in result.err
+    assert result.err.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert find_experiments(root / "exp" / "exp1_oracle", i_know=True)[0].stamps == ("LEAKY",)
