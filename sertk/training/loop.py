@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import chunks_of, prefetch
@@ -18,15 +17,19 @@ from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import Store
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
-from sertk.models.compute import autocast, layout
+from sertk.models.compute import layout
 from sertk.models.resnet import ResNet
 from sertk.training.checkpoint import MACHINE, TrainingState, load_state, save_state
 from sertk.training.choosing import chosen_epoch
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
 from sertk.training.schedule import DescentSettings
+from sertk.training.step import Step
 from sertk.training.stopping import Stopped
 from sertk.training.syncnorm import synchronise
+
+# Steps between two looks at the losses. A look waits for the device: a GPU's queue would run empty at every step.
+READ_AFTER = {"cpu": 1, "cuda": 32}
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Training:
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
+        self.step = Step(self.network, self.optimiser, settings, device, world)
         self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store))
         self.shape = {**settings.plain(), **fingerprint}
         # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
@@ -103,7 +107,7 @@ class Training:
         """Train to the last epoch.
 
         Args:
-            on_batch: called after every batch with (epoch, batches done, figures so far).
+            on_batch: called after every batch (on a GPU after some) with (epoch, batches done, figures so far).
             stop: when it becomes true in any process, all checkpoint after the same batch and end.
             checkpoint_every: seconds between checkpoints in mid-epoch.
 
@@ -127,18 +131,13 @@ class Training:
         sums = state.sums or {"loss": 0.0, "correct": 0.0, "chunks": 0.0, "seconds": 0.0}
         seconds_before, begun, saved = sums["seconds"], time.monotonic(), time.monotonic()
         batches = self.sampler.batches(epoch, state.batch)
+        last, unread = self.sampler.num_batches() - 1, []
         for batch, chunks in prefetch((b, chunks_of(self.store, self.rule, self._share(b), epoch)) for b in batches):
-            loss, correct, asked = self._step(batch, chunks, stop)
-            if not math.isfinite(loss):
-                if self.world.rank:
-                    raise SertkError(f"process {self.world.rank} ends with process 0, which says why")
-                keys = " ".join(sorted({self.store.keys[i] for i in batch.items[:, 0].tolist()}))
-                raise SertkError(
-                    f"epoch {epoch}, batch {batch.number}: the loss is {loss} (learning rate {rate:g}): {keys}"
-                )
-            sums["loss"] += loss
-            sums["correct"] += correct
-            sums["chunks"] += len(batch.items)
+            unread.append((batch, self._step(batch, chunks, stop)))
+            if len(unread) < READ_AFTER[self.device.type] and batch.number < last:
+                continue
+            asked = self._read(unread, sums, epoch, rate)
+            unread = []
             sums["seconds"] = seconds_before + time.monotonic() - begun
             state.batch, state.sums = batch.number + 1, sums
             on_batch(epoch, state.batch, _record(epoch, rate, sums))
@@ -156,6 +155,22 @@ class Training:
         state.batch, state.sums = 0, {}
         self._checkpoint()
 
+    def _read(self, steps: list[tuple[Batch, Tensor]], sums: dict, epoch: int, rate: float) -> bool:
+        """Add what the steps gave to `sums`, which waits for the device; returns whether a rank is to stop."""
+        for batch, figures in steps:
+            loss, correct, asked = figures.tolist()
+            if not math.isfinite(loss):
+                if self.world.rank:
+                    raise SertkError(f"process {self.world.rank} ends with process 0, which says why")
+                keys = " ".join(sorted({self.store.keys[i] for i in batch.items[:, 0].tolist()}))
+                raise SertkError(
+                    f"epoch {epoch}, batch {batch.number}: the loss is {loss} (learning rate {rate:g}): {keys}"
+                )
+            sums["loss"] += loss
+            sums["correct"] += correct
+            sums["chunks"] += len(batch.items)
+        return asked > 0
+
     def chosen(self) -> tuple[ResNet, int]:
         """The network of the chosen epoch, and its number. What was trained is overwritten by it."""
         if self.best:
@@ -165,22 +180,11 @@ class Training:
     def _share(self, batch: Batch) -> Batch:
         return Batch(batch.number, batch.frames, self.world.share(batch.items))
 
-    def _step(self, batch: Batch, chunks: Tensor, stop) -> tuple[float, float, float]:
+    def _step(self, batch: Batch, chunks: Tensor, stop) -> Tensor:
         """One step; returns the batch's summed loss, how many chunks were recognised, and how many ranks are to stop."""
-        targets = self.targets[torch.from_numpy(self.world.share(batch.items)[:, 0]).to(self.device)]
-        chunks = chunks.to(self.device, non_blocking=True)
-        with autocast(self.device, self.settings.precision):
-            logits = self.network(chunks)
-        loss = functional.cross_entropy(
-            logits.float(), targets, reduction="sum", label_smoothing=self.settings.label_smoothing
-        )
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss / len(batch.items)).backward()
-        self.world.sum_gradients([p for group in self.optimiser.param_groups for p in group["params"]])
-        self.optimiser.step()
-        correct = (logits.argmax(dim=1) == targets).sum()
-        asked = torch.tensor(float(bool(stop)), dtype=torch.float64, device=self.device)
-        return tuple(self.world.sum(torch.stack([loss.detach().double(), correct.double(), asked])).tolist())
+        segments = torch.from_numpy(self.world.share(batch.items)[:, 0])
+        targets = self.targets[segments.to(self.device, non_blocking=True)]
+        return self.step(chunks.to(self.device, non_blocking=True), targets, len(batch.items), bool(stop))
 
     def _checkpoint(self):
         if self.world.rank:

@@ -1,0 +1,113 @@
+"""One step of the descent: forward, backward, update; and what would fit where memory runs out."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sertk.errors import SertkError
+from sertk.models.compute import autocast
+from sertk.models.resnet import ResNet
+from sertk.training.distributed import World
+
+# A CPU has no class of errors for it: these are torch's allocator and oneDNN, which says no more than that.
+ON_A_CPU = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory")
+
+
+class Step:
+    """A step of stochastic gradient descent on this process's share of a batch.
+
+    Args:
+        network: what is trained, on `device`.
+        optimiser: over its parameters.
+        settings: of the training (loop.Settings).
+        device: where to compute.
+        world: this process among those that train together.
+    """
+
+    def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World):
+        self.network, self.optimiser, self.settings = network, optimiser, settings
+        self.device, self.world = device, world
+        self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
+
+    def __call__(self, chunks: Tensor, targets: Tensor, size: int, stop: bool = False) -> Tensor:
+        """Take one step.
+
+        Args:
+            chunks: (share, bins, T) float32 on the device.
+            targets: (share,) indices of labels on the device.
+            size: chunks of the whole batch, over all processes.
+            stop: whether this process is to stop.
+
+        Returns:
+            (3,) float64 on the device: summed loss, chunks recognised, processes that are to stop; over all of them.
+
+        Raises:
+            SertkError: where memory runs out, with the sizes that would have fitted.
+        """
+        try:
+            loss, logits = self._backward(chunks, targets, size)
+            self.world.sum_gradients(self.parameters)
+            self.optimiser.step()
+            correct = (logits.argmax(dim=1) == targets).sum()
+            asked = torch.full((), float(stop), dtype=torch.float64, device=self.device)  # a copy would wait for a GPU
+            return self.world.sum(torch.stack([loss.detach().double(), correct.double(), asked]))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        # Not in the block above: while the error lives, so do the tensors of the step that failed.
+        raise SertkError(self._advice(len(chunks), chunks.shape[1], chunks.shape[2]))
+
+    def _backward(self, chunks: Tensor, targets: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Leave gradients in the parameters; returns the summed loss and the logits."""
+        with autocast(self.device, self.settings.precision):
+            logits = self.network(chunks)
+        loss = functional.cross_entropy(
+            logits.float(), targets, reduction="sum", label_smoothing=self.settings.label_smoothing
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss / size).backward()
+        return loss, logits
+
+    def _advice(self, batch: int, bins: int, frames: int) -> str:
+        """What to do where `batch` chunks of `frames` frames were too many, found by trying smaller ones."""
+        failed = f"out of memory on {self.device}: {batch} chunks of {frames} frames do not fit"
+        if self.world.size > 1:  # trying takes all processes, and only this one is here
+            return f"{failed} in one of {self.world.size} processes: make --batch-size smaller"
+        lengths = sorted(self.settings.chunk_frames)
+        found = []
+        size = next((n for n in _halves(batch) if self._fits(n, bins, lengths[-1])), None)
+        if size:
+            found.append(f"{size} of {lengths[-1]} frames do (--batch-size {size})")
+        length = next((n for n in reversed(lengths) if n < frames and self._fits(batch, bins, n)), None)
+        if length:
+            found.append(f"{batch} of {length} frames do (--chunk-frames)")
+        return f"{failed}; {', '.join(found) or 'make --batch-size or --chunk-frames smaller'}"
+
+    def _fits(self, batch: int, bins: int, frames: int) -> bool:
+        """Whether there is memory for a forward and a backward pass over so many chunks."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # pieces kept for other sizes
+        try:
+            chunks = torch.zeros(batch, frames, bins, device=self.device).transpose(1, 2)
+            self._backward(chunks, torch.zeros(batch, dtype=torch.long, device=self.device), batch)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return False
+        return True
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no more memory."""
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(
+        words in str(error) for words in ON_A_CPU
+    )
+
+
+def _halves(batch: int) -> Iterator[int]:
+    """Half of a batch, a quarter, … down to the two chunks that BatchNorm takes at least."""
+    while (batch := batch // 2) >= 2:
+        yield batch

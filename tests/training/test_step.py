@@ -1,0 +1,96 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from support import ROOT
+from toydata import NETWORK
+
+from sertk.errors import SertkError
+from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training import loop
+from sertk.training.distributed import World
+from sertk.training.loop import Settings
+from sertk.training.step import Step
+
+CPU = torch.device("cpu")
+
+
+class Small(ResNet):
+    """A network on a device whose memory holds `room` frames of a batch."""
+
+    room = 0
+
+    def forward(self, feats, lengths=None):
+        if len(feats) * feats.shape[2] > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(feats, lengths)
+
+
+def step_with_room(room, world=World()):  # noqa: B008
+    network = Small(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).train()
+    network.room = room
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    return Step(network, optimiser, Settings(chunk_frames=(24, 32, 48)), CPU, world)
+
+
+@pytest.mark.parametrize(
+    ("room", "frames", "advice"),
+    [
+        (8 * 48, 48, "16 chunks of 48 frames do not fit; 8 of 48 frames do (--batch-size 8), 16 of 24 frames do"),
+        (16 * 32, 48, "16 chunks of 48 frames do not fit; 8 of 48 frames do (--batch-size 8), 16 of 32 frames do"),
+        # What is advised fits the longest chunks too, not only those that happened to come first.
+        (16 * 24, 32, "16 chunks of 32 frames do not fit; 8 of 48 frames do (--batch-size 8), 16 of 24 frames do"),
+        (3 * 48, 48, "16 chunks of 48 frames do not fit; 2 of 48 frames do (--batch-size 2)"),
+        (10, 24, "16 chunks of 24 frames do not fit; make --batch-size or --chunk-frames smaller"),
+    ],
+)
+def test_out_of_memory_says_what_would_fit(room, frames, advice):
+    with pytest.raises(SertkError) as error:
+        step_with_room(room)(torch.zeros(16, 16, frames), torch.zeros(16, dtype=torch.long), 16)
+    assert str(error.value).startswith(f"out of memory on cpu: {advice}") and "\n" not in str(error.value)
+
+
+def test_out_of_memory_in_one_of_several_processes_tries_nothing():
+    # Trying would need the others: layers may exchange statistics.
+    with pytest.raises(
+        SertkError, match="8 chunks of 48 frames do not fit in one of 2 processes: make --batch-size smaller"
+    ):
+        step_with_room(48, World(1, 2, 1))(torch.zeros(8, 16, 48), torch.zeros(8, dtype=torch.long), 16)
+
+
+def test_other_errors_of_a_step_are_bugs_and_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="type"):
+        step_with_room(9999)(torch.zeros(4, 16, 24).double(), torch.zeros(4, dtype=torch.long), 4)
+
+
+def test_a_process_that_gets_no_more_memory_ends_in_one_line(toy):
+    script = f"""
+import re, resource, sys
+sys.path.insert(0, {str(ROOT)!r})
+import sertk.training.job
+from sertk.cli.train_resnet import main
+size = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) << 10
+resource.setrlimit(resource.RLIMIT_AS, (size + (600 << 20), -1))
+main(sys.argv[1:])
+"""
+    words = [*NETWORK, "--chunk-frames", "3000", "--batch-size", "120", "--augment", "none,none,none", "--epochs",
+             "1", f"scp:{toy}/feats.scp", toy / "utt2label", toy / "exp"]  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 2, done.stderr  # what is trained, what went wrong
+    assert "out of memory on cpu: 120 chunks of 3000 frames do not fit; " in done.stderr
+
+
+def test_losses_that_are_read_some_steps_late_are_the_same(toy, train, monkeypatch):
+    train("at_once", "--epochs", 2)
+    monkeypatch.setitem(loop.READ_AFTER, "cpu", 3)
+    train("late", "--epochs", 2)
+    assert (toy / "at_once/final.pt").read_bytes() == (toy / "late/final.pt").read_bytes()
+
+
+def test_a_loss_that_is_no_number_names_its_batch_however_late_it_is_read(toy, train, monkeypatch):
+    options = ("--epochs", 3, "--learning-rate", 1e30, "--batch-size", 8)
+    at_once = train("at_once", *options, code=1).err.splitlines()[-1]
+    monkeypatch.setitem(loop.READ_AFTER, "cpu", 15)
+    late = train("late", *options, code=1).err.splitlines()[-1]
+    assert late == at_once and "the loss is" in late
