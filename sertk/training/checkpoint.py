@@ -12,7 +12,7 @@ FORMAT = "sertk-state-1"
 # A run may be prolonged; all else that shapes it must stay.
 MAY_CHANGE = {"epochs"}
 # What shapes the last bits of a run only: it goes on elsewhere, and says so.
-MACHINE = frozenset({"threads", "hardware", "torch"})
+MACHINE = frozenset({"threads", "hardware", "torch", "code"})
 log = logging.getLogger("sertk")
 
 
@@ -56,7 +56,7 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     if content.pop("format") != FORMAT:
         raise SertkError(f"{path}: a training state of another version of sertk (--restart true begins again)")
     state = TrainingState(**content)
-    for name in sorted(settings.keys() | state.settings.keys()):
+    for name in dict.fromkeys([*settings, *state.settings]):
         before, now = state.settings.get(name), settings.get(name)
         if name in MAY_CHANGE or before == now:
             continue

@@ -15,12 +15,13 @@ from sertk.kaldi.tables import read_manifest
 from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.runtime import choose_device, hardware, set_threads
+from sertk.runtime import choose_device, set_threads
 from sertk.training.checkpoint import set_aside
 from sertk.training.choosing import Development, choosing_fold, how_chosen
 from sertk.training.distributed import World, join_world
+from sertk.training.identity import data_marks, machine_marks
 from sertk.training.loop import Settings, Training, seeded
-from sertk.training.selection import Labelling, data_digest, read_labelling
+from sertk.training.selection import Labelling, read_labelling
 from sertk.training.stopping import RUN_AGAIN, Stopped
 
 log = logging.getLogger("sertk")
@@ -69,16 +70,15 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         check_frontend(initial, manifest.settings, init, str(feats))
 
     chosen = labels_of(store, labelling)
+    sha256 = manifest.sha256 if manifest else ""
     fingerprint = {
         "sertk": __version__,
-        "network": network.spec.plain(),
+        **{f"network.{name}": value for name, value in network.spec.plain().items()},
         "init": initial.digest if initial else None,
-        "data": data_digest(chosen, store.num_frames, manifest.sha256 if manifest else ""),
-        "development": data_digest(labels_of(development, labelling), development.num_frames) if development else None,
+        **data_marks("data", chosen, store, sha256),
+        **(data_marks("development", labels_of(development, labelling), development, sha256) if development else {}),
         "processes": world.size,
-        "threads": threads,
-        "hardware": hardware(device),
-        "torch": str(torch.__version__),
+        **machine_marks(device, threads),
     }
     check_shares(settings, len(store), world)
     targets = torch.tensor([labelling.index(key) for key in store.keys])

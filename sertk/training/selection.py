@@ -1,6 +1,5 @@
 """Which segments a network is trained on, and which label each has."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +82,3 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
     if len(labels) < 2:
         raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
     return Labelling(labels, of_segment, fold_of)
-
-
-def data_digest(chosen: dict[str, str], num_frames, sha256: str = "") -> str:
-    """A fingerprint of the training data: keys, labels, frames, and the table's own checksum where it has one."""
-    hasher = hashlib.sha256(sha256.encode())
-    for (key, label), frames in zip(chosen.items(), num_frames):
-        hasher.update(f"{key} {label} {frames}\n".encode())
-    return hasher.hexdigest()[:16]

@@ -1,15 +1,8 @@
 import json
-import random
-import re
-import signal
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 import torch
-from support import ROOT
-from toydata import LABELS, NETWORK, SETTINGS
+from toydata import LABELS, SETTINGS
 
 from sertk.kaldi.lists import read_list, write_list
 from sertk.models.modelfile import load_model
@@ -47,81 +40,6 @@ def test_a_network_learns_and_its_file_says_what_it_is(toy, train, call):
         assert sum(values) == pytest.approx(1, abs=1e-4)
         right += LABELS[values.index(max(values))] == truth[key]
     assert right > 30
-
-
-def test_training_prolonged_is_training_at_once(toy, train):
-    train("twice", "--epochs", 1)
-    assert "going on after epoch 1" in train("twice", "--epochs", 3).err
-    train("once", "--epochs", 3)
-    assert (toy / "twice/final.pt").read_bytes() == (toy / "once/final.pt").read_bytes()
-
-
-def start(toy, name, *options):
-    words = [ROOT / "bin/train-resnet", *NETWORK, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
-    return subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True)
-
-
-def kill_and_rerun(toy, name, kills, rng, *options):
-    """Kill a run `kills` times at random moments, then let it end; returns how many were hit while running."""
-    hit = 0
-    for _ in range(kills):
-        process = start(toy, name, *options)
-        time.sleep(rng.uniform(2.5, 6))
-        hit += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    process = start(toy, name, *options)
-    _, err = process.communicate()
-    assert process.returncode == 0, err
-    return hit
-
-
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy, train, kills):
-    options = ("--epochs", 12, "--copies", 8, "--checkpoint-every", 0)
-    train("straight", *options)
-    rng, hit, rounds = random.Random(kills), 0, 0
-    while hit < kills:
-        hit += kill_and_rerun(toy, f"killed{rounds}", min(kills, 5), rng, *options)
-        for name in ("final.pt", "train.conf"):
-            assert (toy / f"killed{rounds}" / name).read_bytes() == (toy / "straight" / name).read_bytes()
-        rounds += 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_makes_it_checkpoint_and_say_run_me_again(toy, train, number):
-    options = ("--epochs", 40, "--copies", 8)
-    process = start(toy, "stopped", *options)
-    while not (toy / "stopped/train.jsonl").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 75 and "run the same command again" in err and "Traceback" not in err
-    state = torch.load(toy / "stopped/state.pt", weights_only=True)
-    assert 1 <= len(state["history"]) < 40
-
-
-def test_a_signal_that_comes_at_once_is_noticed_too(toy):
-    process = start(toy, "early", "--epochs", 40, "--copies", 8)
-    proc = Path(f"/proc/{process.pid}")
-    while not int(re.search(r"SigCgt:\s+(\w+)", (proc / "status").read_text())[1], 16) >> (signal.SIGUSR1 - 1) & 1:
-        time.sleep(0.01)
-    assert "libtorch" not in (proc / "maps").read_text()
-    process.send_signal(signal.SIGUSR1)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 75, err
-
-
-def test_a_changed_setting_or_data_set_is_refused_with_the_difference_named(toy, train):
-    train("exp", "--epochs", 1)
-    err = train("exp", "--epochs", 2, "--learning-rate", 0.5, code=1).err
-    assert "learning_rate=0.01, now it is 0.5" in err and "--restart true" in err and err.count("ERROR") == 1
-    labels = read_list(toy / "utt2label")
-    write_list(toy / "utt2label", labels | {next(iter(labels)): "neu"})
-    assert "begun with data=" in train("exp", "--epochs", 2, code=1).err
-    train("exp", "--epochs", 2, "--restart", "true")
-    assert (toy / "exp.old.1/final.pt").exists() and len(records(toy / "exp")) == 2
 
 
 def test_a_held_out_fold_is_not_trained_on(toy, train):

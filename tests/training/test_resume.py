@@ -1,0 +1,222 @@
+"""Runs that are killed, stopped, prolonged or changed: what goes on, to which bytes, and what is refused."""
+
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from ranks import Ranks, wait_for
+from support import ROOT
+from toydata import NETWORK, write_toy_data
+
+import sertk.training.job
+from sertk.cli.train_resnet import main as train_resnet
+from sertk.kaldi.lists import read_list, write_list
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.tables import read_table, table_writer
+from sertk.models.modelfile import read_checked
+
+
+def words(toy, name, *options):
+    return [*NETWORK, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
+
+
+def start(toy, name, *options):
+    line = [str(word) for word in [ROOT / "bin/train-resnet", *words(toy, name, *options)]]
+    return subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+
+
+def test_training_prolonged_is_training_at_once(toy, train):
+    train("twice", "--epochs", 1)
+    assert "going on after epoch 1" in train("twice", "--epochs", 3).err
+    train("once", "--epochs", 3)
+    assert (toy / "twice/final.pt").read_bytes() == (toy / "once/final.pt").read_bytes()
+
+
+def kill_somewhere(folder: Path, rng, kill) -> str:
+    """Kill a run that has just been started; says where it was hit."""
+    state = folder / "state.pt"
+
+    def now() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    before = now()
+    if rng.random() < 0.1:
+        time.sleep(rng.uniform(0, 3))
+    else:
+        for _ in range(rng.randint(1, 12)):  # so many batches, whatever else the machine has to do
+            last = now()
+            wait_for(lambda last=last: now() != last)
+        time.sleep(rng.uniform(0, 0.03))
+    kill()
+    if now() == before:
+        return "before its first batch"
+    read_checked(state)  # whole, whatever was going on
+    return "in mid-checkpoint" if list(folder.glob("*.tmp")) else "between checkpoints"
+
+
+def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy):
+    options = ("--epochs", 3, "--copies", 8, "--checkpoint-every", 0)  # 90 batches
+    Ranks(toy, 1, words(toy, "straight", *options)).ended_well()
+    rng = random.Random(0)
+    for _ in range(5):
+        run = Ranks(toy, 1, words(toy, "killed", *options))
+        kill_somewhere(toy / "killed", rng, lambda run=run: (run.kill(0), run.codes()))
+    Ranks(toy, 1, words(toy, "killed", *options)).ended_well()
+    for name in ("final.pt", "train.conf"):
+        assert (toy / "killed" / name).read_bytes() == (toy / "straight" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_one_run_leave_its_bytes_as_they_are(toy, train):
+    options = ("--epochs", 20, "--copies", 8, "--checkpoint-every", 0)  # 600 batches
+    train("straight", *options)
+    rng, hits = random.Random(50), []
+    while len(hits) < 50:
+        process = start(toy, "killed", *options)
+        hits.append(
+            kill_somewhere(toy / "killed", rng, lambda process=process: (process.kill(), process.communicate()))
+        )
+        assert process.returncode == -signal.SIGKILL, "it had ended before it was hit"
+    process = start(toy, "killed", *options)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    for name in ("final.pt", "train.conf"):
+        assert (toy / "killed" / name).read_bytes() == (toy / "straight" / name).read_bytes()
+    print({where: hits.count(where) for where in hits}, re.search("going on after .*", err)[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_makes_it_checkpoint_and_say_run_me_again(toy, number):
+    run = Ranks(toy, 1, words(toy, "stopped", "--epochs", 60, "--copies", 8))
+    wait_for((toy / "stopped/train.jsonl").exists)
+    run.kill(0, number)
+    assert run.codes() == [75]
+    err = run.errors()[0]
+    assert "run the same command again" in err and "Traceback" not in err
+    assert 1 <= len(torch.load(toy / "stopped/state.pt", weights_only=True)["history"]) < 60
+
+
+def test_a_signal_that_comes_at_once_is_noticed_too(toy):
+    process = start(toy, "early", "--epochs", 40, "--copies", 8)
+    proc = Path(f"/proc/{process.pid}")
+    while not int(re.search(r"SigCgt:\s+(\w+)", (proc / "status").read_text())[1], 16) >> (signal.SIGUSR1 - 1) & 1:
+        time.sleep(0.01)
+    assert "libtorch" not in (proc / "maps").read_text()
+    process.send_signal(signal.SIGUSR1)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+
+
+# A run is begun with BEGUN; each option with another value, and what the refusal says of it.
+BEGUN = ("--utt2fold", "utt2fold", "--fold", 2, "--epochs", 1, "--trunk-scale", 1)
+CHANGES = {
+    "channels": (3, "network.channels=2, now it is 3"),
+    "blocks": ("1,1,2,1", "network.blocks=[1, 1, 1, 1], now it is [1, 1, 2, 1]"),
+    "pooling": ("mean", "network.pooling=stats, now it is mean"),
+    "embedding-dim": (9, "network.embedding_dim=8, now it is 9"),
+    "activation": ("relu", "network.activation=prelu, now it is relu"),
+    "chunk-frames": ("24", "chunk_frames=[24, 32], now it is [24]"),
+    "augment": ("none", "augment=['none', 'conservative', 'aggressive'], now it is ['none']"),
+    "padding": ("zero", "padding=repeat, now it is zero"),
+    "mask-scope": ("segment", "mask_scope=chunk, now it is segment"),
+    "copies": (2, "copies=1, now it is 2"),
+    "batch-size": (16, "batch_size=32, now it is 16"),
+    "learning-rate": (0.5, "learning_rate=0.01, now it is 0.5"),
+    "hold-epochs": (7, "hold_epochs=8, now it is 7"),
+    "halve-every": (3, "halve_every=2, now it is 3"),
+    "momentum": (0.5, "momentum=0.9, now it is 0.5"),
+    "weight-decay": (0.1, "weight_decay=0.0, now it is 0.1"),
+    "label-smoothing": (0.1, "label_smoothing=0.0, now it is 0.1"),
+    "init": ("other/final.pt", "init=None, now it is "),
+    "train": ("head", "train=all, now it is head"),
+    "trunk-scale": (0.5, "trunk_scale=1.0, now it is 0.5"),
+    "utt2fold": ("swapped", "data.labels="),
+    "fold": (1, "data.labels="),
+    "select": ("oracle", "select=last, now it is oracle"),
+    "precision": ("bf16", "precision=float32, now it is bf16"),
+    "sync-batchnorm": ("true", "sync_batchnorm=False, now it is True"),
+    "seed": (1, "seed=0, now it is 1"),
+}
+# Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
+FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose"}
+
+
+def test_every_option_is_known_to_be_free_or_refused():
+    options = {param.opts[0].removeprefix("--") for param in train_resnet.params if param.opts[0].startswith("--")}
+    assert options == CHANGES.keys() | FREE
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A run of one epoch, another one whose model can be --init, and folds the other way round."""
+    folder = write_toy_data(tmp_path_factory.mktemp("begun"))
+    write_list(folder / "swapped", {key: str(3 - int(fold)) for key, fold in read_list(folder / "utt2fold").items()})
+    run = Ranks(folder, 1, words(folder, "exp", *located(folder, BEGUN)))
+    run.ended_well()
+    Ranks(folder, 1, words(folder, "other", "--epochs", 1)).ended_well()
+    return folder
+
+
+def located(folder, options):
+    return [folder / word if word in ("utt2fold", "swapped", "other/final.pt") else word for word in options]
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_a_changed_option_is_refused_with_the_difference_named(begun, call, option):
+    value, said = CHANGES[option]
+    extra = ("--init", begun / "other/final.pt") if option == "train" else ()
+    options = located(begun, [*BEGUN, "--epochs", 2, f"--{option}", value, *extra])
+    before = (begun / "exp/state.pt").read_bytes()
+    err = call("train-resnet", *words(begun, "exp", *options), code=1).err
+    line = err.strip().splitlines()[-1]
+    assert "exp/state.pt: this run was begun with " in line and said in line and "--restart true" in line
+    assert err.count("ERROR") == 1 and (begun / "exp/state.pt").read_bytes() == before
+
+
+def test_changed_labels_segments_and_features_are_told_apart(toy, train, call):
+    train("exp", "--epochs", 1)
+    labels = read_list(toy / "utt2label")
+    first = next(iter(labels))
+    write_list(toy / "utt2label", labels | {first: "neu" if labels[first] != "neu" else "sad"})
+    assert "begun with data.labels=" in train("exp", "--epochs", 2, code=1).err
+    write_list(toy / "utt2label", {key: label for key, label in labels.items() if key != first})
+    assert "data.segments=40, now it is 39" in train("exp", "--epochs", 2, code=1).err
+    write_list(toy / "utt2label", labels)
+    with table_writer(f"ark,scp:{toy}/b.ark,{toy}/b.scp") as write:
+        for key, feats in read_table(parse_rspecifier(f"scp:{toy}/feats.scp")):
+            write(key, 2 * feats)
+    louder = [*NETWORK, "--epochs", 2, f"scp:{toy}/b.scp", toy / "utt2label"]
+    assert "begun with data.features=" in call("train-resnet", *louder, toy / "exp", code=1).err
+    for name in ("feats", "b"):  # without a manifest some rows stand for the table
+        (toy / f"{name}.manifest").unlink()
+    train("bare", "--epochs", 1)
+    assert "begun with data.features=" in call("train-resnet", *louder, toy / "bare", code=1).err
+
+
+def test_another_version_of_the_code_is_refused(toy, train, monkeypatch):
+    train("exp", "--epochs", 1)
+    monkeypatch.setattr(sertk.training.job, "__version__", "0.0.9")
+    assert "begun with sertk=0.1.0, now it is 0.0.9" in train("exp", "--epochs", 2, code=1).err
+
+
+@pytest.mark.parametrize("name", ["threads", "hardware", "torch", "code"])
+def test_another_machine_is_warned_of_and_goes_on(toy, train, monkeypatch, name):
+    train("exp", "--epochs", 1)
+    marks = sertk.training.job.machine_marks
+    monkeypatch.setattr(sertk.training.job, "machine_marks", lambda *args: marks(*args) | {name: "another"})
+    err = train("exp", "--epochs", 2).err
+    assert re.search(
+        rf"WARNING: .*begun with {name}=\S+, now it is another: it goes on, but not to the same bytes", err
+    )
+    assert "WARNING" not in train("exp", "--epochs", 3).err  # from here on it is another
+
+
+def test_a_run_begun_again_keeps_the_old_one_aside(toy, train):
+    train("exp", "--epochs", 1)
+    train("exp", "--epochs", 2, "--learning-rate", 0.5, "--restart", "true")
+    assert (toy / "exp.old.1/final.pt").exists() and (toy / "exp/train.jsonl").read_text().count("\n") == 2
