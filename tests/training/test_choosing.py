@@ -108,7 +108,7 @@ def test_looking_at_a_fold_does_not_change_the_training_and_survives_a_stop(toy,
     assert (toy / "stopped/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
     assert [a["loss"] for a in records(toy / "last")] == [b["loss"] for b in records(toy / "straight")]
     err = train("last", "--epochs", 5, "--select", "oracle", *options, code=1).err
-    assert "development=None" in err and "--restart true" in err
+    assert "select=last, now it is oracle" in err and "--restart true" in err
 
 
 def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
