@@ -53,6 +53,8 @@ chunk_options = shared(
     "--init", type=FILE, metavar="MODEL", help="Start from this model; its head is replaced where labels differ."
 )
 @click.option("--train", default="all", show_default=True, metavar="all|head|from-block-N", help="What is trained.")
+@click.option("--frozen-batchnorm", type=click.Choice(["eval", "train"]), default="eval", show_default=True,
+              help="BatchNorm where nothing is trained: with the statistics of --init, or with each batch's own.")  # fmt: skip
 @click.option("--trunk-scale", "--trunk-lr-scale", type=click.FloatRange(0, min_open=True), default=None,
               help="The trunk's part of the learning rate.  [default: 1; with --init 0.1]")  # fmt: skip
 @click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
@@ -90,6 +92,8 @@ def main(feats, utt2label, directory, **options):
         )
     if options["train"] != "all" and options["init"] is None:
         raise click.UsageError(f"--train {options['train']} keeps the rest of a network as it is: --init names it")
+    if options["train"] == "all" and options["frozen_batchnorm"] == "train":
+        raise click.UsageError("--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)")
     if options["blocks"] and len(options["blocks"]) != 4:
         raise click.UsageError(f"--blocks: four stages have four numbers, found {len(options['blocks'])}")
     stop = catch_signals()

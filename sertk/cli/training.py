@@ -49,6 +49,8 @@ schedule_options = shared(
                  help="Of all but PReLU's slopes."),
     click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
                  help="Part of a target that is spread over all labels."),
+    click.option("--sampling", type=click.Choice(["natural", "balanced"]), default="natural", show_default=True,
+                 help="An epoch's segments: each once, or as many in all but each label equally often."),
 )  # fmt: skip
 
 select_option = click.option(

@@ -1,7 +1,7 @@
 """Which chunks make up which batch of which epoch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Sampler:
         batch_size: chunks a batch. A rest of less than half of it joins the last batch: the statistics that
             BatchNorm takes over two or three chunks throw a network off for an epoch.
         chunk_frames: T is drawn from these for every batch.
+        classes: (segments,) integers for balanced sampling: each class is drawn equally often, in an epoch as long as
+            ever. A segment that comes again in an epoch has other copies, and so other chunks. None: each segment once.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class Sampler:
     num_copies: int
     batch_size: int
     chunk_frames: tuple[int, ...]
+    classes: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def num_items(self) -> int:
@@ -59,6 +62,7 @@ class Sampler:
         """The batches of an epoch (counted from 1) from number `first` on."""
         order = permutation(self.num_items, self.seed, "order", epoch)
         last = self.num_batches() - 1
+        dealt = None if self.classes is None else balanced(self.classes, self.seed, epoch)
         for number in range(first, last + 1):
             start = number * self.batch_size
             picked = order[start:] if number == last else order[start : start + self.batch_size]
@@ -66,4 +70,33 @@ class Sampler:
             per_segment = self.num_versions * self.num_copies
             segment, rest = np.divmod(picked, per_segment)
             version, copy = np.divmod(rest, self.num_copies)
+            if dealt:
+                copy += self.num_copies * dealt[1][segment]
+                segment = dealt[0][segment]
             yield Batch(number, frames, np.stack([segment, version, copy], axis=1))
+
+
+def balanced(classes: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Segments drawn so that each class comes equally often (or once more), as many as there are.
+
+    Args:
+        classes: (segments,) integers.
+        seed, epoch: what the draws are a function of.
+
+    Returns:
+        (segments,) indices, and (segments,) how often each had come before: a class is gone through as a whole, in a
+        new order, before any of it comes again.
+    """
+    by_class = np.argsort(classes, kind="stable")
+    found, first = np.unique(classes[by_class], return_index=True)
+    share, rest = divmod(len(classes), len(found))
+    once_more = set(permutation(len(found), seed, "once more", epoch)[:rest].tolist())
+    segments, rounds = [], []
+    for number, members in enumerate(np.split(by_class, first[1:])):
+        wanted = share + (number in once_more)
+        before = np.arange(wanted) // len(members)
+        parts = ((seed, "class", int(found[number]), epoch, turn) for turn in range(before[-1] + 1))
+        orders = [members[permutation(len(members), *part)] for part in parts]
+        segments.append(np.concatenate(orders)[:wanted])
+        rounds.append(before)
+    return np.concatenate(segments), np.concatenate(rounds)

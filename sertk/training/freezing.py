@@ -12,22 +12,25 @@ from sertk.models.resnet import ResNet
 
 @dataclass(frozen=True)
 class Freezing:
-    """The layers of a network that keep their weights, with their BatchNorm in evaluation mode.
+    """The layers of a network that keep their weights.
 
     Args:
         frozen: modules without gradients.
+        batchnorm: theirs is in "eval" mode, with the statistics that it came with, or in "train" mode: it takes those
+            of the batch and keeps a running mean of them, so that frozen weights meet a new domain normalised.
     """
 
     frozen: tuple[nn.Module, ...]
+    batchnorm: str = "eval"
 
     def train_mode(self, network: ResNet) -> None:
-        """Put the network in training mode but for what is frozen."""
+        """Put the network in training mode, and what is frozen in its own."""
         network.train()
         for module in self.frozen:
-            module.eval()
+            module.train(self.batchnorm == "train")
 
 
-def freeze(network: ResNet, part: str) -> Freezing:
+def freeze(network: ResNet, part: str, batchnorm: str = "eval") -> Freezing:
     """Freeze all but `part` of a network: "all", "head", or "from-block-N" with N from 1 (the trunk's first block).
 
     Raises:
@@ -46,7 +49,7 @@ def freeze(network: ResNet, part: str) -> Freezing:
         frozen = layers[: int(match[1])]
     for module in frozen:
         module.requires_grad_(False)
-    return Freezing(tuple(frozen))
+    return Freezing(tuple(frozen), batchnorm)
 
 
 def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float) -> list[dict]:

@@ -42,6 +42,7 @@ class Settings(DescentSettings):
     padding: str = "repeat"
     mask_scope: str = "chunk"
     train: str = "all"
+    frozen_batchnorm: str = "eval"
     trunk_scale: float = 1.0
     precision: str = "float32"
     sync_batchnorm: bool = False
@@ -54,8 +55,17 @@ class Settings(DescentSettings):
         policies = tuple(parse_policy(name) for name in self.augment)
         return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
 
-    def sampler(self, num_segments: int) -> Sampler:
-        return Sampler(self.seed, num_segments, len(self.augment), self.copies, self.batch_size, self.chunk_frames)
+    def sampler(self, num_segments: int, targets: Tensor | None = None) -> Sampler:
+        """The batches of an epoch.
+
+        Args:
+            num_segments: of the training.
+            targets: their labels, (segments,) integers; without them balanced batches have only the right sizes.
+        """
+        classes = targets.cpu().numpy() if self.sampling == "balanced" and targets is not None else None
+        return Sampler(
+            self.seed, num_segments, len(self.augment), self.copies, self.batch_size, self.chunk_frames, classes
+        )
 
 
 class Training:
@@ -84,13 +94,13 @@ class Training:
         self.network = network.to(device).to(memory_format=layout(network.spec))
         if settings.sync_batchnorm and world.size > 1:
             synchronise(self.network, world)
-        self.freezing = freeze(network, settings.train)
+        self.freezing = freeze(network, settings.train, settings.frozen_batchnorm)
         self.optimiser = torch.optim.SGD(
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
         self.step = Step(self.network, self.optimiser, settings, device, world)
-        self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store))
+        self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store), targets)
         self.shape = {**settings.plain(), **fingerprint}
         # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
         machine = {*MACHINE, "processes"} if settings.sync_batchnorm else MACHINE

@@ -50,7 +50,8 @@ class HeadTraining:
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum)
         self.schedule = settings.schedule()
         # T does not matter here: the draws have theirs.
-        self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,))
+        classes = targets[members].numpy() if settings.sampling == "balanced" else None
+        self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
         self.history: list[dict] = []
 
     def epoch(self, vectors: Callable[[np.ndarray, np.ndarray], Tensor]) -> dict:

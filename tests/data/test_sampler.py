@@ -43,3 +43,39 @@ def test_T_is_one_for_a_batch_and_each_value_as_likely():
     drawn = [batch.frames for batch in sampler.batches(1)]
     counts = [drawn.count(frames) for frames in sampler.chunk_frames]
     assert sum(counts) == 1500 and min(counts) > 300
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 3), st.integers(1, 2), st.integers(1, 9))
+def test_balanced_epochs_are_as_long_as_others_with_each_class_as_often(classes, versions, copies, epoch):
+    classes = np.array(classes)
+    sampler = Sampler(0, len(classes), versions, copies, 8, (150,), classes)
+    seen = np.concatenate([batch.items for batch in sampler.batches(epoch)])
+    assert len(seen) == sampler.num_items
+    assert len(np.unique(seen, axis=0)) == len(seen)  # who comes again comes with another copy, and so another chunk
+    counts = np.bincount(classes[seen[:, 0]])[np.unique(classes)]
+    assert counts.max() - counts.min() <= versions * copies
+    for label in np.unique(classes):  # all of a class come before one of it comes again
+        often = np.bincount(seen[classes[seen[:, 0]] == label, 0], minlength=len(classes))[classes == label]
+        assert often.max() - often.min() <= versions * copies
+
+
+def test_the_rare_are_repeated_and_the_frequent_left_out():
+    """Four of class 0 and two of class 1 are six: three of each, one of the rare twice, one of the frequent not at all."""
+    sampler = Sampler(0, 6, 1, 1, 4, (150,), np.array([0, 0, 1, 0, 1, 0]))
+    left_out = set()
+    for epoch in range(1, 40):
+        seen = np.concatenate([batch.items for batch in sampler.batches(epoch)])
+        frequent = [segment for segment, _, _ in seen.tolist() if segment not in (2, 4)]
+        assert len(frequent) == len(set(frequent)) == 3
+        rare = sorted((segment, copy) for segment, _, copy in seen.tolist() if segment in (2, 4))
+        assert rare in ([(2, 0), (2, 1), (4, 0)], [(2, 0), (4, 0), (4, 1)])
+        left_out |= {0, 1, 3, 5} - set(frequent)
+    assert left_out == {0, 1, 3, 5}
+
+
+def test_a_balanced_epoch_can_be_entered_at_any_batch():
+    sampler = Sampler(1, 50, 3, 1, 8, (150, 200), np.arange(50) % 7 // 3)
+    whole, rest = list(sampler.batches(3)), list(sampler.batches(3, 11))
+    assert [(b.number, b.frames, b.items.tolist()) for b in rest] == [
+        (b.number, b.frames, b.items.tolist()) for b in whole[11:]
+    ]
