@@ -21,8 +21,8 @@ test-slow: .venv/installed
 	.venv/bin/python -m pytest -q -m slow --timeout 7200
 
 lint: .venv/installed
-	.venv/bin/ruff check . egs/common/utils/run-{local,slurm}
-	.venv/bin/ruff format --check . egs/common/utils/run-{local,slurm}
+	.venv/bin/ruff check . egs/common/utils/{run-local,run-slurm,units}
+	.venv/bin/ruff format --check . egs/common/utils/{run-local,run-slurm,units}
 	git ls-files -z '*.sh' bin/launch .ci/run | xargs -0 .venv/bin/shellcheck -x
 
 bench: .venv/installed

@@ -29,6 +29,7 @@
 #
 # Results: exp/emodb/{RESULTS,results.json}, without transfer exp/emodb_scratch/…, fine-tuned exp/emodb_finetune/…, all
 # side by side in exp/RESULTS, as a page with figures in exp/report/report.html
+# The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, any time after stage 3.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"

@@ -27,6 +27,7 @@
 #
 # Results: exp/exp1/{RESULTS,results.json}, without transfer exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…, all of
 # it beside the paper's in exp/report/report.html
+# The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, any time after stage 2.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"

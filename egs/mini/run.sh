@@ -15,6 +15,7 @@
 #   --config FILE        lines of --name=value with any of these
 #
 # The recipes run as they are; what is different is conf/ (a toy network, few epochs). Results: exp/RESULTS.
+# The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh afterwards.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"

@@ -1,0 +1,169 @@
+"""run_ablation.sh with stand-ins for the binaries that take long: what is run, once, and what is run again."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from support import ROOT
+
+COMMON = ROOT / "egs" / "common"
+# Each notes its call in $CALLS and writes the files that the next one looks for; the speaker of a fold may be broken.
+STANDINS = {
+    "embed-segments": 'out=${*: -1}; out=${out##*,}; echo "key a:1" >"$out"; echo x >"${out%.scp}.ark"',
+    "transfer-head": 'for n in 1 2; do mkdir -p "${*: -1}/$n"; echo net >"${*: -1}/$n/final.pt"; done',
+    "train-resnet": '[ ! -e "$CALLS.broken" ] || [[ $* != *"--fold 2"* ]] || exit 1\n'
+    'mkdir -p "${*: -1}"; echo net >"${*: -1}/final.pt"',
+    "predict-emotion": 'out=${*: -1}; echo scores >"${out#ark:}"',
+    "score-loso": 'while [ "$1" != --json ]; do shift; done; echo \'{}\' >"$2"; echo "%WA 50"',
+    "make-report": "mkdir -p ${*: -1}",
+}
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """A recipe with data of 16 segments, and run_ablation.sh in it: grid("--masks", "plain") -> CompletedProcess."""
+    bin_dir, data, conf = tmp_path / "bin", tmp_path / "data" / "all", tmp_path / "conf"
+    for folder in (bin_dir, data, conf, tmp_path / "exp" / "resnet34"):
+        folder.mkdir(parents=True)
+    for name, body in STANDINS.items():
+        text = f'#!/usr/bin/env bash\nset -eu\necho "{name} $*" >>"$CALLS"\n{body}\n'
+        (bin_dir / name).write_text(text)
+        (bin_dir / name).chmod(0o755)
+    keys = [f"s{n % 4}-{n:02d}" for n in range(16)]
+    for name, value in {"utt2label": ["ang", "sad"], "utt2spk": [f"s{n}" for n in range(4)]}.items():
+        lines = sorted(f"{key} {value[n % len(value)]}\n" for n, key in enumerate(keys))
+        (data / name).write_text("".join(lines))
+    (data / "feats.scp").write_text("".join(f"{key} feats.ark:{n}\n" for n, key in enumerate(sorted(keys))))
+    (tmp_path / "exp" / "resnet34" / "final.pt").write_text("speakers")
+    for name in ("draws", "head", "scratch"):
+        (conf / f"{name}.conf").write_text("--seed=0\n")
+    for name in ("exp1", "exp2"):
+        (conf / f"labels.{name}").write_text("ang ang\nsad sad\n")
+    env = os.environ | {
+        "PATH": f"{bin_dir}:{COMMON / 'steps'}:{COMMON / 'utils'}:{ROOT / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "CALLS": str(tmp_path / "calls"),
+        "LC_ALL": "C",
+    }
+
+    def run(*words, code=0):
+        (tmp_path / "calls").write_text("")
+        line = ["run_ablation.sh", "--num-folds", "2", *words]
+        done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stderr
+        done.calls = (tmp_path / "calls").read_text().splitlines()
+        return done
+
+    return run
+
+
+def count(done):
+    names = [line.split()[0] for line in done.calls]
+    return {name: names.count(name) for name in STANDINS if name in names}
+
+
+SMALL = ("--masks", "plain", "--pooling", "pooled")
+
+
+def test_the_grid_is_eight_cells_over_shared_trunk_passes_and_a_second_call_runs_nothing(grid, tmp_path):
+    done = grid("--experiments", "exp1 exp2", "--frames", "77")
+    # 4 trunk passes, 4 head sets for each experiment; 4 × 2 folds from scratch for each; 8 cells × 2 folds × 2 scored.
+    assert count(done) == {"embed-segments": 4, "transfer-head": 8, "train-resnet": 16, "predict-emotion": 32,
+                           "score-loso": 16, "make-report": 1}  # fmt: skip
+    cells = {path.parent.relative_to(tmp_path / "exp/ablation").as_posix(): json.loads(path.read_text())
+             for path in tmp_path.glob("exp/ablation/*/*/*/cell.json")}  # fmt: skip
+    assert len(cells) == 16
+    assert cells["exp2/scratch-masks-fixed/0"] == {
+        "experiment": "exp2", "transfer": False, "masks": True, "pooling": False, "seed": 0,
+    }  # fmt: skip
+    ran = {line.partition("--num-threads")[0]: line for line in done.calls}
+    calls = "\n".join(ran)
+    assert "embed-segments --config conf/draws.conf --augment none --chunk-frames 77 --at map --seed 0 " in calls
+    assert "embed-segments --config conf/draws.conf --at pool --seed 0 " in calls
+    assert "train-resnet --config conf/scratch.conf --chunk-frames 77 --pooling none --seed 0 " in calls
+    assert "train-resnet --config conf/scratch.conf --augment none --seed 0 " in calls
+    assert count(grid("--experiments", "exp1 exp2", "--frames", "77", "--num-threads", "2")) == {"make-report": 1}
+
+
+def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp_path):
+    grid(*SMALL)
+    (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
+    assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert (tmp_path / "exp/ablation.old/1/exp1/transfer-plain-pooled/0/results.json").exists()
+    (tmp_path / "exp" / "resnet34" / "final.pt").write_text("other speakers")
+    assert count(grid(*SMALL)) == {"embed-segments": 1, "transfer-head": 1, "predict-emotion": 2, "score-loso": 1,
+                                   "make-report": 1}  # fmt: skip
+    (tmp_path / "conf" / "labels.exp1").write_text("sad sad\nang ang\n")
+    assert count(grid(*SMALL)) == {"transfer-head": 1, "train-resnet": 2, "predict-emotion": 4, "score-loso": 2,
+                                   "make-report": 1}  # fmt: skip
+
+
+def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp_path):
+    (tmp_path / "calls.broken").write_text("")
+    done = grid(*SMALL, code=1)
+    assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
+                           "score-loso": 1, "make-report": 1}  # fmt: skip
+    assert done.stderr.endswith(
+        f"units: ERROR: scratch/exp1/plain-pooled/0/2 failed, see {tmp_path}/exp/ablation/log/scratch/exp1/plain-pooled"
+        "/0/2.log\n"
+    )
+    (tmp_path / "calls.broken").unlink()
+    again = grid(*SMALL)
+    assert count(again) == {"train-resnet": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert "--fold 2" in again.calls[0]
+
+
+def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
+    grid(*SMALL, "--starts", "scratch")
+    done = grid(*SMALL, "--starts", "scratch", "--repeats", "2")
+    assert [line for line in done.calls if "--seed 1 " in line and line.startswith("train-resnet")]
+    assert count(done) == {"train-resnet": 2, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    deals = [(tmp_path / f"exp/ablation/folds/exp1/{seed}/utt2fold").read_text() for seed in (0, 1)]
+    assert deals[0] != deals[1]
+
+
+def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
+    assert "plan is missing (nothing was begun there)" in grid("--status", "true", code=1).stderr
+    grid(*SMALL)
+    done = grid("--status", "true")
+    assert done.calls == []
+    rows = [line.split()[:5] for line in done.stdout.splitlines()[1:]]
+    assert rows == [[name, number, "0", "0", "0"] for name, number in
+                    zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["what"], "what is 'what'? (see run_ablation.sh --help)"),
+        (["--pooling", "mean"], "--pooling: 'mean' is not one of pooled fixed"),
+        (["--experiments", "exp9"], "conf/labels.exp9 is missing"),
+        (["--data", "data/nosuch"], "/data/nosuch/feats.scp is missing (the recipe's run.sh makes it)"),
+        (["--init", "nosuch.pt"], "/nosuch.pt is missing (--init MODEL: a speaker network)"),
+        (["--draws-conf", "nosuch.conf"], "nosuch.conf is missing"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_leaves_nothing(grid, tmp_path, words, message):
+    done = grid(*words, code=1)
+    assert done.stderr.startswith("run_ablation.sh: ERROR: ") and done.stderr.endswith(f"{message}\n"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "exp" / "ablation").exists()
+
+
+@pytest.mark.parametrize("recipe", ["emodb", "iemocap", "mini"])
+def test_the_recipes_own_script_reads_its_conf(recipe, tmp_path):
+    script = ROOT / "egs" / recipe / "local" / "run_ablation.sh"
+    done = subprocess.run([script, "--work", "here"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    data = "emodb" if recipe == "emodb" else "all"
+    assert done.stderr == (
+        f"run_ablation.sh: ERROR: {tmp_path}/here/data/{data}/feats.scp is missing (the recipe's run.sh makes it)\n"
+    )
+    assert done.returncode == 1
+    told = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60).stdout
+    text = (COMMON / "steps" / "run_ablation.sh").read_text()
+    defaults = text[text.index("\nrecipe=") : text.index(". parse_options.sh")]
+    names = [word.partition("=")[0] for word in defaults.split() if "=" in word]
+    assert len(names) > 15
+    for name in set(names) - {"recipe", "stamp"}:
+        assert f"--{name.replace('_', '-')} " in told, name
