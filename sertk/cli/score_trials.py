@@ -13,7 +13,8 @@ from sertk.cli.options import BOOL, FILE, RSPECIFIER, command, log, max_skip_opt
 @click.option("--mean", type=RSPECIFIER, default=None, metavar="VECTORS-R",
               help="Subtract the mean of these vectors first (of the training's embeddings, say).")  # fmt: skip
 @click.option("--utt2spk", type=FILE, default=None,
-              help="The trials' speakers: refused when the network was trained on one of them.")  # fmt: skip
+              help="The trials' speakers: refused when the network was trained on one of them. "
+                   "VoxCeleb's are known by their names.")  # fmt: skip
 @click.option("--json", "json_file", type=FILE, default=None, help="Write the figures, as JSON, here too.")
 @click.option("--stamp", multiple=True, metavar="WORD", help="A word for the line: SIMULATED, …; may be repeated.")
 @click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score in spite of a leak, stamped LEAKY.")

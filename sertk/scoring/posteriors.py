@@ -10,7 +10,7 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import read_manifest, read_table, script_entries
-from sertk.scoring.protocol import ORACLE
+from sertk.scoring.protocol import ORACLE, chain
 
 # Posteriors are float32, and text tables round them.
 _SUM_TOLERANCE = 0.01
@@ -42,8 +42,8 @@ class Scored:
 
     @property
     def chosen_on_test(self) -> bool:
-        """Whether a model's epoch was chosen by the score of the fold that it is tested on."""
-        return any(record.get("select") == ORACLE for record in self._records.values())
+        """Whether an epoch of a model, or of one that it began from, was chosen by the fold that it is tested on."""
+        return any(record.get("select") == ORACLE for found in self._records.values() for record in chain(found))
 
     @property
     def _records(self) -> dict[str, dict]:

@@ -10,14 +10,14 @@ A score file's manifest says, in its settings, whose scores they are:
 All are optional; what is not said cannot be checked, and that is said too. `fold` was held out. The speakers and
 sessions of training keys are looked up in the test's own maps (make-folds leaves them beside its utt2fold), so that a
 segment of a test speaker is seen whatever its label was; `speakers` and `sessions` may name them where there are too
-many keys. `trunk` (or `init`) is what the network that it began from had been trained on; of it only keys count, since
-another corpus may call its speakers the same. `select` is how the epoch was chosen, `chosen_on` by which segments: they
-count as seen in training, but for the rule `oracle`, which chooses on the test itself by the user's own order: whatever
-it made, or was begun from, is stamped and not refused. `transductive` features were normalised over the test's other
-segments.
+many keys, and a speaker network's `labels` are speakers. `trunk` (or `init`) is what the network that it began from had
+been trained on; of it only keys count, since another corpus may call its speakers the same. `select` is how the epoch
+was chosen, `chosen_on` by which segments: they count as seen in training, but for the rule `oracle`, which chooses on the
+test itself by the user's own order: whatever it made, or was begun from, is stamped and not refused. `transductive`
+features were normalised over the test's other segments.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sertk.errors import SertkError
@@ -55,18 +55,20 @@ class Guard:
         settings: Mapping | None,
         keys: Iterable[str],
         groups: Mapping[str, Mapping[str, str]] | None = None,
+        everywhere: bool = False,
     ):
         """Compare what `name`'s manifest says with the test segments `keys`.
 
         groups: what must be on one side only beside the segments: "speaker", "session" -> the map of all segments.
+        everywhere: no other corpus has such names, so that those of the networks that it began from count too.
         """
         settings = settings or {}
-        trained_on = record = settings.get("trained_on") or {}
+        trained_on = settings.get("trained_on") or {}
         told = ["keys", *(f"{what}s" for what in groups or {})]
         if not any(plural in trained_on for plural in told) and name not in self.unknown:
             self.unknown.append(name)
         prefix = ""
-        while record:
+        for record in chain(trained_on):
             trained = set(record.get("keys", ()))
             if record.get("select") == ORACLE:
                 self.stamp(LEAKY)
@@ -75,10 +77,10 @@ class Guard:
             self._overlap(name, "segment", keys, trained, prefix)
             for what, utt2group in (groups or {}).items():
                 tested, theirs = ({utt2group[key] for key in side if key in utt2group} for side in (keys, trained))
-                if record is trained_on:
-                    theirs.update(record.get(f"{what}s", ()))
+                if everywhere or record is trained_on:
+                    theirs.update(record.get(f"{what}s", ()), record.get("labels", ()) if what == "speaker" else ())
                 self._overlap(name, what, tested, theirs, prefix)
-            prefix, record = "the network it began from had ", record.get("trunk") or record.get("init")
+            prefix = "the network it began from had "
         if settings.get("frontend", {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)
 
@@ -87,6 +89,13 @@ class Guard:
         if both:
             more = f" and {len(both) - 1} more" if len(both) > 1 else ""
             self.leak(f"{name}: {prefix}test {what} {both[0]}{more} in its training")
+
+
+def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
+    """A network's record, that of the network it began from, and so on."""
+    while trained_on:
+        yield trained_on
+        trained_on = trained_on.get("trunk") or trained_on.get("init")
 
 
 def unchecked_line(names: list[str]) -> str:

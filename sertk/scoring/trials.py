@@ -4,6 +4,7 @@ Two forms: Kaldi's `utt1 utt2 target|nontarget`, and VoxCeleb's `1 id10270/5r0dW
 veri_test2.txt, list_test_all.txt …), whose files are the keys `id10270-5r0dWxy17C8-00001`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sertk.kaldi.lists import read_lines, read_list
 
 _KALDI = {"target": True, "nontarget": False}
 _VOXCELEB = {"1": True, "0": False}
+_VOXCELEB_NAME = re.compile(r"(id\d{5})-.+-\d{5}$")
 # Rows of embeddings that are multiplied at once.
 _BLOCK = 16_384
 
@@ -133,6 +135,16 @@ def cosine_scores(trials: Trials, matrix: np.ndarray) -> np.ndarray:
         rows = slice(start, start + _BLOCK)
         scores[rows] = np.einsum("td,td->t", matrix[trials.first[rows]], matrix[trials.second[rows]], dtype=np.float64)
     return scores
+
+
+def voxceleb_speakers(names: Iterable[str]) -> dict[str, str]:
+    """The speaker of each utterance, which VoxCeleb's names begin with; {} where one is not of VoxCeleb.
+
+    >>> voxceleb_speakers(["id10270-5r0dWxy17C8-00001"]), voxceleb_speakers(["id10270-5r0dWxy17C8-00001", "103-1240"])
+    ({'id10270-5r0dWxy17C8-00001': 'id10270'}, {})
+    """
+    found = {name: _VOXCELEB_NAME.match(name) for name in names}
+    return {name: match[1] for name, match in found.items()} if all(found.values()) else {}
 
 
 def speakers_of(names: Iterable[str], path) -> dict[str, str]:
