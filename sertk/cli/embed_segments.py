@@ -1,5 +1,7 @@
 """embed-segments: what a network's trunk makes of segments."""
 
+import logging
+
 import click
 
 from sertk.cli.frontend import compression
@@ -15,7 +17,12 @@ from sertk.cli.options import (
     threads_option,
 )
 from sertk.cli.train_resnet import chunk_options
-from sertk.cli.training import precision_option
+from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
+from sertk.kaldi.resumable import is_resumable, resumable_writer
+from sertk.kaldi.writer import table_writer
+from sertk.training.stopping import Stopped
+
+log = logging.getLogger("sertk")
 
 
 @command
@@ -39,7 +46,8 @@ def main(model, feats, vectors, at, draws, compress, **options):
 
     With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
     version (--augment) of it, on chunks whose length, offset and masks are a function of seed, segment, epoch and
-    version.
+    version. Stopped at any moment, by TERM or USR1 (exit status 75) or killed, the same call goes on after the last
+    segments that it has finished.
 
     \b
     e.g.: embed-segments exp/resnet34/final.pt scp:data/test/feats.scp ark,scp:xvector.ark,xvector.scp
@@ -54,19 +62,44 @@ def main(model, feats, vectors, at, draws, compress, **options):
         raise click.UsageError("--at map takes --draws on chunks of one length: give --chunk-frames one number")
     if compress and not draws:
         raise click.UsageError("--compress is for --draws: vectors are not compressed")
-    from sertk.kaldi.tables import table_writer
-    from sertk.training.embedding import embed, embed_draws
-
     if draws:
-        results, total, settings = embed_draws(model, feats, draws, at, **options)
-        kind, compress = "matrix", compression(compress, vectors)
-    else:
-        results, total, settings = embed(
-            model, feats, at, options["precision"], options["device"], options["num_threads"]
-        )
-        kind, compress = "vector", "none"
-    with Tally(feats, 0) as tally, table_writer(vectors, kind=kind, compress=compress, settings=settings) as write:
+        return _write_draws(vectors, compression(compress, vectors), model, feats, draws, at, **options)
+    from sertk.training.embedding import embed
+
+    results, total, settings = embed(model, feats, at, options["precision"], options["device"], options["num_threads"])
+    with Tally(feats, 0) as tally, table_writer(vectors, kind="vector", settings=settings) as write:
         for key, value in progress(results, total):
             write(key, value)
             tally.done()
         tally.check()
+
+
+def _write_draws(target, compress, *source, **options):
+    """Write the draws; into a file, so that the next call can go on where this one was stopped."""
+    stop = catch_signals() if is_resumable(target) else False
+    from sertk.training.embedding import embed_draws
+
+    trunk = embed_draws(*source, **options)
+    log.info("%s in %s", trunk.size(compress), target)
+    total, tally = len(trunk.keys), Tally(source[1], 0)
+    if not is_resumable(target):
+        with tally, table_writer(target, compress=compress, settings=trunk.settings) as write:
+            for key, rows in progress(trunk.run(), total):
+                write(key, rows)
+                tally.done()
+        return 0
+    try:
+        with tally, resumable_writer(target, trunk.keys, compress=compress, settings=trunk.settings,
+                                     identity=trunk.identity) as table:  # fmt: skip
+            tally.num_done = table.done
+            if table.done:
+                log.info("going on after %d of them", table.done)
+            for key, rows in progress(trunk.run(first=table.done, stop=stop), total - table.done):
+                table.write(key, rows)
+                tally.done()
+                if table.done % trunk.window == 0:
+                    table.checkpoint()
+    except Stopped as stopped:
+        log.info("asked to stop: %s; run the same command again to go on", stopped)
+        return RUN_AGAIN
+    return 0

@@ -34,7 +34,7 @@ def table_writer(
     """
     assert kind in KINDS and compress in COMPRESSIONS, (kind, compress)
     target = as_wspecifier(target)
-    writer = (_ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
+    writer = (ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
     try:
         yield writer.write
         if not writer.seen:
@@ -45,12 +45,12 @@ def table_writer(
         raise
 
 
-class _Target:
+class Target:
     """A file to be published, or a stream that takes everything at once."""
 
     def __init__(self, name: str):
         self.name = name
-        self.path = name if _publishable(name) else None
+        self.path = name if publishable(name) else None
         self.tmp = temporary(name) if self.path else None
         self.output = open_output(self.tmp or name)
         # A manifest stands beside files only; a stream is not slowed down for it.
@@ -100,11 +100,13 @@ class _Writer:
         return value
 
 
-class _ArchiveWriter(_Writer):
+class ArchiveWriter(_Writer):
+    """An archive, with its script where one is wanted."""
+
     def __init__(self, target, kind, compress, settings):
         super().__init__(target, kind, compress, settings)
         self.archive = self.script = self.manifest = None
-        files = [name for name in (target.archive, target.script) if name is not None and _publishable(name)]
+        files = [name for name in (target.archive, target.script) if name is not None and publishable(name)]
         if target.script is not None and target.archive not in files:
             raise SertkError(f"{target}: a script names offsets in a file: the archive must be one")
         if len({os.path.realpath(name) for name in files}) < len(files):
@@ -113,14 +115,18 @@ class _ArchiveWriter(_Writer):
             if target.archive in files:
                 # Where a run was killed while it published, what was there before comes back.
                 recover([os.path.realpath(path) for path in [*files, manifest_path(target.archive)]])
-            self.archive = _Target(target.archive)
-            self.script = _Target(target.script) if target.script is not None else None
+            self.archive = self.open(target.archive)
+            self.script = self.open(target.script) if target.script is not None else None
         except OSError as error:
             self.abandon()
             raise SertkError(f"{error.filename or target}: cannot be written: {error.strerror or error}") from None
         except BaseException:
             self.abandon()
             raise
+
+    def open(self, name: str) -> Target:
+        """Where the archive or the script goes."""
+        return Target(name)
 
     def write(self, key: str, array):
         """Append an entry."""
@@ -145,7 +151,7 @@ class _ArchiveWriter(_Writer):
         for part in published:
             part.finish()
         if published:
-            self.manifest = _Target(manifest_path(self.target.archive))
+            self.manifest = Target(manifest_path(self.target.archive))
             self.manifest.write(self._manifest().text().encode())
             self.manifest.finish()
             publish([(part.tmp, part.path) for part in [*published, self.manifest]])
@@ -176,7 +182,7 @@ class _FilesWriter(_Writer):
         from sertk.kaldi.tables import script_entries  # tables.py gives its readers the writer
 
         self.places = dict(script_entries(parse_rspecifier(f"scp:{target.script}")))
-        self.parts: list[_Target] = []
+        self.parts: list[Target] = []
 
     def write(self, key: str, array):
         """Write an entry to its file."""
@@ -185,7 +191,7 @@ class _FilesWriter(_Writer):
                 return
             raise SertkError(f"{self.target}: key {key}: the script does not name it")
         value = self.encoded(key, array)
-        part = _Target(self.places[key])
+        part = Target(self.places[key])
         try:
             part.write(value)
             part.finish()
@@ -207,7 +213,7 @@ class _FilesWriter(_Writer):
             part.abandon()
 
 
-def _publishable(name: str) -> bool:
+def publishable(name: str) -> bool:
     """True for a regular file, there or to be; False for standard output, pipes and devices."""
     if classify_output(name) != "file":
         return False

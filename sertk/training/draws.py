@@ -17,9 +17,10 @@ from sertk.data.store import Store
 from sertk.models.folding import for_evaluation
 from sertk.models.inference import output
 from sertk.models.resnet import ResNet
+from sertk.training.stopping import Stopped
 
 # Segments whose chunks are sorted by length together, and chunks that the trunk is given at once.
-WINDOW = 32
+WINDOW = {"cpu": 4, "cuda": 16}
 BATCH = {"cpu": 16, "cuda": 256}
 
 
@@ -53,32 +54,39 @@ class DrawPlan:
 
 
 def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device: torch.device,
-                 precision: str = "float32", first: int = 0) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+                 precision: str = "float32", first: int = 0, stop=False) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
     """What the frozen network gives for the draws of every segment.
 
     Args:
         network: stays as it is; what computes is its copy for evaluation.
         at: "pool", "embedding" or "map" (of chunks of one length).
-        first: the segment to begin at; a multiple of WINDOW gives the same bytes as beginning at 0.
+        first: the segment to begin at; a multiple of the device's WINDOW gives the same bytes as beginning at 0.
+        stop: when it becomes true, the pass ends.
 
     Yields:
         (key, (rows, dim) float32) in the store's order.
+
+    Raises:
+        Stopped: when `stop` became true.
     """
+    window = WINDOW[device.type]
     network = for_evaluation(network, device, precision)
-    for start, batches in prefetch(_windows(store, plan, first, BATCH[device.type]), depth=2):
+    for start, batches in prefetch(_windows(store, plan, first, window, BATCH[device.type]), depth=2):
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for places, chunks in batches:
+            if stop:
+                raise Stopped(f"after {start} of {len(store)} segments")
             out = output(network, torch.from_numpy(chunks).to(device).transpose(1, 2), None, at)
             vectors.update(zip(places, out.cpu().numpy()))
-        for index in range(start, min(start + WINDOW, len(store))):
+        for index in range(start, min(start + window, len(store))):
             yield store.keys[index], np.stack([vectors[index, row] for row in range(plan.rows)])
 
 
-def _windows(store, plan, first, batch_size):
+def _windows(store, plan, first, window, batch_size):
     """(first segment, [(places, (batch, T, bins)), …]) for every window of segments."""
-    for start in range(first, len(store), WINDOW):
+    for start in range(first, len(store), window):
         by_length: dict[int, list] = {}
-        for index in range(start, min(start + WINDOW, len(store))):
+        for index in range(start, min(start + window, len(store))):
             segment = store[index]
             for row in range(plan.rows):
                 chunk = plan.chunk(segment, row)
