@@ -14,11 +14,13 @@ import tempfile
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.frontend.containers import counts_mp3_frames, is_mp4, missing_bytes
 
 SCALE = 32768
 # A header written before the length was known says 0 or one of the largest numbers (ffmpeg's, sox's, Kaldi's).
 _UNKNOWN = 0x7FFFF000
 _PCM, _EXTENSIBLE = 1, 0xFFFE
+_PIECE = 1 << 22
 
 
 class UnfitAudio(SertkError):
@@ -88,11 +90,6 @@ def read_wav_of_archive(stream) -> bytes:
     return head + body
 
 
-def is_mp4(data: bytes) -> bool:
-    """Whether the content is of an m4a or mp4 file, which libsndfile cannot read."""
-    return data[4:8] == b"ftyp"
-
-
 def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
     """Decode files (paths, or contents as bytes) that libsndfile cannot, with one ffmpeg process for all of them.
 
@@ -107,6 +104,8 @@ def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
     with tempfile.TemporaryDirectory(prefix="sertk-") as folder:
         words, outputs = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1"], []
         for i, source in enumerate(sources):
+            with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+                _check_whole(file)
             if isinstance(source, bytes):  # an mp4 file may have its index at the end: a pipe will not do
                 path = f"{folder}/{i}.m4a"
                 with open(path, "wb") as file:
@@ -164,23 +163,45 @@ def _parse_wav(data: bytes) -> _Wav:
 def _decode_sndfile(data: bytes) -> tuple[np.ndarray, int]:
     if data[:4] == b"OggS":
         _check_last_page(data)
+    _check_whole(io.BytesIO(data))
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise SertkError(f"soundfile cannot be used ({error}): pip install soundfile") from None
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate, stated, exact = file.samplerate, file.frames, file.format != "MP3"
-            samples = file.read(dtype="float32", always_2d=True)
+        with soundfile.SoundFile(_Content(data)) as file:
+            rate, stated, form = file.samplerate, file.frames, file.format
+            # Piece by piece: a damaged header may promise more than any memory holds.
+            pieces = [file.read(_PIECE, dtype="float32", always_2d=True)]
+            while len(pieces[-1]) == _PIECE:
+                pieces.append(file.read(_PIECE, dtype="float32", always_2d=True))
+            samples = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
         reason = str(error).rpartition(": ")[2].strip().rstrip(".")
         raise UnfitAudio(f"is damaged, or not audio that can be decoded ({reason})") from None
     if data[:7] == b"NIST_1A" and (count := re.search(rb"sample_count -i (\d{1,18})", data[:4096])):
         stated = int(count[1])  # libsndfile goes by the file's size
-    if exact and len(samples) < stated:
+    if form == "MP3":
+        # Writers disagree whether the frame that holds the count is counted; without it libsndfile goes by the size.
+        frame = 1152 if rate >= 32000 else 576
+        stated = stated - frame if counts_mp3_frames(data) else 0
+    if len(samples) < stated:
         raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {stated}")
     samples *= SCALE
     return samples, rate
+
+
+class _Content(io.BytesIO):
+    """Bytes to read from. For a damaged file libsndfile asks for places before the beginning: it gets the beginning."""
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        origin = (0, self.tell(), len(self.getbuffer()))[whence]
+        return super().seek(max(0, origin + offset))
+
+
+def _check_whole(file):
+    if missing := missing_bytes(file):
+        raise UnfitAudio(f"is truncated: {missing} of the bytes that its header promises are missing")
 
 
 def _check_last_page(data: bytes):

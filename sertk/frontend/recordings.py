@@ -9,7 +9,8 @@ from itertools import groupby, islice
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import UnfitAudio, decode, decode_ffmpeg, is_mp4, one_channel, read_wav_of_archive
+from sertk.frontend.audio import UnfitAudio, decode, decode_ffmpeg, one_channel, read_wav_of_archive
+from sertk.frontend.containers import is_mp4
 from sertk.kaldi.lists import read_list
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input, open_input
@@ -91,7 +92,7 @@ class Reader:
         """The recordings of m4a files, with one ffmpeg process if all is well."""
         try:
             decoded = decode_ffmpeg([entry.name for entry in entries])
-        except UnfitAudio:
+        except (UnfitAudio, OSError):
             return [self.one(entry) for entry in entries]
         return [self.speech(entry.key, entry.where, lambda d=d: d) for entry, d in zip(entries, decoded)]
 

@@ -13,8 +13,15 @@ from sertk.errors import SertkError
 
 
 def temporary(path) -> str:
-    """Where the content of `path` is written before it is published: beside the file that a link points at."""
-    return os.path.realpath(path) + ".tmp"
+    """Where the content of `path` is written before it is published: beside the file that a link points at.
+
+    Raises SertkError where the folder is missing.
+    """
+    found = os.path.realpath(path)
+    if not os.path.isdir(os.path.dirname(found)):
+        folder = os.path.dirname(found if os.path.islink(path) else path)
+        raise SertkError(f"{path}: cannot be written: there is no folder {folder}")
+    return found + ".tmp"
 
 
 @contextmanager

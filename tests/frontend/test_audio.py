@@ -11,6 +11,7 @@ from frontend.references import signal
 
 from sertk.errors import SertkError
 from sertk.frontend.audio import UnfitAudio, read_audio
+from sertk.frontend.containers import missing_bytes
 
 SAMPLES = signal(0.5)
 
@@ -29,6 +30,7 @@ def with_data_size(wav: bytes, size: int) -> bytes:
 EXACT = [
     ("WAV", "PCM_16"), ("WAVEX", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_32"), ("WAV", "FLOAT"), ("WAV", "DOUBLE"),
     ("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("NIST", "PCM_16"), ("AIFF", "PCM_16"),
+    ("AIFF", "FLOAT"), ("RF64", "PCM_16"), ("W64", "PCM_16"), ("AU", "PCM_16"),
 ]  # fmt: skip
 
 
@@ -89,13 +91,61 @@ def test_chunks_before_and_after_the_samples_are_passed_over():
 @pytest.mark.parametrize(
     "form, subtype",
     [("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("FLAC", "PCM_16"),
-     ("NIST", "PCM_16"), ("OGG", "VORBIS")],
+     ("NIST", "PCM_16"), ("OGG", "VORBIS"), ("AIFF", "PCM_16"), ("AIFF", "FLOAT"), ("RF64", "PCM_16"), ("W64", "PCM_16"),
+     ("AU", "PCM_16")],
 )  # fmt: skip
 @pytest.mark.parametrize("part", [0.5, 0.99])
 def test_a_truncated_recording_is_unfit(form, subtype, part):
     content = encoded(form, subtype)
     with pytest.raises(UnfitAudio, match=r"truncated|damaged"):
         read_audio(content[: int(len(content) * part)])
+
+
+def test_an_mp3_that_counts_no_frames_ends_where_it_ends(tmp_path):
+    soundfile.write(tmp_path / "in.wav", SAMPLES / 32768, 16000)
+    for counted in (0, 1):
+        path = tmp_path / f"{counted}.mp3"
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", tmp_path / "in.wav", "-write_xing", str(counted), path], check=True
+        )
+        content = path.read_bytes()
+        whole = len(read_audio(content)[0])
+        if counted:
+            assert whole == len(SAMPLES)
+            with pytest.raises(UnfitAudio, match=r"truncated: \d+ samples where its header says"):
+                read_audio(content[: len(content) // 2])
+        else:
+            assert len(read_audio(content[: len(content) // 2])[0]) < whole
+
+
+def test_a_header_that_promises_more_than_any_memory_is_unfit():
+    content = bytearray(encoded("FLAC", "PCM_16"))
+    content[21] |= 15  # the upper bits of STREAMINFO's 36 for the number of samples
+    content[22:26] = bytes([255] * 4)
+    with pytest.raises(UnfitAudio, match=r"truncated|damaged"):
+        read_audio(bytes(content))
+
+
+@pytest.mark.parametrize("form, place", [("AIFF", b"SSND"), ("AU", b".snd\0\0\0\x18")])
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_a_size_that_was_not_known_promises_nothing(form, place, size):
+    content = encoded(form, "PCM_16")
+    end = content.index(place) + len(place)
+    assert missing_bytes(io.BytesIO(content)) == 0 and missing_bytes(io.BytesIO(content[:-6])) == 6
+    assert missing_bytes(io.BytesIO(content[:end] + struct.pack(">I", size) + content[end + 4 : -6])) == 0
+
+
+@pytest.mark.parametrize("form", ["AIFF", "RF64", "W64", "AU", "MP3"])
+def test_a_header_of_any_other_bytes_ends_in_samples_or_in_unfit(form):
+    content = encoded(form, None if form == "MP3" else "PCM_16")
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        changed = np.frombuffer(content, np.uint8).copy()
+        changed[draw.integers(120, size=3)] = draw.integers(256, size=3)
+        try:
+            assert len(read_audio(changed.tobytes(), channel=0)[0])
+        except SertkError as error:
+            assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +205,17 @@ def test_m4a_is_decoded_by_ffmpeg(m4a):
     assert 0.5 < samples.std() / SAMPLES.std() < 1.5
 
 
+def test_an_m4a_with_its_index_first_that_was_cut_short_is_unfit(m4a, tmp_path):
+    fast = tmp_path / "fast.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", m4a, "-c", "copy", "-movflags", "+faststart", fast], check=True)
+    content = fast.read_bytes()
+    assert len(read_audio(fast)[0]) == len(read_audio(m4a)[0])
+    fast.write_bytes(content[: len(content) * 3 // 4])
+    for source in (fast, fast.read_bytes()):
+        with pytest.raises(UnfitAudio, match="truncated"):
+            read_audio(source)
+
+
 def test_a_missing_ffmpeg_is_said_in_one_line(m4a, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SertkError, match=r"needs ffmpeg.*install") as error:
@@ -164,4 +225,4 @@ def test_a_missing_ffmpeg_is_said_in_one_line(m4a, monkeypatch):
 
 def test_a_damaged_m4a_is_unfit(m4a):
     with pytest.raises(UnfitAudio, match="ffmpeg"):
-        read_audio(m4a.read_bytes()[:500])
+        read_audio(m4a.read_bytes()[:28] + bytes(1000))

@@ -1,0 +1,102 @@
+"""What an audio file's own header promises, against what the file has: a copy that was cut short is told from a whole one.
+
+libsndfile and ffmpeg read such a file to its end and say nothing. Known here: AIFF and AIFC, RF64 and BW64, W64, AU, and
+m4a/mp4; the wav header is read in audio.py, FLAC and NIST say their number of samples, Ogg marks its last page. An mp3
+says how many frames it has only where its writer left a Xing or Info frame; one without is taken as it is.
+
+Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; ISO/IEC 14496-12, 4.2 (boxes); the Xing header of LAME.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+
+# Sizes that say "not known when this was written": 0, and the largest numbers.
+_UNKNOWN_32, _UNKNOWN_64 = 0x7FFFF000, 1 << 62
+_RIFF64, _WAVE64 = (b"RF64", b"BW64"), b"riff\x2e\x91\xcf\x11"
+
+
+def missing_bytes(file: io.BufferedIOBase) -> int:
+    """How many bytes the header of `file` (binary, seekable) promises beyond its end; 0 where it promises none."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(40)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        ends = [end for name, _, end in _chunks(file, size, ">4sI") if name == b"SSND" and end < _UNKNOWN_32]
+    elif head[:4] in _RIFF64:
+        ends = list(_rf64_end(file, size))
+    elif head[:8] == _WAVE64:
+        ends = list(_w64_end(file, size))
+    elif head[:4] == b".snd" and len(head) >= 12:
+        start, length = struct.unpack_from(">II", head, 4)
+        ends = [start + length] if 0 < length < _UNKNOWN_32 else []
+    elif is_mp4(head):
+        ends = list(_box_ends(file, size))
+    else:
+        ends = []
+    return max(0, max(ends, default=0) - size)
+
+
+def is_mp4(data: bytes) -> bool:
+    """Whether the content is of an m4a or mp4 file, which libsndfile cannot read."""
+    return data[4:8] == b"ftyp"
+
+
+def counts_mp3_frames(data: bytes) -> bool:
+    """Whether an mp3 says how many frames it has: a Xing or Info frame, with that field, comes first."""
+    start = 0
+    if data[:3] == b"ID3" and len(data) >= 10:
+        size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
+        start = 10 + size
+    frame = data[start : start + 64]
+    place = max(frame.find(b"Xing"), frame.find(b"Info"))
+    return place > 0 and len(frame) >= place + 8 and bool(frame[place + 7] & 1)
+
+
+def _chunks(file, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the chunks after a header of 12 bytes; what is padded to even lengths."""
+    place = 12
+    while place + 8 <= size:
+        file.seek(place)
+        name, length = struct.unpack(form, file.read(8))
+        yield name, place + 8, place + 8 + length
+        place += 8 + length + length % 2
+
+
+def _rf64_end(file, size: int) -> Iterator[int]:
+    length = 0
+    for name, start, end in _chunks(file, size, "<4sI"):
+        if name == b"ds64":
+            file.seek(start)
+            _, length = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))
+        elif name == b"data":
+            if end - start < _UNKNOWN_32:
+                yield end
+            elif 0 < length < _UNKNOWN_64:
+                yield start + length
+            return
+
+
+def _w64_end(file, size: int) -> Iterator[int]:
+    place = 40
+    while place + 24 <= size:
+        file.seek(place)
+        name, length = struct.unpack("<4s12xQ", file.read(24))
+        if name == b"data":
+            if 24 < length < _UNKNOWN_64:
+                yield place + length
+            return
+        place += max(24, length + -length % 8)
+
+
+def _box_ends(file, size: int) -> Iterator[int]:
+    """The ends of the boxes of the outermost level; one of length 0 goes to the file's end, whatever that is."""
+    place = 0
+    while place + 8 <= size:
+        file.seek(place)
+        length, large = struct.unpack(">I4xQ", file.read(16).ljust(16, b"\0"))
+        length = large if length == 1 else length
+        if length < 8:
+            return
+        place += length
+        yield place
