@@ -31,25 +31,41 @@ class ChunkRule:
         """The stream that decides on the chunk of segment `key` in this epoch, version and copy."""
         return Draws(self.seed, "chunk", key, epoch, version, copy)
 
+    def place(
+        self, num_frames: int, bins: int, draws: Draws, version: int, frames: int
+    ) -> tuple[int, int, list[tuple[slice, slice]]]:
+        """Where a chunk lies in a segment, and where its masks lie in the chunk.
+
+        Args:
+            num_frames, bins: shape of the segment.
+            draws: from `draws()`; used up in the order offset, masks.
+            version: which of the policies.
+            frames: T.
+
+        Returns:
+            the chunk's first row in the segment, how many rows it finds there, and its masks: over the chunk, or (with
+            mask_scope "segment") over those rows.
+        """
+        first = draws.integer(0, max(0, num_frames - frames))
+        valid = min(frames, num_frames - first)
+        if self.mask_scope == "chunk":
+            return first, valid, draw_masks(self.policies[version], draws, frames, bins)
+        masks = draw_masks(self.policies[version], draws, num_frames, bins)
+        return first, valid, [(_shifted(in_frames, first, valid), in_bins) for in_frames, in_bins in masks]
+
     def cut(self, segment, draws: Draws, version: int, frames: int, out: np.ndarray) -> None:
         """Fill `out` with a chunk of `segment`.
 
         Args:
-            segment: something with `num_frames`, `bins` and rows(start, stop) -> (frames, bins) float32.
-            draws: from `draws()`; used up in the order offset, masks.
-            version: which of the policies.
-            frames: T.
+            segment: something with `num_frames`, `bins` and rows(start, stop, out) (see sertk.data.store).
+            draws, version, frames: as in `place()`.
             out: (frames, bins) float32.
         """
-        first = draws.integer(0, max(0, segment.num_frames - frames))
-        rows = segment.rows(first, min(first + frames, segment.num_frames))
-        masks_of = (segment.num_frames, first) if self.mask_scope == "segment" else (frames, 0)
-        out[: len(rows)] = rows
-        masks = draw_masks(self.policies[version], draws, masks_of[0], out.shape[1])
+        first, valid, masks = self.place(segment.num_frames, out.shape[1], draws, version, frames)
+        segment.rows(first, first + valid, out[:valid])
         if self.mask_scope == "segment":
-            masks = [(_shifted(span, masks_of[1], len(rows)), bins) for span, bins in masks]
-            apply_masks(out[: len(rows)], masks)
-        fill(out, len(rows), self.padding)
+            apply_masks(out[:valid], masks)
+        fill(out, valid, self.padding)
         if self.mask_scope == "chunk":
             apply_masks(out, masks)
 

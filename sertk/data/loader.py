@@ -4,7 +4,6 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,13 +12,37 @@ from sertk.data.sampler import Batch
 from sertk.data.store import Store
 
 
-def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int) -> Tensor:
-    """The chunks of a batch. Shape: (size, bins, frames), float32."""
-    out = np.empty((len(batch.items), batch.frames, store.bins), np.float32)
-    for chunk, (segment, version, copy) in zip(out, batch.items.tolist()):
+def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: bool = False) -> Tensor:
+    """The chunks of a batch, in memory from which a GPU can fetch them by itself if `pinned`.
+
+    Shape: (size, bins, frames), float32
+    """
+    made = torch.empty(len(batch.items), batch.frames, store.bins, pin_memory=pinned)
+    for chunk, (segment, version, copy) in zip(made.numpy(), batch.items.tolist()):
         draws = rule.draws(store.keys[segment], epoch, version, copy)
         rule.cut(store[segment], draws, version, batch.frames, chunk)
-    return torch.from_numpy(out).transpose(1, 2)
+    return made.transpose(1, 2)
+
+
+class HostChunks:
+    """Chunks that are cut in the machine's memory, or read from its disk, and sent to the device.
+
+    Args:
+        store: the segments.
+        rule: how chunks are cut.
+        device: where they are wanted.
+    """
+
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+        self.store, self.rule, self.device = store, rule, device
+
+    def prepare(self, batch: Batch, epoch: int) -> Tensor:
+        """What a thread can do ahead of the step: all of it but the sending."""
+        return chunks_of(self.store, self.rule, batch, epoch, pinned=self.device.type == "cuda")
+
+    def finish(self, prepared: Tensor) -> Tensor:
+        """The chunks on the device. Shape: (size, bins, frames), float32."""
+        return prepared.to(self.device, non_blocking=True)
 
 
 def prefetch(items: Iterable, depth: int = 8) -> Iterator:

@@ -13,15 +13,15 @@ RESIDENT_BYTES = 4 << 30
 
 
 class Segment:
-    """One segment of a store: `num_frames`, `bins` and rows(start, stop) -> (frames, bins) float32."""
+    """One segment of a store: `num_frames`, `bins` and rows(start, stop) -> (frames, bins) float32, into `out` if given."""
 
     __slots__ = ("_rows", "bins", "index", "key", "num_frames")
 
     def __init__(self, key: str, index: int, num_frames: int, bins: int, rows):
         self.key, self.index, self.num_frames, self.bins, self._rows = key, index, num_frames, bins, rows
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        return self._rows(self.index, start, stop)
+    def rows(self, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+        return self._rows(self.index, start, stop, out)
 
 
 class Store:
@@ -31,7 +31,8 @@ class Store:
         keys: names, one a segment.
         num_frames: (segments,) integers.
         bins: columns of every matrix.
-        rows: function of (index, start, stop) -> (stop - start, bins) float32, safe under threads.
+        rows: function of (index, start, stop, out) -> (stop - start, bins) float32, safe under threads; it fills `out`
+            unless that is None.
     """
 
     def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows):
@@ -50,7 +51,7 @@ class Store:
             [self.keys[index] for index in kept],
             self.num_frames[kept],
             self.bins,
-            lambda index, start, stop: self._rows(kept[index], start, stop),
+            lambda index, start, stop, out: self._rows(kept[index], start, stop, out),
         )
 
 
@@ -79,4 +80,12 @@ def store_of(keys: list[str], matrices: list[np.ndarray]) -> Store:
     """A store over matrices in memory, each (frames, bins) float32."""
     num_frames = np.array([len(feats) for feats in matrices], dtype=np.int64)
     bins = matrices[0].shape[1] if matrices else 0
-    return Store(keys, num_frames, bins, lambda index, start, stop: matrices[index][start:stop])
+
+    def rows(index, start, stop, out):
+        found = matrices[index][start:stop]
+        if out is None:
+            return found
+        out[:] = found
+        return out
+
+    return Store(keys, num_frames, bins, rows)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sertk.data.chunks import ChunkRule
-from sertk.data.loader import chunks_of, prefetch
+from sertk.data.loader import prefetch
 from sertk.data.masks import parse_policy
+from sertk.data.resident import source_of_chunks
 from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import Store
 from sertk.errors import SertkError
@@ -100,7 +101,8 @@ class Training:
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
         self.step = Step(self.network, self.optimiser, settings, device, world)
-        self.rule, self.sampler = settings.chunk_rule(), settings.sampler(len(store), targets)
+        self.sampler = settings.sampler(len(store), targets)
+        self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
         self.shape = {**settings.plain(), **fingerprint}
         # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
         machine = {*MACHINE, "processes"} if settings.sync_batchnorm else MACHINE
@@ -142,8 +144,8 @@ class Training:
         seconds_before, begun, saved = sums["seconds"], time.monotonic(), time.monotonic()
         batches = self.sampler.batches(epoch, state.batch)
         last, unread = self.sampler.num_batches() - 1, []
-        for batch, chunks in prefetch((b, chunks_of(self.store, self.rule, self._share(b), epoch)) for b in batches):
-            unread.append((batch, self._step(batch, chunks, stop)))
+        for batch, made in prefetch((b, self.chunks.prepare(self._share(b), epoch)) for b in batches):
+            unread.append((batch, self._step(batch, self.chunks.finish(made), stop)))
             if len(unread) < READ_AFTER[self.device.type] and batch.number < last:
                 continue
             asked = self._read(unread, sums, epoch, rate)
@@ -194,7 +196,7 @@ class Training:
         """One step; returns the batch's summed loss, how many chunks were recognised, and how many ranks are to stop."""
         segments = torch.from_numpy(self.world.share(batch.items)[:, 0])
         targets = self.targets[segments.to(self.device, non_blocking=True)]
-        return self.step(chunks.to(self.device, non_blocking=True), targets, len(batch.items), bool(stop))
+        return self.step(chunks, targets, len(batch.items), bool(stop))
 
     def _checkpoint(self):
         if self.world.rank:

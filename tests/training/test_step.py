@@ -6,6 +6,7 @@ import torch
 from support import ROOT
 from toydata import NETWORK
 
+from sertk.data.resident import ResidentChunks
 from sertk.errors import SertkError
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training import loop
@@ -94,3 +95,10 @@ def test_a_loss_that_is_no_number_names_its_batch_however_late_it_is_read(toy, t
     monkeypatch.setitem(loop.READ_AFTER, "cpu", 15)
     late = train("late", *options, code=1).err.splitlines()[-1]
     assert late == at_once and "the loss is" in late
+
+
+def test_a_training_from_features_on_the_device_ends_with_the_same_bytes(toy, train, monkeypatch):
+    train("host", "--epochs", 2)
+    monkeypatch.setattr(loop, "source_of_chunks", ResidentChunks)
+    train("device", "--epochs", 2)
+    assert (toy / "host/final.pt").read_bytes() == (toy / "device/final.pt").read_bytes()

@@ -1,0 +1,85 @@
+"""Chunks that are cut where the network computes: the features lie on the device, a batch is gathered there."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertk.data.chunks import ChunkRule
+from sertk.data.loader import HostChunks
+from sertk.data.sampler import Batch
+from sertk.data.store import Store
+
+
+class ResidentChunks:
+    """Chunks cut, filled up and masked on a device that holds all features, the same bits as HostChunks gives.
+
+    A thread of the host draws where chunks and masks lie, some dozen integers a chunk; only these are sent. The features
+    are held as float32: a chunk is then nothing but numbers moved, whatever the table's format was. In 16 bits twice as
+    much would fit, and there is little between what fits so (80 GB: 400 h) and what does not in either (VoxCeleb: 500 GB).
+
+    Args:
+        store: the segments.
+        rule: how chunks are cut.
+        device: where they are wanted.
+    """
+
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+        self.store, self.rule, self.device = store, rule, device
+        ends = np.cumsum(store.num_frames)
+        self.starts = ends - store.num_frames
+        self.feats = torch.empty(int(ends[-1]), store.bins, device=device)
+        for index, (start, end) in enumerate(zip(self.starts.tolist(), ends.tolist())):
+            self.feats[start:end] = torch.from_numpy(store[index].rows(0, end - start))
+        self.num_freq = max(policy.num_freq for policy in rule.policies)
+        self.num_time = max(policy.num_time for policy in rule.policies)
+
+    def prepare(self, batch: Batch, epoch: int) -> tuple[Tensor, int]:
+        """Where the chunks of a batch and their masks lie, and T.
+
+        Shape: (size, 2 + 2 * num_freq + 2 * num_time) integers: first row, rows, first and last + 1 of every mask
+        """
+        plan = np.zeros((len(batch.items), 2 + 2 * self.num_freq + 2 * self.num_time), np.int64)
+        for row, (segment, version, copy) in zip(plan, batch.items.tolist()):
+            draws = self.rule.draws(self.store.keys[segment], epoch, version, copy)
+            length = int(self.store.num_frames[segment])
+            first, valid, masks = self.rule.place(length, self.store.bins, draws, version, batch.frames)
+            row[:2] = self.starts[segment] + first, valid
+            num_freq = self.rule.policies[version].num_freq
+            for number, (_, span) in enumerate(masks[:num_freq]):
+                row[2 + 2 * number : 4 + 2 * number] = span.start, span.stop
+            for number, (span, _) in enumerate(masks[num_freq:], self.num_freq):
+                row[2 + 2 * number : 4 + 2 * number] = span.start, span.stop
+        return torch.from_numpy(plan), batch.frames
+
+    def finish(self, prepared: tuple[Tensor, int]) -> Tensor:
+        """The chunks, gathered. Shape: (size, bins, frames), float32."""
+        plan, frames = prepared
+        plan = plan.to(self.device, non_blocking=True)
+        first, valid, spans = plan[:, :1], plan[:, 1:2], plan[:, 2:].unflatten(1, (-1, 2))
+        place = torch.arange(frames, device=self.device)[None]
+        # Which of its rows a frame of the chunk is; with zeros behind them, those are hidden below.
+        row = torch.minimum(place, valid - 1) if self.rule.padding == "edge" else place % valid
+        bins = torch.arange(self.store.bins, device=self.device)[None]
+        in_time = _within(row if self.rule.mask_scope == "segment" else place, spans[:, self.num_freq :])
+        if self.rule.padding == "zero":
+            in_time |= place >= valid
+        hidden = in_time[:, :, None] | _within(bins, spans[:, : self.num_freq])[:, None, :]
+        return self.feats[first + row].masked_fill_(hidden, 0).transpose(1, 2)
+
+
+def source_of_chunks(store: Store, rule: ChunkRule, device: torch.device) -> HostChunks | ResidentChunks:
+    """Where a training's chunks come from: the device itself, where that is a GPU with room for the features.
+
+    Half of what is free is left to the network. On a CPU there is nothing to send, and a chunk gathered by indices costs
+    three times one that is copied.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if int(store.num_frames.sum()) * store.bins * 4 <= free / 2:
+            return ResidentChunks(store, rule, device)
+    return HostChunks(store, rule, device)
+
+
+def _within(places: Tensor, spans: Tensor) -> Tensor:
+    """Which places lie in one of the spans. Shape: (1 or batch, n), (batch, m, 2) -> (batch, n), boolean."""
+    return ((places[:, None] >= spans[..., :1]) & (places[:, None] < spans[..., 1:])).any(dim=1)
