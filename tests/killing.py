@@ -22,7 +22,7 @@ def start(binary: str, *args, log=os.devnull) -> int:
     except SystemExit as exit:
         code = exit.code
     except BaseException:
-        traceback.print_exc()
+        traceback.print_exc(file=sys.__stderr__)
     finally:
         os._exit(code)
 

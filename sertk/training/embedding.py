@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sertk import __version__
 from sertk.data.chunks import ChunkRule
@@ -21,8 +20,8 @@ from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.runtime import choose_device, set_threads
 from sertk.training.draws import WINDOW, DrawPlan, draw_vectors
+from sertk.training.identity import data_marks, machine_marks
 from sertk.training.job import check_frontend
-from sertk.training.selection import data_digest
 
 Results = tuple[Iterator[tuple[str, np.ndarray]], int | None, dict]
 
@@ -77,10 +76,12 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
         "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope, "precision": precision,
     }  # fmt: skip
     manifest = read_manifest(feats)
+    everything = dict.fromkeys(store.keys, "")
     identity = {
-        "data": data_digest(dict.fromkeys(store.keys), store.num_frames, manifest.sha256 if manifest else ""),
-        "sertk": __version__, "torch": str(torch.__version__), "device": device.type, "threads": threads,
-    }  # fmt: skip
+        "sertk": __version__,
+        **data_marks("data", everything, store, manifest.sha256 if manifest else ""),
+        **machine_marks(device, threads),
+    }
     run = partial(draw_vectors, model.network, store, plan, at, device, precision)
     return TrunkPass(store.keys, run, plan.rows, width(spec, at, chunk_frames), WINDOW[device.type], settings, identity)
 
