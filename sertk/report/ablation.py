@@ -8,6 +8,7 @@ Cells that differ in their seed alone are repeats: their folds count together.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,18 @@ FACES = ("#8c939d", COLOURS[5], COLOURS[4], COLOURS[0])
 Cell = tuple[str, tuple[bool, bool, bool]]  # the experiment; with transfer, masks, pooling
 
 
-def ablation_figure(folder: Path, titles: Mapping[str, str]) -> Figure | None:
-    """Fig. 4 of the cells in `folder`; None where there are none.
+@dataclass(frozen=True)
+class Cells:
+    """The WA of every fold of every cell, as parts of 1; seeds: how many repeats there are."""
+
+    accuracies: dict[Cell, list[float]]
+    stamps: tuple[str, ...]
+    scheme: str
+    seeds: int
+
+
+def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
+    """The cells in `folder`; None where there are none.
 
     titles: of the experiments. Raises SertkError where cells were scored by different schemes.
     """
@@ -48,11 +59,31 @@ def ablation_figure(folder: Path, titles: Mapping[str, str]) -> Figure | None:
     if len(schemes) > 1:
         first, other = list(schemes.items())[:2]
         raise SertkError(f"one figure cannot hold different protocols: {first[1]} {first[0]}, {other[1]} {other[0]}")
-    scheme = next(iter(schemes))
-    return _drawn(accuracies, ordered(stamps), str(scheme), len(seeds))
+    return Cells(accuracies, ordered(stamps), str(next(iter(schemes))), len(seeds))
 
 
-def _drawn(accuracies: dict[Cell, list[float]], stamps, scheme: str, repeats: int) -> Figure:
+def parts_table(cells: Cells) -> Table:
+    """What each part adds: cells with it less those that differ in it alone."""
+    rows = []
+    for experiment in sorted({experiment for experiment, _ in cells.accuracies}):
+        mean = {parts: np.mean(found) for (name, parts), found in cells.accuracies.items() if name == experiment}
+        for k, (part, short) in enumerate(PARTS.items()):
+            without = [parts for parts in mean if not parts[k] and (*parts[:k], True, *parts[k + 1 :]) in mean]
+            gains = [100 * (mean[(*parts[:k], True, *parts[k + 1 :])] - mean[parts]) for parts in without]
+            if gains:
+                figures = [f"{x:+.2f}" for x in (np.mean(gains), min(gains), max(gains))]
+                rows.append([experiment, f"{part} ({short})", *figures, str(len(gains))])
+    columns = ["experiment", "part", "WA with less without, points", "least", "most", "pairs of cells"]
+    notes = (
+        "Means over the folds, cells with the part less those that differ in it alone, averaged over these pairs. Training"
+        " sets of the folds overlap, so no test is made of it.",
+    )
+    return Table("ablation-parts", "What each part adds", columns, rows, cells.stamps, notes, words=2)
+
+
+def ablation_figure(cells: Cells) -> Figure:
+    """Fig. 4 of the cells."""
+    accuracies, stamps, scheme, repeats = cells.accuracies, cells.stamps, cells.scheme, cells.seeds
     experiments = sorted({experiment for experiment, _ in accuracies})
     kinds = sorted({parts for _, parts in accuracies}, key=lambda parts: (sum(parts), parts[::-1]))
     found = {
@@ -65,10 +96,11 @@ def _drawn(accuracies: dict[Cell, list[float]], stamps, scheme: str, repeats: in
         for axes, experiment in zip(grid, experiments):
             there = [parts for parts in kinds if (experiment, parts) in found]
             bars = [found[experiment, parts] for parts in there]
-            axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
-                     yerr=[100 * (deviation or 0) for _, deviation, _ in bars], capsize=3,
-                     color=[FACES[sum(parts)] for parts in there],
-                     error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
+            whole = axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
+                             yerr=[100 * (deviation or 0) for _, deviation, _ in bars], capsize=3,
+                             color=[FACES[sum(parts)] for parts in there],
+                             error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
+            axes.bar_label(whole, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
             axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in there])
             axes.grid(False, axis="x")
             axes.set_title(experiment)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.errors import SertkError
-from sertk.report.ablation import ablation_figure
+from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, raters_table
 from sertk.report.card import card_table
 from sertk.report.data import Data
@@ -58,7 +58,8 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     every = [(e, pair) for e in experiments for pair in pairs[e.name]]
     transfer = [transfer_figure(every, stamps), differences_table(every, stamps)]
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
-    ablation = ablation_figure(folder / "ablation", {e.name: e.short for e in experiments})
+    cells = read_cells(folder / "ablation", {e.name: e.short for e in experiments})
+    ablation = [ablation_figure(cells), parts_table(cells)] if cells else []
     mistakes = [mistakes_table(e, choices.mistakes, data, choices.audio) for e in experiments if choices.mistakes]
     calibration = [
         calibration_figure(f"calibration-{e.name}", f"Calibration and coverage, {e.short}", e.systems, e.stamps)
@@ -68,7 +69,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     sections = [
         Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
         Section("results", "Results, beside those of others", _results(experiments)),
-        Section("ablation", "What each part gives", [ablation] if ablation else []),
+        Section("ablation", "What each part gives", ablation),
         Section("selection", "Which epoch was kept", [t for t in map(selection_table, experiments) if t]),
         Section("confusions", "What is taken for what", [confusion_figure(experiments, "figure-3", stamps)]),
         Section("mistakes", "The surest mistakes", [table for table in mistakes if table.rows]),
@@ -101,7 +102,7 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
         answers.append("There is no system without transfer here: what transfer gives cannot be told.")
     if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
         row = next((row for row in others if row.system.startswith("Padi")), others[-1])
-        answers.append(f"Beside it: {row.system}: UA {as_number(row.ua)}, WA {as_number(row.wa)}")
+        answers.append(f"Beside it: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
     return Headline(experiment.title, experiment.stamps, words(system), figures, answers)
 
 

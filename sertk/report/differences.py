@@ -83,8 +83,8 @@ def verdict(pair: Pair) -> str:
 
 def points(found: Difference) -> str:
     """`+5.3 (-1.9 to +14.0)`: the difference in points and its 95 % interval."""
-    low, high = (f"{100 * end:+.1f}" for end in found.interval)
-    return f"{100 * found.value:+.1f} ({low} to {high})"
+    value, low, high = (f"{100 * x:+.1f}".replace("-0.0", "+0.0") for x in (found.value, *found.interval))
+    return f"{value} ({low} to {high})"
 
 
 def p_value(value: float) -> str:

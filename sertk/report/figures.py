@@ -8,11 +8,14 @@ from sertk.report.systems import Experiment, System
 
 CURVES = (
     ("loss", "loss", 1),
-    ("accuracy", "accuracy on the training chunks [%]", 100),
-    ("dev_ua", "UA on what chooses the epoch [%]", 100),
+    ("accuracy", "training accuracy [%]", 100),
+    ("dev_ua", "UA of what chooses [%]", 100),
     ("learning_rate", "learning rate", 1),
     ("chunks_per_second", "chunks a second", 1),
 )
+
+# Fewer segments than this say nothing of an accuracy.
+FEW = 5
 
 
 def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str, ...]) -> Figure:
@@ -111,7 +114,7 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
                       rotation_mode="anchor", transform_rotates_text=True, va="bottom")  # fmt: skip
         for k, system in enumerate(systems):
             look = {"color": COLOURS[k % 6], "linestyle": DASHES[k % 6], "marker": MARKERS[k % 6], "markersize": 4}
-            bins = [b for b in system.results["calibration"]["as_it_is"]["bins"] if b["segments"]]
+            bins = [b for b in system.results["calibration"]["as_it_is"]["bins"] if b["segments"] >= FEW]
             left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], label=words(system), **look)
             points = system.results["coverage"]
             right.plot(
@@ -134,7 +137,8 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
     heads = ["system", "error [%]", "log loss", "tempered: error [%]", "tempered: log loss", "temperatures"]
     table = Table(f"{name}-numbers", "Expected calibration error and log loss", heads, rows)
     notes = (
-        "Confidence is the highest posterior, in 15 bins; each fold's temperature is fitted on the other folds only.",
+        f"Confidence is the highest posterior, in 15 bins, of which those with {FEW} segments or more are drawn; each fold's"
+        " temperature is fitted on the other folds only.",
     )
     alt = "Reliability: accuracy against confidence; coverage: WA where only the surest segments are answered"
     return figure(name, title, draw, (7.4, 3.5), alt, stamps, notes, table)

@@ -125,6 +125,6 @@ def accuracy_cells(found: Mapping, labels) -> list[str]:
             *(percent(found["recalls"][label], 1) for label in labels)]  # fmt: skip
 
 
-def as_number(value: float | None) -> str:
+def as_number(value: float | None, digits: int = 2) -> str:
     """A published figure, in per cent as it is."""
-    return MISSING if value is None else f"{value:.2f}"
+    return MISSING if value is None else f"{value:.{digits}f}"
