@@ -36,17 +36,17 @@ def _checked_ints(array: np.ndarray) -> np.ndarray:
     return array.astype("<i4")
 
 
-def encode(array: np.ndarray, kind: str, compress: str = "none"):
-    """The bytes of a checked array."""
+def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
+    """A checked array as pieces to write one after the other: bytes, and arrays that are written as they lie."""
     if kind == "ints":
         items = np.empty(len(array), np.dtype([("four", "u1"), ("value", "<i4")]))
         items["four"], items["value"] = 4, array
-        return b"\0B\4" + struct.pack("<i", len(array)) + items.tobytes()
+        return b"\0B\4" + struct.pack("<i", len(array)), items.tobytes()
     if kind == "vector":
-        return b"\0BFV \4" + struct.pack("<i", len(array)) + array.tobytes()
+        return b"\0BFV \4" + struct.pack("<i", len(array)), array
     rows, cols = array.shape
     if compress == "none":
-        return b"\0BFM " + struct.pack("<bibi", 4, rows, 4, cols) + array.tobytes()
+        return b"\0BFM " + struct.pack("<bibi", 4, rows, 4, cols), array
     low, high = array.min(), array.max()
     if high == low:
         high = np.float32(float(low) + (1.0 + abs(float(low))))
@@ -56,10 +56,10 @@ def encode(array: np.ndarray, kind: str, compress: str = "none"):
         raise SertkError("numbers too far apart to be compressed")
     header = struct.pack("<ffii", low, span, rows, cols)
     if compress == "cm":
-        return b"\0BCM " + header + _columns(array, low, span)
+        return b"\0BCM " + header, *_columns(array, low, span)
     if compress == "cm2":
-        return b"\0BCM2 " + header + _steps(array, low, span, 65535).astype("<u2").tobytes()
-    return b"\0BCM3 " + header + _steps(array, low, span, 255).astype("u1").tobytes()
+        return b"\0BCM2 " + header, _steps(array, low, span, 65535).astype("<u2")
+    return b"\0BCM3 " + header, _steps(array, low, span, 255).astype("u1")
 
 
 def encode_text(array: np.ndarray, kind: str) -> bytes:
@@ -81,7 +81,7 @@ def _steps(array, low, span, top) -> np.ndarray:
     return np.add(scaled, 0.499, dtype=np.float64)
 
 
-def _columns(array, low, span) -> bytes:
+def _columns(array, low, span) -> tuple[np.ndarray, np.ndarray]:
     """CM's column headers and codes."""
     columns = np.ascontiguousarray(array.T)
     marks = _marks(columns, low, span)
@@ -95,7 +95,7 @@ def _columns(array, low, span) -> bytes:
         scaled *= np.float32(steps)
         np.clip(scaled, 0, steps, out=scaled)
         codes += np.add(scaled, 0.5, dtype=np.float64).astype(np.uint8)
-    return marks.astype("<u2").tobytes() + codes.tobytes()
+    return marks.astype("<u2"), codes
 
 
 def _marks(columns, low, span) -> np.ndarray:

@@ -15,7 +15,10 @@ import sys
 from sertk.errors import SertkError
 
 _OFFSET = re.compile(r"(?P<path>.*):(?P<offset>[0-9]+)", re.DOTALL)
-_BUFFER = 1 << 18
+# Read ahead little: what is larger goes into its array without a copy in between. Written in larger pieces.
+_READ_AHEAD, _BUFFER, _LARGE = 1 << 14, 1 << 18, 1 << 16
+# The kernel takes 1024 pieces a call.
+_MOST_PIECES = 1000
 
 
 def classify_input(name: str) -> str:
@@ -63,7 +66,7 @@ class Input(io.BufferedReader):
     """
 
     def __init__(self, raw: io.RawIOBase, label: str, process: subprocess.Popen | None = None):
-        super().__init__(raw, _BUFFER)
+        super().__init__(raw, _READ_AHEAD)
         self.label = label
         self.process = process
         self.position = 0  # counted here, since a pipe cannot tell
@@ -158,21 +161,25 @@ class Output:
         self.position = 0
 
     def write(self, data):
-        """Take bytes; they reach the file at the latest at `finish()`."""
-        self.pieces.append(data)
+        """Take bytes, or an array's memory, which may change afterwards; they reach the file at the latest at `finish()`."""
+        data = memoryview(data).cast("B")
         size = len(data)
         self.position += size
         self.pending += size
-        if self.pending >= _BUFFER:
+        # What is large is handed over at once, without a copy.
+        self.pieces.append(data if size >= _LARGE else bytes(data))
+        if size >= _LARGE or self.pending >= _BUFFER or len(self.pieces) >= _MOST_PIECES:
             self.flush()
 
     def flush(self):
-        data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-        self.pieces, self.pending = [], 0
-        view = memoryview(data).cast("B")
+        pieces, self.pieces, self.pending = self.pieces, [], 0
         try:
-            while view:
-                view = view[os.write(self.fd, view) :]
+            while pieces:
+                written = os.writev(self.fd, pieces)
+                while pieces and written >= len(pieces[0]):
+                    written -= len(pieces.pop(0))
+                if written:
+                    pieces[0] = memoryview(pieces[0])[written:]
         except OSError as error:
             self._failed(error)
 

@@ -84,14 +84,15 @@ class _Writer:
         self.seen: set[str] = set()
         self.frames, self.dims = 0, set()
 
-    def encoded(self, key: str, array) -> bytes:
-        """The bytes of an entry's value, after every check."""
+    def encoded(self, key: str, array) -> tuple:
+        """An entry's value as pieces to write, after every check."""
         check_key(key, str(self.target))
         try:
             if key in self.seen:
                 raise SertkError("this key comes twice")
             array = checked(array, self.kind)
-            value = encode(array, self.kind, self.compress) if self.target.binary else encode_text(array, self.kind)
+            binary = self.target.binary
+            value = encode(array, self.kind, self.compress) if binary else (encode_text(array, self.kind),)
         except SertkError as error:
             raise SertkError(f"{self.target}: key {key}: {error}") from None
         self.seen.add(key)
@@ -133,7 +134,7 @@ class ArchiveWriter(_Writer):
         value = self.encoded(key, array)
         self.archive.write(f"{key} ".encode())
         start = self.archive.output.position
-        self.archive.write(value)
+        self.archive.write(*value)
         if self.script:
             self.script.write(f"{key} {self.target.archive}:{start}\n".encode())
         if self.target.flush:
@@ -193,7 +194,7 @@ class _FilesWriter(_Writer):
         value = self.encoded(key, array)
         part = Target(self.places[key])
         try:
-            part.write(value)
+            part.write(*value)
             part.finish()
         except BaseException:
             part.abandon()

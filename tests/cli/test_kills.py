@@ -101,11 +101,11 @@ def kill_again_and_again(binary: str, count: int) -> Counter:
 
 @pytest.fixture
 def speech(tmp_path, monkeypatch):
-    """30 recordings and their features."""
+    """300 utterances of 10 recordings, and their features: enough that writing them takes a while."""
     monkeypatch.chdir(tmp_path)
-    for i in range(30):
-        write_voice(Path("wav", f"{i:02}.wav"), i)
-    Path("wav.scp").write_text("".join(f"utt{i:02} wav/{i:02}.wav\n" for i in range(30)))
+    for i in range(10):
+        write_voice(Path("wav", f"{i}.wav"), i)
+    Path("wav.scp").write_text("".join(f"utt{i:03} wav/{i % 10}.wav\n" for i in range(300)))
     finish("make-fbank", ("scp:wav.scp", "ark,scp:fbank.ark,fbank.scp"))
 
 
@@ -132,7 +132,7 @@ def test_a_pipe_whose_left_side_is_killed_fails_and_its_rerun_gives_the_same_byt
     shell(line.format("make-fbank scp:wav.scp ark:-"))
     expected = output()
     # Between two entries the end of a stream looks like the end of the table: only the status tells.
-    cut = int(Path("fbank.scp").read_text().splitlines()[9].rpartition(":")[2]) - len("utt09 ")
+    cut = int(Path("fbank.scp").read_text().splitlines()[9].rpartition(":")[2]) - len("utt009 ")
     Path("half.ark").write_bytes(Path("fbank.ark").read_bytes()[:cut])
     shell(line.format("{ cat half.ark; kill -KILL $BASHPID; }"), code=137)
     shell(line.format("make-fbank scp:wav.scp ark:-"))

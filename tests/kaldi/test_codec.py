@@ -48,7 +48,7 @@ def check_matrix(matrix, compress, binary):
             with kaldi.CompressedMatrixWriter(f"ark:{path}") as writer:
                 writer.write("k", matrix, METHODS[compress])
             with open(path, "rb") as file:
-                assert file.read() == b"k " + encode(matrix, "matrix", compress)
+                assert file.read() == b"k " + b"".join(map(bytes, encode(matrix, "matrix", compress)))
         found = dict(read_table(f"ark:{path}"))["k"]
         # Kaldi's text has seven digits.
         assert np.array_equal(found, ours) if binary else np.allclose(found, matrix, rtol=1e-6)

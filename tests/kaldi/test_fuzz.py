@@ -21,6 +21,10 @@ EDGES = [0, 1, 127, 128, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x10000, 0x400
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
+def encoded(*arguments) -> bytes:
+    return b"".join(map(bytes, encode(*arguments)))
+
+
 def original(form: str) -> tuple[bytes, str]:
     """A table of three entries, and its kind."""
     draw = np.random.default_rng(3)
@@ -29,16 +33,16 @@ def original(form: str) -> tuple[bytes, str]:
         matrix = draw.normal(size=(5 + i, 3)).astype(np.float32)
         ints = np.arange(4 + i, dtype=np.int32)
         value = {
-            "FM": lambda m=matrix: encode(m, "matrix"),
-            "DM": lambda m=matrix: encode(m, "matrix")[:15].replace(b"FM", b"DM") + m.astype("<f8").tobytes(),
-            "CM": lambda m=matrix: encode(m, "matrix", "cm"),
-            "CM2": lambda m=matrix: encode(m, "matrix", "cm2"),
-            "CM3": lambda m=matrix: encode(m, "matrix", "cm3"),
-            "FV": lambda m=matrix: encode(m[:, 0].copy(), "vector"),
+            "FM": lambda m=matrix: encoded(m, "matrix"),
+            "DM": lambda m=matrix: encoded(m, "matrix")[:15].replace(b"FM", b"DM") + m.astype("<f8").tobytes(),
+            "CM": lambda m=matrix: encoded(m, "matrix", "cm"),
+            "CM2": lambda m=matrix: encoded(m, "matrix", "cm2"),
+            "CM3": lambda m=matrix: encoded(m, "matrix", "cm3"),
+            "FV": lambda m=matrix: encoded(m[:, 0].copy(), "vector"),
             "DV": lambda m=matrix: (
-                encode(m[:, 0].copy(), "vector")[:10].replace(b"FV", b"DV") + m[:, 0].astype("<f8").tobytes()
+                encoded(m[:, 0].copy(), "vector")[:10].replace(b"FV", b"DV") + m[:, 0].astype("<f8").tobytes()
             ),
-            "ints": lambda n=ints: encode(n, "ints"),
+            "ints": lambda n=ints: encoded(n, "ints"),
             "text matrix": lambda m=matrix: encode_text(m, "matrix"),
             "text vector": lambda m=matrix: encode_text(m[:, 0], "vector"),
             "text ints": lambda n=ints: encode_text(n, "ints"),
