@@ -65,6 +65,9 @@ chunk_options = shared(
               help="BatchNorm over the chunks of all processes, as one would do it, not over each one's own.")  # fmt: skip
 @click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",
               help="Checkpoint inside an epoch too.")  # fmt: skip
+@click.option("--keep", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+              help="Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models.")  # fmt: skip
+@click.option("--tensorboard", type=FOLDER, metavar="DIR", help="Write the epochs' figures for TensorBoard too.")
 @click.option("--restart", type=BOOL, default=False, show_default=True, help="Begin again; an old run is kept aside.")
 @max_skip_option
 @seed_option

@@ -23,6 +23,7 @@ from sertk.training.identity import data_marks, machine_marks
 from sertk.training.loop import Settings, Training, seeded
 from sertk.training.selection import Labelling, read_labelling
 from sertk.training.stopping import RUN_AGAIN, Stopped
+from sertk.training.watching import Board, Keeper
 
 log = logging.getLogger("sertk")
 
@@ -33,7 +34,7 @@ NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation
 
 def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=None, utt2fold=None, fold=None,
                   device=None, num_threads=None, restart=False, max_skip=0.05, checkpoint_every=float("inf"),
-                  precision=None, trunk_scale=None, **options) -> int:  # fmt: skip
+                  precision=None, trunk_scale=None, keep=0, tensorboard=None, **options) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt; the exit status is 0, or RUN_AGAIN when `stop` came first.
 
     Args:
@@ -70,6 +71,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         check_frontend(initial, manifest.settings, init, str(feats))
 
     chosen = labels_of(store, labelling)
+    frontend = manifest.settings if manifest else (initial.frontend if initial else {})
     sha256 = manifest.sha256 if manifest else ""
     fingerprint = {
         "sertk": __version__,
@@ -88,7 +90,15 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     directory.mkdir(parents=True, exist_ok=True)
     world.wait()  # until the old run's state is out of the way
     develop = Development(development, labelling, choosing, device, settings.precision) if development else None
-    training = Training(network, store, targets, settings, directory, fingerprint, device, world, develop)
+    watchers = [Keeper(directory, keep, lambda epoch: model(how_chosen("last", epoch, None, ())))] if keep else []
+    watchers += [Board(tensorboard)] if tensorboard and world.rank == 0 else []
+    training = Training(network, store, targets, settings, directory, fingerprint, device, world, develop, watchers)
+
+    def model(how: dict) -> Model:
+        """The network as it is now, with all that belongs to it."""
+        record = trained_on(chosen, fold, how, init=initial)
+        return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
+
     log_start(training, labelling, threads)
     if world.rank == 0:
         spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
@@ -100,12 +110,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         world.leave()
         return RUN_AGAIN
     if world.rank == 0:
-        frontend = manifest.settings if manifest else (initial.frontend if initial else {})
-        network, epoch = training.chosen()
+        _, epoch = training.chosen()
         how = how_chosen(settings.select, epoch, choosing, development.keys if development else ())
-        record = trained_on(chosen, fold, how, init=initial)
-        model = Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
-        save_model(directory / "final.pt", model)
+        save_model(directory / "final.pt", model(how))
         log.info("wrote %s", directory / "final.pt")
     world.leave()
     return 0

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,13 +84,15 @@ class Training:
         world: this process among those that train together.
         develop: what to look at after every epoch: its figures join the epoch's record, and the network of the epoch
             with the greatest dev_ua is kept beside the last one (see choosing).
+        watchers: called by process 0 with the epochs' records after every epoch, before its checkpoint.
     """
 
     def __init__(self, network: ResNet, store: Store, targets: Tensor, settings: Settings, directory: Path,
                  fingerprint: dict, device: torch.device, world: World,
-                 develop: Callable[[ResNet], dict] | None = None):  # fmt: skip
+                 develop: Callable[[ResNet], dict] | None = None,
+                 watchers: Sequence[Callable[[list[dict]], None]] = ()):  # fmt: skip
         self.settings, self.directory, self.device, self.world = settings, directory, device, world
-        self.develop = develop
+        self.develop, self.watchers = develop, () if world.rank else watchers
         self.store, self.targets = store, targets.to(device)
         self.network = network.to(device).to(memory_format=layout(network.spec))
         if settings.sync_batchnorm and world.size > 1:
@@ -164,6 +166,8 @@ class Training:
             state.history[-1] |= self.develop(self.network)
             if chosen_epoch(state.history) == epoch:
                 self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        for watch in self.watchers:
+            watch(state.history)
         state.batch, state.sums = 0, {}
         self._checkpoint()
 

@@ -73,6 +73,8 @@ def fill():
 
     train = ("scp:data/train/feats.scp", "data/train/utt2spk")
     run("train-resnet", *NETWORK, "--epochs", 1, *train, "exp/resnet34")
+    for epoch in (18, 19, 20):
+        Path(f"exp/resnet34/epoch.{epoch}.pt").write_bytes(Path("exp/resnet34/final.pt").read_bytes())
     for name in ("state.pt", "train.jsonl", "train.conf"):
         Path("exp/resnet34", name).unlink()
     for name in ("train", "test"):

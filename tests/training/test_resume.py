@@ -143,7 +143,8 @@ CHANGES = {
     "seed": (1, "seed=0, now it is 1"),
 }
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
-FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose"}
+FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
+        "keep", "tensorboard"}  # fmt: skip
 
 
 def test_every_option_is_known_to_be_free_or_refused():

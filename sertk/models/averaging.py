@@ -1,0 +1,91 @@
+"""One model out of several: the mean of their weights (Izmailov et al. 2018; Kaldi's and ESPnet's last step)."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from sertk.errors import SertkError
+from sertk.models.modelfile import Model, load_model
+
+# What a record lists; of the rest only what all say stays.
+LISTS = ("keys", "speakers", "sessions")
+ORACLE = "oracle"
+
+
+def average_models(paths: Sequence[Path]) -> Model:
+    """The mean of models of one network, with BatchNorm's statistics; what is counted comes from the last.
+
+    Raises:
+        SertkError: where networks, labels or front ends differ, or only some say what they were trained on.
+    """
+    first = load_model(paths[0])
+    sums = {name: tensor.double() for name, tensor in first.network.state_dict().items()}
+    digests, records, last = [first.digest], [first.card.get("trained_on", {})], first
+    for path in paths[1:]:
+        last = load_model(path)
+        check_alike(first, last, paths[0], path)
+        for name, tensor in last.network.state_dict().items():
+            sums[name] += tensor.double()
+        digests.append(last.digest)
+        records.append(last.card.get("trained_on", {}))
+    for path, record in zip(paths, records):
+        if bool(record) != bool(records[0]):
+            silent, other = (paths[0], path) if record else (path, paths[0])
+            raise SertkError(f"{silent} does not say what it was trained on, {other} does: leaks could not be seen")
+    network = last.network
+    network.load_state_dict(
+        {name: mean(sums[name], len(paths), tensor) for name, tensor in network.state_dict().items()}
+    )
+    card = {
+        "command": "average-models",
+        "settings": {"models": {str(path): digest for path, digest in zip(paths, digests)}},
+        "trained_on": union(records),
+        "versions": last.card.get("versions", {}),
+    }
+    return Model(network, first.labels, first.frontend, card)
+
+
+def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
+    """A sum of weights as their mean, in the type of the last ones; integers are the last ones."""
+    return (total / count).to(last.dtype) if last.is_floating_point() else last
+
+
+def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> None:
+    """Refuse to average what is not one network's.
+
+    Raises:
+        SertkError: naming the first difference.
+    """
+    plain = [
+        {**model.network.spec.plain(), "labels": " ".join(model.labels), "front end": model.frontend}
+        for model in (first, other)
+    ]
+    for name in plain[0]:
+        if plain[0][name] != plain[1][name]:
+            raise SertkError(f"{other_path}: {name} {plain[1][name]}, but {path} has {plain[0][name]}")
+
+
+def union(records: Iterable[dict]) -> dict:
+    """What an average of models was trained on, as sertk.scoring.protocol reads it: all that any of them was.
+
+    Example:
+        >>> union([{"keys": ["a", "b"], "fold": "1", "select": "last"}, {"keys": ["b", "c"], "fold": "1", "select": "oracle"}])
+        {'fold': '1', 'select': 'oracle', 'keys': ['a', 'b', 'c'], 'segments': 3}
+    """
+    records = [record for record in records if record]
+    if not records:
+        return {}
+    merged = {name: value for name, value in records[0].items() if all(r.get(name) == value for r in records[1:])}
+    rules = {record.get("select", "last") for record in records}
+    merged["select"] = next((rule for rule in (ORACLE, "dev-session") if rule in rules), "last")
+    for name in LISTS:
+        lists = [record[name] for record in records if name in record]
+        if name == "keys" and "chosen_on" not in merged:  # those that chose count as seen, but for the oracle's
+            lists += [r["chosen_on"]["keys"] for r in records if "chosen_on" in r and r.get("select") != ORACLE]
+        if lists:
+            merged[name] = sorted(set().union(*lists))
+    if "keys" in merged:
+        merged["segments"] = len(merged["keys"])
+    before = union(record.get("trunk") or record.get("init") or {} for record in records)
+    return merged | ({"init": before} if before and not {"trunk", "init"} & merged.keys() else {})
