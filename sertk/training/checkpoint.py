@@ -13,6 +13,8 @@ FORMAT = "sertk-state-1"
 MAY_CHANGE = {"epochs"}
 # What shapes the last bits of a run only: it goes on elsewhere, and says so.
 MACHINE = frozenset({"threads", "hardware", "torch", "code"})
+# Of many differences so many are named.
+MOST_SHOWN = 4
 log = logging.getLogger("sertk")
 
 
@@ -56,18 +58,18 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     if content.pop("format") != FORMAT:
         raise SertkError(f"{path}: a training state of another version of sertk (--restart true begins again)")
     state = TrainingState(**content)
-    for name in dict.fromkeys([*settings, *state.settings]):
-        before, now = state.settings.get(name), settings.get(name)
-        if name in MAY_CHANGE or before == now:
-            continue
-        if name in machine:
-            log.warning("%s: this run was begun with %s=%s, now it is %s: it goes on, but not to the same bytes",
-                        path, name, before, now)  # fmt: skip
-        else:
-            raise SertkError(
-                f"{path}: this run was begun with {name}={_short(before)}, now it is {_short(now)}"
-                " (--restart true begins again and keeps the old run aside)"
-            )
+    names = dict.fromkeys([*settings, *state.settings])
+    pairs = {name: (state.settings.get(name), settings.get(name)) for name in names if name not in MAY_CHANGE}
+    changed = {name: f"{name}={_short(a)}, now it is {_short(b)}" for name, (a, b) in pairs.items() if a != b}
+    refused = [said for name, said in changed.items() if name not in machine]
+    if refused:
+        more = f"; and {len(refused) - MOST_SHOWN} more" if len(refused) > MOST_SHOWN else ""
+        raise SertkError(
+            f"{path}: this run was begun with {'; '.join(refused[:MOST_SHOWN])}{more}"
+            " (--restart true begins again and keeps the old run aside)"
+        )
+    for said in changed.values():
+        log.warning("%s: this run was begun with %s: it goes on, but not to the same bytes", path, said)
     return state
 
 

@@ -133,7 +133,9 @@ CHANGES = {
     "weight-decay": (0.1, "weight_decay=0.0, now it is 0.1"),
     "label-smoothing": (0.1, "label_smoothing=0.0, now it is 0.1"),
     "init": ("other/final.pt", "init=None, now it is "),
-    "train": ("head", "train=all, now it is head"),
+    "train": ("head", "train=all, now it is head; "),
+    "frozen-batchnorm": ("train", "frozen_batchnorm=eval, now it is train"),
+    "sampling": ("balanced", "sampling=natural, now it is balanced"),
     "trunk-scale": (0.5, "trunk_scale=1.0, now it is 0.5"),
     "utt2fold": ("swapped", "data.labels="),
     "fold": (1, "data.labels="),
@@ -142,6 +144,8 @@ CHANGES = {
     "sync-batchnorm": ("true", "sync_batchnorm=False, now it is True"),
     "seed": (1, "seed=0, now it is 1"),
 }
+# What goes with them.
+NEEDED = ("--init", "other/final.pt", "--train", "head")
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
 FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
         "keep", "tensorboard"}  # fmt: skip
@@ -170,7 +174,7 @@ def located(folder, options):
 @pytest.mark.parametrize("option", CHANGES)
 def test_a_changed_option_is_refused_with_the_difference_named(begun, call, option):
     value, said = CHANGES[option]
-    extra = ("--init", begun / "other/final.pt") if option == "train" else ()
+    extra = {"train": NEEDED[:2], "frozen-batchnorm": NEEDED}.get(option, ())
     options = located(begun, [*BEGUN, "--epochs", 2, f"--{option}", value, *extra])
     before = (begun / "exp/state.pt").read_bytes()
     err = call("train-resnet", *words(begun, "exp", *options), code=1).err
