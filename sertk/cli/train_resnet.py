@@ -17,7 +17,15 @@ from sertk.cli.options import (
     shared,
     threads_option,
 )
-from sertk.cli.training import POLICY_NAMES, EpochBar, catch_signals, precision_option, schedule_options, select_option
+from sertk.cli.training import (
+    POLICY_NAMES,
+    EpochBar,
+    catch_signals,
+    check_balance,
+    precision_option,
+    schedule_options,
+    select_option,
+)
 
 network_options = shared(
     click.option("--channels", type=click.IntRange(1), help="Channels of the first stage.  [default: 32]"),
@@ -95,6 +103,7 @@ def main(feats, utt2label, directory, **options):
         )
     if options["train"] != "all" and options["init"] is None:
         raise click.UsageError(f"--train {options['train']} keeps the rest of a network as it is: --init names it")
+    check_balance(options)
     if options["train"] == "all" and options["frozen_batchnorm"] == "train":
         raise click.UsageError("--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)")
     if options["blocks"] and len(options["blocks"]) != 4:

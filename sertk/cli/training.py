@@ -5,11 +5,12 @@ import sys
 
 import click
 
-from sertk.cli.options import shared
+from sertk.cli.options import FILE, shared
 from sertk.training.stopping import RUN_AGAIN, StopRequest
 
 __all__ = [
-    "POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "precision_option", "schedule_options", "select_option",
+    "POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "check_balance", "precision_option", "schedule_options",
+    "select_option",
 ]  # fmt: skip
 log = logging.getLogger("sertk")
 
@@ -49,9 +50,20 @@ schedule_options = shared(
                  help="Of all but PReLU's slopes."),
     click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
                  help="Part of a target that is spread over all labels."),
+    click.option("--soft-labels", type=FILE, metavar="UTT2VOTES",
+                 help="Learn each label's share of the raters' votes (RATER=LABEL,LABEL …) instead of the label alone."),
+    click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True,
+                 help="Weigh every label in the loss alike, or the rarer the more; 1 in the mean."),
     click.option("--sampling", type=click.Choice(["natural", "balanced"]), default="natural", show_default=True,
                  help="An epoch's segments: each once, or as many in all but each label equally often."),
 )  # fmt: skip
+
+
+def check_balance(options: dict) -> None:
+    """Refuse to make up twice for labels that are rare."""
+    if options["class_weights"] == options["sampling"] == "balanced":
+        raise click.UsageError("--class-weights balanced and --sampling balanced do the same: give one of them")
+
 
 select_option = click.option(
     "--select", type=click.Choice(["last", "dev-session", "oracle"]), default="last", show_default=True,

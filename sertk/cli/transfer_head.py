@@ -3,7 +3,7 @@
 import click
 
 from sertk.cli.options import FILE, FOLDER, RSPECIFIER, command, device_option, seed_option, threads_option
-from sertk.cli.training import schedule_options, select_option
+from sertk.cli.training import check_balance, schedule_options, select_option
 
 
 @command
@@ -36,6 +36,7 @@ def main(model, draws, utt2label, utt2fold, directory, folds, **options):
     """
     if (options["select"] == "last") != (options["eval_vectors"] is None):
         raise click.UsageError("--select dev-session and --select oracle, and they alone, take --eval-vectors")
+    check_balance(options)
     from sertk.training.heads import train_all_heads
 
     train_all_heads(model, draws, utt2label, utt2fold, directory, folds.split(",") if folds else None, **options)

@@ -19,18 +19,20 @@ from sertk.runtime import choose_device, set_threads
 from sertk.training.choosing import choosing_fold, figures, how_chosen
 from sertk.training.job import card, labelled, trained_on, write_conf
 from sertk.training.selection import Labelling, read_labelling
+from sertk.training.targets import targets_of
 from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
 
 log = logging.getLogger("sertk")
 
 
 def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fold: Path, directory: Path,
-                    folds: list[str] | None, *, eval_vectors: Rspecifier | None = None, device=None, num_threads=None,
-                    max_skip=0.05, **options) -> None:  # fmt: skip
+                    folds: list[str] | None, *, eval_vectors: Rspecifier | None = None, soft_labels: Path | None = None,
+                    device=None, num_threads=None, max_skip=0.05, **options) -> None:  # fmt: skip
     """Train a head for each of `folds` (None: all) and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
 
     Args:
         eval_vectors: the pooled vectors of whole segments, where they choose the epoch.
+        soft_labels: the raters' votes, where they are learnt instead of the labels.
 
     Raises:
         SertkError: where the draws were made by another model, or are too few for the epochs.
@@ -44,7 +46,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fo
     spec = head_spec(model, made, len(labelling.labels))
     settings = HeadSettings(**options, versions=versions_of(made))
     check_draws(model, model_path, made, spec, settings, draws, store)
-    targets = torch.tensor([labelling.index(key) for key in store.keys])
+    targets = targets_of(store.keys, labelling, utt2label, soft_labels)
     whole = read_vectors(eval_vectors, model, model_path, spec, store.keys).to(device) if eval_vectors else None
     trainings, choosing = {}, {}
     for fold in folds or labelling.folds():
@@ -52,7 +54,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fo
         members, develop = indices(store, labelling.training(fold, chooser)), None
         if chooser:
             look = indices(store, labelling.of_fold(chooser))
-            develop = look_at(whole[look], targets[look], spec)
+            develop = look_at(whole[look], targets.labels[look], spec)
         trainings[fold] = HeadTraining(spec, members, targets, settings, device, develop)
     log.info(
         "%d segments, labels %s; heads for the folds %s", len(store), " ".join(labelling.labels), " ".join(trainings)
@@ -172,7 +174,11 @@ def write_fold(
     head, epoch = training.chosen()
     looked_at = [key for key in store.keys if labelling.fold_of[key] == chooser]
     record = trained_on(chosen, fold, how_chosen(training.settings.select, epoch, chooser, looked_at), trunk=model)
-    how = card("transfer-head", {**vars(training.settings), "init": model.digest}, record)
+    how = card(
+        "transfer-head",
+        {**vars(training.settings), "init": model.digest, "soft_labels": training.targets.mark()},
+        record,
+    )
     network = with_head(model.network, training.spec, head)
     save_model(directory / "final.pt", Model(network, labelling.labels, model.frontend, how))
     log.info("wrote %s", directory / "final.pt")

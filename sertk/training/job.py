@@ -23,6 +23,7 @@ from sertk.training.identity import data_marks, machine_marks
 from sertk.training.loop import Settings, Training, seeded
 from sertk.training.selection import Labelling, read_labelling
 from sertk.training.stopping import RUN_AGAIN, Stopped
+from sertk.training.targets import targets_of
 from sertk.training.watching import Board, Keeper
 
 log = logging.getLogger("sertk")
@@ -33,14 +34,16 @@ NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation
 
 
 def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=None, utt2fold=None, fold=None,
-                  device=None, num_threads=None, restart=False, max_skip=0.05, checkpoint_every=float("inf"),
-                  precision=None, trunk_scale=None, keep=0, tensorboard=None, **options) -> int:  # fmt: skip
+                  soft_labels=None, device=None, num_threads=None, restart=False, max_skip=0.05,
+                  checkpoint_every=float("inf"), precision=None, trunk_scale=None, keep=0, tensorboard=None,
+                  **options) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt; the exit status is 0, or RUN_AGAIN when `stop` came first.
 
     Args:
         feats: rspecifier of normalised features.
         utt2label: the labels.
         directory: of the run.
+        soft_labels: the raters' votes, where they are learnt instead of the labels.
         bar: class that shows the run: bar(epochs, batches)(epoch, batch, record).
         stop: true once the run is to checkpoint and end.
         options: those of train-resnet.
@@ -70,6 +73,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     if initial and manifest:
         check_frontend(initial, manifest.settings, init, str(feats))
 
+    targets = targets_of(store.keys, labelling, utt2label, soft_labels)
+    if settings.class_weights == "balanced":
+        targets = targets.balanced(len(labelling.labels))
     chosen = labels_of(store, labelling)
     frontend = manifest.settings if manifest else (initial.frontend if initial else {})
     sha256 = manifest.sha256 if manifest else ""
@@ -79,11 +85,11 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         "init": initial.digest if initial else None,
         **data_marks("data", chosen, store, sha256),
         **(data_marks("development", labels_of(development, labelling), development, sha256) if development else {}),
+        "soft_labels": targets.mark(),
         "processes": world.size,
         **machine_marks(device, threads),
     }
     check_shares(settings, len(store), world)
-    targets = torch.tensor([labelling.index(key) for key in store.keys])
     # Only now that the inputs are read: a wrong call leaves the folder as it is.
     if restart and world.rank == 0 and (aside := set_aside(directory)):
         log.info("the old run is now %s", aside)

@@ -28,6 +28,7 @@ from sertk.training.schedule import DescentSettings
 from sertk.training.step import Step
 from sertk.training.stopping import Stopped
 from sertk.training.syncnorm import synchronise
+from sertk.training.targets import Targets
 
 # Steps between two looks at the losses. A look waits for the device: a GPU's queue would run empty at every step.
 READ_AFTER = {"cpu": 1, "cuda": 32}
@@ -56,14 +57,14 @@ class Settings(DescentSettings):
         policies = tuple(parse_policy(name) for name in self.augment)
         return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
 
-    def sampler(self, num_segments: int, targets: Tensor | None = None) -> Sampler:
+    def sampler(self, num_segments: int, labels: Tensor | None = None) -> Sampler:
         """The batches of an epoch.
 
         Args:
             num_segments: of the training.
-            targets: their labels, (segments,) integers; without them balanced batches have only the right sizes.
+            labels: theirs, (segments,) integers; without them balanced batches have only the right sizes.
         """
-        classes = targets.cpu().numpy() if self.sampling == "balanced" and targets is not None else None
+        classes = labels.cpu().numpy() if self.sampling == "balanced" and labels is not None else None
         return Sampler(
             self.seed, num_segments, len(self.augment), self.copies, self.batch_size, self.chunk_frames, classes
         )
@@ -75,7 +76,7 @@ class Training:
     Args:
         network: with the weights to start from; trained in place.
         store: the training segments.
-        targets: (segments,) indices of their labels.
+        targets: of these segments.
         settings: how.
         directory: for state.pt and train.jsonl.
         fingerprint: what else shapes the run (data, code, initial weights), plain types: a state with another one
@@ -87,7 +88,7 @@ class Training:
         watchers: called by process 0 with the epochs' records after every epoch, before its checkpoint.
     """
 
-    def __init__(self, network: ResNet, store: Store, targets: Tensor, settings: Settings, directory: Path,
+    def __init__(self, network: ResNet, store: Store, targets: Targets, settings: Settings, directory: Path,
                  fingerprint: dict, device: torch.device, world: World,
                  develop: Callable[[ResNet], dict] | None = None,
                  watchers: Sequence[Callable[[list[dict]], None]] = ()):  # fmt: skip
@@ -103,7 +104,7 @@ class Training:
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
         self.step = Step(self.network, self.optimiser, settings, device, world)
-        self.sampler = settings.sampler(len(store), targets)
+        self.sampler = settings.sampler(len(store), targets.labels)
         self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
         self.shape = {**settings.plain(), **fingerprint}
         # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
@@ -199,7 +200,7 @@ class Training:
     def _step(self, batch: Batch, chunks: Tensor, stop) -> Tensor:
         """One step; returns the batch's summed loss, how many chunks were recognised, and how many ranks are to stop."""
         segments = torch.from_numpy(self.world.share(batch.items)[:, 0])
-        targets = self.targets[segments.to(self.device, non_blocking=True)]
+        targets = self.targets.of(segments.to(self.device, non_blocking=True))
         return self.step(chunks, targets, len(batch.items), bool(stop))
 
     def _checkpoint(self):

@@ -36,6 +36,7 @@ class DescentSettings:
     momentum: float = 0.9
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    class_weights: str = "none"
     sampling: str = "natural"
     select: str = "last"
 

@@ -1,6 +1,7 @@
 """Which segments a network is trained on, and which label each has."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sertk.errors import SertkError
@@ -53,7 +54,11 @@ class Labelling:
 
     def index(self, key: str) -> int:
         """The output that belongs to a segment."""
-        return self.labels.index(self.of_segment[key])
+        return self._number[self.of_segment[key]]
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {label: number for number, label in enumerate(self.labels)}
 
     def folds(self) -> list[str]:
         """Names of the folds: numbers in their order, else as text."""

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sertk.errors import SertkError
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
 from sertk.training.distributed import World
+from sertk.training.targets import Targets
 
 # A CPU has no class of errors for it: these are torch's allocator and oneDNN, which says no more than that.
 ON_A_CPU = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory")
@@ -31,12 +31,12 @@ class Step:
         self.device, self.world = device, world
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
-    def __call__(self, chunks: Tensor, targets: Tensor, size: int, stop: bool = False) -> Tensor:
+    def __call__(self, chunks: Tensor, targets: Targets, size: int, stop: bool = False) -> Tensor:
         """Take one step.
 
         Args:
             chunks: (share, bins, T) float32 on the device.
-            targets: (share,) indices of labels on the device.
+            targets: of these chunks, on the device.
             size: chunks of the whole batch, over all processes.
             stop: whether this process is to stop.
 
@@ -50,7 +50,7 @@ class Step:
             loss, logits = self._backward(chunks, targets, size)
             self.world.sum_gradients(self.parameters)
             self.optimiser.step()
-            correct = (logits.argmax(dim=1) == targets).sum()
+            correct = targets.correct(logits)
             asked = torch.full((), float(stop), dtype=torch.float64, device=self.device)  # a copy would wait for a GPU
             return self.world.sum(torch.stack([loss.detach().double(), correct.double(), asked]))
         except (RuntimeError, MemoryError) as error:
@@ -59,13 +59,11 @@ class Step:
         # Not in the block above: while the error lives, so do the tensors of the step that failed.
         raise SertkError(self._advice(len(chunks), chunks.shape[1], chunks.shape[2]))
 
-    def _backward(self, chunks: Tensor, targets: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    def _backward(self, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
         """Leave gradients in the parameters; returns the summed loss and the logits."""
         with autocast(self.device, self.settings.precision):
             logits = self.network(chunks)
-        loss = functional.cross_entropy(
-            logits.float(), targets, reduction="sum", label_smoothing=self.settings.label_smoothing
-        )
+        loss = targets.loss(logits.float(), self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         (loss / size).backward()
         return loss, logits
@@ -92,7 +90,7 @@ class Step:
             torch.cuda.empty_cache()  # pieces kept for other sizes
         try:
             chunks = torch.zeros(batch, frames, bins, device=self.device).transpose(1, 2)
-            self._backward(chunks, torch.zeros(batch, dtype=torch.long, device=self.device), batch)
+            self._backward(chunks, Targets(torch.zeros(batch, dtype=torch.long, device=self.device)), batch)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

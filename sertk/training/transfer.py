@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sertk.data.loader import prefetch
 from sertk.data.sampler import Sampler
@@ -19,6 +18,7 @@ from sertk.training.choosing import chosen_epoch
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.schedule import DescentSettings
+from sertk.training.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,25 @@ class HeadTraining:
     Args:
         spec: the network's; its num_labels are the head's.
         members: (segments,) indices of the training segments among all.
-        targets: (all segments,) indices of labels.
+        targets: of all segments.
         settings: how.
         device: where to compute.
         develop: what to look at after every epoch: its figures join the epoch's record, and the head of the epoch with
             the greatest dev_ua is kept beside the last one (see choosing).
     """
 
-    def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Tensor, settings: HeadSettings, device,
+    def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Targets, settings: HeadSettings, device,
                  develop: Callable[[Head], dict] | None = None):  # fmt: skip
         self.spec, self.settings, self.device, self.develop, self.best = spec, settings, device, develop, None
-        self.members, self.targets = members, targets
+        if settings.class_weights == "balanced":
+            targets = targets.balanced(spec.num_labels, members)
+        self.members, self.targets = members, targets.to(device)
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
         groups = decay_groups(self.head, settings.weight_decay)
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum)
         self.schedule = settings.schedule()
         # T does not matter here: the draws have theirs.
-        classes = targets[members].numpy() if settings.sampling == "balanced" else None
+        classes = targets.labels[members].numpy() if settings.sampling == "balanced" else None
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
         self.history: list[dict] = []
 
@@ -72,14 +74,14 @@ class HeadTraining:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for segments, given in prefetch(self._batches(number, vectors)):
-            targets = self.targets[segments].to(self.device)
+            targets = self.targets.of(segments)
             logits = self.head(given)
-            loss = functional.cross_entropy(logits, targets, label_smoothing=self.settings.label_smoothing)
+            loss = targets.loss(logits, self.settings.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss / len(segments)).backward()
             self.optimiser.step()
-            loss_sum += loss.detach() * len(targets)
-            correct += (logits.argmax(dim=1) == targets).sum()
+            loss_sum += loss.detach()
+            correct += targets.correct(logits)
         items = self.sampler.num_items
         record = {"epoch": number, "loss": float(loss_sum) / items, "accuracy": int(correct) / items,
                   "learning_rate": self.schedule.rate(number)}  # fmt: skip

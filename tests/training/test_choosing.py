@@ -20,6 +20,7 @@ from sertk.training import choosing
 from sertk.training.distributed import World
 from sertk.training.loop import Settings, Training, seeded
 from sertk.training.selection import Labelling
+from sertk.training.targets import Targets
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_the_last_epoch_needs_no_look_at_any_fold(toy, train, folds):
 def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
     truth = read_list(toy / "utt2label")
-    targets = torch.tensor([LABELS.index(truth[key]) for key in store.keys])
+    targets = Targets(torch.tensor([LABELS.index(truth[key]) for key in store.keys]))
     uas, seen = [0.2, 0.5, 0.5, 0.4], []
 
     def develop(network):

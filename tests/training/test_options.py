@@ -9,6 +9,7 @@ import torch
 from sertk.kaldi.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
+from sertk.training.targets import Targets
 from sertk.training.transfer import HeadSettings, HeadTraining
 
 SPEC = NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
@@ -59,7 +60,7 @@ def test_balanced_sampling_is_as_long_an_epoch_and_resumes_bitwise(rare, train):
 
 
 def test_a_head_sees_each_class_equally_often_when_balanced():
-    targets = torch.tensor([0] * 20 + [1] * 4 + [2] * 3 + [3] * 5)
+    targets = Targets(torch.tensor([0] * 20 + [1] * 4 + [2] * 3 + [3] * 5))
     members = np.arange(1, 32)  # not the first
     head = HeadTraining(SPEC, members, targets, HeadSettings(sampling="balanced"), torch.device("cpu"))
     seen = []
@@ -70,4 +71,9 @@ def test_a_head_sees_each_class_equally_often_when_balanced():
 
     head.epoch(vectors)
     assert len(seen) == 93 and 0 not in seen
-    assert sorted(np.bincount(targets[seen])) == [21, 24, 24, 24]  # 31 segments: 7 or 8 of each class, three versions
+    assert sorted(np.bincount(targets.labels[seen])) == [
+        21,
+        24,
+        24,
+        24,
+    ]  # 31 segments: 7 or 8 of each class, three versions

@@ -13,6 +13,7 @@ from sertk.training import loop
 from sertk.training.distributed import World
 from sertk.training.loop import Settings
 from sertk.training.step import Step
+from sertk.training.targets import Targets
 
 CPU = torch.device("cpu")
 
@@ -48,7 +49,7 @@ def step_with_room(room, world=World()):  # noqa: B008
 )
 def test_out_of_memory_says_what_would_fit(room, frames, advice):
     with pytest.raises(SertkError) as error:
-        step_with_room(room)(torch.zeros(16, 16, frames), torch.zeros(16, dtype=torch.long), 16)
+        step_with_room(room)(torch.zeros(16, 16, frames), Targets(torch.zeros(16, dtype=torch.long)), 16)
     assert str(error.value).startswith(f"out of memory on cpu: {advice}") and "\n" not in str(error.value)
 
 
@@ -57,12 +58,12 @@ def test_out_of_memory_in_one_of_several_processes_tries_nothing():
     with pytest.raises(
         SertkError, match="8 chunks of 48 frames do not fit in one of 2 processes: make --batch-size smaller"
     ):
-        step_with_room(48, World(1, 2, 1))(torch.zeros(8, 16, 48), torch.zeros(8, dtype=torch.long), 16)
+        step_with_room(48, World(1, 2, 1))(torch.zeros(8, 16, 48), Targets(torch.zeros(8, dtype=torch.long)), 16)
 
 
 def test_other_errors_of_a_step_are_bugs_and_stay_what_they_are():
     with pytest.raises(RuntimeError, match="type"):
-        step_with_room(9999)(torch.zeros(4, 16, 24).double(), torch.zeros(4, dtype=torch.long), 4)
+        step_with_room(9999)(torch.zeros(4, 16, 24).double(), Targets(torch.zeros(4, dtype=torch.long)), 4)
 
 
 def test_a_process_that_gets_no_more_memory_ends_in_one_line(toy):

@@ -13,6 +13,7 @@ from sertk.models.resnet import Head
 from sertk.training.draws import DrawPlan, draw_vectors
 from sertk.training.heads import head_spec
 from sertk.training.loop import Settings
+from sertk.training.targets import Targets
 from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
 
 EPOCHS = 3
@@ -92,7 +93,7 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
     names = sorted(set(truth.values()))
     spec = head_spec(model, {"at": at, "chunk_frames": list(lengths)}, 4)
     network = with_head(model.network, spec, Head(spec))
-    targets = torch.tensor([names.index(truth[key]) for key in store.keys])
+    targets = Targets(torch.tensor([names.index(truth[key]) for key in store.keys]))
     cpu = torch.device("cpu")
 
     def training():
