@@ -1,0 +1,207 @@
+"""run-slurm on a real Slurm: what fails is named soon, what is taken away goes on, to the same bytes (all slow)."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import ROOT, body
+
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "training")]
+from slurm_cluster import Cluster, missing  # noqa: E402
+from toydata import NETWORK, write_toy_data  # noqa: E402
+
+pytestmark = pytest.mark.slow
+RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if missing():
+        pytest.skip(missing())
+    slurm = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
+
+
+@pytest.fixture
+def start(cluster, tmp_path):
+    """Start a driver: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
+    environment = cluster.environment | {"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+    def call(*words):
+        return subprocess.Popen(
+            [RUN_SLURM, *" ".join(map(str, words)).split()],
+            cwd=tmp_path,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return call
+
+
+@pytest.fixture
+def run(start):
+    """Call run-slurm and wait for it: run("JOB=1:2 JOB.log sleep 3") -> (exit status, stderr)."""
+
+    def call(*words):
+        driver = start(*words)
+        _, err = driver.communicate(timeout=600)
+        return driver.returncode, err
+
+    return call
+
+
+def wait_for(happened, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def job_of(folder, name):
+    """The id in a state file, once it is there."""
+    found = []
+
+    def there():
+        file = folder / f"{name}.slurm"
+        found[:] = re.findall(r'"array": "(\d+)"', file.read_text()) if file.exists() else []
+        return found
+
+    wait_for(there)
+    return found[0]
+
+
+def starts(log):
+    return log.read_text().count("# Running on ")
+
+
+def test_an_array_with_a_failing_task_names_its_log_and_runs_the_others(run, tmp_path):
+    code, err = run(
+        "--mem 100M --gpu 1 --num-threads 1 JOB=1:4 log/a.JOB.log echo gpu $CUDA_VISIBLE_DEVICES; [ JOB != 3 ]"
+    )
+    assert code == 1
+    lines = err.splitlines()
+    assert re.fullmatch(r"run-slurm: WARNING: job \d+_3: FAILED, see log/a\.3\.log", lines[0])
+    assert lines[1] == "run-slurm: ERROR: 1 of 4 jobs failed, see log/a.3.log; the end of the first:"
+    assert {body(tmp_path / f"log/a.{n}.log")[0] for n in range(1, 5)} <= {"gpu 0", "gpu 1"}
+    assert [path.name for path in (tmp_path / "log").glob("*.slurm")] == []
+
+
+def test_a_cancelled_task_is_named_within_30_seconds(start, cluster, tmp_path):
+    driver = start("JOB=1:2 c.JOB.log sleep 100")
+    job = job_of(tmp_path, "c.JOB.log")
+    wait_for(lambda: all((tmp_path / f"c.{n}.log").read_text().count("#") > 3 for n in "12"))
+    time.sleep(20)  # by now the driver looks at the queue at its slowest
+    cluster.run("scancel", f"{job}_2")
+    began = time.monotonic()
+    line = driver.stderr.readline()
+    seconds = time.monotonic() - began
+    print(f"a cancelled task was named after {seconds:.1f} s")
+    assert line == f"run-slurm: WARNING: job {job}_2: CANCELLED, see c.2.log\n" and seconds < 30
+    driver.send_signal(signal.SIGTERM)
+    _, err = driver.communicate(timeout=60)
+    assert driver.returncode == 143 and "cancelling job" in err
+    assert cluster.run("squeue", "--noheader", "--jobs", job, check=False) == ""
+
+
+def test_a_task_over_its_memory_or_its_time_is_named_with_the_reason(start, tmp_path):
+    (tmp_path / "hog.py").write_text("import time\nx = bytearray(b'x') * 400_000_000\ntime.sleep(100)\n")
+    drivers = {
+        "OUT_OF_MEMORY": start("--mem 50M mem.log python3 hog.py"),
+        "TIMEOUT": start("--time 1 time.log sleep 300"),
+    }
+    for how, driver in drivers.items():
+        _, err = driver.communicate(timeout=300)
+        assert driver.returncode == 1
+        assert f": {how}, see " in err and f".log ({how}); the end of the first:" in err, err
+
+
+def test_a_driver_that_was_killed_leaves_its_array_and_the_next_takes_it_up(start, run, tmp_path):
+    words = "JOB=1:3 k.JOB.log echo JOB >> started; sleep 6"
+    first = start(words)
+    job = job_of(tmp_path, "k.JOB.log")
+    first.kill()
+    first.wait()
+    code, err = run(words)
+    assert (code, err) == (0, f"run-slurm: job {job} is in the queue already\n")
+    assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "3"]
+
+
+TRAIN = (
+    "train-resnet",
+    *map(str, NETWORK),
+    *["--epochs", "10", "--copies", "8", "--checkpoint-every", "0", "scp:feats.scp", "utt2label"],
+)
+
+
+@pytest.fixture
+def straight(tmp_path):
+    """Run a binary on the toy task without any interruption: straight("train-resnet", …)."""
+    write_toy_data(tmp_path)
+
+    def call(*words):
+        binary, *rest = " ".join(words).split()
+        subprocess.run([ROOT / "bin" / binary, *rest], cwd=tmp_path, check=True, capture_output=True)
+
+    return call
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.suffix in (".pt", ".ark")}
+
+
+def preempt_until_it_ends(driver, cluster, log, pauses):
+    """Take the node away that many seconds after each start of a job; returns the driver's stderr."""
+    for number, seconds in enumerate(pauses):
+        wait_for(lambda number=number: driver.poll() is not None or (log.exists() and starts(log) > number))
+        time.sleep(seconds)
+        cluster.preempt(1)
+    _, err = driver.communicate(timeout=600)
+    return err
+
+
+def test_a_preempted_training_is_requeued_and_ends_with_the_same_bytes(start, straight, cluster, tmp_path):
+    straight(*TRAIN, "straight")
+    driver = start("t.log", *TRAIN, "taken")
+    # Before it has loaded anything, and in mid-epoch.
+    err = preempt_until_it_ends(driver, cluster, tmp_path / "t.log", (0, 4, 6))
+    assert driver.returncode == 0, err
+    assert starts(tmp_path / "t.log") >= 3
+    assert files(tmp_path / "taken") == files(tmp_path / "straight")
+
+
+def test_a_notice_seconds_after_the_start_checkpoints_and_requeues_until_the_end(run, straight, tmp_path):
+    long = [*TRAIN, "--copies", "40"]
+    straight(*long, "straight")
+    # Due 50 s before a limit of 60 s; Slurm gives it earlier still.
+    code, err = run("--time 1 --notice 50 u.log", *long, "told")
+    assert code == 0, err
+    text = (tmp_path / "u.log").read_text()
+    print(f"{text.count('# Ended (code 75)')} notices")
+    assert text.count("# Ended (code 75)") >= 1 and "signal" not in text
+    assert files(tmp_path / "told") == files(tmp_path / "straight")
+
+
+def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straight, cluster, tmp_path):
+    straight(*TRAIN, "trunk")
+    embed = "embed-segments --num-threads 1 --draws 300 --chunk-frames 24,32 trunk/final.pt scp:feats.scp"
+    embed += " ark,scp:{0}/d.ark,{0}/d.scp"
+    heads = "transfer-head --num-threads 1 --epochs 300 trunk/final.pt scp:straight/d.scp utt2label utt2fold {0}/heads"
+    for folder in ("straight", "taken"):
+        (tmp_path / folder).mkdir()
+    for name, command in (("embed", embed), ("heads", heads)):
+        straight(command.format("straight"))
+        driver = start(f"{name}.log", command.format("taken"))
+        err = preempt_until_it_ends(driver, cluster, tmp_path / f"{name}.log", (0, 5))
+        assert driver.returncode == 0, err
+        assert starts(tmp_path / f"{name}.log") >= 2
+        assert files(tmp_path / "taken") == files(tmp_path / "straight")
