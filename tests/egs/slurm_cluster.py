@@ -52,7 +52,7 @@ SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
-KillWait=5
+KillWait=20
 MinJobAge={remembers}
 ReturnToService=2
 GresTypes=gpu
