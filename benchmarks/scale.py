@@ -3,7 +3,8 @@
 Usage: benchmarks/scale.py [segments] [speakers] [stored] [FOLDER]; docs/scale.md has what came out and what follows.
 
 The table is small where size does not matter to what is measured: `stored` matrices of VoxCeleb's lengths, CM2, in 128
-archives, which the script's lines name again and again (a key each). What it cannot show is a cold disk.
+archives, which the script's lines name again and again (a key each). What it cannot show is a cold disk. Seconds are
+CPU time of one thread, since the machine may do other things.
 """
 
 import gc
@@ -78,7 +79,7 @@ def write_table(root: Path, segments: int, speakers: int, stored: int) -> tuple[
         places += [line.split(" ", 1)[1] for line in scp.read_text().splitlines()]
     size = sum(path.stat().st_size for path in root.glob("*.ark"))
     say(
-        "random numbers made, packed as CM2 and written, MB a second of CPU",
+        "random numbers made, packed as CM2 and written, MB/s",
         f"{size / 1e6 / (time.process_time() - began):.0f}",
     )
     per_speaker = segments / speakers
@@ -94,11 +95,11 @@ def write_table(root: Path, segments: int, speakers: int, stored: int) -> tuple[
 def open_scp(scp: Path, what: str):
     from sertk.kaldi.tables import open_table
 
-    before, began = rss(), time.perf_counter()
+    before, began = rss(), time.process_time()
     with open_table(f"scp:{scp}") as table:
-        opened = time.perf_counter() - began
+        opened = time.process_time() - began
         table.num_frames.sum()
-        known = time.perf_counter() - began
+        known = time.process_time() - began
         gc.collect()
         say(f"the script {what}, s (with all lengths, s; MiB)", f"{opened:.2f} ({known:.2f}; {rss() - before:.0f})")
 
@@ -106,9 +107,9 @@ def open_scp(scp: Path, what: str):
 def count_labels(labels: Path):
     from sertk.kaldi.lists import read_list
 
-    before, began = rss(), time.perf_counter()
+    before, began = rss(), time.process_time()
     names = sorted(set(read_list(labels).values()))
-    say(f"utt2spk read, {len(names)} speakers, s (MiB)", f"{time.perf_counter() - began:.1f} ({rss() - before:.0f})")
+    say(f"utt2spk read, {len(names)} speakers, s (MiB)", f"{time.process_time() - began:.1f} ({rss() - before:.0f})")
 
 
 def load_batches(scp: Path, segments: int, batches: int = 40):
@@ -122,19 +123,18 @@ def load_batches(scp: Path, segments: int, batches: int = 40):
     store = load_store(parse_rspecifier(f"scp:{scp}"))
     rule = ChunkRule(0, tuple(map(parse_policy, POLICIES)), "repeat", "chunk")
     sampler = Sampler(0, len(store), len(POLICIES), 1, BATCH, (150, 200, 250, 300))
-    began = time.perf_counter()
+    began = time.process_time()
     order = sampler.batches(1)
     next(order)
-    say("an epoch's order drawn, s", f"{time.perf_counter() - began:.2f}")
-    began, cpu = time.perf_counter(), time.process_time()
+    say("an epoch's order drawn, s", f"{time.process_time() - began:.2f}")
+    began = time.process_time()
     chunks = 0
     for number, batch in enumerate(prefetch(chunks_of(store, rule, batch, 1) for batch in order), 1):
         chunks += len(batch)
         if number == batches:
             break
-    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    say(f"loader, batches of {BATCH}, chunks/s (chunks a second of CPU)", f"{chunks / wall:.0f} ({chunks / cpu:.0f})")
-    say("loader and index, MiB with torch", f"{rss():.0f}")
+    say(f"loader, batches of {BATCH}, chunks a second", f"{chunks / (time.process_time() - began):.0f}")
+    say("index, order, loader and torch, MiB", f"{rss():.0f}")
 
 
 def train_steps(speakers: int, batch: int = 8, frames: int = 200):
@@ -157,7 +157,7 @@ def train_steps(speakers: int, batch: int = 8, frames: int = 200):
             optimiser.step()
             taken.append(time.process_time() - began)
         million = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        say(f"a step of {batch} × {frames} frames, {labels} outputs, {million:.2f} M weights, CPU ms a chunk",
+        say(f"a step of {batch} × {frames} frames, {labels} outputs, {million:.2f} M weights, ms a chunk",
             f"{1000 * sorted(taken[1:])[1] / batch:.0f}")  # fmt: skip
 
 

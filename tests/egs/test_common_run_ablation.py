@@ -114,6 +114,20 @@ def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp
     assert "--fold 2" in again.calls[0]
 
 
+def test_the_list_of_a_driver_that_was_killed_is_run_to_its_end_before_a_new_one_is_made(grid, tmp_path):
+    recorder = tmp_path / "bin" / "recorder"
+    recorder.write_text('#!/usr/bin/env bash\necho "$3 $(paste -sd" " "${*: -2:1}")" >>lists\nexec run-local "$@"\n')
+    recorder.chmod(0o755)
+    todo = tmp_path / "exp" / "ablation" / "todo"
+    todo.mkdir(parents=True)
+    (todo / "scratch").write_text("scratch/exp1/plain-pooled/0/2\n")
+    grid(*SMALL, "--starts", "scratch", "--cmd", "recorder")
+    assert (tmp_path / "lists").read_text().splitlines()[:2] == [
+        "JOB=1:1 scratch/exp1/plain-pooled/0/2", "JOB=1:1 scratch/exp1/plain-pooled/0/1",
+    ]  # fmt: skip
+    assert list(todo.iterdir()) == []
+
+
 def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
     grid(*SMALL, "--starts", "scratch")
     done = grid(*SMALL, "--starts", "scratch", "--repeats", "2")

@@ -155,13 +155,20 @@ write_plan() {
   done
 }
 
-# Runs what is left of a stage; what fails there is told at the end.
+# Runs what is left of a stage; what fails there is told at the end. A list that is there already is that of a driver
+# that was killed: jobs in the queue read it, so the runner is first asked for the same again.
 do_stage() {
-  local list number
-  read -r list number <<<"$(units left "$dir" "$1")"
-  [ -n "$list" ] || return 0
+  [ ! -e "$dir/todo/$1" ] || run_listed "$@"
+  units left "$dir" "$1" >/dev/null
+  [ ! -e "$dir/todo/$1" ] || run_listed "$@"
+}
+
+run_listed() {
+  local list=$dir/todo/$1 number
+  number=$(wc -l <"$list")
   printf '\n== %(%Y-%m-%d %H:%M:%S)T  %s%s: %s to run\n' -1 "${stamp:+[$stamp] }" "$1" "$number"
   "${@:2}" JOB=1:"$number" "$dir/log/$1.JOB.log" units run "$list" JOB || true
+  rm "$list"
 }
 
 mkdir -p "$dir"
