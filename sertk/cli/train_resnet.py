@@ -69,6 +69,8 @@ chunk_options = shared(
 @click.option("--fold", metavar="N", help="Hold this fold out.")
 @select_option
 @precision_option
+@click.option("--compile", type=click.Choice(["auto", "true", "false"]), default="auto", show_default=True,
+              help="Compile the network for each chunk length; auto: bf16 runs so long that it pays.")  # fmt: skip
 @click.option("--sync-batchnorm", type=BOOL, default=False, show_default=True,
               help="BatchNorm over the chunks of all processes, as one would do it, not over each one's own.")  # fmt: skip
 @click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",

@@ -73,6 +73,11 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     return state
 
 
+def begun_settings(path: Path) -> dict:
+    """What the run whose state is at `path` was begun with; nothing where there is none."""
+    return read_checked(path)[0]["settings"] if path.exists() else {}
+
+
 def set_aside(directory: Path) -> Path | None:
     """Move an existing run's folder to the next free DIR.old.N; where there is none, do nothing."""
     if not directory.exists():

@@ -2,6 +2,7 @@
 
 import logging
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device, set_threads
-from sertk.training.checkpoint import set_aside
+from sertk.training.checkpoint import begun_settings, set_aside
 from sertk.training.choosing import Development, choosing_fold, how_chosen
+from sertk.training.compiling import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.identity import data_marks, machine_marks
 from sertk.training.loop import Settings, Training, seeded
@@ -90,6 +92,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         **machine_marks(device, threads),
     }
     check_shares(settings, len(store), world)
+    steps = settings.epochs * settings.sampler(len(store)).num_batches()
+    begun_with = None if restart else begun_settings(directory / "state.pt").get("compile")
+    settings = replace(settings, compile=choose_compile(settings.compile, begun_with, steps, settings, device))
     # Only now that the inputs are read: a wrong call leaves the folder as it is.
     if restart and world.rank == 0 and (aside := set_aside(directory)):
         log.info("the old run is now %s", aside)

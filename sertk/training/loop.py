@@ -47,6 +47,7 @@ class Settings(DescentSettings):
     frozen_batchnorm: str = "eval"
     trunk_scale: float = 1.0
     precision: str = "float32"
+    compile: str = "false"
     sync_batchnorm: bool = False
 
     def plain(self) -> dict:

@@ -1,6 +1,6 @@
 """One step of the descent: forward, backward, update; and what would fit where memory runs out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from sertk.errors import SertkError
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
+from sertk.training.compiling import compiled
 from sertk.training.distributed import World
 from sertk.training.targets import Targets
 
@@ -29,6 +30,8 @@ class Step:
     def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World):
         self.network, self.optimiser, self.settings = network, optimiser, settings
         self.device, self.world = device, world
+        self.compiled = compiled(network, device) if settings.compile == "true" else network
+        self.full_share = len(world.share(range(settings.batch_size)))
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
     def __call__(self, chunks: Tensor, targets: Targets, size: int, stop: bool = False) -> Tensor:
@@ -46,8 +49,11 @@ class Step:
         Raises:
             SertkError: where memory runs out, with the sizes that would have fitted.
         """
+        # One batch in an epoch is smaller or larger than the others: to compile it would take more than the epoch.
+        network = self.compiled if len(chunks) == self.full_share else self.network
         try:
-            loss, logits = self._backward(chunks, targets, size)
+            torch.compiler.cudagraph_mark_step_begin()  # what CUDA graphs gave in the last step is not needed any more
+            loss, logits = self._backward(network, chunks, targets, size)
             self.world.sum_gradients(self.parameters)
             self.optimiser.step()
             correct = targets.correct(logits)
@@ -59,10 +65,10 @@ class Step:
         # Not in the block above: while the error lives, so do the tensors of the step that failed.
         raise SertkError(self._advice(len(chunks), chunks.shape[1], chunks.shape[2]))
 
-    def _backward(self, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
+    def _backward(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
         """Leave gradients in the parameters; returns the summed loss and the logits."""
         with autocast(self.device, self.settings.precision):
-            logits = self.network(chunks)
+            logits = network(chunks)
         loss = targets.loss(logits.float(), self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         (loss / size).backward()
@@ -90,7 +96,8 @@ class Step:
             torch.cuda.empty_cache()  # pieces kept for other sizes
         try:
             chunks = torch.zeros(batch, frames, bins, device=self.device).transpose(1, 2)
-            self._backward(chunks, Targets(torch.zeros(batch, dtype=torch.long, device=self.device)), batch)
+            targets = Targets(torch.zeros(batch, dtype=torch.long, device=self.device))
+            self._backward(self.network, chunks, targets, batch)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
