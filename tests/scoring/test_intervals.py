@@ -65,6 +65,15 @@ def test_clusters_of_one_segment_give_nearly_the_plain_interval():
     assert np.array(clustered.recalls) == pytest.approx(np.array(plain.recalls), abs=0.02)
 
 
+def test_the_cluster_bootstrap_is_near_statsmodels_cluster_robust_interval():
+    # statsmodels 0.15: OLS(right, 1).fit(cov_type="cluster", cov_kwds={"groups": dialog}, use_t=True).conf_int()
+    dialog = np.repeat(np.arange(20), 15)
+    right = (np.arange(300) * 7919 % 101) / 101 < 0.4 + 0.02 * dialog
+    found = cluster_intervals(np.zeros(300, dtype=int), (~right).astype(int), dialog, 2)
+    assert right.mean() == pytest.approx(0.59333, abs=1e-5)
+    assert found.wa == pytest.approx((0.53268018, 0.65398649), abs=0.004)
+
+
 def test_clusters_that_answer_alike_widen_the_interval():
     # Ten speakers, each wholly right or wholly wrong: ten observations, not 500.
     truth = np.zeros(500, dtype=int)

@@ -30,6 +30,22 @@ def test_holm_worked_by_hand():
     assert holm([]) == []
 
 
+def test_mcnemar_and_holm_give_what_statsmodels_gives():
+    # statsmodels 0.15: contingency_tables.mcnemar([[100, b], [c, 30]], exact=True), multitest.multipletests(…, "holm").
+    for only_a, only_b, p in ((12, 25, 0.04703102743951604), (41, 27, 0.11425430684992327), (3, 0, 0.25)):
+        assert mcnemar(only_a, only_b) == pytest.approx(p, rel=1e-12)
+    assert holm([0.001, 0.012, 0.03, 0.04, 0.6]) == pytest.approx([0.005, 0.048, 0.09, 0.09, 0.6])
+
+
+def test_exchanging_single_segments_is_mcnemars_test():
+    # Of twelve segments A alone recognises five, B alone one: 2 * (1 + 6) / 2^6.
+    truth = np.zeros(12, dtype=int)
+    a, b = truth.copy(), truth.copy()
+    b[:5], a[5] = 1, 1
+    found = compare(truth, a, b, [str(n) for n in range(12)], 2)
+    assert found.wa.p == found.mcnemar_p == stats.binomtest(1, 6).pvalue == 14 / 64
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_lies_between_the_raw_and_the_bonferroni_values(p_values):
