@@ -7,7 +7,7 @@ import click
 from sertk.cli.options import FILE, FOLDER, command, log, seed_option
 from sertk.kaldi.lists import read_list
 from sertk.scoring.folds import MAPS, SCHEMES, STAMPS, divide, map_labels, write_folds
-from sertk.scoring.parts import PARTS, of_part, script_overlap
+from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 
 
 @command
@@ -27,7 +27,8 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     FOLD-DIR.
 
     loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused.
-    stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT.
+    stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT. Scripts
+    that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
 
     \b
     e.g.: make-folds --label-map conf/labels.exp3 data/all exp/folds
@@ -44,7 +45,9 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
-    settings["scripts"] = overlap = script_overlap(folds.utt2fold, utt2dialog)
+    told = data_dir / "utt2script"
+    scripts = read_list(told) if told.exists() else scripts_of(utt2dialog)
+    settings["scripts"] = overlap = script_overlap(folds.utt2fold, scripts)
     write_folds(fold_dir, folds, maps, settings)
     for fold, counts in folds.counts().items():
         log.info("fold %d: %s", fold, ", ".join(f"{count} {label}" for label, count in counts.items()))

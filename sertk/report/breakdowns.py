@@ -25,25 +25,27 @@ def breakdowns(system: System, experiment: Experiment, data: Data | None) -> Par
 
 
 def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
-    """All systems side by side, and folded away for each the recalls of the classes; [] of nothing."""
-    of_system = {system.name: breakdowns(system, experiment, data) for system in experiment.systems}
-    first = of_system[experiment.systems[0].name]
+    """Systems side by side, those whose epoch was chosen as the first one's, and folded away for each the recalls of
+    the classes; [] of nothing."""
+    systems = [system for system in experiment.systems if system.rule == experiment.systems[0].rule]
+    of_system = {system.name: breakdowns(system, experiment, data) for system in systems}
+    first = of_system[systems[0].name]
     if not first:
         return []
     rows = []
     for group, parts in first.items():
         for value, found in parts.items():
             row = [group, value, str(found["segments"])]
-            for system in experiment.systems:
+            for system in systems:
                 there = of_system[system.name].get(group, {}).get(value)
                 row += [percent(there["ua"]), percent(there["wa"])] if there else [MISSING, MISSING]
             rows.append(row)
-    names = [system.what or system.name for system in experiment.systems]
+    names = [system.what or system.name for system in systems]
     columns = ["by", "part", "segments", *(f"{name}: {what} [%]" for name in names for what in ("UA", "WA"))]
     notes = ("UA is the mean recall of the classes that the part has; parts of a few dozen segments say little.",)
     title = f"For whom, and where: {experiment.short}"
     tables = [Table(f"by-{experiment.name}", title, columns, rows, experiment.stamps, notes, words=2)]
-    for system in experiment.systems:
+    for system in systems:
         labels = system.results["labels"]
         columns = ["by", "part", "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
         rows = [

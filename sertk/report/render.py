@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from sertk import __version__
 from sertk.kaldi.atomic import atomic_file, ensure_folder
@@ -36,6 +37,8 @@ def as_html(report: Report) -> str:
     )
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
+    # Keys have no spaces: on a phone they may go on in the next line.
+    environment.filters["breakable"] = lambda text: escape(text).replace("_", Markup("_<wbr>"))
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["has_media"] = lambda table, column: any(not isinstance(row[column], str) for row in table.rows)
     for name, kind in (("table", Table), ("figure", Figure), ("picture", Picture), ("sound", Sound)):

@@ -1,6 +1,7 @@
 """IEMOCAP's two kinds of dialogs, improvised and scripted, and the scripts that training and test share.
 
 Scripted dialogs are the same three plays in every session: a held-out session's speakers are new, their words are not.
+So it is with corpora of read sentences, whose data folders say by a `utt2script` which sentence was read.
 """
 
 import re
@@ -31,18 +32,27 @@ def of_part(utts: Sequence[str], utt2dialog: Mapping[str, str], part: str) -> li
     return kept
 
 
-def script_overlap(utt2fold: Mapping[str, int], utt2dialog: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """For each fold its scripted segments, and how many of them are of a script that another fold has too.
+def scripts_of(utt2dialog: Mapping[str, str]) -> dict[str, str]:
+    """The script of each segment of IEMOCAP's scripted dialogs.
 
-    >>> script_overlap({"a": 1, "b": 2, "c": 2}, {"a": "Ses01F_script01_1", "b": "Ses02M_script01_1b", "c": "Ses02F_script03_2"})
+    >>> scripts_of({"a": "Ses01F_script01_1", "b": "Ses02M_script01_1b", "c": "Ses02M_impro01"})
+    {'a': 'script01_1', 'b': 'script01_1'}
+    """
+    return {utt: found[0] for utt, dialog in utt2dialog.items() if (found := _SCRIPT.search(dialog))}
+
+
+def script_overlap(utt2fold: Mapping[str, int], scripts: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """For each fold its segments that have a script, and how many of them are of a script that another fold has too.
+
+    >>> script_overlap({"a": 1, "b": 2, "c": 2}, {"a": "script01_1", "b": "script01_1", "c": "script03_2"})
     {'1': {'scripted': 1, 'shared': 1}, '2': {'scripted': 2, 'shared': 1}}
     """
-    scripts = {utt: found[0] for utt in utt2fold if (found := _SCRIPT.search(utt2dialog.get(utt, "")))}
     folds_of: dict[str, set[int]] = {}
-    for utt, script in scripts.items():
-        folds_of.setdefault(script, set()).add(utt2fold[utt])
+    for utt, fold in utt2fold.items():
+        if utt in scripts:
+            folds_of.setdefault(scripts[utt], set()).add(fold)
     counts = {}
     for fold in sorted(set(utt2fold.values())):
-        here = [script for utt, script in scripts.items() if utt2fold[utt] == fold]
+        here = [scripts[utt] for utt in utt2fold if utt2fold[utt] == fold and utt in scripts]
         counts[str(fold)] = {"scripted": len(here), "shared": sum(len(folds_of[script]) > 1 for script in here)}
     return counts

@@ -86,6 +86,17 @@ def test_the_scripts_that_training_and_test_share_are_told(call, data, tmp_path)
     }
 
 
+def test_read_sentences_are_scripts_too(call, data, tmp_path):
+    sentences = {utt: utt[-4:] for utt in read_list(data / "utt2label")}  # exc0, …; the last of them said once only
+    last = list(sentences)[-1]
+    sentences[last] = "unheard"
+    (data / "utt2script").write_text("".join(f"{utt} {sentence}\n" for utt, sentence in sentences.items()))
+    call("make-folds", data, tmp_path / "folds")
+    found = json.loads((tmp_path / "folds" / "scheme.json").read_text())["scripts"]
+    assert found == {"1": {"scripted": 32, "shared": 32}, "2": {"scripted": 32, "shared": 32},
+                     "3": {"scripted": 32, "shared": 31}}  # fmt: skip
+
+
 def drop(data, name, key=None):
     path = data / name
     if key is None:

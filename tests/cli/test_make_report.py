@@ -42,7 +42,7 @@ def made(original, tmp_path):
 class Reader(HTMLParser):
     """Checks that tags are closed in order, and collects ids, references and addresses."""
 
-    VOID = frozenset({"meta", "link", "img", "input", "br"})
+    VOID = frozenset({"meta", "link", "img", "input", "br", "wbr"})
 
     def __init__(self, text):
         super().__init__()

@@ -29,12 +29,16 @@ def test_emodb_has_339_recordings_in_five_sessions_of_a_man_and_a_woman(prepare,
     assert [gender for _, gender, _ in members] == ["f", "m"] * 5
     assert read_list(tmp_path / "wav.scp")["03a01Wa"] == f"{emodb}/wav/03a01Wa.wav"
     assert not (tmp_path / "PARTIAL").exists()
+    # Every speaker says every sentence: ten codes, ten texts.
+    scripts, text = read_list(tmp_path / "utt2script"), read_list(tmp_path / "text", columns=None)
+    assert len(set(scripts.values())) == len(set(text.values())) == 10
+    assert len({(scripts[utt], text[utt]) for utt in labels}) == 10
+    assert text["03a01Wa"] == "Der Lappen liegt auf dem Eisschrank." and scripts["03a01Wa"] == "a01"
 
 
 def test_all_seven_emotions_are_taken(prepare, tmp_path):
-    put(
-        tmp_path / "emodb" / "wav", *(f"03a0{n}{letter}a.wav" for n, letter in enumerate("WLEAFTN", 1)), "._03a01Wa.wav"
-    )
+    takes = zip(("a01", "a02", "a04", "a05", "a07", "b01", "b02"), "WLEAFTN", strict=True)
+    put(tmp_path / "emodb" / "wav", *(f"03{code}{letter}a.wav" for code, letter in takes), "._03a01Wa.wav")
     prepare(EMODB, tmp_path / "emodb", tmp_path / "data", "--allow-partial", "true")
     assert list(read_list(tmp_path / "data/utt2label").values()) == ["ang", "bor", "dis", "fea", "hap", "sad", "neu"]
     assert "ang: 1 recordings, wanted 127" in (tmp_path / "data/PARTIAL").read_text()
@@ -43,10 +47,11 @@ def test_all_seven_emotions_are_taken(prepare, tmp_path):
 def test_a_wrong_emodb_is_named(prepare, tmp_path):
     result = prepare(EMODB, tmp_path, tmp_path / "data", code=1)
     assert result.err.startswith(f"prepare-emodb: ERROR: {tmp_path}/wav: no recordings of EmoDB")
-    put(tmp_path / "wav", "03a01Wa.wav", "07a01Wa.wav", "03a01Xa.wav")
+    put(tmp_path / "wav", "03a01Wa.wav", "07a01Wa.wav", "03a01Xa.wav", "03a03Wa.wav")
     result = prepare(EMODB, tmp_path, tmp_path / "data", code=1)
     assert f"{tmp_path}/wav/07a01Wa.wav: not a name of EmoDB's" in result.err
     assert f"{tmp_path}/wav/03a01Xa.wav: not a name of EmoDB's" in result.err
+    assert f"{tmp_path}/wav/03a03Wa.wav: not a name of EmoDB's" in result.err
     assert not (tmp_path / "data").exists()
 
 

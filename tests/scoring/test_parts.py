@@ -3,7 +3,7 @@
 import pytest
 
 from sertk.errors import SertkError
-from sertk.scoring.parts import of_part, script_overlap
+from sertk.scoring.parts import of_part, script_overlap, scripts_of
 
 
 def test_parts_are_told_by_the_dialogs_name():
@@ -25,7 +25,7 @@ def test_a_script_is_shared_when_another_fold_has_a_take_of_it():
         "e": "Ses01F_impro04",
     }
     utt2fold = {"a": 1, "b": 2, "c": 2, "d": 2, "e": 1}
-    assert script_overlap(utt2fold, utt2dialog) == {
+    assert script_overlap(utt2fold, scripts_of(utt2dialog)) == {
         "1": {"scripted": 1, "shared": 1},
         "2": {"scripted": 3, "shared": 1},
     }

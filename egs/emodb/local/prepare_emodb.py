@@ -20,6 +20,19 @@ GENDERS = {"03": "m", "08": "f", "09": "f", "10": "m", "11": "m", "12": "m", "13
 # Five sessions of one man and one woman, the shape of IEMOCAP, so that five folds hold out two speakers each.
 SESSIONS = {"Ses01": "03 08", "Ses02": "10 09", "Ses03": "11 13", "Ses04": "12 14", "Ses05": "15 16"}
 SESSION_OF = {speaker: session for session, speakers in SESSIONS.items() for speaker in speakers.split()}
+# The ten sentences that all actors say, by the codes in the recordings' names.
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
 # Speaker, text, emotion, take: 03a01Wa.wav
 RECORDING = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])\.wav")
 
@@ -35,6 +48,9 @@ def main(emodb, data_dir, allow_partial):
     All recordings are kept, whatever their emotion; which labels an experiment has is make-folds' --label-map. Of the
     four classes that IEMOCAP's Exp 1 has, all 339 must be there.
 
+    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, text, and utt2script, the code of the sentence:
+    all actors say the same ten.
+
     \b
     e.g.: local/prepare_emodb.py /corpora/emodb data/emodb
     See also: validate-data, make-folds
@@ -44,13 +60,13 @@ def main(emodb, data_dir, allow_partial):
         if path.name.startswith("."):
             continue
         parts = RECORDING.fullmatch(path.name)
-        if not parts or parts[1] not in SESSION_OF or parts[3] not in LABELS:
+        if not parts or parts[1] not in SESSION_OF or parts[2] not in SENTENCES or parts[3] not in LABELS:
             problems.append(f"{path}: not a name of EmoDB's (speaker, text, emotion, take: 03a01Wa.wav)")
         else:
-            recordings[path.stem] = (path, parts[1], LABELS[parts[3]])
+            recordings[path.stem] = (path, parts[1], parts[2], LABELS[parts[3]])
     if not recordings:
         raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (wanted in it: 03a01Wa.wav and so on)")
-    counts = Counter(label for _, _, label in recordings.values())
+    counts = Counter(label for *_, label in recordings.values())
     problems += [
         f"{label}: {counts[label]} recordings, wanted {wanted}"
         for label, wanted in COUNTS.items()
@@ -58,11 +74,13 @@ def main(emodb, data_dir, allow_partial):
     ]
     tell_problems(emodb, "EmoDB", problems, allow_partial)
     maps = {
-        "wav.scp": {utterance: str(path.absolute()) for utterance, (path, _, _) in recordings.items()},
-        "utt2spk": {utterance: speaker for utterance, (_, speaker, _) in recordings.items()},
-        "spk2gender": {speaker: GENDERS[speaker] for _, speaker, _ in recordings.values()},
-        "utt2label": {utterance: label for utterance, (_, _, label) in recordings.items()},
-        "utt2session": {utterance: SESSION_OF[speaker] for utterance, (_, speaker, _) in recordings.items()},
+        "wav.scp": {utterance: str(path.absolute()) for utterance, (path, *_) in recordings.items()},
+        "utt2spk": {utterance: speaker for utterance, (_, speaker, *_) in recordings.items()},
+        "spk2gender": {speaker: GENDERS[speaker] for _, speaker, *_ in recordings.values()},
+        "utt2label": {utterance: label for utterance, (*_, label) in recordings.items()},
+        "utt2session": {utterance: SESSION_OF[speaker] for utterance, (_, speaker, *_) in recordings.items()},
+        "utt2script": {utterance: text for utterance, (_, _, text, _) in recordings.items()},
+        "text": {utterance: SENTENCES[text] for utterance, (_, _, text, _) in recordings.items()},
     }
     write_data_dir(data_dir, maps, PARTIAL=problems)
     log.info("%s: %d recordings (%s)", data_dir, len(recordings),
