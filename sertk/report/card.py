@@ -1,5 +1,7 @@
 """The card of a run: what was run with which settings, seeds and versions on which data."""
 
+import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,12 +31,27 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
     )
     if conf:
         rows.append(["settings (train.conf)", " ".join(conf.read_text(encoding="utf-8").split())])
+    rows += commands(system.folder)
     rows += _model_card(system.folder) if cards else []
     for name in ("utt2label", "utt2fold"):
         rows.append([f"{name} (sha256)", file_sha256(experiment.folds / name)])
     rows.append(["results.json (sha256)", file_sha256(system.folder / "results.json")])
     title = f"Card of {experiment.short}, {words(system)}"
     return Table(f"card-{system.name}", title, ["what", "value"], rows, system.stamps, words=2, folded=True)
+
+
+def commands(folder: Path) -> list[list[str]]:
+    """The command lines in the heads of a folder's logs, as Kaldi's runners write them; of an array of jobs, the first's."""
+    logs = {}
+    for path in sorted((folder / "log").glob("*.log")):
+        logs.setdefault(re.sub(r"\.\d+$", ".*", path.stem), path)
+    rows = []
+    for name, path in logs.items():
+        with open(path, encoding="utf-8", errors="replace") as file:
+            head = [line.rstrip("\n") for line in itertools.islice(file, 5) if line.startswith("# ")]
+        lines = [line[2:] for line in head if not line.startswith(("# Running on ", "# Started at "))]
+        rows += [[f"command (log/{name}.log)", lines[0]]] if lines else []
+    return rows
 
 
 def _model_card(folder: Path) -> list[list[str]]:

@@ -43,6 +43,7 @@ dispatchEvent(new Event("beforeprint"));
 seen.unfolded = document.querySelectorAll("details:not([open])").length;
 dispatchEvent(new Event("afterprint"));
 seen.folded = document.querySelectorAll("details[open]").length;
+seen.answer = document.querySelector(".answer").getBoundingClientRect().bottom;
 seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 seen.loaded = performance.getEntriesByType("resource").map((entry) => entry.name).filter((n) => !n.startsWith("data:"));
 seen.errors = window.broken;
@@ -82,6 +83,7 @@ def test_mistakes_are_sorted_and_filtered_and_nothing_is_loaded(page, tmp_path, 
     assert found == [wanted] and count == f"{number} of {seen['all']} shown" and number < seen["all"]
     assert seen["search"] == [seen["keys"][2]] and seen["all"] == len(seen["before"])
     assert (seen["unfolded"], seen["folded"]) == (0, 0)
+    assert 0 < seen["answer"] < 900  # whether transfer helps is seen without scrolling
     assert seen["overflow"] == 0 and seen["loaded"] == [] and seen["errors"] == []
 
 

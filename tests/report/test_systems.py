@@ -8,7 +8,7 @@ from report.folder import make
 
 from sertk.errors import SertkError
 from sertk.report.breakdowns import breakdown_tables, breakdowns, raters_table
-from sertk.report.card import card_table
+from sertk.report.card import card_table, commands
 from sertk.report.data import Data
 from sertk.report.masks import shown_masks
 from sertk.report.mistakes import mistakes_table
@@ -140,6 +140,19 @@ def test_the_card_says_what_the_files_say(experiments, root):
     assert rows["training segments of each fold"] == "64, 64, 64, 64, 64"
     assert rows["epoch chosen"] == "last" and rows["front end"] == "cmvn=segment"
     assert rows["folds"] == "scheme=loso part=all seed=0 label_map=ang:ang,hap:hap,neu:neu,sad:sad"
+
+
+def test_the_card_has_the_commands_of_the_logs(tmp_path):
+    (tmp_path / "log").mkdir()
+    head = "# Running on host\n# Started at Sun\n# predict-emotion --fold {} 'a b' c\npredict-emotion: Done 9\n"
+    for fold in (1, 2, 10):
+        (tmp_path / "log" / f"predict.{fold}.log").write_text(head.format(fold))
+    (tmp_path / "log" / "transfer.log").write_text("# transfer-head x\n# Started at Sun\n#\n")  # run.pl's order
+    (tmp_path / "log" / "empty.log").write_text("nothing\n")
+    assert commands(tmp_path) == [
+        ["command (log/predict.*.log)", "predict-emotion --fold 1 'a b' c"],
+        ["command (log/transfer.log)", "transfer-head x"],
+    ]
 
 
 def test_the_card_in_a_model_is_shown_too(experiments, root):
