@@ -74,6 +74,17 @@ class Command(click.Command):
             raise _NoReader(_reason(error)) from None
         return result if isinstance(result, int) else 0
 
+    def format_options(self, ctx, formatter):
+        """The options of --help, group by group in the order in which their first ones were declared."""
+        groups = {}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option):
+                groups.setdefault(getattr(param, "group", None), []).append(param.get_help_record(ctx))
+        ungrouped = "Options" if next(iter(groups)) is None else "Other options"
+        for title, records in groups.items():
+            with formatter.section(title or ungrouped):
+                formatter.write_dl(records)
+
     def make_context(self, info_name, args, parent=None, **extra):
         return super().make_context(info_name, self._with_config(list(args)), parent, **extra)
 
@@ -280,6 +291,14 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-def shared(*options):
-    """One decorator out of several options, for what a group of binaries has in common."""
-    return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
+def group(title: str, *options):
+    """One decorator out of several options; in --help they stand together under `title`."""
+
+    def decorate(function):
+        before = len(getattr(function, "__click_params__", ()))
+        function = functools.reduce(lambda f, option: option(f), reversed(options), function)
+        for param in function.__click_params__[before:]:
+            param.group = title
+        return function
+
+    return decorate

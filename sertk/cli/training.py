@@ -5,12 +5,12 @@ import sys
 
 import click
 
-from sertk.cli.options import FILE, shared
+from sertk.cli.options import FILE, group
 from sertk.training.stopping import RUN_AGAIN, StopRequest
 
 __all__ = [
     "POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "check_balance", "precision_option", "schedule_options",
-    "select_option",
+    "select_option", "target_options",
 ]  # fmt: skip
 log = logging.getLogger("sertk")
 
@@ -35,7 +35,8 @@ class _Names(click.ParamType):
 
 POLICY_NAMES = _Names()
 
-schedule_options = shared(
+schedule_options = group(
+    "Gradient descent",
     click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the segments."),
     click.option("--batch-size", "--global-batch", type=click.IntRange(2), default=32, show_default=True,
                  help="Chunks a step, over all processes."),
@@ -45,17 +46,22 @@ schedule_options = shared(
                  help="Epochs before the learning rate is first halved."),
     click.option("--halve-every", type=click.IntRange(1), default=2, show_default=True, help="Epochs between halvings."),
     click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True,
-                 help="Of stochastic gradient descent."),
+                 help="Part of a step that is taken again in the next."),
     click.option("--weight-decay", type=click.FloatRange(0), default=0.0, show_default=True,
-                 help="Of all but PReLU's slopes."),
+                 help="How much weights are drawn to 0, all but PReLU's slopes."),
+)  # fmt: skip
+
+target_options = group(
+    "Targets",
     click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
-                 help="Part of a target that is spread over all labels."),
+                 help="Part of a segment's target that is spread over all labels."),
     click.option("--soft-labels", type=FILE, metavar="UTT2VOTES",
-                 help="Learn each label's share of the raters' votes (RATER=LABEL,LABEL …) instead of the label alone."),
+                 help="Learn each label's share of the raters' votes (lines of UTT RATER=LABEL,LABEL …) instead of the label."
+                      " Accuracy is by the label still."),
     click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True,
-                 help="Weigh every label in the loss alike, or the rarer the more; 1 in the mean."),
+                 help="In the loss all segments count alike, or those of rarer labels more (1 in the mean)."),
     click.option("--sampling", type=click.Choice(["natural", "balanced"]), default="natural", show_default=True,
-                 help="An epoch's segments: each once, or as many in all but each label equally often."),
+                 help="An epoch has every segment once, or as many segments with each label equally often."),
 )  # fmt: skip
 
 
@@ -67,8 +73,8 @@ def check_balance(options: dict) -> None:
 
 select_option = click.option(
     "--select", type=click.Choice(["last", "dev-session", "oracle"]), default="last", show_default=True,
-    help="Keep the network of the last epoch, or of the one with the best UA on one more fold that is held out"
-         " (dev-session), or on the held-out fold itself (oracle: stamped LEAKY).")  # fmt: skip
+    help="Keep the last epoch, or the one with the best UA on whole segments: of the next fold, which is not trained on"
+         " either (dev-session), or of the held-out fold itself (oracle: its scores are stamped LEAKY).")  # fmt: skip
 
 precision_option = click.option("--precision", type=click.Choice(["float32", "bf16"]),
                                 help="Of the computation.  [default: bf16 on CUDA, float32 on a CPU]")  # fmt: skip

@@ -2,8 +2,16 @@
 
 import click
 
-from sertk.cli.options import FILE, FOLDER, RSPECIFIER, command, device_option, seed_option, threads_option
-from sertk.cli.training import check_balance, schedule_options, select_option
+from sertk.cli.options import FILE, FOLDER, RSPECIFIER, command, device_option, group, seed_option, threads_option
+from sertk.cli.training import check_balance, schedule_options, select_option, target_options
+
+fold_options = group(
+    "What is held out, and the epoch that is kept",
+    click.option("--folds", metavar="N,N,…", help="The folds to hold out, a head for each.  [default: all]"),
+    select_option,
+    click.option("--eval-vectors", type=RSPECIFIER, metavar="RSPECIFIER",
+                 help="What --select looks at: vectors of whole segments, of embed-segments --at pool."),
+)  # fmt: skip
 
 
 @command
@@ -12,11 +20,9 @@ from sertk.cli.training import check_balance, schedule_options, select_option
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("utt2fold", metavar="UTT2FOLD", type=FILE)
 @click.argument("directory", metavar="DIR", type=FOLDER)
-@click.option("--folds", metavar="N,N,…", help="The folds to hold out, one after the other.  [default: all]")
 @schedule_options
-@select_option
-@click.option("--eval-vectors", type=RSPECIFIER, metavar="RSPECIFIER",
-              help="What --select looks at: vectors of whole segments, of embed-segments --at pool.")  # fmt: skip
+@target_options
+@fold_options
 @seed_option
 @device_option
 @threads_option

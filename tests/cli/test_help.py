@@ -45,6 +45,26 @@ def test_help_says_what_it_does_with_examples_and_relatives(call, binary):
     assert all(option.help for option in main(binary).params if isinstance(option, click.Option))
 
 
+def test_many_options_stand_in_groups_and_each_once(call):
+    text = call("train-resnet", "--help").text
+    assert re.findall(r"^(\w.*):$", text, re.MULTILINE) == [
+        "The network",
+        "Chunks and masks",
+        "Gradient descent",
+        "Targets",
+        "Starting from another network",
+        "What is held out, and the epoch that is kept",
+        "The run",
+        "Other options",
+    ]
+    shown = re.findall(r"^  (--[a-z0-9-]+|-h)", text, re.MULTILINE)
+    declared = [param.opts[0] for param in main("train-resnet").params if isinstance(param, click.Option)]
+    assert sorted(shown) == sorted([*declared, "-h"])
+    section = text.partition("Chunks and masks:")[2].partition("Gradient descent:")[0]
+    assert "--augment" in section and "--copies" in section and "--epochs" not in section
+    assert call("score-loso", "--help").text.count("Options:\n") == 1
+
+
 @pytest.mark.parametrize(("binary", "line"), [(binary, line) for binary in BINARIES for line in examples(binary)[1]])
 def test_the_examples_run_as_printed(call, box, binary, line):
     if SHELL & set(line):
