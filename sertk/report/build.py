@@ -14,7 +14,7 @@ from sertk.report.figures import calibration_figure, confusion_figure, curves_fi
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
 from sertk.report.selection import selection_table
-from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json
+from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json, scored_folders
 from sertk.report.tables import (
     EXCEPT,
     as_number,
@@ -44,6 +44,9 @@ class Choices:
 
 def build_report(folder: Path, choices: Choices) -> Report:
     """The report of an experiment's folder, or of a folder of them. Raises SertkError as `find_experiments` does."""
+    if not scored_folders(folder) and (cells := read_cells(folder / "ablation", {})):
+        section = Section("ablation", "What each part gives", [ablation_figure(cells), parts_table(cells)])
+        return Report("Emotions from speech: what each part gives", cells.stamps, [], [section])
     experiments = find_experiments(folder, choices.i_know)
     if choices.data is None:
         return _report(folder, experiments, None, choices)

@@ -86,6 +86,16 @@ class Experiment:
         return ordered(stamp for system in self.systems for stamp in system.stamps)
 
 
+def scored_folders(folder: Path) -> dict[Path, dict]:
+    """The folders with a results.json of score-loso: `folder` itself, or those in it; SertkError where it is none."""
+    if not folder.is_dir():
+        raise SertkError(f"{folder}: is no folder")
+    one = (folder / "results.json").exists()
+    paths = [folder / "results.json"] if one else sorted(folder.glob("*/results.json"))
+    results = {path.parent: read_json(path) for path in paths}
+    return {path: found for path, found in results.items() if "confusion" in found}
+
+
 def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
     """The experiments in `folder`, or the one that it is.
 
@@ -93,14 +103,7 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
     only epochs that were chosen on the test, and where experiments were scored by different schemes (with i_know:
     stamps them LEAKY).
     """
-    if not folder.is_dir():
-        raise SertkError(f"{folder}: is no folder")
-    one = (folder / "results.json").exists()
-    found = {}
-    for path in [folder / "results.json"] if one else sorted(folder.glob("*/results.json")):
-        results = read_json(path)
-        if "confusion" in results:
-            found[path.parent] = results
+    found = scored_folders(folder)
     if not found:
         raise SertkError(f"{folder}: no results.json of score-loso in it, nor in its folders")
     experiments: dict[Path, Experiment] = {}

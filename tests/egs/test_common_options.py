@@ -47,6 +47,8 @@ def script(tmp_path):
         (["--stage=3", "--final-epoch=true", "a b"], "stage=3 final_epoch=true init= rest=a b"),
         (["--final_epoch", "true", "--init", "", "--", "--x"], "stage=1 final_epoch=true init= rest=--x"),
         (["--init=--a=b", "-"], "stage=1 final_epoch=false init=--a=b rest=-"),
+        (["--final-epoch", "--stage", "3"], "stage=3 final_epoch=true init= rest="),
+        (["--final-epoch"], "stage=1 final_epoch=true init= rest="),
         (["--stage", "-1"], "stage=-1 final_epoch=false init= rest="),
     ],
 )

@@ -1,8 +1,8 @@
 """run_ablation.sh with stand-ins for the binaries that take long: what is run, once, and what is run again."""
 
 import json
-import os
 import subprocess
+import time
 
 import pytest
 from support import ROOT
@@ -21,7 +21,7 @@ STANDINS = {
 
 
 @pytest.fixture
-def grid(tmp_path):
+def grid(tmp_path, slurm_environment):
     """A recipe with data of 16 segments, and run_ablation.sh in it: grid("--masks", "plain") -> CompletedProcess."""
     bin_dir, data, conf = tmp_path / "bin", tmp_path / "data" / "all", tmp_path / "conf"
     for folder in (bin_dir, data, conf, tmp_path / "exp" / "resnet34"):
@@ -40,8 +40,8 @@ def grid(tmp_path):
         (conf / f"{name}.conf").write_text("--seed=0\n")
     for name in ("exp1", "exp2"):
         (conf / f"labels.{name}").write_text("ang ang\nsad sad\n")
-    env = os.environ | {
-        "PATH": f"{bin_dir}:{COMMON / 'steps'}:{COMMON / 'utils'}:{ROOT / 'bin'}:{os.environ['PATH']}",
+    env = slurm_environment | {
+        "PATH": f"{bin_dir}:{COMMON / 'steps'}:{ROOT / 'bin'}:{slurm_environment['PATH']}",
         "PYTHONPATH": str(ROOT),
         "CALLS": str(tmp_path / "calls"),
         "LC_ALL": "C",
@@ -120,7 +120,7 @@ def test_the_list_of_a_driver_that_was_killed_is_run_to_its_end_before_a_new_one
     recorder.chmod(0o755)
     todo = tmp_path / "exp" / "ablation" / "todo"
     todo.mkdir(parents=True)
-    (todo / "scratch").write_text("scratch/exp1/plain-pooled/0/2\n")
+    (todo / "scratch.1").write_text("scratch/exp1/plain-pooled/0/2\n")
     grid(*SMALL, "--starts", "scratch", "--cmd", "recorder")
     assert (tmp_path / "lists").read_text().splitlines()[:2] == [
         "JOB=1:1 scratch/exp1/plain-pooled/0/2", "JOB=1:1 scratch/exp1/plain-pooled/0/1",
@@ -138,13 +138,54 @@ def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
 
 
 def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
-    assert "plan is missing (nothing was begun there)" in grid("--status", "true", code=1).stderr
+    assert "plan is missing (nothing was begun there)" in grid("--status", code=1).stderr
     grid(*SMALL)
-    done = grid("--status", "true")
+    done = grid("--status")
     assert done.calls == []
     rows = [line.split()[:5] for line in done.stdout.splitlines()[1:]]
     assert rows == [[name, number, "0", "0", "0"] for name, number in
                     zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
+
+
+def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submitted_again(grid, tmp_path):
+    (tmp_path / "calls.broken").write_text("")
+    words = (*SMALL, "--cmd", "run-slurm", "--submit")
+    done = grid(*words)
+    assert done.stdout.endswith("submitted: trunk 1, heads 2, scratch 3, scores 4, report 5\n")
+    wait_for_arrays(tmp_path)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    names = [line.split()[0] for line in calls]
+    assert names.index("embed-segments") < names.index("transfer-head") < names.index("predict-emotion")
+    assert names[-1] == "make-report"
+    dependencies = [array_call(tmp_path, n)[1].get("--dependency", "") for n in "12345"]
+    assert dependencies == ["", "afterany:1", "", "afterany:2:3", "afterany:4"]
+    assert (
+        "scores/exp1/scratch-plain-pooled/0 needs scratch/exp1/plain-pooled/0/2"
+        in (tmp_path / "exp/ablation/log/scores.2.log").read_text()
+    )
+    rows = [line.split()[:5] for line in grid("--status", code=1).stdout.splitlines()[1:]]
+    assert rows[3:] == [["scratch", "1", "0", "1", "0"], ["scores", "1", "0", "0", "1"]]
+
+    (tmp_path / "calls.broken").unlink()
+    assert grid(*words).stdout.endswith("submitted: trunk -, heads -, scratch 6, scores 7, report 8\n")
+    wait_for_arrays(tmp_path)
+    assert array_call(tmp_path, "6")[1]["--array"] == "2"
+    assert [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()] == [
+        "train-resnet", "predict-emotion", "predict-emotion", "score-loso", "make-report",
+    ]  # fmt: skip
+    assert grid(*words).stdout == "submitted: trunk -, heads -, scratch -, scores -, report -\n"
+
+
+def array_call(tmp_path, number):
+    return json.loads((tmp_path / "slurm" / "state" / number / "call.json").read_text())
+
+
+def wait_for_arrays(tmp_path):
+    deadline = time.monotonic() + 60
+    while any(path.read_text() in ("PENDING", "RUNNING")
+              for path in (tmp_path / "slurm" / "state").glob("*/[0-9]")):  # fmt: skip
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

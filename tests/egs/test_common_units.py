@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from support import ROOT
@@ -41,7 +42,7 @@ def units(tmp_path):
         def start(self, *words):
             env = os.environ | {"PYTHONPATH": str(ROOT)}
             return subprocess.Popen([UNITS, *map(str, words)], cwd=tmp_path, env=env, text=True,
-                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+                                    start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
         def __call__(self, *words):
             process = self.start(*words)
@@ -54,10 +55,11 @@ def units(tmp_path):
             if not listed:
                 return {}
             path, number = listed
-            with open(path) as file:
-                names = file.read().split()
+            names = Path(path).read_text().split()
             assert len(names) == int(number)
-            return {unit: self("run", path, n).returncode for n, unit in enumerate(names, 1)}
+            ended = {unit: self("run", path, n).returncode for n, unit in enumerate(names, 1)}
+            Path(path).unlink()
+            return ended
 
         def state(self, name):
             return json.loads((folder / "state" / f"{name}.json").read_text())
@@ -72,7 +74,8 @@ def test_what_is_done_is_left_alone(units):
     assert units.stage("first") == {"first/a": 0}
     assert units.stage("second") == {"second/b": 0}
     assert units.stage("first") == units.stage("second") == {}
-    listed = units.dir / "todo" / "second"
+    listed = units.dir / "todo" / "second.1"
+    listed.write_text("second/b\n")
     assert units("run", listed, 1).stdout == "second/b: was done already\n"
     assert (units.dir / "b").read_text() == "1\n"
     assert "cp" in (units.dir / "log" / "second" / "b.log").read_text()
@@ -190,6 +193,28 @@ def test_a_unit_whose_input_failed_refuses_in_one_line(units):
     assert not (units.dir / "state" / "second" / "b.json").exists()
 
 
+def test_a_list_is_taken_again_while_it_has_all_that_is_left_and_else_never_changed(units):
+    plan = "".join(f"unit a/{n}\nreads {{}}/in\nwrites {n}\ndo touch {{}}/plan.d/{n}\n\n" for n in (1, 2))
+    units.plan(plan)
+    listed = units.dir / "todo" / "a.1"
+    assert units("left", units.dir, "a").stdout == f"{listed} 2\n"
+    units("run", listed, 1)
+    assert units("left", units.dir, "a").stdout == f"{listed} 2\n"
+    units.plan(plan + plan.replace("a/1", "a/3").replace("a/2", "a/4"))
+    more = units.dir / "todo" / "a.2"
+    assert units("left", units.dir, "a").stdout == f"{more} 3\n"
+    assert (listed.read_text(), more.read_text()) == ("a/1\na/2\n", "a/2\na/3\na/4\n")
+    # What is to be made anew is no job of then.
+    (units.root / "in").write_text("2\n")
+    assert units("left", units.dir, "a").stdout == f"{units.dir}/todo/a.3 4\n"
+
+
+def test_all_that_is_left_has_what_waits_for_others(units):
+    units.plan(TWO)
+    assert units("left", units.dir, "second").stdout == ""
+    assert units("left", units.dir, "second", "all").stdout == f"{units.dir}/todo/second.1 1\n"
+
+
 def test_exit_75_calls_the_command_again(units):
     script = units.root / "twice.sh"
     script.write_text('echo x >>calls; [ "$(wc -l <calls)" -eq 3 ] || exit 75\n')
@@ -211,7 +236,7 @@ def test_a_signal_reaches_the_command_and_the_next_call_goes_on_with_what_is_the
     wait_for(units.dir / "whole.tmp")
     row = units("status", units.dir).stdout.splitlines()[1].split()
     assert row[:5] == ["a", "0", "1", "0", "0"]
-    running.send_signal(number)
+    os.killpg(running.pid, number)
     assert running.communicate(timeout=30)[0].endswith("a/1: stopped; it goes on when it is run again\n")
     assert running.returncode == 75
     assert units.state("a/1")["state"] == "begun"

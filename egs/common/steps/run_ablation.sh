@@ -3,8 +3,8 @@
 #
 # usage: local/run_ablation.sh [options]        in a recipe whose features and speaker network are there
 # e.g.: local/run_ablation.sh                   goes on where it was; done cells whose inputs are the same are kept
-#       local/run_ablation.sh --cmd "run-slurm --gpu 1 --time 4:00:00"
-#       local/run_ablation.sh --status true
+#       local/run_ablation.sh --cmd "run-slurm --gpu 1 --time 4:00:00" --submit
+#       local/run_ablation.sh --status
 #
 #   --experiments exp1 --labels conf/labels
 #                        label maps: conf/labels.exp1; "exp1 exp2 exp3" for several
@@ -25,8 +25,10 @@
 #   --clusters utt2spk   the map in the data folder whose groups score-loso draws for its intervals
 #   --cmd RUNNER --num-threads 1 --device cpu|cuda|cuda:N
 #                        how jobs are run [$train_cmd], CPU threads of a job, where to compute
-#   --any-code true      keep cells that another version of sertk made
-#   --status true        only say how far all is: done, running, failed and left of each stage, and the time still needed
+#   --submit             hand all stages to run-slurm at once, as arrays that start one after the other, and return; the
+#                        session may end. The same call again submits what failed, and nothing that is in the queue
+#   --any-code           keep cells that another version of sertk made
+#   --status             only say how far all is: done, running, failed and left of each stage, and the time still needed
 #   --config FILE        lines of --name=value with any of these
 #
 # Stages: folds; trunk (one pass serves all experiments and folds); heads (one job for all folds); scratch (a job a fold);
@@ -36,7 +38,7 @@ set -euo pipefail
 
 recipe=. work=. data=data/all init='' experiments=exp1 starts='transfer scratch' masks='masks plain' pooling='pooled fixed'
 frames=300 scheme=stratified num_folds=5 seed=0 repeats=1 clusters=utt2spk cmd=${train_cmd:-run-local} num_threads=1
-device='' any_code=false status=false stamp=''
+device='' any_code=false submit=false status=false stamp=''
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf labels=conf/labels
 . parse_options.sh
 . recipe.sh
@@ -155,35 +157,67 @@ write_plan() {
   done
 }
 
-# Runs what is left of a stage; what fails there is told at the end. A list that is there already is that of a driver
-# that was killed: jobs in the queue read it, so the runner is first asked for the same again.
+# Runs what is left of a stage that can be run; what fails there does not keep the next stages from what they can do.
+# Lists that are there already are those of a driver that was killed, or of --submit: jobs in the queue may be reading
+# them, so the runner is first asked for the same again.
 do_stage() {
-  [ ! -e "$dir/todo/$1" ] || run_listed "$@"
-  units left "$dir" "$1" >/dev/null
-  [ ! -e "$dir/todo/$1" ] || run_listed "$@"
+  local list
+  for list in "$dir/todo/$1".*; do
+    [ ! -e "$list" ] || run_listed "$list" "$@"
+  done
+  read -r list _ <<<"$(units left "$dir" "$1")"
+  [ -z "$list" ] || run_listed "$list" "$@"
 }
 
 run_listed() {
-  local list=$dir/todo/$1 number
+  local list=$1 number ended=0
   number=$(wc -l <"$list")
-  printf '\n== %(%Y-%m-%d %H:%M:%S)T  %s%s: %s to run\n' -1 "${stamp:+[$stamp] }" "$1" "$number"
-  "${@:2}" JOB=1:"$number" "$dir/log/$1.JOB.log" units run "$list" JOB || true
+  printf '
+== %(%Y-%m-%d %H:%M:%S)T  %s%s: %s to run
+' -1 "${stamp:+[$stamp] }" "$2" "$number"
+  "${@:3}" JOB=1:"$number" "$dir/log/$2.JOB.log" units run "$list" JOB || ended=$?
+  [ "$ended" -le 128 ] || exit "$ended" # a signal
+  [ "$ended" -eq 0 ] || code=1
   rm "$list"
+}
+
+# Submits what is left of a stage, to start after the arrays AFTER (or ''); prints its array.
+submit_stage() {
+  local list number
+  read -r list number <<<"$(units left "$dir" "$1" all)"
+  [ -z "$list" ] || "${@:3}" ${2:+--after "$2"} --detach true \
+    JOB=1:"$number" "$dir/log/$1.JOB.log" units run "$list" JOB
 }
 
 mkdir -p "$dir"
 write_plan >"$dir/plan.tmp"
 mv "$dir/plan.tmp" "$dir/plan"
-
+code=0
+report=(make-report --data "$work/$data" "$work/exp" "$work/exp/report")
+read -ra runner <<<"$cmd --num-threads $num_threads"
 do_stage folds run-local
+
+if [ "$submit" = true ]; then
+  trunk=$(submit_stage trunk '' "${runner[@]}")
+  heads=$(submit_stage heads "$trunk" "${runner[@]}")
+  scratch=$(submit_stage scratch '' "${runner[@]}")
+  after=$heads,$scratch
+  after=${after#,}
+  scores=$(submit_stage scores "${after%,}" "${runner[@]}")
+  # The log's name is new with the scores: run-slurm does not run the same call again.
+  page=''
+  [ -z "$scores" ] ||
+    page=$("${runner[@]}" --after "$scores" --detach true "$dir/log/report.$scores.log" "${report[@]}")
+  echo "submitted: trunk ${trunk:--}, heads ${heads:--}, scratch ${scratch:--}, scores ${scores:--}, report ${page:--}"
+  exit
+fi
+
 for stage in trunk heads scratch scores; do
-  # shellcheck disable=SC2086  # a runner has words of its own
-  do_stage "$stage" $cmd --num-threads "$num_threads"
+  do_stage "$stage" "${runner[@]}"
 done
 echo
-code=0
 units status "$dir" || code=1
 if compgen -G "$dir/*/*/*/results.json" >/dev/null; then
-  make-report --data "$work/$data" "$work/exp" "$work/exp/report" || code=1
+  "${report[@]}" || code=1
 fi
 exit "$code"

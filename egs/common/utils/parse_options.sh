@@ -9,7 +9,7 @@
 #   ./run.sh --stage 3 --nj=2 --fine-tune true --config my.conf FILE
 #
 # --name value and --name=value set $name (- read as _); a value that starts with -- needs the second form. A default of
-# true or false takes only these two. --config FILE reads lines of --name=value (# comments), and the command line wins;
+# true or false takes only these two, and true where it stands alone (--status). --config FILE reads lines of --name=value (# comments), and the command line wins;
 # a script that has a variable named config takes --config as an option of its own instead. -- ends the options.
 # Anything wrong is one line on stderr and exit 2. No value is ever evaluated.
 # shellcheck shell=bash
@@ -44,7 +44,7 @@ _option_config() {
 # _option_parse configs|others WORD…: sets from --config or from all other options; $_option_words is how many words
 # were options.
 _option_parse() {
-  local _what=$1 _name _value _number
+  local _what=$1 _name _variable _value _number
   shift
   _number=$#
   while [[ ${1-} == -?* ]]; do
@@ -53,9 +53,15 @@ _option_parse() {
       -h | --help) awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; exit 0 ;;
       --*=*) _name=${1%%=*} _value=${1#*=} ;;
       --*)
-        [[ $# -ge 2 && $2 != --* ]] || _option_error "$1 needs a value"
-        _name=$1 _value=$2
-        shift
+        _name=$1 _variable=${1#--} _variable=${_variable//-/_}
+        if [[ $# -ge 2 && $2 != --* ]]; then
+          _value=$2
+          shift
+        elif [[ $_variable =~ ^[a-z][a-z0-9_]*$ && ${!_variable-} =~ ^(true|false)$ ]]; then
+          _value=true
+        else
+          _option_error "$1 needs a value"
+        fi
         ;;
       *) _option_error "there is no option $1" ;;
     esac
