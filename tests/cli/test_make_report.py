@@ -233,3 +233,17 @@ def test_what_is_missing_or_broken_is_named_in_one_line(call, made, damage, mess
 def test_help_needs_no_heavy_library(shell):
     line = "import sys, sertk.cli.make_report; print({'numpy', 'matplotlib', 'jinja2', 'torch'} & set(sys.modules) or 'none')"
     assert shell(f'{sys.executable} -c "{line}"', PYTHONPATH=str(ROOT)).text == "none\n"
+
+
+def test_an_ablation_that_stands_alone_is_a_report(call, tmp_path):
+    cell = tmp_path / "exp" / "ablation" / "exp1" / "transfer-masks-pooled" / "0"
+    cell.mkdir(parents=True)
+    (cell / "cell.json").write_text(
+        '{"experiment": "exp1", "transfer": true, "masks": true, "pooling": true, "seed": 0}'
+    )
+    results = {"scheme": "stratified", "stamps": ["SPEAKER-DEPENDENT"], "folds": {"1": {"wa": 0.5}, "2": {"wa": 0.75}}}
+    (cell / "results.json").write_text(json.dumps(results))
+    call("make-report", tmp_path / "exp", tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| exp1 | TL + Aug + SP | 62.50 | 17.68 | 2 |" in text
+    assert "SPEAKER-DEPENDENT" in text.splitlines()[0]

@@ -38,7 +38,7 @@ set -euo pipefail
 
 recipe=. work=. data=data/all init='' experiments=exp1 starts='transfer scratch' masks='masks plain' pooling='pooled fixed'
 frames=300 scheme=stratified num_folds=5 seed=0 repeats=1 clusters=utt2spk cmd=${train_cmd:-run-local} num_threads=1
-device='' any_code=false submit=false status=false stamp=''
+device='' any_code=false submit=false status=false
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf labels=conf/labels
 . parse_options.sh
 . recipe.sh
@@ -61,6 +61,8 @@ if [ "$status" = true ]; then
   need "$dir/plan" "nothing was begun there"
   exec units status "$dir"
 fi
+stamp=''
+for word in SIMULATED PARTIAL; do [ ! -e "$work/$data/$word" ] || stamp=$word; done
 known starts transfer scratch
 known masks masks plain
 known pooling pooled fixed
