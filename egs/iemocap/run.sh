@@ -76,15 +76,16 @@ if at_stage 4 "the frozen trunk's output for all that the heads will see"; then
 fi
 
 if at_stage 5 "a head for each held-out session, on the frozen trunk"; then
-  for n in $exp; do
-    for rule in $select; do
-      kind=${rule#last} folds=$work/exp/exp$n/folds dir=$work/exp/exp$n${kind:+_$kind}
-      # One job: it reads the draws once for all five heads.
-      $train_cmd "$dir/log/transfer.log" \
-        transfer-head --config "$head_conf" "${compute[@]}" \
-          --select "$rule" ${kind:+--eval-vectors "scp:$draws/whole.scp"} \
-          "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
+  for rule in $select; do
+    kind=${rule#last} sets=()
+    for n in $exp; do
+      sets+=("$work/exp/exp$n/folds/utt2label" "$work/exp/exp$n/folds/utt2fold" "$work/exp/exp$n${kind:+_$kind}")
     done
+    # One job: it reads the draws once for the five heads of all experiments.
+    $train_cmd "$draws/log/transfer${kind:+_$kind}.log" \
+      transfer-head --config "$head_conf" "${compute[@]}" \
+        --select "$rule" ${kind:+--eval-vectors "scp:$draws/whole.scp"} \
+        "$init" "scp:$draws/draws.scp" "${sets[@]}"
   done
 fi
 

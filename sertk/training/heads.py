@@ -1,6 +1,5 @@
 """The transfer of one model to all folds, from tables to model files."""
 
-import json
 import logging
 from pathlib import Path
 
@@ -8,67 +7,114 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sertk.data.store import Store, load_store
+from sertk import __version__
+from sertk.data.store import RESIDENT_BYTES, Store, load_store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, load_model, save_model
+from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import Head, NetworkSpec
 from sertk.runtime import choose_device, set_threads
-from sertk.training.choosing import choosing_fold, figures, how_chosen
-from sertk.training.job import card, labelled, trained_on, write_conf
-from sertk.training.selection import Labelling, read_labelling
+from sertk.training.choosing import choosing_fold, figures
+from sertk.training.headrun import HeadRun, LabelSet
+from sertk.training.identity import data_marks, machine_marks
+from sertk.training.job import labelled
+from sertk.training.selection import read_labelling
+from sertk.training.stopping import RUN_AGAIN, Stopped
 from sertk.training.targets import targets_of
-from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
+from sertk.training.transfer import HeadSettings, HeadTraining, train_heads
 
 log = logging.getLogger("sertk")
 
 
-def train_all_heads(model_path: Path, draws: Rspecifier, utt2label: Path, utt2fold: Path, directory: Path,
-                    folds: list[str] | None, *, eval_vectors: Rspecifier | None = None, soft_labels: Path | None = None,
-                    device=None, num_threads=None, max_skip=0.05, **options) -> None:  # fmt: skip
-    """Train a head for each of `folds` (None: all) and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
+def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, Path, Path]], folds: list[str] | None,
+                    stop=False, *, eval_vectors: Rspecifier | None = None, soft_labels: Path | None = None, device=None,
+                    num_threads=None, max_skip=0.05, **options) -> int:  # fmt: skip
+    """Train a head for each of `folds` (None: all) of each label set and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
+
+    A finished head of the same settings and data is kept, one that was begun is gone on with.
 
     Args:
+        sets: (UTT2LABEL, UTT2FOLD, DIR) of each label set.
+        stop: when it becomes true, the run ends, and the exit status is RUN_AGAIN; else it is 0.
         eval_vectors: the pooled vectors of whole segments, where they choose the epoch.
         soft_labels: the raters' votes, where they are learnt instead of the labels.
 
     Raises:
         SertkError: where the draws were made by another model, or are too few for the epochs.
     """
-    device, _ = choose_device(device), set_threads(num_threads)
-    model = load_model(model_path)
-    labelling = read_labelling(utt2label, utt2fold)
-    # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.
-    store = labelled(load_store(draws, resident_bytes=0), labelling, labelling.of_segment, max_skip, str(draws))
-    made = settings_of(draws)
-    spec = head_spec(model, made, len(labelling.labels))
+    device, threads = choose_device(device), set_threads(num_threads)
+    model, manifest = load_model(model_path), read_manifest(draws)
+    made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     settings = HeadSettings(**options, versions=versions_of(made))
-    check_draws(model, model_path, made, spec, settings, draws, store)
-    targets = targets_of(store.keys, labelling, utt2label, soft_labels)
-    whole = read_vectors(eval_vectors, model, model_path, spec, store.keys).to(device) if eval_vectors else None
-    trainings, choosing = {}, {}
-    for fold in folds or labelling.folds():
-        choosing[fold] = chooser = choosing_fold(labelling, settings.select, fold)
-        members, develop = indices(store, labelling.training(fold, chooser)), None
-        if chooser:
-            look = indices(store, labelling.of_fold(chooser))
-            develop = look_at(whole[look], targets.labels[look], spec)
-        trainings[fold] = HeadTraining(spec, members, targets, settings, device, develop)
-    log.info(
-        "%d segments, labels %s; heads for the folds %s", len(store), " ".join(labelling.labels), " ".join(trainings)
-    )
-    number = {key: index for index, key in enumerate(store.keys)}
-    rows = lambda key, start, stop: store[number[key]].rows(start, stop)  # noqa: E731
-    for epoch, records in train_heads(trainings, store.keys, rows, device):
-        log.info("epoch %d of %d: loss %s, accuracy %s%s", epoch, settings.epochs,
-                 " ".join(f"{record['loss']:.3f}" for record in records.values()),
-                 " ".join(f"{100 * record['accuracy']:.1f}" for record in records.values()),
-                 ", UA of whole segments " + " ".join(f"{100 * record['dev_ua']:.1f}" for record in records.values())
-                 if eval_vectors else "")  # fmt: skip
-    for fold, training in trainings.items():
-        write_fold(directory / fold, fold, model, training, labelling, store, choosing[fold])
+    # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.
+    table, tasks = load_store(draws, resident_bytes=0), []
+    for utt2label, utt2fold, directory in sets:
+        labelling = read_labelling(utt2label, utt2fold)
+        store = labelled(table, labelling, labelling.of_segment, max_skip, str(draws))
+        check_draws(model, model_path, made, head_spec(model, made, len(labelling.labels)), settings, draws, store)
+        targets = targets_of(store.keys, labelling, utt2label, soft_labels)
+        said = {key: f"{labelling.of_segment[key]} {labelling.fold_of[key]}" for key in store.keys}
+        marks = {"labels": labelling.labels, "soft_labels": targets.mark(), **data_marks("data", said, store, sha256)}
+        tasks.append(LabelSet(directory, labelling, store, targets, marks))
+    how = {
+        "sertk": __version__, **vars(settings), "init": model.digest, "draws": made, **machine_marks(device, threads),
+        "eval_vectors": read_manifest(eval_vectors).sha256 if eval_vectors and read_manifest(eval_vectors) else None,
+    }  # fmt: skip
+    runs = [HeadRun(task, fold, choosing_fold(task.labelling, settings.select, fold), how)
+            for task in tasks for fold in folds or task.labelling.folds()]  # fmt: skip
+    runs = [run for run in runs if not run.finished()]
+    whole = {}
+    for run in runs:
+        task, spec = run.task, head_spec(model, made, len(run.task.labelling.labels))
+        members, develop = indices(task.store, task.labelling.training(run.fold, run.chooser)), None
+        if run.chooser:
+            if task.directory not in whole:
+                found = read_vectors(eval_vectors, model, model_path, spec, task.store.keys)
+                whole[task.directory] = found.to(device)
+            look = indices(task.store, task.labelling.of_fold(run.chooser))
+            develop = look_at(whole[task.directory][look], task.targets.labels[look], spec)
+        run.begin(HeadTraining(spec, members, task.targets, settings, device, develop))
+    try:
+        train_side_by_side(runs, table, device, stop)
+    except Stopped as stopped:
+        log.info("asked to stop: %s; run the same command again to go on", stopped)
+        return RUN_AGAIN
+    for run in runs:
+        run.finish(model)
+    return 0
+
+
+def train_side_by_side(runs: list[HeadRun], table: Store, device: torch.device, stop) -> None:
+    """Train all heads to their last epoch; every epoch's draws are read once, every head is checkpointed after it.
+
+    Raises:
+        Stopped: when `stop` became true.
+    """
+    wanted = {key for run in runs for key in run.task.store.keys}
+    union = table.only(wanted.__contains__)
+    number = {key: index for index, key in enumerate(union.keys)}
+    for task in dict.fromkeys(run.task.directory for run in runs):
+        folds = [run for run in runs if run.task.directory == task]
+        log.info("%s: %d segments, labels %s; heads for the folds %s", task, len(folds[0].task.store),
+                 " ".join(folds[0].task.labelling.labels), " ".join(run.fold for run in folds))  # fmt: skip
+    if runs:
+        log.info("%s", amount(union, runs[0].training.settings.versions))
+    places = {run: np.array([number[key] for key in run.task.store.keys]) for run in runs}
+    trainings = {run: run.training for run in runs}
+    for epoch, run, record in train_heads(trainings, places, union, device, stop):
+        run.checkpoint()
+        looked = f", UA of whole segments {100 * record['dev_ua']:.1f}" if "dev_ua" in record else ""
+        log.info("%s, epoch %d of %d: loss %.3f, accuracy %.1f %%%s", run.directory, epoch,
+                 run.training.settings.epochs, record["loss"], 100 * record["accuracy"], looked)  # fmt: skip
+
+
+def amount(store: Store, versions: int, resident_bytes: int = RESIDENT_BYTES) -> str:
+    """What the draws take, and how they will be read, for people."""
+    row, rows = 4e-9 * store.bins, int(store.num_frames.sum())
+    epoch = row * versions * len(store)
+    how = "held in memory" if epoch <= resident_bytes / 1e9 else "read batch by batch"
+    return f"draws of {rows * row:.3g} GB in 32 bits, {epoch:.3g} GB an epoch: {how}"
 
 
 def settings_of(draws: Rspecifier) -> dict:
@@ -153,32 +199,3 @@ def look_at(vectors: Tensor, truth: Tensor, spec: NetworkSpec):
 def indices(store: Store, chosen: dict[str, str]) -> np.ndarray:
     """Which segments of the store are `chosen`."""
     return np.array([index for index, key in enumerate(store.keys) if key in chosen])
-
-
-def write_fold(
-    directory: Path,
-    fold: str,
-    model: Model,
-    training: HeadTraining,
-    labelling: Labelling,
-    store: Store,
-    chooser: str | None,
-) -> None:
-    """Write the finished model of a fold and how it came about; `chooser` is the fold that chose the epoch."""
-    directory.mkdir(parents=True, exist_ok=True)
-    settings = {name: value for name, value in vars(training.settings).items() if name != "versions"}
-    write_conf(directory / "train.conf", settings)
-    with atomic_file(directory / "train.jsonl", "w") as file:
-        file.writelines(json.dumps(record) + "\n" for record in training.history)
-    chosen = {store.keys[index]: labelling.of_segment[store.keys[index]] for index in training.members}
-    head, epoch = training.chosen()
-    looked_at = [key for key in store.keys if labelling.fold_of[key] == chooser]
-    record = trained_on(chosen, fold, how_chosen(training.settings.select, epoch, chooser, looked_at), trunk=model)
-    how = card(
-        "transfer-head",
-        {**vars(training.settings), "init": model.digest, "soft_labels": training.targets.mark()},
-        record,
-    )
-    network = with_head(model.network, training.spec, head)
-    save_model(directory / "final.pt", Model(network, labelling.labels, model.frontend, how))
-    log.info("wrote %s", directory / "final.pt")

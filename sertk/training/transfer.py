@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,14 +12,18 @@ from torch import Tensor
 
 from sertk.data.loader import prefetch
 from sertk.data.sampler import Sampler
-from sertk.data.store import RESIDENT_BYTES
+from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
+from sertk.kaldi.tables import at
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.training.choosing import chosen_epoch
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.schedule import DescentSettings
+from sertk.training.stopping import Stopped
 from sertk.training.targets import Targets
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -56,16 +61,18 @@ class HeadTraining:
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
         self.history: list[dict] = []
 
-    def epoch(self, vectors: Callable[[np.ndarray, np.ndarray], Tensor]) -> dict:
+    def epoch(self, vectors: Callable[[np.ndarray, np.ndarray], Tensor], stop=False) -> dict:
         """Train for one epoch.
 
         Args:
             vectors: function of (segments, versions), indices, that gives the (batch, dim) vectors of this epoch.
+            stop: when it becomes true, the training ends.
 
         Returns:
             the epoch's record: loss, accuracy, learning_rate.
 
         Raises:
+            Stopped: when `stop` became true.
             SertkError: when the loss is not a number.
         """
         number = len(self.history) + 1
@@ -74,6 +81,8 @@ class HeadTraining:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for segments, given in prefetch(self._batches(number, vectors)):
+            if stop:
+                raise Stopped(f"in epoch {number}")
             targets = self.targets.of(segments)
             logits = self.head(given)
             loss = targets.loss(logits, self.settings.label_smoothing)
@@ -82,6 +91,7 @@ class HeadTraining:
             self.optimiser.step()
             loss_sum += loss.detach()
             correct += targets.correct(logits)
+        self.optimiser.zero_grad(set_to_none=True)  # other heads train now: their gradients need the room
         items = self.sampler.num_items
         record = {"epoch": number, "loss": float(loss_sum) / items, "accuracy": int(correct) / items,
                   "learning_rate": self.schedule.rate(number)}  # fmt: skip
@@ -111,22 +121,19 @@ class EpochDraws:
     """The draws of one epoch: held on the device where they fit, else read batch by batch.
 
     Args:
-        keys: all segments.
-        rows: function of (key, start, stop) that gives rows of a segment's draws, (rows, dim) float32.
+        store: the draws of all segments and epochs.
         epoch: from 1.
         versions: rows of a segment in an epoch.
         device: where they are wanted.
         resident_bytes: what may be held.
     """
 
-    def __init__(self, keys, rows, epoch: int, versions: int, device, resident_bytes: int):
-        self.keys, self.rows, self.first, self.device = keys, rows, (epoch - 1) * versions, device
-        self.held = None
-        head = rows(keys[0], self.first, self.first + versions)
-        if head.nbytes * len(keys) <= resident_bytes:
-            held = np.empty((len(keys), *head.shape), np.float32)
-            for place, key in zip(held, keys):
-                place[:] = rows(key, self.first, self.first + versions)
+    def __init__(self, store: Store, epoch: int, versions: int, device, resident_bytes: int):
+        self.store, self.first, self.device, self.held = store, (epoch - 1) * versions, device, None
+        if 4 * len(store) * versions * store.bins <= resident_bytes:
+            held = np.empty((len(store), versions, store.bins), np.float32)
+            for index, place in enumerate(held):
+                place[:] = store[index].rows(self.first, self.first + versions)
             self.held = torch.from_numpy(held).to(device)
 
     def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
@@ -134,28 +141,39 @@ class EpochDraws:
         if self.held is not None:
             return self.held[segments, versions]
         places = zip(segments.tolist(), (self.first + versions).tolist())
-        return torch.from_numpy(np.concatenate([self.rows(self.keys[s], row, row + 1) for s, row in places])).to(
-            self.device
-        )
+        rows = np.concatenate([self.store[segment].rows(row, row + 1) for segment, row in places])
+        return torch.from_numpy(rows).to(self.device)
 
 
-def train_heads(trainings: dict[str, HeadTraining], keys: list[str], rows: Callable[[str, int, int], np.ndarray],
-                device: torch.device, resident_bytes: int = RESIDENT_BYTES) -> Iterator[tuple[int, dict[str, dict]]]:  # fmt: skip
+def train_heads(trainings: dict[Name, HeadTraining], places: dict[Name, np.ndarray], store: Store, device: torch.device,
+                stop=False, resident_bytes: int = RESIDENT_BYTES) -> Iterator[tuple[int, Name, dict]]:  # fmt: skip
     """Train several heads side by side; an epoch's draws are read once for all of them where they fit into memory.
 
     Args:
-        trainings: by fold; all with the same epochs and versions.
-        keys: all segments, in the order that the trainings' indices mean.
-        rows: function of (key, start, stop) that gives rows of a segment's draws, (rows, dim) float32.
+        trainings: by whatever they are called; all with the same epochs and versions. One that has epochs behind it
+            goes on after them.
+        places: by the same, (segments,) which segment of the store each of a training's segments is.
+        store: the draws.
+        stop: when it becomes true, the training ends.
         resident_bytes: what an epoch's draws may take of memory.
 
     Yields:
-        (epoch, {fold: record}) after each epoch.
+        (epoch, name, record) after each epoch of each head.
+
+    Raises:
+        Stopped: when `stop` became true.
+        SertkError: with the head's name, when its loss is not a number.
     """
-    settings = next(iter(trainings.values())).settings
-    for epoch in range(1, settings.epochs + 1):
-        drawn = EpochDraws(keys, rows, epoch, settings.versions, device, resident_bytes)
-        yield epoch, {fold: training.epoch(drawn) for fold, training in trainings.items()}
+    settings = [training.settings for training in trainings.values()]
+    first = 1 + min((len(training.history) for training in trainings.values()), default=0)
+    for epoch in range(first, settings[0].epochs + 1 if settings else 0):
+        drawn = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
+        for name, training in trainings.items():
+            if len(training.history) < epoch:
+                place = places[name]
+                with at(str(name)):
+                    record = training.epoch(lambda segments, versions, d=drawn, p=place: d(p[segments], versions), stop)
+                yield epoch, name, record
 
 
 def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:

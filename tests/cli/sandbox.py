@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,8 @@ def fill():
     Path("data/voxceleb1_test/trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
 
     run("make-folds", "data/few", "folds")
+    for name in ("folds.exp1", "folds.exp3"):
+        shutil.copytree("folds", name)
     run("make-folds", "--label-map", "conf/labels.exp3", "data/all", "exp/folds")
     for data, folder in (("data/few", "."), ("data/all", "exp")):
         draws = ("--draws", 20 if data == "data/few" else 2, "--chunk-frames", "20", "--num-threads", 1)

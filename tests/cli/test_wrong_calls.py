@@ -170,7 +170,8 @@ CALLS = {
         (f"--device cuda:99 {MODEL} scp:feats.scp ark:draws.ark", "--device cuda:99"),
     ],
     "transfer-head": [
-        (f"exp/resnet34/final.pt scp:draws.scp {FOLDS}", "Missing argument 'DIR'"),
+        (f"exp/resnet34/final.pt scp:draws.scp {FOLDS}", "UTT2LABEL UTT2FOLD DIR come in threes, 2 were given"),
+        (f"exp/resnet34/final.pt scp:draws.scp {FOLDS} exp/x {FOLDS} exp/x", "each label set has a DIR of its own"),
         ("nowhere.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "nowhere.pt"),
         ("exp/exp1/1/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "made by another model"),
         ("exp/resnet34/final.pt scp:nowhere.scp folds/utt2label folds/utt2fold exp/exp1", "nowhere.scp"),

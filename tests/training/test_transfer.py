@@ -4,7 +4,7 @@ import torch
 from toydata import NETWORK
 
 from sertk.data.draws import Draws
-from sertk.data.store import load_store
+from sertk.data.store import load_store, store_of
 from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
@@ -101,7 +101,8 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
 
     table = dict(draw_vectors(model.network, store, plan, at, cpu))
     fast = training()
-    for _ in train_heads({"1": fast}, store.keys, lambda key, a, b: table[key][a:b], cpu, resident_bytes):
+    drawn = store_of(store.keys, [table[key] for key in store.keys])
+    for _ in train_heads({"1": fast}, {"1": np.arange(40)}, drawn, cpu, resident_bytes=resident_bytes):
         pass
 
     slow = training()
