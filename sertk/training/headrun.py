@@ -5,6 +5,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sertk.data.store import Store
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
@@ -49,12 +51,13 @@ class HeadRun:
         task: labels and folds.
         fold: what is held out.
         chooser: the fold that chooses the epoch (see choosing).
+        members: (segments,) indices of the training segments among the task's.
         settings: how, of what trunk, on what draws and machine, plain types: with the task's marks, everything that the
             head's weights are a function of.
     """
 
-    def __init__(self, task: LabelSet, fold: str, chooser: str | None, settings: dict):
-        self.task, self.fold, self.chooser = task, fold, chooser
+    def __init__(self, task: LabelSet, fold: str, chooser: str | None, members: np.ndarray, settings: dict):
+        self.task, self.fold, self.chooser, self.members = task, fold, chooser, members
         self.shape = {**settings, **task.marks, "fold": fold}
         self.directory = task.directory / fold
         self.final, self.state = self.directory / "final.pt", self.directory / "state.pt"
@@ -112,7 +115,7 @@ class HeadRun:
         write_conf(self.directory / "train.conf", settings)
         self._write_records()
         keys = task.store.keys
-        chosen = {keys[index]: task.labelling.of_segment[keys[index]] for index in training.members}
+        chosen = {keys[index]: task.labelling.of_segment[keys[index]] for index in self.members}
         head, epoch = training.chosen()
         looked_at = [key for key in keys if task.labelling.fold_of[key] == self.chooser]
         how = how_chosen(training.settings.select, epoch, self.chooser, looked_at)

@@ -61,20 +61,24 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
         "sertk": __version__, **vars(settings), "init": model.digest, "draws": made, **machine_marks(device, threads),
         "eval_vectors": read_manifest(eval_vectors).sha256 if eval_vectors and read_manifest(eval_vectors) else None,
     }  # fmt: skip
-    runs = [HeadRun(task, fold, choosing_fold(task.labelling, settings.select, fold), how)
-            for task in tasks for fold in folds or task.labelling.folds()]  # fmt: skip
+    runs = []
+    for task in tasks:
+        for fold in folds or task.labelling.folds():
+            chooser = choosing_fold(task.labelling, settings.select, fold)
+            members = indices(task.store, task.labelling.training(fold, chooser))
+            runs.append(HeadRun(task, fold, chooser, members, how))
     runs = [run for run in runs if not run.finished()]
     whole = {}
     for run in runs:
         task, spec = run.task, head_spec(model, made, len(run.task.labelling.labels))
-        members, develop = indices(task.store, task.labelling.training(run.fold, run.chooser)), None
+        develop = None
         if run.chooser:
             if task.directory not in whole:
                 found = read_vectors(eval_vectors, model, model_path, spec, task.store.keys)
                 whole[task.directory] = found.to(device)
             look = indices(task.store, task.labelling.of_fold(run.chooser))
             develop = look_at(whole[task.directory][look], task.targets.labels[look], spec)
-        run.begin(HeadTraining(spec, members, task.targets, settings, device, develop))
+        run.begin(HeadTraining(spec, run.members, task.targets, settings, device, develop))
     try:
         train_side_by_side(runs, table, device, stop)
     except Stopped as stopped:
