@@ -61,6 +61,16 @@ class Ranks:
         assert len(codes) == len(self.pids), f"still running after {timeout} s: all but {codes}"
         return [codes[rank] for rank in range(len(self.pids))]
 
+    def alive(self) -> bool:
+        """Whether none has ended."""
+        return not any(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) for pid in self.pids)
+
+    def end(self) -> None:
+        """Kill them all."""
+        for rank in range(len(self.pids)):
+            self.kill(rank)
+        self.codes()
+
     def errors(self) -> list[str]:
         return [path.read_text() for path in self.said]
 
