@@ -76,7 +76,7 @@ def fill():
     run("train-resnet", *NETWORK, "--epochs", 1, *train, "exp/resnet34")
     for epoch in (18, 19, 20):
         Path(f"exp/resnet34/epoch.{epoch}.pt").write_bytes(Path("exp/resnet34/final.pt").read_bytes())
-    for name in ("state.pt", "train.jsonl", "train.conf"):
+    for name in ("state.pt", "train.conf"):
         Path("exp/resnet34", name).unlink()
     for name in ("train", "test"):
         table = f"ark,scp:exp/resnet34/{name}.ark,exp/resnet34/{name}.scp"

@@ -185,6 +185,22 @@ CALLS = {
         ("exp/resnet34/final.pt ark:bad/cut-draws.ark folds/utt2label folds/utt2fold exp/exp1", "cut-draws"),
         ("--device cuda:99 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "cuda:99"),
     ],
+    "average-models": [
+        ("", "Missing argument 'MODEL...'"),
+        (f"{MODEL} exp/new.pt", "a mean takes two models at least"),
+        (f"{MODEL} nowhere.pt exp/new.pt", "nowhere.pt"),
+        (f"{MODEL} wav.scp exp/new.pt", "wav.scp: not a model file"),
+        (f"{MODEL} bad/cut.pt exp/new.pt", "bad/cut.pt"),
+        (f"{MODEL} exp/resnet34/final.pt exp/new.pt", f"labels trainspk0 trainspk1 trainspk2 trainspk3, but {MODEL} has ang"),
+        (f"{MODEL} {MODEL} nowhere/new.pt", "nowhere/new.pt"),
+    ],
+    "plot-training": [
+        ("", "Missing argument 'DIR...'"),
+        ("exp/resnet34 curves.jpg", "'curves.jpg': a picture ends in .png or .pdf"),
+        ("nowhere curves.png", "nowhere: neither it nor its folds have a train.jsonl"),
+        ("exp/resnet34 folds curves.png", "folds: neither it nor its folds have a train.jsonl"),
+        ("exp/resnet34 nowhere/curves.png", "nowhere/curves.png"),
+    ],
     "predict-emotion": [
         (f"{MODEL} scp:feats.scp", "Missing argument 'POSTERIORS-WSPECIFIER'"),
         ("nowhere.pt scp:feats.scp ark:draws.ark", "nowhere.pt"),

@@ -1,0 +1,78 @@
+"""Several trainings in one picture: what their train.jsonl say, epoch by epoch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.report.document import Figure
+from sertk.report.drawing import COLOURS, DASHES, MARKERS, figure
+from sertk.report.figures import CURVES
+from sertk.report.systems import read_histories
+
+# A run of so few epochs has a mark at each.
+FEW = 12
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, list[list[dict]]]:
+    """The epochs' records of each run; of a folder of folds one list a fold.
+
+    Raises:
+        SertkError: where there are none.
+    """
+    runs = {}
+    for folder in folders:
+        found = [records for records in read_histories(folder).values() if records]
+        if not found:
+            raise SertkError(f"{folder}: neither it nor its folds have a train.jsonl with a finished epoch")
+        runs[str(folder)] = found
+    return runs
+
+
+def curves(histories: list[list[dict]], quantity: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs, and a quantity of each fold over them, NaN where it is not told. Shapes: (epochs,), (folds, epochs).
+
+    Example:
+        >>> curves([[{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}], [{"epoch": 1, "loss": 4.0}]], "loss")
+        (array([1, 2]), array([[ 2.,  1.],
+               [ 4., nan]]))
+    """
+    epochs = np.array(sorted({record["epoch"] for records in histories for record in records}))
+    values = np.full((len(histories), len(epochs)), np.nan)
+    for row, records in zip(values, histories):
+        for record in records:
+            row[np.searchsorted(epochs, record["epoch"])] = record.get(quantity, np.nan)
+    return epochs, values
+
+
+def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
+    """A panel a quantity; a colour and dash a run, of folds thin lines and their mean."""
+    told = {name for histories in runs.values() for records in histories for record in records for name in record}
+    panels = [panel for panel in CURVES if panel[0] in told]
+    across = 2 if len(panels) in (2, 4) else 3
+    rows = -(-len(panels) // across)
+
+    def draw(canvas):
+        grid = list(canvas.subplots(rows, across, squeeze=False).flat)
+        for axes, (quantity, label, scale) in zip(grid, panels):
+            for number, (name, histories) in enumerate(runs.items()):
+                epochs, values = curves(histories, quantity)
+                look = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6]}
+                for row in values if len(values) > 1 else ():
+                    axes.plot(epochs, scale * row, **look, linewidth=0.7, alpha=0.5)
+                whole = ~np.isnan(values).any(axis=0)  # an epoch that one fold lacks has no mean
+                axes.plot(epochs[whole], scale * values[:, whole].mean(axis=0), **look, linewidth=1.8, label=name,
+                          marker=MARKERS[number % 6] if len(epochs) <= FEW else None, markersize=3.5)  # fmt: skip
+            axes.set_title(label, fontweight="normal", fontsize=9)
+            axes.set_xlabel("epoch")
+            axes.set_ylim(bottom=0)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+        lines, names = canvas.axes[0].get_legend_handles_labels()
+        columns = max(1, 30 * across // (max(map(len, names)) + 8))
+        canvas.legend(lines, names, loc="outside lower left", ncols=columns)
+
+    size = (2.9 * across + 0.3, 2.4 * rows + 0.3 + 0.2 * len(runs))
+    return figure("training", "Training", draw, size, f"Training curves of {', '.join(runs)}")
