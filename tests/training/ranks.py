@@ -47,7 +47,7 @@ class Ranks:
     def kill(self, rank: int, number=signal.SIGKILL) -> None:
         os.kill(self.pids[rank], number)
 
-    def codes(self, timeout: float = 60) -> list[int]:
+    def codes(self, timeout: float = 300) -> list[int]:
         """Exit codes when all have ended, minus the signal's number where one ended it."""
         end, codes = time.monotonic() + timeout, {}
         while len(codes) < len(self.pids) and time.monotonic() < end:
@@ -79,7 +79,7 @@ class Ranks:
         assert codes == [0] * len(codes), self.errors()
 
 
-def wait_for(condition, timeout: float = 60) -> None:
+def wait_for(condition, timeout: float = 300) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "it did not come"

@@ -20,6 +20,7 @@ from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
 from sertk.models.modelfile import read_checked
+from sertk.training import compiling
 
 
 def words(toy, name, *options):
@@ -142,6 +143,9 @@ CHANGES = {
     "init": ("other/final.pt", "init=None, now it is "),
     "train": ("head", "train=all, now it is head; "),
     "frozen-batchnorm": ("train", "frozen_batchnorm=eval, now it is train"),
+    "soft-labels": ("votes", "soft_labels=None, now it is "),
+    "class-weights": ("balanced", "class_weights=none, now it is balanced"),
+    "compile": ("true", "compile=false, now it is true"),
     "sampling": ("balanced", "sampling=natural, now it is balanced"),
     "trunk-scale": (0.5, "trunk_scale=1.0, now it is 0.5"),
     "utt2fold": ("swapped", "data.labels="),
@@ -168,6 +172,7 @@ def begun(tmp_path_factory):
     """A run of one epoch, another one whose model can be --init, and folds the other way round."""
     folder = write_toy_data(tmp_path_factory.mktemp("begun"))
     write_list(folder / "swapped", {key: str(3 - int(fold)) for key, fold in read_list(folder / "utt2fold").items()})
+    write_list(folder / "votes", {key: f"E1={label}" for key, label in read_list(folder / "utt2label").items()})
     run = Ranks(folder, 1, words(folder, "exp", *located(folder, BEGUN)))
     run.ended_well()
     Ranks(folder, 1, words(folder, "other", "--epochs", 1)).ended_well()
@@ -175,11 +180,12 @@ def begun(tmp_path_factory):
 
 
 def located(folder, options):
-    return [folder / word if word in ("utt2fold", "swapped", "other/final.pt") else word for word in options]
+    return [folder / word if word in ("utt2fold", "swapped", "votes", "other/final.pt") else word for word in options]
 
 
 @pytest.mark.parametrize("option", CHANGES)
-def test_a_changed_option_is_refused_with_the_difference_named(begun, call, option):
+def test_a_changed_option_is_refused_with_the_difference_named(begun, call, monkeypatch, option):
+    monkeypatch.setattr(compiling, "obstacle", lambda *_: None)  # not tried: nothing is compiled before the refusal
     value, said = CHANGES[option]
     extra = {"train": NEEDED[:2], "frozen-batchnorm": NEEDED}.get(option, ())
     options = located(begun, [*BEGUN, "--epochs", 2, f"--{option}", value, *extra])
