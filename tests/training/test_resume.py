@@ -4,6 +4,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -67,35 +68,21 @@ def same(folder: Path, other: Path) -> bool:
     return all((folder / name).read_bytes() == (other / name).read_bytes() for name in ("final.pt", "train.conf"))
 
 
-def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy):
-    options = ("--epochs", 3, "--copies", 8, "--checkpoint-every", 0)  # 90 batches
+@pytest.mark.parametrize(("kills", "epochs"), [(5, 3), pytest.param(50, 20, marks=pytest.mark.slow)])
+def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy, kills, epochs):
+    options = ("--epochs", epochs, "--copies", 8, "--checkpoint-every", 0)  # 30 batches an epoch
     Ranks(toy, 1, words(toy, "straight", *options)).ended_well()
-    rng = random.Random(0)
-    for _ in range(5):
-        run = Ranks(toy, 1, words(toy, "killed", *options))
-        hit(toy / "killed", rng, run.alive, run.end)
-    Ranks(toy, 1, words(toy, "killed", *options)).ended_well()
-    assert same(toy / "killed", toy / "straight")
-
-
-@pytest.mark.slow
-def test_fifty_kills_leave_the_bytes_of_a_run_as_they_are(toy, train):
-    options = ("--epochs", 20, "--copies", 8, "--checkpoint-every", 0)  # 600 batches
-    train("straight", *options)
-    rng, hits, runs = random.Random(50), Counter(), 0
-    while hits.total() < 50:  # a run that comes to its end before is followed by another one
+    rng, hits, runs = random.Random(0), Counter(), 0
+    while hits.total() < kills:  # a run that comes to its end before is followed by another one
         runs += 1
-        while True:
-            process = start(toy, f"killed{runs}", *options)
-            alive, kill = (lambda p=process: p.poll() is None), (lambda p=process: (p.kill(), p.communicate()))
-            where = hit(toy / f"killed{runs}", rng, alive, kill) if hits.total() < 50 else None
-            if where is None:
-                break
-            hits[where] += 1
-        _, err = process.communicate()
-        assert process.returncode == 0, err
+        where = "at its start"
+        while where:
+            run = Ranks(toy, 1, words(toy, f"killed{runs}", *options))
+            where = hit(toy / f"killed{runs}", rng, run.alive, run.end) if hits.total() < kills else None
+            hits[where] += where is not None
+        run.ended_well()
         assert same(toy / f"killed{runs}", toy / "straight")
-    print(f"{runs} runs, killed {dict(hits)}")
+    print(f"{runs} runs, killed {dict(hits)}", file=sys.__stderr__)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
