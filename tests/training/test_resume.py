@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_ends_with_the_bytes_of_one_that_was_not(toy, kill
         while where:
             run = Ranks(toy, 1, words(toy, f"killed{runs}", *options))
             where = hit(toy / f"killed{runs}", rng, run.alive, run.end) if hits.total() < kills else None
-            hits[where] += where is not None
+            hits.update([where] if where else [])
         run.ended_well()
         assert same(toy / f"killed{runs}", toy / "straight")
     print(f"{runs} runs, killed {dict(hits)}", file=sys.__stderr__)
