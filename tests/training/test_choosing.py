@@ -5,8 +5,9 @@ import json
 
 import pytest
 import torch
+from ranks import Ranks, wait_for
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from toydata import LABELS
+from toydata import LABELS, NETWORK
 
 from sertk.data.store import load_store
 from sertk.errors import SertkError
@@ -110,6 +111,45 @@ def test_looking_at_a_fold_does_not_change_the_training_and_survives_a_stop(toy,
     assert [a["loss"] for a in records(toy / "last")] == [b["loss"] for b in records(toy / "straight")]
     err = train("last", "--epochs", 5, "--select", "oracle", *options, code=1).err
     assert "select=last, now it is oracle" in err and "--restart true" in err
+
+
+def words(toy, name, *options):
+    fold = ("--utt2fold", toy / "utt2fold", "--fold", 2, "--select", "dev-session", "--learning-rate", 0.05)
+    return [*NETWORK, *fold, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
+
+
+def run_to_its_end(toy, size, name, *options):
+    ranks = Ranks(toy, size, words(toy, name, *options))
+    codes = ranks.codes(timeout=300)
+    assert codes == [0] * size, ranks.errors()
+
+
+def test_a_run_killed_after_its_best_epoch_still_keeps_it(toy, folds):
+    options = ("--epochs", 4, "--copies", 2, "--checkpoint-every", 0)
+    run_to_its_end(toy, 1, "straight", *options)
+    for epochs in (1, 3):
+        run = Ranks(toy, 1, words(toy, "killed", *options))
+        done = lambda n=epochs: (toy / "killed/train.jsonl").exists() and len(records(toy / "killed")) >= n  # noqa: E731
+        wait_for(done, timeout=300)
+        run.kill(0)
+        run.codes(timeout=300)
+    run_to_its_end(toy, 1, "killed", *options)
+    assert (toy / "killed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
+    uas = [[line["dev_ua"] for line in records(toy / name)] for name in ("killed", "straight")]
+    assert uas[0] == uas[1] and len(uas[0]) == 4
+
+
+def test_several_processes_choose_what_one_does(toy, folds):
+    """Process 0 looks alone, while the other waits for it: at the next batch, or at the end."""
+    options = ("--epochs", 3, "--augment", "none,3:9:0.2:2:2")
+    run_to_its_end(toy, 1, "one", *options)
+    run_to_its_end(toy, 2, "two", *options, "--sync-batchnorm", "true")
+    one, two = (load_model(toy / name / "final.pt") for name in ("one", "two"))
+    assert one.card["trained_on"] == two.card["trained_on"]
+    weights = two.network.state_dict()
+    for name, tensor in one.network.state_dict().items():
+        torch.testing.assert_close(weights[name], tensor, atol=1e-4, rtol=0, msg=name)
+    assert [a["dev_ua"] for a in records(toy / "one")] == [b["dev_ua"] for b in records(toy / "two")]
 
 
 def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
