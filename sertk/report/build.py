@@ -102,7 +102,9 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
     ]
     answers = [verdict(pair) for pair in pairs]
     if not any(pair.of_transfer for pair in pairs):
-        answers.append("No system without transfer is here, of the same choice of epoch: what transfer gives cannot be told.")
+        answers.append(
+            "No system without transfer is here, of the same choice of epoch: what transfer gives cannot be told."
+        )
     if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
         row = next((row for row in others if row.system.startswith("Padi")), others[-1])
         answers.append(f"Beside it: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
