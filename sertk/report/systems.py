@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sertk.errors import SertkError
+from sertk.kaldi.manifest import file_sha256
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
 from sertk.scoring.evaluation import Test, read_system, read_test
@@ -106,19 +107,22 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
     found = scored_folders(folder)
     if not found:
         raise SertkError(f"{folder}: no results.json of score-loso in it, nor in its folders")
-    experiments: dict[Path, Experiment] = {}
+    experiments: dict[tuple[str, ...], Experiment] = {}
     # By the length of the name: exp1 before exp1_scratch.
     for path, results in sorted(found.items(), key=lambda item: (len(item[0].name), item[0].name)):
         folds = folds_of(path)
-        if folds not in experiments:
+        # Folds are the same by what is in them: systems may have been brought together from other folders.
+        content = tuple(file_sha256(folds / name) for name in ("utt2label", "utt2fold"))
+        if content not in experiments:
             test = read_test(folds / "utt2label", folds / "utt2fold", None)
             known = published(test.keys, test.scheme.get("label_map"))
-            experiments[folds] = Experiment(folds.parent.name, folds, test, known)
-        system = _system(path, results, experiments[folds].test, i_know)
+            experiments[content] = Experiment(folds.parent.name, folds, test, known)
+        experiment = experiments[content]
+        system = _system(path, results, experiment.test, i_know)
         if system.scored.chosen_on_test:
-            experiments[folds].picked.append(system)
+            experiment.picked.append(system)
         if i_know or not system.scored.chosen_on_test:
-            experiments[folds].systems.append(system)
+            experiment.systems.append(system)
     for experiment in experiments.values():
         if not experiment.systems:
             picked = experiment.picked[0].folder

@@ -1,5 +1,6 @@
 """What is read out of an experiments' folder."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,14 @@ def test_a_folder_may_be_named_from_where_one_stands(experiments, root, monkeypa
     monkeypatch.chdir(root)
     found = find_experiments(Path("exp"))
     assert [len(e.systems) for e in found] == [len(e.systems) for e in experiments]
+
+
+def test_a_system_from_elsewhere_with_the_same_folds_is_of_the_same_experiment(root, tmp_path):
+    (tmp_path / "exp").mkdir()
+    shutil.copytree(root / "exp" / "exp1", tmp_path / "exp" / "exp1")
+    (tmp_path / "exp" / "exp1_scratch").symlink_to(root / "exp" / "exp1_scratch")
+    found = find_experiments(tmp_path / "exp")
+    assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
 
 
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
