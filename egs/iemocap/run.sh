@@ -86,6 +86,9 @@ if at_stage 5 "a head for each held-out session, on the frozen trunk"; then
       transfer-head --config "$head_conf" "${compute[@]}" \
         --select "$rule" ${kind:+--eval-vectors "scp:$draws/whole.scp"} \
         "$init" "scp:$draws/draws.scp" "${sets[@]}"
+    for n in $exp; do # the report of each names the command
+      install -D -m 644 "$draws/log/transfer${kind:+_$kind}.log" "$work/exp/exp$n${kind:+_$kind}/log/transfer.log"
+    done
   done
 fi
 
