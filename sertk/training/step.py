@@ -52,7 +52,8 @@ class Step:
         # One batch in an epoch is smaller or larger than the others: to compile it would take more than the epoch.
         network = self.compiled if len(chunks) == self.full_share else self.network
         try:
-            torch.compiler.cudagraph_mark_step_begin()  # what CUDA graphs gave in the last step is not needed any more
+            if network is not self.network:  # else this loads the compiler, which takes seconds
+                torch.compiler.cudagraph_mark_step_begin()  # what CUDA graphs gave in the last step is not needed any more
             loss, logits = self._backward(network, chunks, targets, size)
             self.world.sum_gradients(self.parameters)
             self.optimiser.step()
