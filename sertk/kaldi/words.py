@@ -16,6 +16,7 @@ import numpy as np
 # Odd, its bits without a pattern (2^64 over the golden ratio): every bit of a word moves many of the product's.
 _FACTOR = 0x9E3779B97F4A7C15
 _ONES = 2**64 - 1
+_BLOCK = 4096
 
 
 class Words(Sequence):
@@ -44,9 +45,12 @@ class Words(Sequence):
         return self.blob[self.ends[place] : self.ends[place + 1]].tobytes().decode()
 
     def __iter__(self):
-        ends, blob = self.ends.tolist(), self.blob.tobytes()
-        for start, end in itertools.pairwise(ends):
-            yield blob[start:end].decode()
+        # A few at a time: all at once would be several times the memory that they are kept in.
+        for first in range(0, len(self), _BLOCK):
+            ends = self.ends[first : first + _BLOCK + 1]
+            blob = self.blob[ends[0] : ends[-1]].tobytes()
+            for start, end in itertools.pairwise((ends - ends[0]).tolist()):
+                yield blob[start:end].decode()
 
     def __eq__(self, other):
         return len(self) == len(other) and all(a == b for a, b in zip(self, other))

@@ -81,6 +81,13 @@ def test_the_hash_of_many_words_is_the_hash_of_each():
         hash_word(b"abc"), hash_word(b"")]  # fmt: skip
 
 
+def test_many_words_are_gone_over_a_few_at_a_time():
+    words = [f"{i:x}" for i in range(10_000)]
+    found = Words.of(word.encode() for word in words)
+    assert list(found) == words and found == words and found[9_998:] == words[9_998:] and found[-1] == words[-1]
+    assert not list(Words.of([]))
+
+
 def test_keys_whose_hashes_agree_are_told_apart(here, monkeypatch):
     monkeypatch.setattr(index_module, "hash_word", lambda word: 7)
     monkeypatch.setattr(Words, "hashes", lambda self: np.full(len(self), 7, np.uint64))
