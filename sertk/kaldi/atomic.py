@@ -97,6 +97,14 @@ def recover(paths: list[str]):
                 os.replace(old, path)
 
 
+def remove(path):
+    """Take a file away, with what a kill in the midst of replacing it may have left beside it."""
+    path = os.path.realpath(path)
+    for name in (path + ".old", path + ".tmp", path):
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
 def sync_folder(folder):
     """fsync a folder, so that the renames in it outlive a power cut; file systems that cannot are let be."""
     fd = os.open(folder or ".", os.O_RDONLY)

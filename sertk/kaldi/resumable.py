@@ -14,10 +14,10 @@ import hashlib
 import json
 import logging
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
+from sertk.kaldi.atomic import atomic_file, remove
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier
 from sertk.kaldi.streams import Output
 from sertk.kaldi.writer import ArchiveWriter, Target, publishable
@@ -84,8 +84,7 @@ class ResumableWriter(ArchiveWriter):
 
     def finish(self):
         super().finish()
-        with suppress(FileNotFoundError):
-            os.unlink(self.progress)
+        remove(self.progress)
 
     def abandon(self):
         kept = os.path.exists(self.progress)
@@ -122,7 +121,7 @@ class ResumableWriter(ArchiveWriter):
         if reason:
             self.good = {}
             log.warning("%s: %s: beginning anew", _partial(names[0]), reason)
-            os.unlink(self.progress)
+            remove(self.progress)
             return None
         return tuple(entries)
 

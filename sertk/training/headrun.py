@@ -9,7 +9,7 @@ import numpy as np
 
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
+from sertk.kaldi.atomic import atomic_file, remove
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
 from sertk.training.choosing import how_chosen
@@ -75,6 +75,8 @@ class HeadRun:
         except SertkError as error:
             reason = str(error)
         log.info("%s: %s", self.final, f"trained anew: {reason}" if reason else "kept, it is of this call")
+        if not reason:
+            remove(self.state)  # the run was killed before it could
         return not reason
 
     def begin(self, training: HeadTraining) -> None:
@@ -123,7 +125,7 @@ class HeadRun:
         network = with_head(trunk.network, training.spec, head)
         model = Model(network, task.labelling.labels, trunk.frontend, card("transfer-head", self.shape, record))
         save_model(self.final, model)
-        self.state.unlink(missing_ok=True)
+        remove(self.state)
         log.info("wrote %s", self.final)
 
     def _write_records(self):

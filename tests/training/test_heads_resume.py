@@ -84,6 +84,16 @@ def test_a_head_whose_loss_is_no_number_is_named(tmp_path, words, call):
     assert f"ERROR: {tmp_path}/exp/exp1/1: epoch " in err and "the loss is" in err
 
 
+def test_nothing_is_left_of_a_state_once_its_head_is_finished(tmp_path, words, call):
+    """A kill between the finished model and the end leaves the state; one while it was replaced, a link beside it."""
+    call(*words("exp"))
+    before = contents(tmp_path / "exp")
+    for name in ("state.pt", "state.pt.old", "state.pt.tmp"):
+        (tmp_path / "exp/exp1/1" / name).write_bytes(b"left")
+    call(*words("exp"))
+    assert contents(tmp_path / "exp") == before
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_heads_that_were_killed_end_with_the_bytes_of_those_that_were_not(tmp_path, words, kills):
     begun = time.monotonic()
