@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
@@ -12,6 +13,9 @@ from sertk.errors import SertkError
 
 # Ports of a job's processes under srun: below those that systems give to outgoing connections (from 32768 on).
 FIRST_PORT, NUM_PORTS = 15000, 17000
+# For each other, at the start (where gloo was once seen to connect to nobody, after a restart) and in every batch; then the
+# process ends, and torchrun starts it again. gloo's own is 30 minutes.
+PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
         device = torch.device("cuda", world.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     except RuntimeError as error:
         where = f"{found['MASTER_ADDR']}:{found['MASTER_PORT']}"
         reason = str(error).splitlines()[0]
