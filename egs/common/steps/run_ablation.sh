@@ -56,6 +56,10 @@ for name in recipe work init; do
   [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 cd "$recipe" || exit
+# Whole paths in the plan: it is read from other folders too.
+for name in draws_conf head_conf scratch_conf labels; do
+  printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
+done
 dir=$work/exp/ablation feats=$work/$data/feats.scp init=${init:-$work/exp/resnet34/final.pt}
 if [ "$status" = true ]; then
   need "$dir/plan" "nothing was begun there"
