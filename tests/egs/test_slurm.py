@@ -186,16 +186,28 @@ def test_a_preempted_training_is_requeued_and_ends_with_the_same_bytes(start, st
     assert files(tmp_path / "taken") == files(tmp_path / "straight")
 
 
-def test_a_notice_seconds_after_the_start_checkpoints_and_requeues_until_the_end(run, straight, tmp_path):
-    long = [*TRAIN, "--copies", "40"]
-    straight(*long, "straight")
-    # Due 50 s before a limit of 60 s; Slurm gives it earlier still.
-    code, err = run("--time 1 --notice 50 u.log", *long, "told")
-    assert code == 0, err
-    text = (tmp_path / "u.log").read_text()
-    print(f"{text.count('# Ended (code 75)')} notices")
-    assert text.count("# Ended (code 75)") >= 1 and "signal" not in text
-    assert files(tmp_path / "told") == files(tmp_path / "straight")
+def test_a_notice_seconds_after_the_start_checkpoints_and_requeues(start, straight, cluster, tmp_path):
+    straight(*TRAIN, "straight")
+    log = tmp_path / "u.log"
+    driver = start("u.log", *TRAIN, "told")
+    for number in (1, 2):
+        wait_for(lambda number=number: log.exists() and starts(log) == number)
+        cluster.run("scancel", "--batch", "--signal=USR1", job_of(tmp_path, "u.log"))
+    _, err = driver.communicate(timeout=600)
+    assert driver.returncode == 0, err
+    assert log.read_text().count("# Ended (code 75)") == 2 and starts(log) == 3
+    assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
+
+
+def test_slurm_gives_notice_before_the_time_limit(run, tmp_path):
+    (tmp_path / "told.sh").write_text(
+        "trap 'echo told; exit 75' USR1\n[ -e once ] && exit\ntouch once; sleep 90 & wait\n"
+    )
+    code, err = run("--time 1 --notice 30 n.log bash told.sh")
+    assert (code, err) == (0, "")
+    text = (tmp_path / "n.log").read_text()
+    assert body(tmp_path / "n.log")[0] == "told" and "# Ended (code 75)" in text and "# Ended (code 0)" in text
+    print("notice after", *re.findall(r"Ended \(code 75\).* time (\d+) s", text), "s of 60")
 
 
 def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straight, cluster, tmp_path):
@@ -212,3 +224,61 @@ def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straigh
         assert driver.returncode == 0, err
         assert starts(tmp_path / f"{name}.log") >= 2
         assert files(tmp_path / "taken") == files(tmp_path / "straight") != {}
+
+
+CLUSTER = ROOT / "egs" / "common" / "cluster"
+
+
+@pytest.fixture
+def submit(cluster, tmp_path):
+    """Submit a job from tmp_path, with the checkout in SERTK_ROOT: submit("--mem=2G", script, …, NAME=value) -> its id."""
+
+    def call(*words, **variables):
+        environment = cluster.environment | {"SERTK_ROOT": str(ROOT), "OMP_NUM_THREADS": "1"} | variables
+        words = ["sbatch", "--parsable", *map(str, words)]
+        return subprocess.run(
+            words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    return call
+
+
+def test_the_example_trains_under_srun_and_goes_on_after_a_notice_to_the_same_bytes(submit, cluster, tmp_path):
+    write_toy_data(tmp_path)
+    # Two processes (gloo), on a machine without GPUs, over the task of the fixtures.
+    asked = ["--ntasks-per-node=2", "--gpus-per-node=2", "--cpus-per-task=1", "--mem=3G", "--time=30"]
+    jobs = {
+        name: submit(*asked, f"--output={name}.log", CLUSTER / "train.sbatch", *TRAIN[1:], name)
+        for name in ("straight", "told")
+    }
+
+    def over(name):
+        return "wrote" in (tmp_path / f"{name}.log").read_text() if (tmp_path / f"{name}.log").exists() else False
+
+    wait_for(lambda: over("straight"))
+    wait_for(lambda: (tmp_path / "told.log").exists() and "epoch 2 of" in (tmp_path / "told.log").read_text())
+    cluster.run("scancel", "--signal=USR1", jobs["told"])
+    wait_for(lambda: over("told"))
+    text = (tmp_path / "told.log").read_text()
+    assert "run the same command again" in text and "going on after epoch" in text, text
+    assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
+
+
+def test_the_example_runs_a_recipe_as_a_job_whose_steps_are_arrays(submit, cluster, tmp_path):
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "run.sh").write_text(
+        '#!/usr/bin/env bash\nset -e\n. "$SERTK_ROOT/egs/common/path.sh"\n'
+        '$train_cmd JOB=1:2 "$1/train.JOB.log" echo "job JOB"\necho all done\n'
+    )
+    (recipe / "run.sh").chmod(0o755)
+    submit(
+        "--mem=100M",
+        "--output=driver.log",
+        CLUSTER / "driver.sbatch",
+        recipe,
+        tmp_path / "log",
+        train_cmd="run-slurm --mem 100M",
+    )
+    wait_for(lambda: (tmp_path / "driver.log").exists() and "all done" in (tmp_path / "driver.log").read_text())
+    assert [body(tmp_path / f"log/train.{n}.log") for n in (1, 2)] == [["job 1"], ["job 2"]]

@@ -12,10 +12,10 @@ SETTINGS = {"fbank": {"num-mel-bins": 16}, "cmvn": "segment"}
 NETWORK = ("--channels", 2, "--blocks", "1,1,1,1", "--embedding-dim", 8, "--chunk-frames", "24,32", "--num-threads", 1)
 
 
-def write_toy_data(folder: Path, num_segments: int = 40, bins: int = 16) -> Path:
-    """feats.scp, utt2label, utt2fold (two folds) of `num_segments` segments in `folder`."""
+def write_toy_data(folder: Path, num_segments: int = 40, bins: int = 16, speaker: str = "spk") -> Path:
+    """feats.scp, utt2label, utt2fold (two folds) of `num_segments` segments in `folder`, with `speaker` before each name."""
     rng = np.random.default_rng(0)
-    keys = [f"spk{i % 5}-utt{i:03d}" for i in range(num_segments)]
+    keys = [f"{speaker}{i % 5}-utt{i:03d}" for i in range(num_segments)]
     with table_writer(f"ark,scp:{folder}/feats.ark,{folder}/feats.scp", settings=SETTINGS) as write:
         for i, key in enumerate(sorted(keys)):
             feats = rng.normal(size=(20 + i % 30, bins)).astype(np.float32)
