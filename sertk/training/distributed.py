@@ -13,8 +13,7 @@ from sertk.errors import SertkError
 
 # Ports of a job's processes under srun: below those that systems give to outgoing connections (from 32768 on).
 FIRST_PORT, NUM_PORTS = 15000, 17000
-# For each other, at the start (where gloo was once seen to connect to nobody, after a restart) and in every batch; then the
-# process ends, and torchrun starts it again. gloo's own is 30 minutes.
+# For each other, at the start and in every batch; gloo's own is 30 minutes.
 PATIENCE = timedelta(minutes=10)
 
 
@@ -79,13 +78,15 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
     found = torchrun_variables(os.environ) or slurm_variables(os.environ)
     if not found or found["WORLD_SIZE"] == "1":
         return World(), device
-    os.environ |= found  # where init_process_group looks
     world = World(int(found["RANK"]), int(found["WORLD_SIZE"]), int(found["LOCAL_RANK"]))
     if device.type == "cuda":  # one for each process of a machine, whether it sees all of them or its own only
         device = torch.device("cuda", world.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(
+            backend, store=meeting_point(found, world), rank=world.rank, world_size=world.size, timeout=PATIENCE
+        )
     except RuntimeError as error:
         where = f"{found['MASTER_ADDR']}:{found['MASTER_PORT']}"
         reason = str(error).splitlines()[0]
@@ -93,6 +94,21 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
             f"process {world.rank} of {world.size}: the others were not found at {where}: {reason}"
         ) from None
     return world, device
+
+
+def meeting_point(found: Mapping[str, str], world: World) -> distributed.Store:
+    """Where the processes leave their addresses for each other: with torchrun its own store, else process 0's.
+
+    torchrun keeps its store when it starts the processes again. What those of the last attempt left there would be
+    found too, and nobody answers there (seen with torch 2.11: every other restart failed or hung): each attempt has names
+    of its own.
+    """
+    torchruns = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    serve = world.rank == 0 and not torchruns
+    store = distributed.TCPStore(
+        found["MASTER_ADDR"], int(found["MASTER_PORT"]), world.size, is_master=serve, timeout=PATIENCE
+    )
+    return distributed.PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 
 def torchrun_variables(environment: Mapping[str, str]) -> dict[str, str] | None:

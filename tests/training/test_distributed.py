@@ -202,11 +202,11 @@ def test_under_torchrun_four_processes_train_what_one_does(toy, train):
 
 @pytest.mark.slow
 def test_under_torchrun_a_killed_process_is_started_again_and_the_bytes_are_the_same(toy):
-    options = ("--epochs", 12, "--copies", 8, "--checkpoint-every", 0, "--sync-batchnorm", "true")
+    options = ("--epochs", 3, "--copies", 8, "--checkpoint-every", 0, "--sync-batchnorm", "true")
     Ranks(toy, 2, words(toy, "straight", *options)).ended_well()
     agent = torchrun(toy, "elastic", *options, restarts=5)
     state, rng = toy / "elastic/state.pt", np.random.default_rng(0)
-    for _ in range(4):
+    for _ in range(3):
         before = state.stat().st_mtime_ns if state.exists() else 0
         wait_for(lambda before=before: state.exists() and state.stat().st_mtime_ns > before)
         children = subprocess.run(["pgrep", "-P", str(agent.pid)], capture_output=True, text=True).stdout.split()
