@@ -50,7 +50,7 @@ def grid(tmp_path, slurm_environment):
     def run(*words, code=0):
         (tmp_path / "calls").write_text("")
         line = ["run_ablation.sh", "--num-folds", "2", *words]
-        done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
         assert done.returncode == code, done.stderr
         done.calls = (tmp_path / "calls").read_text().splitlines()
         return done
@@ -135,6 +135,15 @@ def test_the_list_of_a_driver_that_was_killed_is_run_to_its_end_before_a_new_one
         "JOB=1:1 scratch/exp1/plain-pooled/0/2", "JOB=1:1 scratch/exp1/plain-pooled/0/1",
     ]  # fmt: skip
     assert list(todo.iterdir()) == []
+
+
+def test_a_damaged_state_stops_the_call_with_its_name(grid, tmp_path):
+    grid(*SMALL, "--starts", "scratch")
+    path = tmp_path / "exp/ablation/state/scores/exp1/scratch-plain-pooled/0.json"
+    path.write_text("{")
+    done = grid(*SMALL, "--starts", "scratch", code=1)
+    assert done.calls == []
+    assert done.stderr == f"units: ERROR: {path}: is damaged (without it the unit is run again)\n"
 
 
 def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):

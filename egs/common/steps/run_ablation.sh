@@ -167,12 +167,12 @@ write_plan() {
 # Lists that are there already are those of a driver that was killed, or of --submit: jobs in the queue may be reading
 # them, so the runner is first asked for the same again.
 do_stage() {
-  local list
+  local list listed
   for list in "$dir/todo/$1".*; do
     [ ! -e "$list" ] || run_listed "$list" "$@"
   done
-  read -r list _ <<<"$(units left "$dir" "$1")"
-  [ -z "$list" ] || run_listed "$list" "$@"
+  listed=$(units left "$dir" "$1")
+  [ -z "$listed" ] || run_listed "${listed% *}" "$@"
 }
 
 run_listed() {
@@ -189,12 +189,14 @@ run_listed() {
 
 # Submits what is left of a stage, to start after the arrays AFTER (or ''); prints its array.
 submit_stage() {
-  local list number
-  read -r list number <<<"$(units left "$dir" "$1" all)"
-  [ -z "$list" ] || "${@:3}" ${2:+--after "$2"} --detach true \
-    JOB=1:"$number" "$dir/log/$1.JOB.log" units run "$list" JOB
+  local listed
+  listed=$(units left "$dir" "$1" all)
+  [ -z "$listed" ] || "${@:3}" ${2:+--after "$2"} --detach true \
+    JOB=1:"${listed##* }" "$dir/log/$1.JOB.log" units run "${listed% *}" JOB
 }
 
+# Control-C ends the call and not only what it waits for.
+trap 'exit 130' INT
 mkdir -p "$dir"
 write_plan >"$dir/plan.tmp"
 mv "$dir/plan.tmp" "$dir/plan"
