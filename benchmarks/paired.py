@@ -19,19 +19,22 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0):
-    """Time each of `runs` once a round, after one round to warm up, and print medians; the first is ours.
+def compare(
+    title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0, warm_up: int = 1
+):
+    """Time each of `runs` once a round, after `warm_up` rounds that do not count, and print medians; the first is ours.
 
     CPU time of this process and its children, since it is their work that is compared and a shared machine may give them
-    half a core. The ratio is the median of what each round gives: what else the machine does is the same for both.
+    half a core. The ratio is the median of what each round gives: what else the machine does is the same for both. A run
+    that returns a float has taken its time itself, in seconds.
     """
     times = {name: [] for name in runs}
-    for i in range(rounds + 1):
+    for i in range(warm_up + rounds):
         for name, run in runs.items():
             start = cpu_seconds()
-            run()
-            taken = cpu_seconds() - start
-            if i:
+            measured = run()
+            taken = measured if isinstance(measured, float) else cpu_seconds() - start
+            if i >= warm_up:
                 times[name].append(taken)
     ours = next(iter(times.values()))
     print(f"{title}; CPU time, medians of {rounds} interleaved runs; {machine()}\n")

@@ -1,22 +1,32 @@
 """A training step and a frozen trunk: ours against the same network as others run it, one thread.
 
-Usage: benchmarks/training.py [rounds] [channels] [compile]; batches of 8 chunks of 200 frames, SGD with momentum. With the word
-compile, our step compiled too, which takes minutes; SpeechBrain where it is installed (pip install speechbrain).
+Usage: benchmarks/training.py [rounds] [channels] [compile]; the paper's batches of 32 chunks, of 200 frames, SGD with
+momentum. Every run is a process of its own, as it is for its users: what the C library does with freed memory depends on all
+that a process has done. With the word compile, our step compiled too, which takes minutes; SpeechBrain where it is
+installed (pip install speechbrain).
 """
 
+import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
+from statistics import median
 
 import torch
-from paired import compare
+from paired import compare, cpu_seconds
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sertk.models.activation import LayerPReLU
+from sertk.models.folding import for_evaluation
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.runtime import keep_memory
 from sertk.training.compiling import compiled
 
-BATCH, FRAMES = 8, 200
+BATCH, FRAMES = 32, 200
+CPU = torch.device("cpu")
+# Passes that a process makes before those that count, and those that count.
+WARM_UP, COUNTED = 2, 2
 
 
 def with_torchs_prelu(network: nn.Module) -> nn.Module:
@@ -66,43 +76,70 @@ def step(network: nn.Module, bf16: bool, channels_last: bool, compile: bool = Fa
     return run
 
 
-def trunk(network: ResNet, bf16: bool, channels_last: bool):
+def trunk(network: ResNet):
     """A function that passes a batch through the frozen trunk and its pooling."""
-    network = network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format).eval()
-    feats = torch.randn(BATCH, FRAMES, 128).transpose(1, 2)
+    feats = torch.randn(BATCH, FRAMES, 128).transpose(1, 2).to(network.trunk.stem.weight.dtype)
 
     @torch.no_grad()
     def run():
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            network.pooled(feats)
+        network.pooled(feats)
 
     return run
 
 
-def main(rounds: int = 5, channels: int = 32, *words: str):
+def new(channels: int, **fields) -> ResNet:
+    torch.manual_seed(0)
+    return ResNet(NetworkSpec(251, channels=channels, **fields))
+
+
+# What each run makes of the number of channels, ours with its memory kept, as train-resnet does it.
+COMPILED = {"sertk: bf16, compiled": lambda channels: step(new(channels), True, True, compile=True)}
+STEPS = {
+    "sertk: bf16, channels last, its own PReLU": lambda channels: step(new(channels), True, True),
+    "sertk: float32": lambda channels: step(new(channels), False, True),
+    "torch: bf16, channels last, nn.PReLU": lambda channels: step(with_torchs_prelu(new(channels)), True, True),
+    "torch: float32, NCHW, nn.PReLU": lambda channels: step(with_torchs_prelu(new(channels)), False, False),
+    "torch: float32, NCHW, ReLU": lambda channels: step(new(channels, activation="relu"), False, False),
+}
+SPEECHBRAIN = {"SpeechBrain's ResNet: float32": lambda channels: step(speechbrain(channels), False, False)}
+TRUNKS = {
+    "sertk: frozen trunk, bf16, folded": lambda channels: trunk(for_evaluation(new(channels), CPU, "bf16")),
+    "torch: frozen trunk, float32, NCHW, nn.PReLU": lambda channels: trunk(with_torchs_prelu(new(channels)).eval()),
+}
+
+
+def alone(name: str, channels: int) -> None:
+    """Print the CPU seconds of one pass of the run called `name`."""
     torch.set_num_threads(1)
+    if name.startswith("sertk"):
+        keep_memory()
+    run = (COMPILED | STEPS | SPEECHBRAIN | TRUNKS)[name](channels)
+    taken = []
+    for _ in range(WARM_UP + COUNTED):
+        start = cpu_seconds()
+        run()
+        taken.append(cpu_seconds() - start)
+    print(median(taken[WARM_UP:]))
 
-    def new(**fields):
-        torch.manual_seed(0)
-        return ResNet(NetworkSpec(251, channels=channels, **fields))
 
-    steps = {"sertk: bf16, channels last, its own PReLU": step(new(), True, True)}
-    if "compile" in words:
-        steps = {"sertk: bf16, compiled": step(new(), True, True, compile=True)} | steps
-    steps |= {
-        "torch: bf16, channels last, nn.PReLU": step(with_torchs_prelu(new()), True, True),
-        "sertk: float32": step(new(), False, True),
-        "torch: float32, NCHW, nn.PReLU": step(with_torchs_prelu(new()), False, False),
-        "torch: float32, NCHW, ReLU": step(new(activation="relu"), False, False),
-    }
-    if find_spec("speechbrain"):
-        steps["SpeechBrain's ResNet: float32"] = step(speechbrain(channels), False, False)
-    compare(f"Training step, {channels} channels, {BATCH} × {FRAMES} frames", steps, rounds)
-    compare(f"Frozen trunk, {channels} channels, {BATCH} × {FRAMES} frames", {
-        "sertk: bf16, channels last": trunk(new(), True, True),
-        "torch: float32, NCHW, nn.PReLU": trunk(with_torchs_prelu(new()), False, False),
-    }, rounds)  # fmt: skip
+def in_a_process(name: str, channels: int) -> float:
+    command = [sys.executable, __file__, "alone", name, str(channels)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+def main(rounds: int = 3, channels: int = 32, *words: str):
+    steps = (COMPILED if "compile" in words else {}) | STEPS | (SPEECHBRAIN if find_spec("speechbrain") else {})
+    for title, runs in (("Training step", steps), ("Frozen trunk", TRUNKS)):
+        compare(
+            f"{title}, {channels} channels, {BATCH} × {FRAMES} frames",
+            {name: partial(in_a_process, name, channels) for name in runs},
+            rounds,
+            warm_up=0,
+        )
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]), *sys.argv[3:])
+    if sys.argv[1:2] == ["alone"]:
+        alone(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(*map(int, sys.argv[1:3]), *sys.argv[3:])

@@ -1,10 +1,14 @@
-"""The machine: device, threads, and whether torch is fit to run."""
+"""The machine: device, threads, memory."""
 
+import ctypes
 import os
 
 import torch
 
 from sertk.errors import SertkError
+
+# Of glibc's mallopt(3).
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def choose_device(wanted: str | None) -> torch.device:
@@ -36,11 +40,27 @@ def hardware(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def set_threads(count: int | None) -> int:
-    """Compute with `count` CPU threads; returns how many.
+def prepare_cpu(count: int | None) -> int:
+    """Compute with `count` CPU threads and keep memory (see keep_memory); returns how many threads.
 
     Without a count OMP_NUM_THREADS says how many, as batch systems set it, else it is one a core that this process may use.
     """
+    keep_memory()
     asked = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(count or (int(asked) if asked.isdecimal() else 0) or len(os.sched_getaffinity(0)))
     return torch.get_num_threads()
+
+
+def keep_memory() -> bool:
+    """Have the C library keep the memory of tensors that are freed; returns whether it could be told so.
+
+    A step frees and allocates some hundred maps of megabytes. Given back to the system each time, their pages are asked for
+    and cleared again one by one, which is a quarter of a step on a CPU. What is kept is what a step needs at most.
+    """
+    if any(name.startswith("MALLOC_") for name in os.environ) or "LD_PRELOAD" in os.environ:
+        return False  # somebody has chosen how memory is allocated
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # not glibc
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))

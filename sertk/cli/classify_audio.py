@@ -34,9 +34,9 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     from sertk.models.inference import on_segments
     from sertk.models.listening import Listener, recordings_in
     from sertk.models.modelfile import load_model
-    from sertk.runtime import choose_device, set_threads
+    from sertk.runtime import choose_device, prepare_cpu
 
-    device, _ = choose_device(device), set_threads(num_threads)
+    device, _ = choose_device(device), prepare_cpu(num_threads)
     loaded = load_model(model)
     listen, files = Listener(loaded.frontend, model), list(recordings_in(audio))
     show = _Table(loaded.labels, files) if form == "table" else _json_line

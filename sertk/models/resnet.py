@@ -93,7 +93,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         y = self.act1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(_masked(y, mask)))
-        return _masked(self.act2(y + self.shortcut(x)), mask)
+        y += self.shortcut(x)
+        return _masked(self.act2(y), mask)
 
 
 class Trunk(nn.Module):

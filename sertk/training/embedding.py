@@ -18,7 +18,7 @@ from sertk.models.compute import default_precision
 from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec
-from sertk.runtime import choose_device, set_threads
+from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.draws import WINDOW, DrawPlan, draw_vectors
 from sertk.training.identity import data_marks, machine_marks
 from sertk.training.job import check_frontend
@@ -36,7 +36,7 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
     Raises:
         SertkError: where the features are not what the model was trained on.
     """
-    device, _ = choose_device(device), set_threads(num_threads)
+    device, _ = choose_device(device), prepare_cpu(num_threads)
     model = open_model(model_path, feats)
     segments = checked(read_table(feats), model.network.spec.bins, model_path, feats)
     chosen = ((key, matrix) for key, matrix in segments if wanted is None or wanted(key))
@@ -60,7 +60,7 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
     Raises:
         SertkError: where the features are not what the model was trained on.
     """
-    device, threads = choose_device(device), set_threads(num_threads)
+    device, threads = choose_device(device), prepare_cpu(num_threads)
     model = open_model(model_path, feats)
     spec = model.network.spec
     if spec.frames and at != "map":

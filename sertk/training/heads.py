@@ -14,7 +14,7 @@ from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import Head, NetworkSpec
-from sertk.runtime import choose_device, set_threads
+from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.choosing import choosing_fold, figures
 from sertk.training.headrun import HeadRun, LabelSet
 from sertk.training.identity import data_marks, machine_marks
@@ -43,7 +43,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
     Raises:
         SertkError: where the draws were made by another model, or are too few for the epochs.
     """
-    device, threads = choose_device(device), set_threads(num_threads)
+    device, threads = choose_device(device), prepare_cpu(num_threads)
     model, manifest = load_model(model_path), read_manifest(draws)
     made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     settings = HeadSettings(**options, versions=versions_of(made))

@@ -16,7 +16,7 @@ from sertk.kaldi.tables import read_manifest
 from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.runtime import choose_device, set_threads
+from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.checkpoint import begun_settings, set_aside
 from sertk.training.choosing import Development, choosing_fold, how_chosen
 from sertk.training.compiling import choose_compile
@@ -54,7 +54,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     world, device = join_world(device)
     if world.rank:
         log.setLevel(logging.ERROR)  # process 0 speaks for all
-    threads = set_threads(num_threads)
+    threads = prepare_cpu(num_threads)
     labelling = read_labelling(utt2label, utt2fold)
     choosing = choosing_fold(labelling, options["select"], fold)
     manifest = read_manifest(feats)

@@ -3,10 +3,14 @@
 import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support import ROOT, Result
+
+sys.path.insert(0, str(Path(__file__).parent))
+from slurm_cluster import Cluster, missing
 
 UTILS = ROOT / "egs" / "common" / "utils"
 
@@ -34,6 +38,19 @@ def prepare(capfdbinary):
         return result
 
     return run
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A real Slurm of this machine's own, for the tests of a module; they are skipped where it is not installed."""
+    if missing():
+        pytest.skip(missing())
+    slurm = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
 
 
 @pytest.fixture

@@ -6,29 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from support import ROOT, body
 
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "training")]
-from slurm_cluster import Cluster, missing  # noqa: E402
-from toydata import NETWORK, write_toy_data  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+from toydata import NETWORK, write_toy_data
 
 pytestmark = pytest.mark.slow
 RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    if missing():
-        pytest.skip(missing())
-    slurm = Cluster(tmp_path_factory.mktemp("slurm"))
-    try:
-        slurm.start()
-        yield slurm
-    finally:
-        slurm.stop()
 
 
 @pytest.fixture

@@ -7,33 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from support import ROOT
 
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "training")]
-from slurm_cluster import Cluster, missing  # noqa: E402
-from toydata import NETWORK, write_toy_data  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+from toydata import NETWORK, write_toy_data
 
-from sertk.kaldi.lists import read_list, write_list  # noqa: E402
+from sertk.kaldi.lists import read_list, write_list
 
 pytestmark = pytest.mark.slow
 COMMON = ROOT / "egs" / "common"
 LABELS = "ang ang\nhap hap\nneu neu\nsad sad\n"
 OPTIONS = ["--num-folds", "2", "--frames", "24", "--masks", "masks", "--pooling", "pooled"]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    if missing():
-        pytest.skip(missing())
-    slurm = Cluster(tmp_path_factory.mktemp("slurm"))
-    try:
-        slurm.start()
-        yield slurm
-    finally:
-        slurm.stop()
 
 
 @pytest.fixture
