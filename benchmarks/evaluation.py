@@ -1,41 +1,63 @@
 """Whole segments through a network, one after the other on a CPU: ours against the network as it is in training.
 
-Usage: benchmarks/evaluation.py [rounds] [channels]; nine segments of lengths like IEMOCAP's, noise.
+Usage: benchmarks/evaluation.py [rounds] [channels]; nine segments of lengths like IEMOCAP's, noise; every run a process of its
+own, as it is for its users.
 """
 
 import sys
+from functools import partial
 
 import numpy as np
 import torch
-from paired import compare
+from paired import alone, compare_processes
 
 from sertk.models.inference import on_segments
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.runtime import keep_memory
 
 # As in IEMOCAP, 40 % are shorter than 300 frames and the mean is 4.3 s.
 FRAMES = (165, 212, 253, 299, 350, 420, 520, 660, 1000)
 
 
-def main(rounds: int = 3, channels: int = 32):
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    network, rng, cpu = ResNet(NetworkSpec(4, channels=channels)).eval(), np.random.default_rng(0), torch.device("cpu")
-    segments = [(str(frames), rng.normal(size=(frames, 128)).astype(np.float32)) for frames in FRAMES]
+def sertk(network: ResNet, segments, precision: str):
+    return lambda: list(on_segments(network, segments, "posterior", torch.device("cpu"), precision))
 
+
+def as_it_is(network: ResNet, segments):
     @torch.no_grad()
-    def as_it_is():
+    def run():
         for _, feats in segments:
             network(torch.from_numpy(feats.T.copy())[None]).softmax(dim=1)
 
-    def ours(precision: str):
-        return lambda: list(on_segments(network, segments, "posterior", cpu, precision))
+    return run
 
-    compare(f"{len(FRAMES)} whole segments, {sum(FRAMES) / 100:.0f} s of speech, {channels} channels, one thread", {
-        "sertk: folded, bf16": ours("bf16"),
-        "sertk: folded, float32": ours("float32"),
-        "the network as it is, float32": as_it_is,
-    }, rounds, sum(FRAMES) / 100)  # fmt: skip
+
+RUNS = {
+    "sertk: folded, bf16": partial(sertk, precision="bf16"),
+    "sertk: folded, float32": partial(sertk, precision="float32"),
+    "the network as it is, float32": as_it_is,
+}
+
+
+def run_alone(name: str, channels: int) -> None:
+    """The run called `name`, in this process: ours with its memory kept, as predict-emotion does it."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if name.startswith("sertk"):
+        keep_memory()
+    network, rng = ResNet(NetworkSpec(4, channels=channels)).eval(), np.random.default_rng(0)
+    segments = [(str(frames), rng.normal(size=(frames, 128)).astype(np.float32)) for frames in FRAMES]
+    alone(RUNS[name](network, segments), warm_up=1, counted=5)
+
+
+def main(rounds: int = 5, channels: int = 32):
+    seconds = sum(FRAMES) / 100
+    title = f"{len(FRAMES)} whole segments, {seconds:.0f} s of speech, {channels} channels, one thread"
+    compare_processes(title, __file__, RUNS, rounds, channels, seconds_of_speech=seconds)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] == ["alone"]:
+        run_alone(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(*map(int, sys.argv[1:]))

@@ -2,7 +2,10 @@
 
 import os
 import platform
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -45,3 +48,23 @@ def compare(
         ratio = median(b / a for a, b in zip(ours, theirs))
         print(f"| {name} | {median(theirs) * 1000:.1f} | {speed}{ratio:.2f} × |")
     print()
+
+
+def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0):
+    """As compare(), each run a process of its own: `script alone NAME words…`, which calls alone()."""
+
+    def run(name: str):
+        command = [sys.executable, script, "alone", name, *map(str, words)]
+        return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
+
+    compare(title, {name: partial(run, name) for name in names}, rounds, seconds_of_speech, warm_up=0)
+
+
+def alone(run: Callable[[], object], warm_up: int, counted: int) -> None:
+    """Print the median of the CPU seconds of `counted` calls, after `warm_up` that do not count."""
+    taken = []
+    for _ in range(warm_up + counted):
+        start = cpu_seconds()
+        run()
+        taken.append(cpu_seconds() - start)
+    print(median(taken[warm_up:]))

@@ -1,19 +1,16 @@
 """A training step and a frozen trunk: ours against the same network as others run it, one thread.
 
-Usage: benchmarks/training.py [rounds] [channels] [compile]; the paper's batches of 32 chunks, of 200 frames, SGD with
+Usage: benchmarks/training.py [rounds] [channels, from 16 on] [compile]; the paper's batches of 32 chunks, of 200 frames, SGD with
 momentum. Every run is a process of its own, as it is for its users: what the C library does with freed memory depends on all
 that a process has done. With the word compile, our step compiled too, which takes minutes; SpeechBrain where it is
 installed (pip install speechbrain).
 """
 
-import subprocess
 import sys
-from functools import partial
 from importlib.util import find_spec
-from statistics import median
 
 import torch
-from paired import compare, cpu_seconds
+from paired import alone, compare_processes
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -25,8 +22,6 @@ from sertk.training.compiling import compiled
 
 BATCH, FRAMES = 32, 200
 CPU = torch.device("cpu")
-# Passes that a process makes before those that count, and those that count.
-WARM_UP, COUNTED = 2, 2
 
 
 def with_torchs_prelu(network: nn.Module) -> nn.Module:
@@ -108,38 +103,22 @@ TRUNKS = {
 }
 
 
-def alone(name: str, channels: int) -> None:
-    """Print the CPU seconds of one pass of the run called `name`."""
+def run_alone(name: str, channels: int) -> None:
+    """The run called `name`, in this process."""
     torch.set_num_threads(1)
     if name.startswith("sertk"):
         keep_memory()
-    run = (COMPILED | STEPS | SPEECHBRAIN | TRUNKS)[name](channels)
-    taken = []
-    for _ in range(WARM_UP + COUNTED):
-        start = cpu_seconds()
-        run()
-        taken.append(cpu_seconds() - start)
-    print(median(taken[WARM_UP:]))
-
-
-def in_a_process(name: str, channels: int) -> float:
-    command = [sys.executable, __file__, "alone", name, str(channels)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+    alone((COMPILED | STEPS | SPEECHBRAIN | TRUNKS)[name](channels), warm_up=2, counted=2)
 
 
 def main(rounds: int = 3, channels: int = 32, *words: str):
     steps = (COMPILED if "compile" in words else {}) | STEPS | (SPEECHBRAIN if find_spec("speechbrain") else {})
     for title, runs in (("Training step", steps), ("Frozen trunk", TRUNKS)):
-        compare(
-            f"{title}, {channels} channels, {BATCH} × {FRAMES} frames",
-            {name: partial(in_a_process, name, channels) for name in runs},
-            rounds,
-            warm_up=0,
-        )
+        compare_processes(f"{title}, {channels} channels, {BATCH} × {FRAMES} frames", __file__, runs, rounds, channels)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["alone"]:
-        alone(sys.argv[2], int(sys.argv[3]))
+        run_alone(sys.argv[2], int(sys.argv[3]))
     else:
         main(*map(int, sys.argv[1:3]), *sys.argv[3:])

@@ -11,8 +11,8 @@ from sertk.models.resnet import ResNet
 log = logging.getLogger("sertk")
 
 # Steps for each length of chunk after which compiling has paid. On a CPU one length takes one to three minutes, and in bf16 saves
-# 8 to 10 % of a step (in float32 4 %, which is not worth it). A GPU's step is shorter, its figure estimated: none was seen.
-PAYS_AFTER = {"cpu": 1000, "cuda": 10_000}
+# some 3 % of a step of seconds (in float32 less). A GPU's step is shorter, its figure estimated: none was seen.
+PAYS_AFTER = {"cpu": 5000, "cuda": 10_000}
 # torch compiles a function so often; beyond that it computes as if nothing had been asked.
 MOST_LENGTHS = 8
 BACKEND = "inductor"

@@ -27,9 +27,9 @@ def traced(monkeypatch):
 @pytest.mark.parametrize(
     ("wanted", "begun", "steps", "settings", "device", "chosen"),
     [
-        ("auto", None, 4000, BF16, CPU, "true"),  # four lengths of 1000 steps each
-        ("auto", None, 3999, BF16, CPU, "false"),
-        ("auto", None, 1000, Settings(precision="bf16", chunk_frames=(200,)), CPU, "true"),
+        ("auto", None, 20_000, BF16, CPU, "true"),  # four lengths of 5000 steps each
+        ("auto", None, 19_999, BF16, CPU, "false"),
+        ("auto", None, 5000, Settings(precision="bf16", chunk_frames=(200,)), CPU, "true"),
         ("auto", None, 10**9, Settings(precision="float32"), CPU, "false"),  # what is saved does not pay
         ("auto", None, 39_999, BF16, GPU, "false"),
         ("auto", None, 40_000, BF16, GPU, "true"),
