@@ -54,7 +54,7 @@ class HeadTraining:
         self.members, self.targets = members, targets.to(device)
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
         groups = decay_groups(self.head, settings.weight_decay)
-        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum)
+        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
         self.schedule = settings.schedule()
         # T does not matter here: the draws have theirs.
         classes = targets.labels[members].numpy() if settings.sampling == "balanced" else None
