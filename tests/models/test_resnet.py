@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from sertk.models import activation
 from sertk.models.activation import LayerPReLU
 from sertk.models.inference import padded
 from sertk.models.pooling import MeanPool, StatsPool
@@ -105,6 +106,17 @@ def test_our_prelu_is_torchs_with_the_same_gradients(dtype, layout):
     for ours, theirs in zip(results[0][:2], results[1][:2]):
         torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(*[r[2] for r in results], rtol=1e-5 if dtype == torch.float32 else 0.02, atol=0.05)
+
+
+def test_the_gradient_of_a_slope_is_that_of_all_pieces_of_a_large_map(monkeypatch):
+    x, grad = torch.randn(2, 5, 4, 3, 2, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for piece in (activation.PIECE, 48, 1):  # five chunks of 24 numbers: all; two, two and one; each alone
+        monkeypatch.setattr(activation, "PIECE", piece)
+        module = LayerPReLU(0.3)
+        module(x).backward(grad)
+        gradients.append(float(module.weight.grad))
+    assert gradients == pytest.approx([float((grad * x.clamp(max=0)).sum())] * 3, rel=1e-5)
 
 
 @pytest.mark.parametrize(
