@@ -11,7 +11,7 @@ from sertk.models.resnet import ResNet
 log = logging.getLogger("sertk")
 
 # Steps for each length of chunk after which compiling has paid. On a CPU one length takes one to three minutes, and in bf16 saves
-# some 3 % of a step of seconds (in float32 less). A GPU's step is shorter, its figure estimated: none was seen.
+# some 7 % of a step of seconds (in float32 less). A GPU's step is shorter, its figure estimated: none was seen.
 PAYS_AFTER = {"cpu": 5000, "cuda": 10_000}
 # torch compiles a function so often; beyond that it computes as if nothing had been asked.
 MOST_LENGTHS = 8
