@@ -2,10 +2,10 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,29 +18,46 @@ def machine() -> str:
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
+    """User and system time of this process and of those that it has waited for, in microseconds' steps (os.times: 10 ms)."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def compare(
-    title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0, warm_up: int = 1
-):
-    """Time each of `runs` once a round, after `warm_up` rounds that do not count, and print medians; the first is ours.
+def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0):
+    """Time each of `runs` once a round, after one round to warm up, and print medians; the first is ours.
 
     CPU time of this process and its children, since it is their work that is compared and a shared machine may give them
-    half a core. The ratio is the median of what each round gives: what else the machine does is the same for both. A run
-    that returns a float has taken its time itself, in seconds.
+    half a core.
     """
     times = {name: [] for name in runs}
-    for i in range(warm_up + rounds):
+    for i in range(rounds + 1):
         for name, run in runs.items():
             start = cpu_seconds()
-            measured = run()
-            taken = measured if isinstance(measured, float) else cpu_seconds() - start
-            if i >= warm_up:
+            run()
+            taken = cpu_seconds() - start
+            if i:
                 times[name].append(taken)
+    show(title, times, seconds_of_speech)
+
+
+def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0):
+    """As compare(), each run a process of its own: `script alone NAME words…`, which warms up by itself and calls alone()."""
+    times = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in times:
+            command = [sys.executable, script, "alone", name, *map(str, words)]
+            out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+            times[name].append(float(out.split()[-1]))
+    show(title, times, seconds_of_speech)
+
+
+def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0):
+    """Print the medians of what each run took in each round, in seconds.
+
+    The ratio is the median of what each round gives: what else the machine does is the same for both.
+    """
     ours = next(iter(times.values()))
-    print(f"{title}; CPU time, medians of {rounds} interleaved runs; {machine()}\n")
+    print(f"{title}; CPU time, medians of {len(ours)} interleaved runs; {machine()}\n")
     print("| | ms | " + ("× real time | " if seconds_of_speech else "") + "ours is faster by |")
     print("|---|---|---|" + ("---|" if seconds_of_speech else ""))
     for name, theirs in times.items():
@@ -48,16 +65,6 @@ def compare(
         ratio = median(b / a for a, b in zip(ours, theirs))
         print(f"| {name} | {median(theirs) * 1000:.1f} | {speed}{ratio:.2f} × |")
     print()
-
-
-def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0):
-    """As compare(), each run a process of its own: `script alone NAME words…`, which calls alone()."""
-
-    def run(name: str):
-        command = [sys.executable, script, "alone", name, *map(str, words)]
-        return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
-
-    compare(title, {name: partial(run, name) for name in names}, rounds, seconds_of_speech, warm_up=0)
 
 
 def alone(run: Callable[[], object], warm_up: int, counted: int) -> None:

@@ -86,24 +86,27 @@ def train(folder: Path, size: list, batch: int, compile: str) -> Path:
 def transfer(folder: Path, model: Path, epochs: int) -> None:
     """Draws, heads and posteriors of all folds of all experiments: Table 3's rows of transfer."""
     feats, draws = f"scp:{folder}/feats.scp", f"{folder}/draws"
-    total = 0.0
-    with utilisation() as used:
-        seconds = call("embed-segments", "--draws", epochs, model, feats, f"ark,scp:{draws}.ark,{draws}.scp")
-    say(f"embed-segments --draws {epochs}", f"{seconds:.0f} s", used)
-    total += seconds
     sets = [folder / f"{name}{end}" for name in PARTS for end in (".utt2label", ".utt2fold", "")]
-    with utilisation() as used:
-        seconds = call("transfer-head", "--epochs", epochs, model, f"scp:{draws}.scp", *sets)
-    say(f"transfer-head, {len(PARTS) * FOLDS} heads", f"{seconds:.0f} s", used)
-    total += seconds
-    with utilisation() as used:
-        seconds = sum(
-            call("predict-emotion", "--utt2fold", folder / f"{name}.utt2fold", "--fold", fold,
-                 folder / name / str(fold) / "final.pt", feats, f"ark:{folder}/{name}/{fold}/scores.ark")
+    steps = {
+        f"embed-segments --draws {epochs}": [
+            ("embed-segments", "--draws", epochs, model, feats, f"ark,scp:{draws}.ark,{draws}.scp")
+        ],
+        f"transfer-head, {len(PARTS) * FOLDS} heads": [
+            ("transfer-head", "--epochs", epochs, model, f"scp:{draws}.scp", *sets)
+        ],
+        f"predict-emotion, {len(PARTS) * FOLDS} times a fold": [
+            ("predict-emotion", "--utt2fold", folder / f"{name}.utt2fold", "--fold", fold,
+             folder / name / str(fold) / "final.pt", feats, f"ark:{folder}/{name}/{fold}/scores.ark")
             for name in PARTS for fold in range(1, FOLDS + 1)
-        )  # fmt: skip
-    say(f"predict-emotion, {len(PARTS) * FOLDS} times a fold", f"{seconds:.0f} s", used)
-    say("Table 3's rows of transfer, from features", f"{total + seconds:.0f} s", [])
+        ],
+    }  # fmt: skip
+    total = 0.0
+    for what, calls in steps.items():
+        with utilisation() as used:
+            seconds = sum(call(*words) for words in calls)
+        say(what, f"{seconds:.0f} s", used)
+        total += seconds
+    say("Table 3's rows of transfer, from features", f"{total:.0f} s", [])
 
 
 def main(segments: int = 0, channels: int = 0, epochs: int = 0):
