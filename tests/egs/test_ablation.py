@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from support import ROOT
 
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests" / "training")]
-from slurm_cluster import Cluster, missing  # noqa: E402
-from toydata import NETWORK, write_toy_data  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "training"))
+from toydata import NETWORK, write_toy_data
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SCRIPT = str(ROOT / "egs" / "mini" / "local" / "run_ablation.sh")
@@ -99,29 +97,22 @@ def test_drivers_and_jobs_stopped_at_any_moment_end_in_the_same_scores(recipe, s
     assert scores(recipe / "stopped") == straight
 
 
-def test_the_grid_as_arrays_of_a_real_slurm_survives_requeues_and_ends_in_the_same_scores(recipe, straight, tmp_path):
-    if missing():
-        pytest.skip(missing())
-    slurm = Cluster(tmp_path)
-    try:
-        slurm.start()
-        environment = slurm.environment | {"OMP_NUM_THREADS": "1"}
-        submit = call(recipe, recipe / "arrays", "--cmd", "run-slurm", "--submit", environment=environment)
-        out, err = submit.communicate(timeout=600)
-        assert submit.returncode == 0 and "submitted: trunk " in out, out + err
-        requeues = 0
-        while rows := squeue(environment, "%A %t"):
-            running = [job for job, state in rows if state == "R"]
-            if running and requeues < 8:
-                subprocess.run(["scontrol", "requeue", running[0]], env=environment, capture_output=True)
-                requeues += 1
-            time.sleep(5)
-        print(f"{requeues} tasks requeued")
-        status = call(recipe, recipe / "arrays", "--status", environment=environment)
-        assert "failed" in status.communicate(timeout=60)[0]
-        assert status.returncode == 0
-    finally:
-        slurm.stop()
+def test_the_grid_as_arrays_of_a_real_slurm_survives_requeues_and_ends_in_the_same_scores(recipe, straight, cluster):
+    environment = cluster.environment | {"OMP_NUM_THREADS": "1"}
+    submit = call(recipe, recipe / "arrays", "--cmd", "run-slurm", "--submit", environment=environment)
+    out, err = submit.communicate(timeout=600)
+    assert submit.returncode == 0 and "submitted: trunk " in out, out + err
+    requeues = 0
+    while rows := squeue(environment, "%A %t"):
+        running = [job for job, state in rows if state == "R"]
+        if running and requeues < 8:
+            subprocess.run(["scontrol", "requeue", running[0]], env=environment, capture_output=True)
+            requeues += 1
+        time.sleep(5)
+    print(f"{requeues} tasks requeued")
+    status = call(recipe, recipe / "arrays", "--status", environment=environment)
+    assert "failed" in status.communicate(timeout=60)[0]
+    assert status.returncode == 0
     assert scores(recipe / "arrays") == straight
 
 
