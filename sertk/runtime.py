@@ -59,8 +59,18 @@ def keep_memory() -> bool:
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "LD_PRELOAD" in os.environ:
         return False  # somebody has chosen how memory is allocated
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+    mallopt = _of_glibc("mallopt")
+    return bool(mallopt and mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def give_memory_back(device: torch.device) -> None:
+    """Give the device, or the system, what is kept of freed tensors: other sizes may need it in other pieces."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif trim := _of_glibc("malloc_trim"):
+        trim(ctypes.c_size_t(0))
+
+
+def _of_glibc(name: str):
+    """A function of the C library, None where that is another one."""
+    return getattr(ctypes.CDLL(None), name, None)

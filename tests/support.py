@@ -1,11 +1,16 @@
 """Names that tests import: where the checkout is, where the corpora are, what a binary gave back."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 CORPORA = Path(os.environ.get("SERTK_CORPORA", ROOT.parent / "shared" / "corpora"))
+# .ci/run installs it; elsewhere the tests pass without.
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
 @dataclass

@@ -48,3 +48,25 @@ def test_memory_that_is_freed_is_used_again_unless_the_user_has_chosen_how(chose
     )
     said, faults = run.stdout.split()
     assert (said, int(faults) < 1000) == (str(kept), kept)
+
+
+GIVEN_BACK = """
+import re, torch
+from sertk.runtime import give_memory_back, keep_memory
+def held(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+keep_memory()
+maps = [torch.ones(1 << 24) for _ in range(4)]
+del maps
+before = held()
+give_memory_back(torch.device("cpu"))
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
+def test_memory_that_is_kept_can_be_given_back():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "LD_PRELOAD"))}
+    run = subprocess.run(
+        [sys.executable, "-c", GIVEN_BACK], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) > 200  # MB, of 256

@@ -8,6 +8,7 @@ from torch import Tensor
 from sertk.errors import SertkError
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
+from sertk.runtime import give_memory_back
 from sertk.training.compiling import compiled
 from sertk.training.distributed import World
 from sertk.training.targets import Targets
@@ -93,8 +94,7 @@ class Step:
     def _fits(self, batch: int, bins: int, frames: int) -> bool:
         """Whether there is memory for a forward and a backward pass over so many chunks."""
         self.optimiser.zero_grad(set_to_none=True)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()  # pieces kept for other sizes
+        give_memory_back(self.device)
         try:
             chunks = torch.zeros(batch, frames, bins, device=self.device).transpose(1, 2)
             targets = Targets(torch.zeros(batch, dtype=torch.long, device=self.device))

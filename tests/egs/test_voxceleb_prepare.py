@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from support import needs_ffmpeg
 
 from sertk.kaldi.lists import read_list
 
@@ -59,6 +60,7 @@ def test_in_the_flat_layout_the_trials_speakers_are_taken_out_of_the_training(pr
     assert list(read_list(tmp_path / "data/test/utt2spk")) == ids(TEST)
 
 
+@needs_ffmpeg
 def test_m4a_is_read_through_ffmpeg_unless_it_was_converted(prepare, voxceleb1, tmp_path):
     two = tmp_path / "vox celeb2"
     put(two / "dev" / "aac", ["id00012/21Uxsk56VDQ/00001", "id00012/21Uxsk56VDQ/00002"], ".m4a")

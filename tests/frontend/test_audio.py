@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from frontend.references import signal
+from support import needs_ffmpeg
 
 from sertk.errors import SertkError
 from sertk.frontend.audio import UnfitAudio, read_audio
@@ -101,6 +102,7 @@ def test_a_truncated_recording_is_unfit(form, subtype, part):
         read_audio(content[: int(len(content) * part)])
 
 
+@needs_ffmpeg
 def test_an_mp3_that_counts_no_frames_ends_where_it_ends(tmp_path):
     soundfile.write(tmp_path / "in.wav", SAMPLES / 32768, 16000)
     for counted in (0, 1):
@@ -199,12 +201,14 @@ def m4a(tmp_path):
     return tmp_path / "a.m4a"
 
 
+@needs_ffmpeg
 def test_m4a_is_decoded_by_ffmpeg(m4a):
     samples, rate = read_audio(m4a)
     assert rate == 16000 and abs(len(samples) - len(SAMPLES)) <= 2048
     assert 0.5 < samples.std() / SAMPLES.std() < 1.5
 
 
+@needs_ffmpeg
 def test_an_m4a_with_its_index_first_that_was_cut_short_is_unfit(m4a, tmp_path):
     fast = tmp_path / "fast.m4a"
     subprocess.run(["ffmpeg", "-v", "error", "-i", m4a, "-c", "copy", "-movflags", "+faststart", fast], check=True)
@@ -216,13 +220,16 @@ def test_an_m4a_with_its_index_first_that_was_cut_short_is_unfit(m4a, tmp_path):
             read_audio(source)
 
 
-def test_a_missing_ffmpeg_is_said_in_one_line(m4a, monkeypatch):
+def test_a_missing_ffmpeg_is_said_in_one_line(tmp_path, monkeypatch):
+    m4a = tmp_path / "a.m4a"
+    m4a.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SertkError, match=r"needs ffmpeg.*install") as error:
         read_audio(m4a)
     assert "\n" not in str(error.value) and not isinstance(error.value, UnfitAudio)
 
 
+@needs_ffmpeg
 def test_a_damaged_m4a_is_unfit(m4a):
     with pytest.raises(UnfitAudio, match="ffmpeg"):
         read_audio(m4a.read_bytes()[:28] + bytes(1000))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from frontend.references import signal
+from support import needs_ffmpeg
 
 from sertk.errors import SertkError
 from sertk.frontend.extract import in_order
@@ -148,6 +149,7 @@ def test_segments_want_a_script(folder):
         list(read_recordings("ark:w.ark", segments("u rec 0 1\n")))
 
 
+@needs_ffmpeg
 def test_many_m4a_files_take_one_ffmpeg_and_a_broken_one_harms_itself_alone(folder, shell):
     shell(
         f"for i in 1 2 3; do ffmpeg -v error -i {shlex.quote(str(folder))}/a.wav $i.m4a; done; head -c 900 1.m4a > 4.m4a"
