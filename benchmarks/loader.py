@@ -1,8 +1,9 @@
 """From a table of features on disk to batches of masked chunks: ours against PyTorch's DataLoader over kaldiio.
 
 Usage: benchmarks/loader.py [rounds] [segments] [epochs]; segments of 80 to 800 frames × 128, three versions of each (as it is,
-with conservative and with aggressive masks), chunks of 200 frames, batches of 32. CPU time of all processes, the opening of
-the table included.
+with conservative and with aggressive masks), chunks of 200 frames, batches of 32. Every run is a process of its own. Warm: CPU
+time with all children, the opening of the table included. Cold: wall time, of as many segments of 800 frames in CM2, each read
+once, the archive dropped from the system's cache before; then with 2 ms more for every read, a slow file system simulated.
 """
 
 import os
@@ -11,19 +12,21 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THR
 
 import sys
 import tempfile
+import time
+from functools import partial
 
 import kaldiio
 import numpy as np
 import torch
-from paired import compare
+from paired import alone, compare_processes
 
 from sertk.data.chunks import ChunkRule
-from sertk.data.loader import HostChunks, prefetch
+from sertk.data.loader import READERS, HostChunks, prefetch
 from sertk.data.masks import POLICIES
 from sertk.data.sampler import Sampler
-from sertk.data.store import load_store
+from sertk.data.store import Store, load_store
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.tables import table_writer
+from sertk.kaldi.tables import open_table, table_writer
 
 FRAMES, BATCH = 200, 32
 VERSIONS = tuple(POLICIES.values())
@@ -32,20 +35,20 @@ VERSIONS = tuple(POLICIES.values())
 class Chunks(torch.utils.data.Dataset):
     """The same chunks as people write them: the matrix of a segment is loaded, cut and masked."""
 
-    def __init__(self, script: str):
-        self.feats = kaldiio.load_scp(script)
+    def __init__(self, script: str, versions: tuple):
+        self.feats, self.versions = kaldiio.load_scp(script), versions
         self.keys = list(self.feats)
 
     def __len__(self):
-        return len(self.keys) * len(VERSIONS)
+        return len(self.keys) * len(self.versions)
 
     def __getitem__(self, number):
-        index, version = divmod(number, len(VERSIONS))
+        index, version = divmod(number, len(self.versions))
         feats = self.feats[self.keys[index]]
         if len(feats) < FRAMES:
             feats = np.tile(feats, (-(-FRAMES // len(feats)), 1))
         first = np.random.randint(0, len(feats) - FRAMES + 1)
-        chunk, policy = feats[first : first + FRAMES].copy(), VERSIONS[version]
+        chunk, policy = feats[first : first + FRAMES].copy(), self.versions[version]
         for _ in range(policy.num_freq):
             width = np.random.randint(0, policy.max_bins + 1)
             start = np.random.randint(0, chunk.shape[1] - width + 1)
@@ -57,10 +60,10 @@ class Chunks(torch.utils.data.Dataset):
         return torch.from_numpy(chunk), index
 
 
-def theirs(script: str, epochs: int, workers: int):
+def theirs(script: str, epochs: int, workers: int, versions: tuple = VERSIONS):
     def run():
         loader = torch.utils.data.DataLoader(
-            Chunks(script), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+            Chunks(script, versions), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
         )
         for _ in range(epochs):
             for _ in loader:
@@ -69,35 +72,93 @@ def theirs(script: str, epochs: int, workers: int):
     return run
 
 
-def ours(script: str, epochs: int, **limits):
-    def run():
-        store = load_store(parse_rspecifier(f"scp:{script}"), **limits)
-        chunks = HostChunks(store, ChunkRule(0, VERSIONS), torch.device("cpu"))
-        sampler = Sampler(0, len(store), len(VERSIONS), 1, BATCH, (FRAMES,))
-        for epoch in range(1, epochs + 1):
-            for _ in prefetch(chunks.prepare(batch, epoch) for batch in sampler.batches(epoch)):
-                pass
+def batches(store: Store, epochs: int, versions: tuple, threads: int | None = None):
+    """All batches of so many epochs, thrown away."""
+    chunks = HostChunks(store, ChunkRule(0, versions), torch.device("cpu"))
+    sampler = Sampler(0, len(store), len(versions), 1, BATCH, (FRAMES,))
+    for epoch in range(1, epochs + 1):
+        order = sampler.batches(epoch)
+        for _ in prefetch(lambda batch, e=epoch: chunks.prepare(batch, e), order, threads=threads or chunks.threads):
+            pass
 
-    return run
+
+def ours(script: str, epochs: int, **limits):
+    return lambda: batches(load_store(parse_rspecifier(f"scp:{script}"), **limits), epochs, VERSIONS)
+
+
+def from_disk(script: str, threads: int, wait: float = 0.0):
+    """One epoch without masks from a table that stays on disk; its opening was before. Every read waits so many seconds more."""
+    store = load_store(parse_rspecifier(f"scp:{script}"), resident_bytes=0)
+
+    def rows(index, start, stop, out):
+        time.sleep(wait)
+        return table.rows(index, start, stop, out)
+
+    table = open_table(f"scp:{script}")
+    slow = Store(store.keys, store.num_frames, store.bins, rows, on_disk=True) if wait else store
+    return lambda: batches(slow, 1, VERSIONS[:1], threads)
+
+
+def cold(script: str, run):
+    """`run` with the archive out of the system's cache."""
+    fd = os.open(script.replace(".scp", ".ark"), os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+    start = time.perf_counter()
+    run()
+    print(time.perf_counter() - start)
+
+
+# What each run makes of a script and a number of epochs.
+WARM = {
+    "sertk": ours,
+    "sertk, the table stays on disk": partial(ours, resident_bytes=0),
+    **{f"DataLoader + kaldiio, {n} workers": partial(theirs, workers=n) for n in (0, 1, 2)},
+}
+COLD = {
+    f"sertk, {READERS} threads": lambda script: from_disk(script, READERS),
+    "sertk, 1 thread": lambda script: from_disk(script, 1),
+    "DataLoader + kaldiio, cold, 0 workers": lambda script: theirs(script, 1, 0, VERSIONS[:1]),
+    "DataLoader + kaldiio, cold, 2 workers": lambda script: theirs(script, 1, 2, VERSIONS[:1]),
+}
+SLOW = {
+    f"sertk, {READERS} threads, 2 ms a read": lambda script: from_disk(script, READERS, 0.002),
+    "sertk, 1 thread, 2 ms a read": lambda script: from_disk(script, 1, 0.002),
+}
+
+
+def run_alone(name: str, script: str, epochs: int) -> None:
+    """The run called `name`, in this process."""
+    torch.set_num_threads(1)
+    if name in WARM:
+        alone(WARM[name](script, epochs), warm_up=1, counted=1)
+    else:
+        cold(script, (COLD | SLOW)[name](script))
+
+
+def write(folder: str, name: str, compress: str, lengths) -> str:
+    """A table of noise; returns its script."""
+    rng = np.random.default_rng(0)
+    with table_writer(f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp", compress=compress) as save:
+        for number, length in enumerate(lengths):
+            save(f"utt{number:06d}", rng.standard_normal((int(length), 128), np.float32))
+    return f"{folder}/{name}.scp"
 
 
 def main(rounds: int = 3, segments: int = 400, epochs: int = 10):
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
+    lengths = np.random.default_rng(0).integers(80, 801, segments)
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("none", "cm2"):
-            with table_writer(f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp", compress=name) as write:
-                for number in range(segments):
-                    write(f"utt{number:06d}", rng.standard_normal((int(rng.integers(80, 801)), 128), np.float32))
         for name, what in (("none", "float32"), ("cm2", "CM2")):
-            script = f"{folder}/{name}.scp"
-            runs = {
-                "sertk": ours(script, epochs),
-                "sertk, the table stays on disk": ours(script, epochs, resident_bytes=0),
-            }
-            runs |= {f"DataLoader + kaldiio, {n} workers": theirs(script, epochs, n) for n in (0, 1, 2)}
-            compare(f"{what}, {epochs} epochs of {segments * len(VERSIONS)} chunks", runs, rounds)
+            script = write(folder, name, name, lengths)
+            title = f"{what}, {epochs} epochs of {segments * len(VERSIONS)} chunks"
+            compare_processes(title, __file__, WARM, rounds, script, epochs)
+        script = write(folder, "long", "cm2", [800] * segments)
+        compare_processes(f"CM2, {segments} chunks, cold", __file__, COLD, rounds, script, 1, time="wall time")
+        compare_processes(f"CM2, {segments} chunks, slow", __file__, SLOW, rounds, script, 1, time="wall time")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] == ["alone"]:
+        run_alone(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        main(*map(int, sys.argv[1:]))

@@ -40,24 +40,28 @@ def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seco
     show(title, times, seconds_of_speech)
 
 
-def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0):
-    """As compare(), each run a process of its own: `script alone NAME words…`, which warms up by itself and calls alone()."""
+def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0,
+                      time: str = "CPU time"):  # fmt: skip
+    """As compare(), each run a process of its own: `script alone NAME words…`, which warms up by itself and calls alone().
+
+    `time` is what it prints the seconds of.
+    """
     times = {name: [] for name in names}
     for _ in range(rounds):
         for name in times:
             command = [sys.executable, script, "alone", name, *map(str, words)]
             out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             times[name].append(float(out.split()[-1]))
-    show(title, times, seconds_of_speech)
+    show(title, times, seconds_of_speech, time)
 
 
-def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0):
+def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0, time: str = "CPU time"):
     """Print the medians of what each run took in each round, in seconds.
 
     The ratio is the median of what each round gives: what else the machine does is the same for both.
     """
     ours = next(iter(times.values()))
-    print(f"{title}; CPU time, medians of {len(ours)} interleaved runs; {machine()}\n")
+    print(f"{title}; {time}, medians of {len(ours)} interleaved runs; {machine()}\n")
     print("| | ms | " + ("× real time | " if seconds_of_speech else "") + "ours is faster by |")
     print("|---|---|---|" + ("---|" if seconds_of_speech else ""))
     for name, theirs in times.items():
@@ -67,11 +71,11 @@ def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0
     print()
 
 
-def alone(run: Callable[[], object], warm_up: int, counted: int) -> None:
-    """Print the median of the CPU seconds of `counted` calls, after `warm_up` that do not count."""
+def alone(run: Callable[[], object], warm_up: int, counted: int, clock: Callable[[], float] = cpu_seconds) -> None:
+    """Print the median of the seconds of `counted` calls, after `warm_up` that do not count."""
     taken = []
     for _ in range(warm_up + counted):
-        start = cpu_seconds()
+        start = clock()
         run()
-        taken.append(cpu_seconds() - start)
+        taken.append(clock() - start)
     print(median(taken[warm_up:]))

@@ -129,7 +129,7 @@ def load_batches(scp: Path, segments: int, batches: int = 40):
     say("an epoch's order drawn, s", f"{time.process_time() - began:.2f}")
     began = time.process_time()
     chunks = 0
-    for number, batch in enumerate(prefetch(chunks_of(store, rule, batch, 1) for batch in order), 1):
+    for number, batch in enumerate(prefetch(lambda batch: chunks_of(store, rule, batch, 1), order), 1):
         chunks += len(batch)
         if number == batches:
             break

@@ -1,7 +1,5 @@
 """train-resnet: a network that tells speakers, or emotions, apart."""
 
-import math
-
 import click
 
 from sertk.cli.options import (
@@ -79,8 +77,8 @@ run_options = group(
                  help="Compile the network for each chunk length; auto: bf16 runs so long that it pays."),
     click.option("--sync-batchnorm", type=BOOL, default=False, show_default=True,
                  help="BatchNorm over the chunks of all processes, as one would do it, not over each one's own."),
-    click.option("--checkpoint-every", type=click.FloatRange(0), default=math.inf, metavar="MINUTES",
-                 help="Checkpoint inside an epoch too."),
+    click.option("--checkpoint-every", type=click.FloatRange(0), default=10, show_default=True, metavar="MINUTES",
+                 help="Checkpoint inside an epoch too: after a kill no more than this is trained again."),
     click.option("--keep", type=click.IntRange(0), default=0, show_default=True, metavar="N",
                  help="Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models."),
     click.option("--tensorboard", type=FOLDER, metavar="DIR", help="Write the epochs' figures for TensorBoard too."),
@@ -111,7 +109,7 @@ def main(feats, utt2label, directory, **options):
     It is a trunk of convolutions, pooling over frames, and a head of two fully connected layers. A chunk is a piece
     of a segment, in frames of 10 ms; an epoch passes over all segments. The defaults are the paper's.
 
-    Called again with the same arguments, it goes on after the last finished epoch. TERM and USR1 make it
+    Called again with the same arguments, it goes on from its last checkpoint. TERM and USR1 make it
     checkpoint and exit with 75: run it again. Under torchrun or srun every process takes its share of each batch;
     one that is asked to stop stops them all.
 

@@ -1,8 +1,10 @@
-"""Batches of chunks, cut ahead of their use by a thread."""
+"""Batches of chunks, cut ahead of their use by threads."""
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +12,10 @@ from torch import Tensor
 from sertk.data.chunks import ChunkRule
 from sertk.data.sampler import Batch
 from sertk.data.store import Store
+
+Item, Made = TypeVar("Item"), TypeVar("Made")
+# Threads that read from a disk at the same time: with a cold cache it is the disk that they wait for, in a cluster the network.
+READERS = 8
 
 
 def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: bool = False) -> Tensor:
@@ -35,6 +41,8 @@ class HostChunks:
 
     def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
         self.store, self.rule, self.device = store, rule, device
+        # What lies in memory is cut by one thread as fast as by several: most of it is Python.
+        self.threads = READERS if store.on_disk else 1
 
     def prepare(self, batch: Batch, epoch: int) -> Tensor:
         """What a thread can do ahead of the step: all of it but the sending."""
@@ -45,39 +53,24 @@ class HostChunks:
         return prepared.to(self.device, non_blocking=True)
 
 
-def prefetch(items: Iterable, depth: int = 8) -> Iterator:
-    """`items`, made `depth` ahead of their use by one thread; what goes wrong there is raised here."""
-    made: queue.Queue = queue.Queue(depth)
-    stopped = threading.Event()
+def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 8, threads: int = 1) -> Iterator[Made]:
+    """make(item) for each of `items`, in their order, made ahead of their use.
 
-    def put(item) -> bool:
-        while not stopped.is_set():
-            try:
-                made.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                pass
-        return False
+    Args:
+        make: called in a thread; safe under several of them where there are more.
+        items: gone through as they are needed.
+        depth: how many are ahead.
+        threads: how many are made at the same time, at most `depth`.
 
-    def work():
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((None, StopIteration()))
-        except BaseException as error:  # handed over, not hidden: the consumer raises it
-            put((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    Raises:
+        whatever `make` raised, in place of what it would have made.
+    """
+    pool, ahead, items = ThreadPoolExecutor(threads), deque(), iter(items)
     try:
-        while True:
-            item, error = made.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item
+        ahead.extend(pool.submit(make, item) for item in islice(items, depth))
+        while ahead:
+            made = ahead.popleft().result()
+            ahead.extend(pool.submit(make, item) for item in islice(items, 1))
+            yield made
     finally:
-        stopped.set()
-        thread.join()
+        pool.shutdown(cancel_futures=True)

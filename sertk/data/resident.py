@@ -23,6 +23,8 @@ class ResidentChunks:
         device: where they are wanted.
     """
 
+    threads = 1
+
     def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
         self.store, self.rule, self.device = store, rule, device
         ends = np.cumsum(store.num_frames)

@@ -33,10 +33,11 @@ class Store:
         bins: columns of every matrix.
         rows: function of (index, start, stop, out) -> (stop - start, bins) float32, safe under threads; it fills `out`
             unless that is None.
+        on_disk: whether rows are read from there each time.
     """
 
-    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows):
-        self.keys, self.num_frames, self.bins, self._rows = keys, num_frames, bins, rows
+    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows, on_disk: bool = False):
+        self.keys, self.num_frames, self.bins, self._rows, self.on_disk = keys, num_frames, bins, rows, on_disk
 
     def __len__(self):
         return len(self.keys)
@@ -52,6 +53,7 @@ class Store:
             self.num_frames[kept],
             self.bins,
             lambda index, start, stop, out: self._rows(kept[index], start, stop, out),
+            self.on_disk,
         )
 
 
@@ -64,7 +66,7 @@ def load_store(source: Rspecifier, resident_bytes: int = RESIDENT_BYTES) -> Stor
     if source.script and Path(source.filename).is_file():
         table = open_table(source)
         if table.num_frames.sum() * table.dim * 4 > resident_bytes:
-            return Store(table.keys, table.num_frames, table.dim, table.rows)
+            return Store(table.keys, table.num_frames, table.dim, table.rows, on_disk=True)
     keys, matrices = [], []
     for key, feats in read_table(source):
         if matrices and feats.shape[1] != matrices[0].shape[1]:

@@ -3,7 +3,7 @@
 >>> words = Words.of([b"one", b"three"])
 >>> words[1], words.ends.tolist()
 ('three', [0, 3, 8])
->>> hash_spans(words.blob, words.ends[:-1], words.ends[1:])[1] == hash_word(b"three")
+>>> int(hash_spans(words.blob, words.ends[:-1], words.ends[1:])[1]) == hash_word(b"three")
 True
 """
 

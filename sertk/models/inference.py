@@ -11,9 +11,10 @@ from sertk.models.folding import for_evaluation
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 
-# Segments that a GPU is given together, and how many are sorted by length to be together with their like.
-GPU_BATCH = 32
-GPU_WINDOW = 512
+# Segments that are sorted by length to be together with their like, and frames that are computed together, padding included:
+# on a GPU some 1 GB with the paper's network, whether 500 words or one speech. On a CPU each segment is alone.
+WINDOW = {"cpu": 1, "cuda": 512}
+TOGETHER = {"cpu": 0, "cuda": 32_000}
 
 
 def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
@@ -37,7 +38,7 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     window = []
     for key, feats in segments:
         window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))
-        if device.type == "cpu" or len(window) == GPU_WINDOW:
+        if len(window) == WINDOW[device.type]:
             yield from _window(network, window, at, device)
             window = []
     yield from _window(network, window, at, device)
@@ -72,15 +73,33 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
 def _window(network, window, at, device):
     order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
     results: dict[int, np.ndarray] = {}
-    size = 1 if device.type == "cpu" else GPU_BATCH
-    for start in range(0, len(order), size):
-        picked = order[start : start + size]
+    for picked in together(order, [len(feats) for _, feats in window], TOGETHER[device.type]):
         feats, lengths = padded([window[index][1] for index in picked])
         same = int(lengths.min()) == feats.shape[2]
         out = output(network, feats.to(device), None if same else lengths.to(device), at)
         results.update(zip(picked, out.cpu().numpy()))
     for index, (key, _) in enumerate(window):
         yield key, results[index]
+
+
+def together(order: list[int], lengths: list[int], most: int) -> list[list[int]]:
+    """Segments in batches of at most `most` frames, padding included; one that is longer is alone.
+
+    Args:
+        order: the segments, the shortest first.
+        lengths: frames of each.
+
+    Example:
+        >>> together([2, 0, 1, 3], [3, 4, 2, 90], 9)
+        [[2, 0], [1], [3]]
+    """
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and lengths[index] * (len(batches[-1]) + 1) <= most:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
 
 
 def padded(segments: list[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -71,7 +71,10 @@ def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device:
     """
     window = WINDOW[device.type]
     network = for_evaluation(network, device, precision)
-    for start, batches in prefetch(_windows(store, plan, first, window, BATCH[device.type]), depth=2):
+    starts = range(first, len(store), window)
+    for start, batches in prefetch(
+        lambda at: (at, _window(store, plan, at, window, BATCH[device.type])), starts, depth=2
+    ):
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for places, chunks in batches:
             if stop:
@@ -82,18 +85,17 @@ def draw_vectors(network: ResNet, store: Store, plan: DrawPlan, at: str, device:
             yield store.keys[index], np.stack([vectors[index, row] for row in range(plan.rows)])
 
 
-def _windows(store, plan, first, window, batch_size):
-    """(first segment, [(places, (batch, T, bins)), …]) for every window of segments."""
-    for start in range(first, len(store), window):
-        by_length: dict[int, list] = {}
-        for index in range(start, min(start + window, len(store))):
-            segment = store[index]
-            for row in range(plan.rows):
-                chunk = plan.chunk(segment, row)
-                by_length.setdefault(len(chunk), []).append(((index, row), chunk))
-        batches = []
-        for _, made in sorted(by_length.items()):
-            for at in range(0, len(made), batch_size):
-                places, chunks = zip(*made[at : at + batch_size])
-                batches.append((places, np.stack(chunks)))
-        yield start, batches
+def _window(store, plan, start, window, batch_size) -> list[tuple[tuple, np.ndarray]]:
+    """The chunks of a window of segments as batches of one length: (places, (batch, T, bins))."""
+    by_length: dict[int, list] = {}
+    for index in range(start, min(start + window, len(store))):
+        segment = store[index]
+        for row in range(plan.rows):
+            chunk = plan.chunk(segment, row)
+            by_length.setdefault(len(chunk), []).append(((index, row), chunk))
+    batches = []
+    for _, made in sorted(by_length.items()):
+        for at in range(0, len(made), batch_size):
+            places, chunks = zip(*made[at : at + batch_size])
+            batches.append((places, np.stack(chunks)))
+    return batches

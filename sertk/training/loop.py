@@ -148,7 +148,8 @@ class Training:
         seconds_before, begun, saved = sums["seconds"], time.monotonic(), time.monotonic()
         batches = self.sampler.batches(epoch, state.batch)
         last, unread = self.sampler.num_batches() - 1, []
-        for batch, made in prefetch((b, self.chunks.prepare(self._share(b), epoch)) for b in batches):
+        cut = prefetch(lambda b: (b, self.chunks.prepare(self._share(b), epoch)), batches, threads=self.chunks.threads)
+        for batch, made in cut:
             unread.append((batch, self._step(batch, self.chunks.finish(made), stop)))
             if len(unread) < READ_AFTER[self.device.type] and batch.number < last:
                 continue

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.loader import prefetch
-from sertk.data.sampler import Sampler
+from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
 from sertk.kaldi.tables import at
@@ -80,7 +80,7 @@ class HeadTraining:
             group["lr"] = self.schedule.rate(number)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for segments, given in prefetch(self._batches(number, vectors)):
+        for segments, given in prefetch(lambda batch: self._vectors(batch, vectors), self.sampler.batches(number)):
             if stop:
                 raise Stopped(f"in epoch {number}")
             targets = self.targets.of(segments)
@@ -110,11 +110,10 @@ class HeadTraining:
         """The head of the chosen epoch, and its number."""
         return self.best or self.head, chosen_epoch(self.history)
 
-    def _batches(self, epoch: int, vectors):
-        """(segments, their vectors) of every batch."""
-        for batch in self.sampler.batches(epoch):
-            segments = self.members[batch.items[:, 0]]
-            yield segments, vectors(segments, batch.items[:, 1])
+    def _vectors(self, batch: Batch, vectors) -> tuple[np.ndarray, Tensor]:
+        """A batch's segments and their vectors."""
+        segments = self.members[batch.items[:, 0]]
+        return segments, vectors(segments, batch.items[:, 1])
 
 
 class EpochDraws:

@@ -1,12 +1,9 @@
 """The raters' votes."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 from sertk.errors import SertkError
-from sertk.kaldi import votes
 from sertk.kaldi.votes import agreeing, read_votes, vote_shares
 
 
@@ -39,8 +36,3 @@ def test_a_word_that_is_no_vote_is_named(tmp_path):
     (tmp_path / "utt2votes").write_text("a E1=neu\nb E1=neu neu\n")
     with pytest.raises(SertkError, match="utt2votes: b: 'neu' is not RATER=LABEL"):
         read_votes(tmp_path / "utt2votes")
-
-
-def test_the_examples_in_docstrings_run():
-    failed, tried = doctest.testmod(votes)
-    assert tried and not failed

@@ -1,6 +1,5 @@
 """plot-training: the picture's lines are the records' numbers."""
 
-import doctest
 import json
 
 import numpy as np
@@ -70,7 +69,3 @@ def test_png_and_pdf_are_written(tmp_path, call):
     for suffix, magic in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
         call("plot-training", tmp_path / "a", tmp_path / f"out{suffix}")
         assert (tmp_path / f"out{suffix}").read_bytes().startswith(magic)
-
-
-def test_the_example_holds():
-    assert doctest.testmod(curves).failed == 0

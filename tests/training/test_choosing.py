@@ -1,6 +1,5 @@
 """Which epoch's network is kept, and what its card says of it."""
 
-import doctest
 import json
 
 import pytest
@@ -43,11 +42,6 @@ def decisions(toy, call, model, fold):
     truth = read_list(toy / "utt2label")
     found = [(truth[key], LABELS[p.argmax()]) for key, p in read_table(f"scp:{toy}/{fold}.scp", kind="vector")]
     return zip(*found)
-
-
-def test_the_examples_in_the_docstrings_run():
-    failed, tried = doctest.testmod(choosing)
-    assert tried and not failed
 
 
 def test_the_choosing_fold_is_the_one_after_the_held_out_and_the_first_after_the_last():

@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from sertk.data.loader import HostChunks
 from sertk.data.resident import ResidentChunks
+from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training import loop
+from sertk.training import job, loop
 from sertk.training.distributed import World
 from sertk.training.loop import Settings
 from sertk.training.step import Step
@@ -98,3 +100,13 @@ def test_a_training_from_features_on_the_device_ends_with_the_same_bytes(toy, tr
     monkeypatch.setattr(loop, "source_of_chunks", ResidentChunks)
     train("device", "--epochs", 2)
     assert (toy / "host/final.pt").read_bytes() == (toy / "device/final.pt").read_bytes()
+
+
+def test_a_training_from_the_disk_by_several_threads_ends_with_the_same_bytes(toy, train, monkeypatch):
+    train("memory", "--epochs", 2)
+    made = []
+    monkeypatch.setattr(job, "load_store", lambda feats: load_store(feats, resident_bytes=0))
+    monkeypatch.setattr(loop, "source_of_chunks", lambda *args: made.append(HostChunks(*args)) or made[-1])
+    train("disk", "--epochs", 2)
+    assert (toy / "memory/final.pt").read_bytes() == (toy / "disk/final.pt").read_bytes()
+    assert made[0].store.on_disk and made[0].threads > 1

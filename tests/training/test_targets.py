@@ -1,6 +1,5 @@
 """Targets of a training: labels, the raters' votes, weights."""
 
-import doctest
 import json
 import math
 
@@ -12,18 +11,12 @@ from toydata import LABELS
 from sertk.kaldi.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
-from sertk.training import targets
 from sertk.training.selection import Labelling
 from sertk.training.targets import Targets, targets_of
 from sertk.training.transfer import HeadSettings, HeadTraining
 
 # Posteriors of 3/4 and 1/4.
 LOGITS = torch.tensor([[math.log(3), 0.0]])
-
-
-def test_the_examples_in_the_docstrings_run():
-    failed, tried = doctest.testmod(targets)
-    assert tried and not failed
 
 
 @pytest.mark.parametrize(
