@@ -46,7 +46,9 @@ def write_features(folder: Path, segments: int) -> None:
 def call(*words) -> float:
     """Wall seconds of a binary."""
     start = time.monotonic()
-    subprocess.run([BIN / words[0], *map(str, words[1:])], check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run([BIN / words[0], *map(str, words[1:])], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
     return time.monotonic() - start
 
 
@@ -57,14 +59,15 @@ def utilisation():
     if not shutil.which("nvidia-smi"):
         yield found
         return
-    query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=200"]
+    query = ["nvidia-smi", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=200"]
     with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield found
         finally:
             process.terminate()
             lines = process.stdout.read().split()
-    found.extend([fmean(map(float, lines))] if lines else [])
+    figures = [float(line) for line in lines if line.isdecimal()]  # a part of a GPU (MIG) has none
+    found.extend([fmean(figures)] if figures else [])
 
 
 def say(what: str, figure: str, used: list[float]) -> None:

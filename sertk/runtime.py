@@ -12,13 +12,24 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def choose_device(wanted: str | None) -> torch.device:
-    """The device called `wanted` (cpu, cuda, cuda:N); without a name CUDA where there is one.
+    """The device called `wanted` (cpu, cuda, cuda:N), ready to compute; without a name CUDA where there is one.
+
+    A GPU's float32 is then float32 (torch lets cuDNN round it to 10 bits, TF32), and of cuDNN's ways those are taken that
+    give the same bits each time.
 
     Raises:
         SertkError: where the device does not exist; there is no silent CPU.
     """
-    if wanted is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _named(wanted) if wanted is not None else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # what asks for no device in particular takes this one too
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+    return device
+
+
+def _named(wanted: str) -> torch.device:
     try:
         device = torch.device(wanted)
     except RuntimeError:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from sertk.errors import SertkError
 from sertk.runtime import choose_device, prepare_cpu
@@ -22,6 +23,20 @@ def test_threads_are_those_asked_for_then_those_of_the_batch_system_then_all(mon
 def test_a_device_that_is_not_there_is_an_error(name):
     with pytest.raises(SertkError, match=name):
         choose_device(name)
+
+
+def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    for name in ("allow_tf32", "deterministic"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))  # as it was, afterwards
+    assert choose_device("cuda:1") == torch.device("cuda:1") and chosen == [torch.device("cuda:1")]
+    assert choose_device(None) == choose_device("cuda") == torch.device("cuda") and len(chosen) == 1
+    assert not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic
+    with pytest.raises(SertkError, match="2 CUDA devices"):
+        choose_device("cuda:2")
 
 
 # Some times, until the library has found its places; then the pages that are new to the process.

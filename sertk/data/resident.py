@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.chunks import ChunkRule
-from sertk.data.loader import HostChunks
+from sertk.data.loader import READERS, HostChunks, prefetch
 from sertk.data.sampler import Batch
 from sertk.data.store import Store
 
@@ -30,8 +30,10 @@ class ResidentChunks:
         ends = np.cumsum(store.num_frames)
         self.starts = ends - store.num_frames
         self.feats = torch.empty(int(ends[-1]), store.bins, device=device)
-        for index, (start, end) in enumerate(zip(self.starts.tolist(), ends.tolist())):
-            self.feats[start:end] = torch.from_numpy(store[index].rows(0, end - start))
+        whole = prefetch(lambda segment: store[segment].rows(0, int(store.num_frames[segment])), range(len(store)),
+                         depth=2 * READERS, threads=READERS if store.on_disk else 1)  # fmt: skip
+        for start, end, rows in zip(self.starts.tolist(), ends.tolist(), whole):
+            self.feats[start:end] = torch.from_numpy(rows)
         self.num_freq = max(policy.num_freq for policy in rule.policies)
         self.num_time = max(policy.num_time for policy in rule.policies)
 

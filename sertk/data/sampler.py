@@ -56,7 +56,16 @@ class Sampler:
 
     def smallest_batch(self) -> int:
         """Chunks of the smallest batch."""
-        return min(self.batch_size, self.num_items - (self.num_batches() - 1) * self.batch_size)
+        return min(self._sizes())
+
+    def largest_batch(self) -> int:
+        """Chunks of the largest batch."""
+        return max(self._sizes())
+
+    def _sizes(self) -> set[int]:
+        """Chunks of the last batch, and of the others where there are any."""
+        others = self.num_batches() - 1
+        return {self.num_items - others * self.batch_size, *[self.batch_size] * (others > 0)}
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (counted from 1) from number `first` on."""

@@ -52,7 +52,9 @@ class World:
     def wait(self) -> None:
         """Go on when every rank has come here. Raises SertkError where one has died."""
         if self.size > 1:
-            self._together(distributed.barrier)
+            # NCCL would guess the GPU from the rank, which is wrong where ranks go round the machines.
+            gpus = [torch.cuda.current_device()] if distributed.get_backend() == "nccl" else None
+            self._together(lambda: distributed.barrier(device_ids=gpus))
 
     def leave(self) -> None:
         """Nothing more to do together."""
@@ -62,6 +64,8 @@ class World:
     def _together(self, collective) -> None:
         try:
             collective()
+        except torch.cuda.OutOfMemoryError:
+            raise  # this process's own end
         except RuntimeError as error:  # a connection that broke is nothing more special
             reason = str(error).splitlines()[0]
             raise SertkError(

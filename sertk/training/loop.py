@@ -32,6 +32,8 @@ from sertk.training.targets import Targets
 
 # Steps between two looks at the losses. A look waits for the device: a GPU's queue would run empty at every step.
 READ_AFTER = {"cpu": 1, "cuda": 32}
+# Whether the largest batch, an epoch's last, is tried before the first: a GPU's memory would end after hours. A CPU has more.
+REHEARSED = {"cpu": False, "cuda": True}
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,12 @@ class Training:
 
         Raises:
             Stopped: when `stop` became true.
-            SertkError: when the loss is not a number; the batch's segments are named.
+            SertkError: when the loss is not a number; the batch's segments are named. When memory runs out.
         """
+        if REHEARSED[self.device.type] and len(self.state.history) < self.settings.epochs:
+            self.freezing.train_mode(self.network)
+            largest = len(self.world.share(range(self.sampler.largest_batch())))
+            self.step.rehearse(largest, self.store.bins, max(self.settings.chunk_frames))
         while len(self.state.history) < self.settings.epochs:
             self._epoch(on_batch, stop, checkpoint_every)
         return self.state.history
@@ -176,8 +182,8 @@ class Training:
 
     def _read(self, steps: list[tuple[Batch, Tensor]], sums: dict, epoch: int, rate: float) -> bool:
         """Add what the steps gave to `sums`, which waits for the device; returns whether a rank is to stop."""
-        for batch, figures in steps:
-            loss, correct, asked = figures.tolist()
+        read = torch.stack([figures for _, figures in steps]).tolist()  # one copy from the device
+        for (batch, _), (loss, correct, _) in zip(steps, read):
             if not math.isfinite(loss):
                 if self.world.rank:
                     raise SertkError(f"process {self.world.rank} ends with process 0, which says why")
@@ -188,7 +194,7 @@ class Training:
             sums["loss"] += loss
             sums["correct"] += correct
             sums["chunks"] += len(batch.items)
-        return asked > 0
+        return read[-1][2] > 0
 
     def chosen(self) -> tuple[ResNet, int]:
         """The network of the chosen epoch, and its number. What was trained is overwritten by it."""

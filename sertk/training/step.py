@@ -1,5 +1,7 @@
 """One step of the descent: forward, backward, update; and what would fit where memory runs out."""
 
+import copy
+import gc
 from collections.abc import Callable, Iterator
 
 import torch
@@ -13,8 +15,9 @@ from sertk.training.compiling import compiled
 from sertk.training.distributed import World
 from sertk.training.targets import Targets
 
-# A CPU has no class of errors for it: these are torch's allocator and oneDNN, which says no more than that.
-ON_A_CPU = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory")
+# What has no class of errors for it: on a CPU torch's allocator and oneDNN, which says no more than that; CUDA's libraries.
+NO_MEMORY = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory",
+             "CUDA error: out of memory", "STATUS_ALLOC_FAILED")  # fmt: skip
 
 
 class Step:
@@ -67,6 +70,20 @@ class Step:
         # Not in the block above: while the error lives, so do the tensors of the step that failed.
         raise SertkError(self._advice(len(chunks), chunks.shape[1], chunks.shape[2]))
 
+    def rehearse(self, batch: int, bins: int, frames: int) -> None:
+        """Pass a batch of such a size forward and backward, and leave all as it was.
+
+        Raises:
+            SertkError: where memory runs out, as a step does.
+        """
+        before = copy.deepcopy(self.network.state_dict())  # BatchNorm counts what passes
+        fits = self._fits(batch, bins, frames)
+        self.network.load_state_dict(before)
+        if not fits:
+            raise SertkError(self._advice(batch, bins, frames))
+        self.optimiser.zero_grad(set_to_none=True)
+        give_memory_back(self.device)
+
     def _backward(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
         """Leave gradients in the parameters; returns the summed loss and the logits."""
         with autocast(self.device, self.settings.precision):
@@ -81,6 +98,11 @@ class Step:
         failed = f"out of memory on {self.device}: {batch} chunks of {frames} frames do not fit"
         if self.world.size > 1:  # trying takes all processes, and only this one is here
             return f"{failed} in one of {self.world.size} processes: make --batch-size smaller"
+        if self.compiled is not self.network:  # CUDA graphs keep the memory that they were recorded with
+            self.optimiser.zero_grad(set_to_none=True)
+            self.compiled = self.network
+            torch.compiler.reset()
+            gc.collect()
         lengths = sorted(self.settings.chunk_frames)
         found = []
         size = next((n for n in _halves(batch) if self._fits(n, bins, lengths[-1])), None)
@@ -109,7 +131,7 @@ class Step:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is no more memory."""
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(
-        words in str(error) for words in ON_A_CPU
+        words in str(error) for words in NO_MEMORY
     )
 
 

@@ -19,7 +19,7 @@ class _Normalise(torch.autograd.Function):
         mean, variance = mean.double(), variance.double()  # so that the squares below lose nothing of float32
         count = x.numel() // x.shape[1]
         first, second, total = world.sum(
-            torch.cat([count * mean, count * (variance + mean**2), mean.new_tensor([count])])
+            torch.cat([count * mean, count * (variance + mean**2), mean.new_full((1,), count)])
         ).split([len(mean), len(mean), 1])
         mean = first / total
         variance = second / total - mean**2
@@ -75,7 +75,7 @@ def synchronise(network: nn.Module, world: World) -> None:
     for parent in list(network.modules()):
         for name, old in list(parent.named_children()):
             if type(old) in KINDS:
-                new = KINDS[type(old)](old.num_features, old.eps, old.momentum)
+                new = KINDS[type(old)](old.num_features, old.eps, old.momentum, device=old.weight.device)
                 new.load_state_dict(old.state_dict())
                 new.world = world
                 setattr(parent, name, new)

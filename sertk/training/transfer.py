@@ -83,7 +83,7 @@ class HeadTraining:
         for segments, given in prefetch(lambda batch: self._vectors(batch, vectors), self.sampler.batches(number)):
             if stop:
                 raise Stopped(f"in epoch {number}")
-            targets = self.targets.of(segments)
+            targets = self.targets.of(torch.from_numpy(segments).to(self.device, non_blocking=True))
             logits = self.head(given)
             loss = targets.loss(logits, self.settings.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
@@ -128,17 +128,19 @@ class EpochDraws:
     """
 
     def __init__(self, store: Store, epoch: int, versions: int, device, resident_bytes: int):
-        self.store, self.first, self.device, self.held = store, (epoch - 1) * versions, device, None
+        self.store, self.versions, self.device, self.held = store, versions, device, None
+        self.first = (epoch - 1) * versions
         if 4 * len(store) * versions * store.bins <= resident_bytes:
             held = np.empty((len(store), versions, store.bins), np.float32)
             for index, place in enumerate(held):
                 place[:] = store[index].rows(self.first, self.first + versions)
-            self.held = torch.from_numpy(held).to(device)
+            self.held = torch.from_numpy(held).to(device).flatten(0, 1)
 
     def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
         """The rows of these segments and versions (indices). Shape: (batch, dim)."""
-        if self.held is not None:
-            return self.held[segments, versions]
+        if self.held is not None:  # numpy's indices would make a GPU wait
+            rows = torch.from_numpy(segments * self.versions + versions)
+            return self.held.index_select(0, rows.to(self.device, non_blocking=True))
         places = zip(segments.tolist(), (self.first + versions).tolist())
         rows = np.concatenate([self.store[segment].rows(row, row + 1) for segment, row in places])
         return torch.from_numpy(rows).to(self.device)

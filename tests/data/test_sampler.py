@@ -28,6 +28,7 @@ def test_no_batch_is_too_small_for_batch_norm(sampler):
     assert min(sizes) >= min(sampler.batch_size / 2, sampler.num_items)
     assert max(sizes) < 1.5 * sampler.batch_size
     assert set(sizes[:-1]) <= {sampler.batch_size}
+    assert (sampler.smallest_batch(), sampler.largest_batch()) == (min(sizes), max(sizes))
 
 
 @given(samplers, st.integers(0, 30))

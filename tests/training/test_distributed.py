@@ -22,8 +22,10 @@ from sertk.errors import SertkError
 from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
+from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
 from sertk.training.loop import Settings
+from sertk.training.syncnorm import SyncBatchNorm1d, SyncBatchNorm2d, _Synchronised, synchronise
 
 # Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
 # just that number, rounding decides on which side they all are.
@@ -52,6 +54,14 @@ def test_processes_with_synchronised_batchnorm_train_what_one_does(toy, train, s
         torch.testing.assert_close(several[name], tensor, atol=1e-5, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
     for a, b in zip(history(toy / "one"), history(toy / "several"), strict=True):
         assert (a["loss"], a["accuracy"], a["chunks"]) == (pytest.approx(b["loss"], abs=1e-5), b["accuracy"], 120)
+
+
+def test_a_synchronised_batchnorm_lies_where_the_one_was_that_it_replaces():
+    """As on a GPU; the device "meta" has shapes only."""
+    network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1))).to("meta")
+    synchronise(network, World(0, 2, 0))
+    assert {type(m) for m in network.modules() if isinstance(m, _Synchronised)} == {SyncBatchNorm1d, SyncBatchNorm2d}
+    assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
 
 
 def test_without_it_each_process_normalises_its_own_share(toy, train):

@@ -75,6 +75,20 @@ def test_out_of_memory_in_one_of_several_processes_tries_nothing():
         step_with_room(48, World(1, 2, 1))(torch.zeros(8, 16, 48), Targets(torch.zeros(8, dtype=torch.long)), 16)
 
 
+def test_a_largest_batch_that_does_not_fit_is_said_before_the_first(toy, train, monkeypatch):
+    train("straight", "--epochs", 1)
+    monkeypatch.setitem(loop.REHEARSED, "cpu", True)
+    tried, fits = [], Step._fits
+    monkeypatch.setattr(Step, "_fits", lambda step, *size: tried.append(size) or fits(step, *size))
+    train("rehearsed", "--epochs", 1)
+    assert tried == [(32, 16, 32)]  # 120 chunks are three batches of 32, and one of 24
+    assert (toy / "rehearsed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
+    monkeypatch.setattr(Step, "_fits", lambda step, batch, bins, frames: batch < 9)
+    said = train("large", "--epochs", 1, code=1).err.splitlines()[-1]
+    assert "out of memory on cpu: 32 chunks of 32 frames do not fit; 8 of 32 frames do (--batch-size 8)" in said
+    assert not (toy / "large/state.pt").exists()
+
+
 def test_other_errors_of_a_step_are_bugs_and_stay_what_they_are():
     with pytest.raises(RuntimeError, match="type"):
         step_with_room(9999)(torch.zeros(4, 16, 24).double(), Targets(torch.zeros(4, dtype=torch.long)), 4)
