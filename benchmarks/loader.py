@@ -1,4 +1,5 @@
-"""From a table of features on disk to batches of masked chunks: ours against PyTorch's DataLoader over kaldiio.
+"""From a table of features on disk to batches of masked chunks: ours against PyTorch's DataLoader and SpeechBrain's (if it is
+installed) over kaldiio.
 
 Usage: benchmarks/loader.py [rounds] [segments] [epochs]; segments of 80 to 800 frames × 128, three versions of each (as it is,
 with conservative and with aggressive masks), chunks of 200 frames, batches of 32. Every run is a process of its own. Warm: CPU
@@ -14,6 +15,8 @@ import sys
 import tempfile
 import time
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
 import kaldiio
 import numpy as np
@@ -22,7 +25,7 @@ from paired import alone, compare_processes
 
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import READERS, HostChunks, prefetch
-from sertk.data.masks import POLICIES
+from sertk.data.masks import POLICIES, Policy
 from sertk.data.sampler import Sampler
 from sertk.data.store import Store, load_store
 from sertk.kaldi.specifiers import parse_rspecifier
@@ -32,8 +35,25 @@ FRAMES, BATCH = 200, 32
 VERSIONS = tuple(POLICIES.values())
 
 
+def piece(feats: np.ndarray, policy: Policy) -> torch.Tensor:
+    """A chunk of a segment as people write it: repeated where it is short, cut and masked."""
+    if len(feats) < FRAMES:
+        feats = np.tile(feats, (-(-FRAMES // len(feats)), 1))
+    first = np.random.randint(0, len(feats) - FRAMES + 1)
+    chunk = feats[first : first + FRAMES].copy()
+    for _ in range(policy.num_freq):
+        width = np.random.randint(0, policy.max_bins + 1)
+        start = np.random.randint(0, chunk.shape[1] - width + 1)
+        chunk[:, start : start + width] = 0
+    for _ in range(policy.num_time):
+        width = np.random.randint(0, min(policy.max_frames, int(policy.max_part * FRAMES)) + 1)
+        start = np.random.randint(0, FRAMES - width + 1)
+        chunk[start : start + width] = 0
+    return torch.from_numpy(chunk)
+
+
 class Chunks(torch.utils.data.Dataset):
-    """The same chunks as people write them: the matrix of a segment is loaded, cut and masked."""
+    """The same chunks through kaldiio: the matrix of a segment is loaded for each."""
 
     def __init__(self, script: str, versions: tuple):
         self.feats, self.versions = kaldiio.load_scp(script), versions
@@ -44,27 +64,39 @@ class Chunks(torch.utils.data.Dataset):
 
     def __getitem__(self, number):
         index, version = divmod(number, len(self.versions))
-        feats = self.feats[self.keys[index]]
-        if len(feats) < FRAMES:
-            feats = np.tile(feats, (-(-FRAMES // len(feats)), 1))
-        first = np.random.randint(0, len(feats) - FRAMES + 1)
-        chunk, policy = feats[first : first + FRAMES].copy(), self.versions[version]
-        for _ in range(policy.num_freq):
-            width = np.random.randint(0, policy.max_bins + 1)
-            start = np.random.randint(0, chunk.shape[1] - width + 1)
-            chunk[:, start : start + width] = 0
-        for _ in range(policy.num_time):
-            width = np.random.randint(0, min(policy.max_frames, int(policy.max_part * FRAMES)) + 1)
-            start = np.random.randint(0, FRAMES - width + 1)
-            chunk[start : start + width] = 0
-        return torch.from_numpy(chunk), index
+        return piece(self.feats[self.keys[index]], self.versions[version]), index
 
 
-def theirs(script: str, epochs: int, workers: int, versions: tuple = VERSIONS):
+def dataloader(script: str, epochs: int, workers: int, versions: tuple = VERSIONS):
     def run():
         loader = torch.utils.data.DataLoader(
             Chunks(script, versions), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
         )
+        for _ in range(epochs):
+            for _ in loader:
+                pass
+
+    return run
+
+
+def speechbrain(script: str, epochs: int, workers: int):
+    """SpeechBrain's pipelines over kaldiio, its collation and its loader, as its recipes put them together."""
+    from speechbrain.dataio.batch import PaddedBatch
+    from speechbrain.dataio.dataloader import SaveableDataLoader
+    from speechbrain.dataio.dataset import DynamicItemDataset
+    from speechbrain.utils.data_pipeline import provides, takes
+
+    @takes("place", "version")
+    @provides("feats")
+    def pipeline(place, version):
+        yield piece(kaldiio.load_mat(place), VERSIONS[version])
+
+    def run():
+        places = [line.split() for line in Path(script).read_text().splitlines()]
+        items = {f"{key}-{n}": {"place": place, "version": n} for key, place in places for n in range(len(VERSIONS))}
+        data = DynamicItemDataset(items, [pipeline], ["id", "feats"])
+        loader = SaveableDataLoader(data, BATCH, shuffle=True, num_workers=workers, collate_fn=PaddedBatch,
+                                    persistent_workers=workers > 0)  # fmt: skip
         for _ in range(epochs):
             for _ in loader:
                 pass
@@ -113,13 +145,15 @@ def cold(script: str, run):
 WARM = {
     "sertk": ours,
     "sertk, the table stays on disk": partial(ours, resident_bytes=0),
-    **{f"DataLoader + kaldiio, {n} workers": partial(theirs, workers=n) for n in (0, 1, 2)},
+    **{f"DataLoader + kaldiio, {n} workers": partial(dataloader, workers=n) for n in (0, 1, 2)},
 }
+if find_spec("speechbrain"):
+    WARM |= {f"SpeechBrain + kaldiio, {n} workers": partial(speechbrain, workers=n) for n in (0, 2)}
 COLD = {
     f"sertk, {READERS} threads": lambda script: from_disk(script, READERS),
     "sertk, 1 thread": lambda script: from_disk(script, 1),
-    "DataLoader + kaldiio, cold, 0 workers": lambda script: theirs(script, 1, 0, VERSIONS[:1]),
-    "DataLoader + kaldiio, cold, 2 workers": lambda script: theirs(script, 1, 2, VERSIONS[:1]),
+    "DataLoader + kaldiio, cold, 0 workers": lambda script: dataloader(script, 1, 0, VERSIONS[:1]),
+    "DataLoader + kaldiio, cold, 2 workers": lambda script: dataloader(script, 1, 2, VERSIONS[:1]),
 }
 SLOW = {
     f"sertk, {READERS} threads, 2 ms a read": lambda script: from_disk(script, READERS, 0.002),
