@@ -58,7 +58,7 @@ def prepare_cpu(count: int | None) -> int:
     """
     keep_memory()
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(count or (int(asked) if asked.isdecimal() else 0) or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(count or (min(int(asked), 4096) if asked.isdecimal() else 0) or len(os.sched_getaffinity(0)))
     return torch.get_num_threads()
 
 

@@ -3,6 +3,7 @@
 import logging
 
 import click
+from click.core import ParameterSource
 
 from sertk.cli.frontend import compression
 from sertk.cli.options import (
@@ -23,6 +24,8 @@ from sertk.kaldi.writer import table_writer
 from sertk.training.stopping import Stopped
 
 log = logging.getLogger("sertk")
+# What has nothing to say of whole segments; nor has --seed, which a recipe gives all its commands.
+OF_DRAWS = ("chunk_frames", "augment", "padding", "mask_scope")
 
 
 @command
@@ -32,7 +35,7 @@ log = logging.getLogger("sertk")
 @click.option("--at", type=click.Choice(["map", "pool", "embedding"]), default=None,
               help="The trunk's last maps flattened (--draws on one chunk length), the pooled statistics, or the layer"
                    " behind them.  [default: embedding; with --draws pool]")  # fmt: skip
-@click.option("--draws", type=click.IntRange(1), metavar="N",
+@click.option("--draws", type=click.IntRange(1, 100_000), metavar="N",
               help="Instead of whole segments: the masked chunks of N training epochs, a matrix a segment.")  # fmt: skip
 @chunk_options
 @click.option("--compress", type=click.Choice(["none", "cm2"]),
@@ -60,8 +63,15 @@ def main(model, feats, vectors, at, draws, compress, **options):
     at = at or ("pool" if draws else "embedding")
     if at == "map" and (not draws or len(options["chunk_frames"]) > 1):
         raise click.UsageError("--at map takes --draws on chunks of one length: give --chunk-frames one number")
-    if compress and not draws:
-        raise click.UsageError("--compress is for --draws: vectors are not compressed")
+    if not draws:
+        if compress:
+            raise click.UsageError("--compress is for --draws: vectors are not compressed")
+        if given := [name for name in OF_DRAWS if _is_given(name)]:
+            raise click.UsageError(
+                f"--{given[0].replace('_', '-')} is for --draws: whole segments are not cut nor masked"
+            )
+    if compress == "cm2" and not vectors.binary:
+        raise click.UsageError(f"--compress {compress} is for binary tables: {vectors} is text")
     if draws:
         return _write_draws(vectors, compression(compress, vectors), model, feats, draws, at, **options)
     from sertk.training.embedding import embed
@@ -72,6 +82,11 @@ def main(model, feats, vectors, at, draws, compress, **options):
             write(key, value)
             tally.done()
         tally.check()
+
+
+def _is_given(name: str) -> bool:
+    """Whether an option stands in the call or in its config file."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _write_draws(target, compress, *source, **options):

@@ -4,7 +4,9 @@ import functools
 import logging
 import math
 import os
+import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -47,7 +49,7 @@ class Command(click.Command):
             if sys.stdout is None:  # the next file to be opened would take its place
                 raise SertkError("standard output is closed (> /dev/null drops what is written)")
             code = super().main(args, prog_name=name, standalone_mode=False) or 0
-            sys.stdout.flush()
+            click.echo(nl=False)  # flushes
         except click.UsageError as error:
             message = error.format_message().replace(" range.", ".")  # click's word for a number with bounds
             print(f"{name}: ERROR: {_one_line(message)} (see {name} --help)", file=sys.stderr)
@@ -56,6 +58,12 @@ class Command(click.Command):
             print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
             if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            print(
+                f"{name}: ERROR: out of memory: {_one_line(str(error))[:200] or 'numbers too large?'}", file=sys.stderr
+            )
         except (KeyboardInterrupt, click.Abort):
             print(f"{name}: ERROR: interrupted", file=sys.stderr)
             code = 130
@@ -96,7 +104,7 @@ class Command(click.Command):
             if word == "--":
                 rest += [word, *words]
             elif word == "--config" or word.startswith("--config="):
-                path = word.partition("=")[2] or next(words, None)
+                path = next(words, None) if word == "--config" else word.partition("=")[2]
                 if not path:
                     raise click.UsageError("Option '--config' requires a file.")
                 lines += self._config_words(Path(path), args)
@@ -107,7 +115,7 @@ class Command(click.Command):
     def _config_words(self, path: Path, args: list[str]) -> Iterator[str]:
         options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
         given = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
-        for number, line in read_lines(path):
+        for number, line in _config_lines(path):
             line = line.split("#")[0].strip()
             if not line:
                 continue
@@ -121,6 +129,16 @@ class Command(click.Command):
                 raise SertkError(f"{path}:{number}: {flag}: {error.message}") from None
             if not (options[flag].multiple and flag in given):
                 yield f"{flag}={value}"
+
+
+def _config_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """read_lines, with a word of its own on Windows' text: what Kaldi makes of its lists is nothing to a config file."""
+    try:
+        yield from read_lines(path)
+    except SertkError as error:
+        raise SertkError(
+            re.sub(r"; Kaldi.*", "; a config file is UTF-8 with lines that end in LF", str(error))
+        ) from None
 
 
 def command(function):
@@ -187,14 +205,27 @@ NUMBERS = _Numbers()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
 # Existence is checked when the file is opened, so that it fails with exit 1 as Kaldi's do.
-FILE = click.Path(path_type=Path)
-FOLDER = click.Path(path_type=Path)
 
-seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+
+class _Path(click.Path):
+    """A path that is none for an empty word, as an unset variable leaves it: to pathlib that is the current folder."""
+
+    def convert(self, value, param, ctx):
+        if value == "":
+            self.fail("an empty name (is a variable not set?)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Path(path_type=Path)
+FOLDER = _Path(path_type=Path)
+
+
+# As large as torch takes them.
+seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
                            help="All that is random is a function of this.")  # fmt: skip
 device_option = click.option("--device", default=None, metavar="cpu|cuda|cuda:N",
                              help="Where to compute.  [default: cuda if there is one, else cpu]")  # fmt: skip
-threads_option = click.option("--num-threads", type=click.IntRange(1), default=None,
+threads_option = click.option("--num-threads", type=click.IntRange(1, 4096), default=None,
                               help="CPU threads for the computation.  [default: OMP_NUM_THREADS, else all cores]")  # fmt: skip
 max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=0.05, show_default=True,
                                help="Fail when more than this part of the input had to be skipped.")  # fmt: skip
@@ -281,10 +312,24 @@ class _Formatter(logging.Formatter):
 
 
 def _reason(error: SertkError | OSError) -> str:
-    """What an error says, with the file before the reason as everywhere else."""
+    """What an error says, with the file before the reason as everywhere else, where it is known."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'standard output'}: {error.strerror}"
+        where = error.filename or ("standard output" if _came_of_echo(error) else None)
+        return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether there is no more memory; torch's allocator has no class of errors for that on a CPU."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error)
+        for words in ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+    )
+
+
+def _came_of_echo(error: OSError) -> bool:
+    """Whether it was standard output that failed: all that is printed there goes through click.echo, which flushes."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _one_line(message: str) -> str:

@@ -38,7 +38,7 @@ POLICY_NAMES = _Names()
 schedule_options = group(
     "Gradient descent",
     click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the segments."),
-    click.option("--batch-size", "--global-batch", type=click.IntRange(2), default=32, show_default=True,
+    click.option("--batch-size", "--global-batch", type=click.IntRange(2, 1 << 31), default=32, show_default=True,
                  help="Chunks a step, over all processes."),
     click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=0.01, show_default=True,
                  help="Of the first epochs."),

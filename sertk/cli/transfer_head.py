@@ -47,11 +47,14 @@ def main(model, draws, sets, folds, **options):
         raise click.UsageError("--select dev-session and --select oracle, and they alone, take --eval-vectors")
     if len(sets) % 3:
         raise click.UsageError(f"UTT2LABEL UTT2FOLD DIR come in threes, {len(sets)} were given")
-    if len(set(sets[2::3])) < len(sets) // 3:
+    if len({directory.resolve() for directory in sets[2::3]}) < len(sets) // 3:
         raise click.UsageError("each label set has a DIR of its own")
+    wanted = folds.split(",") if folds is not None else None
+    if wanted and ("" in wanted or len(set(wanted)) < len(wanted)):
+        raise click.UsageError(f"--folds '{folds}': wanted names with commas between them, each once")
     check_balance(options)
     stop = catch_signals()
     from sertk.training.heads import train_all_heads
 
     threes = list(zip(*[iter(sets)] * 3))
-    return train_all_heads(model, draws, threes, folds.split(",") if folds else None, stop, **options)
+    return train_all_heads(model, draws, threes, wanted, stop, **options)

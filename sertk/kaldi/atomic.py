@@ -5,6 +5,7 @@ with atomic_file("RESULTS", "w") as file:
 """
 
 import errno
+import fcntl
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,11 +29,18 @@ def temporary(path) -> str:
 def atomic_file(path, mode: str = "wb"):
     """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well, else it stays as it was.
 
+    A pipe or a device (/dev/stdout, /dev/null) is written to as it is.
+
     Raises SertkError that names the file where it cannot be written.
     """
+    how = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        with open(path, mode, **how) as file:
+            yield file
+        return
     tmp = temporary(path)
     try:
-        with open(tmp, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as file:
+        with open(tmp, mode, **how) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -103,6 +111,25 @@ def remove(path):
     for name in (path + ".old", path + ".tmp", path):
         with suppress(FileNotFoundError):
             os.unlink(name)
+
+
+@contextmanager
+def only_process_in(folder):
+    """Hold a folder, which must be there, against other processes that would write in it; a kill lets go of it.
+
+    Raises SertkError where another one holds it. File systems without locks leave it to the user.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SertkError(f"{folder}: another process is writing in it") from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(fd)
 
 
 def sync_folder(folder):

@@ -58,8 +58,11 @@ class ResumableWriter(ArchiveWriter):
         self.keys, self.identity = keys, identity | {"settings": settings, "compress": compress, "table": str(target)}
         self.progress = os.path.realpath(target.archive) + ".progress"
         self.good: dict[str, tuple[int, hashlib._Hash]] = {}
-        entries = self._read_progress([name for name in (target.archive, target.script) if name])
+        entries, reason = self._read_progress([name for name in (target.archive, target.script) if name])
         super().__init__(target, "matrix", compress, settings)
+        if reason:  # only now: while another process holds the table, what it has done is not ours to drop
+            log.warning("%s: %s: beginning anew", _partial(target.archive), reason)
+            remove(self.progress)
         if entries:
             self.seen, self.frames, self.dims = set(keys[: entries[0]]), entries[1], set(entries[2])
 
@@ -96,10 +99,10 @@ class ResumableWriter(ArchiveWriter):
         elif self.manifest:
             self.manifest.abandon()
 
-    def _read_progress(self, names: list[str]) -> tuple[int, int, list[int]] | None:
-        """What a killed run has left, where it can be gone on with: (entries, frames, dimensions)."""
+    def _read_progress(self, names: list[str]) -> tuple[list | None, str]:
+        """What a killed run has left, [entries, frames, dimensions], or why it cannot be gone on with."""
         if not os.path.exists(self.progress):
-            return None
+            return None, ""
         reason, entries = "", None
         try:
             with open(self.progress, encoding="utf-8") as file:
@@ -120,10 +123,7 @@ class ResumableWriter(ArchiveWriter):
             reason = "is damaged"
         if reason:
             self.good = {}
-            log.warning("%s: %s: beginning anew", _partial(names[0]), reason)
-            remove(self.progress)
-            return None
-        return tuple(entries)
+        return (None if reason else entries), reason
 
 
 class _Partial(Target):

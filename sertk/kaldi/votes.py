@@ -6,6 +6,7 @@ A rater and the labels that he chose, none where he abstained. Evaluators are E1
 themselves, which is no vote on what others hear.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,10 +36,12 @@ def vote_shares(votes: Votes, labels: Sequence[str], label_map: Mapping[str, str
 
     A rater has one vote, shared equally by the labels that he chose; what goes to none of `labels` is left out.
     label_map: what the raters' labels are called here (make-folds's), as they are without one.
+    Raises SertkError where label_map is no map of labels.
 
     >>> vote_shares([("ang",), ("fru", "ang"), (), ("exc",)], ["ang", "hap"], {"ang": "ang", "exc": "hap"}).tolist()
     [0.6, 0.4]
     """
+    check_label_map(label_map)
     number = {label: k for k, label in enumerate(labels)}
     shares = np.zeros(len(labels))
     for said in votes:
@@ -53,13 +56,23 @@ def agreeing(votes: Votes, label_map: Mapping[str, str] | None = None) -> tuple[
     """How many evaluators chose the label that most of them chose, and how many there were.
 
     label_map: labels that are one here count as one; those that it has not stay what they are. A rater who chose two
-    labels agrees with both.
+    labels agrees with both. Raises SertkError where label_map is no map of labels.
 
     >>> agreeing([("hap",), ("exc", "sur"), ()]), agreeing([("hap",), ("exc", "sur"), ()], {"exc": "hap", "hap": "hap"})
     ((1, 3), (2, 3))
     """
+    check_label_map(label_map)
     counts: dict[str, int] = {}
     for said in votes:
         for label in {(label_map or {}).get(label, label) for label in said}:
             counts[label] = counts.get(label, 0) + 1
     return max(counts.values(), default=0), len(votes)
+
+
+def check_label_map(label_map) -> None:
+    """SertkError unless it is None or a map of label to label: it comes out of a scheme.json, as whoever wrote it."""
+    if label_map is None or (isinstance(label_map, Mapping) and all(isinstance(to, str) for to in label_map.values())):
+        return
+    raise SertkError(
+        f"scheme.json beside the labels: 'label_map' is to be a map of label to label, it is {json.dumps(label_map)[:80]}"
+    )

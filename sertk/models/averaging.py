@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, load_model
+from sertk.models.modelfile import Model, finite, load_model
 
 # What a record lists; of the rest only what all say stays.
 LISTS = ("keys", "speakers", "sessions")
@@ -52,11 +52,14 @@ def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
 
 
 def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> None:
-    """Refuse to average what is not one network's.
+    """Refuse to average what is not one network's, or no numbers.
 
     Raises:
         SertkError: naming the first difference.
     """
+    for model, where in ((first, path), (other, other_path)):
+        if not finite(model.network):
+            raise SertkError(f"{where}: has weights that are no numbers")
     plain = [
         {**model.network.spec.plain(), "labels": " ".join(model.labels), "front end": model.frontend}
         for model in (first, other)
@@ -87,5 +90,7 @@ def union(records: Iterable[dict]) -> dict:
             merged[name] = sorted(set().union(*lists))
     if "keys" in merged:
         merged["segments"] = len(merged["keys"])
+        if any(len(record.get("keys", ())) != merged["segments"] for record in records):
+            merged.pop("labels", None)  # these counted other segments
     before = union(record.get("trunk") or record.get("init") or {} for record in records)
     return merged | ({"init": before} if before and not {"trunk", "init"} & merged.keys() else {})

@@ -41,6 +41,11 @@ class Model:
     digest: str = ""
 
 
+def finite(module: torch.nn.Module) -> bool:
+    """Whether all weights are numbers, BatchNorm's statistics too: after a step too large they are not."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in module.state_dict().values()]).all())
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all."""
     content = {

@@ -54,25 +54,27 @@ def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
     rows = -(-len(panels) // across)
 
     def draw(canvas):
-        grid = list(canvas.subplots(rows, across, squeeze=False).flat)
+        grid, lines = list(canvas.subplots(rows, across, squeeze=False).flat), []
         for axes, (quantity, label, scale) in zip(grid, panels):
-            for number, (name, histories) in enumerate(runs.items()):
+            for number, histories in enumerate(runs.values()):
                 epochs, values = curves(histories, quantity)
                 look = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6]}
                 for row in values if len(values) > 1 else ():
                     axes.plot(epochs, scale * row, **look, linewidth=0.7, alpha=0.5)
                 whole = ~np.isnan(values).any(axis=0)  # an epoch that one fold lacks has no mean
-                axes.plot(epochs[whole], scale * values[:, whole].mean(axis=0), **look, linewidth=1.8, label=name,
-                          marker=MARKERS[number % 6] if len(epochs) <= FEW else None, markersize=3.5)  # fmt: skip
+                lines += axes.plot(epochs[whole], scale * values[:, whole].mean(axis=0), **look, linewidth=1.8,
+                                   marker=MARKERS[number % 6] if len(epochs) <= FEW else None, markersize=3.5)  # fmt: skip
             axes.set_title(label, fontweight="normal", fontsize=9)
             axes.set_xlabel("epoch")
             axes.set_ylim(bottom=0)
             axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        lines, names = canvas.axes[0].get_legend_handles_labels()
-        columns = max(1, 30 * across // (max(map(len, names)) + 8))
-        canvas.legend(lines, names, loc="outside lower left", ncols=columns)
+        columns = max(1, 30 * across // (max(map(len, runs)) + 8))
+        legend = canvas.legend(lines[: len(runs)], [""] * len(runs), loc="outside lower left", ncols=columns)
+        # Set by hand: of names matplotlib hides those that begin with "_", and takes what is between "$" for mathematics.
+        for text, name in zip(legend.get_texts(), runs):
+            text.set(parse_math=False, text=name.encode(errors="replace").decode())  # a folder's name may be no UTF-8
 
     size = (2.9 * across + 0.3, 2.4 * rows + 0.3 + 0.2 * len(runs))
     return figure("training", "Training", draw, size, f"Training curves of {', '.join(runs)}")

@@ -175,11 +175,39 @@ def _how(scored: Scored) -> str:
 
 
 def read_histories(folder: Path) -> dict[str, list[dict]]:
-    """The records of train.jsonl in a folder ("" the key) and in its folds' folders."""
+    """The records of train.jsonl in a folder ("" the key) and in its folds' folders.
+
+    Raises SertkError with file and line for what is no record of an epoch.
+    """
     paths = [folder / "train.jsonl", *folder.glob("*/train.jsonl")]
     names = {path: path.parent.name if path.parent != folder else "" for path in paths if path.exists()}
     chosen = [path for path, name in names.items() if not name or name.isdigit()]
-    return {names[path]: read_json_lines(path) for path in sorted(chosen, key=lambda path: names[path].zfill(4))}
+    return {names[path]: read_history(path) for path in sorted(chosen, key=lambda path: names[path].zfill(4))}
+
+
+def read_history(path: Path) -> list[dict]:
+    """The records of a train.jsonl.
+
+    Raises SertkError with file and line where one lacks its epoch or its loss, or has something else than numbers.
+    """
+    records = read_json_lines(path)
+    for number, record in enumerate(records, 1):
+        for name in ("epoch", "loss"):
+            if record.get(name) is None:
+                raise SertkError(f"{path}:{number}: an epoch's record without '{name}'")
+        for name, value in record.items():
+            if not _is_number(value):
+                raise SertkError(f"{path}:{number}: '{name}' is {json.dumps(value)[:80]}, a number is wanted")
+        if not (isinstance(record["epoch"], int) and record["epoch"] > 0):
+            raise SertkError(f"{path}:{number}: 'epoch' is {record['epoch']}, wanted is 1, 2, …")
+    return records
+
+
+def _is_number(value) -> bool:
+    """Whether a record may hold `value`: a number that a plot can take, or null, which is not told."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**63
+    return value is None or isinstance(value, float)
 
 
 def read_json(path: Path) -> dict:
@@ -196,11 +224,14 @@ def read_json(path: Path) -> dict:
 def read_json_lines(path: Path) -> list[dict]:
     """JSON objects, one a line; SertkError with file and line where one is none."""
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            records.append(dict(json.loads(line)))
-        except (ValueError, TypeError) as error:
+            found = json.loads(line.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
             raise SertkError(f"{path}:{number}: no JSON object: {error}") from None
+        if not isinstance(found, dict):
+            raise SertkError(f"{path}:{number}: no JSON object: {json.dumps(found)[:80]}")
+        records.append(found)
     return records
 
 

@@ -54,10 +54,7 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     """
     if not path.exists():
         return None
-    content, _ = read_checked(path)
-    if content.pop("format") != FORMAT:
-        raise SertkError(f"{path}: a training state of another version of sertk (--restart true begins again)")
-    state = TrainingState(**content)
+    state = TrainingState(**_read_state(path))
     names = dict.fromkeys([*settings, *state.settings])
     pairs = {name: (state.settings.get(name), settings.get(name)) for name in names if name not in MAY_CHANGE}
     changed = {name: f"{name}={_short(a)}, now it is {_short(b)}" for name, (a, b) in pairs.items() if a != b}
@@ -75,17 +72,41 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
 
 def begun_settings(path: Path) -> dict:
     """What the run whose state is at `path` was begun with; nothing where there is none."""
-    return read_checked(path)[0]["settings"] if path.exists() else {}
+    return _read_state(path)["settings"] if path.exists() else {}
+
+
+def difference(before: dict, now: dict, but: Set[str] = frozenset()) -> str:
+    """The first entry in which the settings of two runs differ, for people; "" where there is none."""
+    for name in dict.fromkeys([*now, *before]):
+        if name not in but and before.get(name) != now.get(name):
+            return f"{name}={_short(before.get(name))}, now it is {_short(now.get(name))}"
+    return ""
 
 
 def set_aside(directory: Path) -> Path | None:
     """Move an existing run's folder to the next free DIR.old.N; where there is none, do nothing."""
-    if not directory.exists():
+    directory = directory.resolve()
+    if not directory.is_dir():
         return None
     number = 1
     while (aside := directory.with_name(f"{directory.name}.old.{number}")).exists():
         number += 1
     return directory.rename(aside)
+
+
+def _read_state(path: Path) -> dict:
+    """The fields of a TrainingState.
+
+    Raises:
+        SertkError: where it is damaged, or of another version.
+    """
+    try:
+        content, _ = read_checked(path)
+    except SertkError as error:
+        raise SertkError(f"{error} (--restart true begins again)") from None
+    if content.pop("format", None) != FORMAT:
+        raise SertkError(f"{path}: not a training state of this version of sertk (--restart true begins again)")
+    return content
 
 
 def _short(value) -> str:

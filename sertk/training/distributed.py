@@ -77,10 +77,10 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
     """Join the processes that torchrun or srun started, and the device of this one; alone where neither did.
 
     Raises:
-        SertkError: where variables are incomplete, or the processes do not find each other.
+        SertkError: where variables are incomplete or no numbers, or the processes do not find each other.
     """
     found = torchrun_variables(os.environ) or slurm_variables(os.environ)
-    if not found or found["WORLD_SIZE"] == "1":
+    if not found or int(found["WORLD_SIZE"]) == 1:
         return World(), device
     world = World(int(found["RANK"]), int(found["WORLD_SIZE"]), int(found["LOCAL_RANK"]))
     if device.type == "cuda":  # one for each process of a machine, whether it sees all of them or its own only
@@ -119,14 +119,17 @@ def torchrun_variables(environment: Mapping[str, str]) -> dict[str, str] | None:
     """What torchrun says of this process; None where there is no torchrun.
 
     Raises:
-        SertkError: where WORLD_SIZE is set and others are not.
+        SertkError: where WORLD_SIZE is set and others are not, or one is not a number that it can be.
     """
     if "WORLD_SIZE" not in environment:
         return None
+    size = whole_number(environment, "WORLD_SIZE", 1)
     names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     missing = [name for name in names if name not in environment]
-    if missing and environment["WORLD_SIZE"] != "1":
-        raise SertkError(f"WORLD_SIZE is {environment['WORLD_SIZE']} but {missing[0]} is not set (start with torchrun)")
+    if size > 1:
+        if missing:
+            raise SertkError(f"WORLD_SIZE is {size} but {missing[0]} is not set (start with torchrun)")
+        check_place(environment, size, "RANK", "LOCAL_RANK")
     return {name: environment[name] for name in names if name in environment}
 
 
@@ -136,19 +139,54 @@ def slurm_variables(environment: Mapping[str, str]) -> dict[str, str] | None:
     A batch script is no step, though it has SLURM_PROCID and SLURM_NTASKS: what it calls itself runs alone. The
     processes meet at the first host of the step, at a port that is a function of job and step; MASTER_ADDR and
     MASTER_PORT say otherwise where they are set.
+
+    Raises:
+        SertkError: where the step's variables are not all set, or one is not a number that it can be.
     """
-    size = environment.get("SLURM_STEP_NUM_TASKS", "1")
-    if size == "1" or "SLURM_STEP_ID" not in environment:
+    if "SLURM_STEP_NUM_TASKS" not in environment or "SLURM_STEP_ID" not in environment:
         return None
-    hosts = environment.get("SLURM_STEP_NODELIST") or environment["SLURM_JOB_NODELIST"]
-    number = int(environment["SLURM_JOB_ID"]) + 101 * int(environment["SLURM_STEP_ID"])
+    size = whole_number(environment, "SLURM_STEP_NUM_TASKS", 1)
+    if size == 1:
+        return None
+    hosts = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
+    needed = {name: environment.get(name) for name in ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_JOB_ID")}
+    if not environment.get("MASTER_ADDR"):
+        needed["SLURM_JOB_NODELIST"] = hosts
+    if missing := [name for name, value in needed.items() if not value]:
+        raise SertkError(f"SLURM_STEP_NUM_TASKS is {size} but {missing[0]} is not set (start with srun)")
+    check_place(environment, size, "SLURM_PROCID", "SLURM_LOCALID")
+    number = whole_number(environment, "SLURM_JOB_ID") + 101 * whole_number(environment, "SLURM_STEP_ID")
     return {
-        "WORLD_SIZE": size,
+        "WORLD_SIZE": str(size),
         "RANK": environment["SLURM_PROCID"],
         "LOCAL_RANK": environment["SLURM_LOCALID"],
-        "MASTER_ADDR": environment.get("MASTER_ADDR", first_host(hosts)),
+        "MASTER_ADDR": environment.get("MASTER_ADDR") or first_host(hosts),
         "MASTER_PORT": environment.get("MASTER_PORT", str(FIRST_PORT + number % NUM_PORTS)),
     }
+
+
+def check_place(environment: Mapping[str, str], size: int, rank: str, local_rank: str) -> None:
+    """SertkError where a process cannot be where the variables `rank`, `local_rank` and MASTER_PORT say."""
+    for name in (rank, local_rank):
+        whole_number(environment, name, 0, size - 1)
+    if "MASTER_PORT" in environment:
+        whole_number(environment, "MASTER_PORT", 1, 65535)
+
+
+def whole_number(environment: Mapping[str, str], name: str, least: int = 0, most: int = 2**32) -> int:
+    """The value of a variable.
+
+    Raises:
+        SertkError: where it is no whole number from `least` to `most`.
+
+    Example:
+        >>> whole_number({"RANK": "3"}, "RANK")
+        3
+    """
+    text = environment[name]
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and least <= int(text) <= most):
+        raise SertkError(f"{name} is '{text[:80]}', wanted is a whole number from {least} to {most}")
+    return int(text)
 
 
 def first_host(hosts: str) -> str:

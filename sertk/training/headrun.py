@@ -9,9 +9,10 @@ import numpy as np
 
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, remove
+from sertk.kaldi.atomic import atomic_file, only_process_in, remove
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
+from sertk.training.checkpoint import difference
 from sertk.training.choosing import how_chosen
 from sertk.training.job import card, trained_on, write_conf
 from sertk.training.selection import Labelling
@@ -74,10 +75,18 @@ class HeadRun:
             reason = difference(load_model(self.final).card.get("settings", {}), self.shape, MACHINE)
         except SertkError as error:
             reason = str(error)
-        log.info("%s: %s", self.final, f"trained anew: {reason}" if reason else "kept, it is of this call")
+        if reason:
+            log.warning("%s: trained anew: %s", self.final, reason)
+        else:
+            log.info("%s: kept, it is of this call", self.final)
         if not reason:
             remove(self.state)  # the run was killed before it could
         return not reason
+
+    def hold(self):
+        """A context in which no other process writes in the head's folder, which is made."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return only_process_in(self.directory)
 
     def begin(self, training: HeadTraining) -> None:
         """Train by `training`, from where a killed run of the same shape had come if there is one."""
@@ -86,12 +95,15 @@ class HeadRun:
             return
         try:
             found, _ = read_checked(self.state)
-            reason = difference(found["settings"], self.shape) if found["format"] == FORMAT else "of another version"
+            before = found["settings"] if found.get("format") == FORMAT else {"format": found.get("format")}
+            reason = difference(before, self.shape, MACHINE)
         except SertkError as error:
             reason = str(error)
         if reason:
             log.warning("%s: begun anew: %s", self.state, reason)
             return
+        if said := difference(before, self.shape):
+            log.warning("%s: begun with %s: it goes on, but not to the same bytes", self.state, said)
         training.history = found["history"]
         training.head.load_state_dict(found["head"])
         training.optimiser.load_state_dict(found["optimiser"])
@@ -103,7 +115,6 @@ class HeadRun:
     def checkpoint(self) -> None:
         """Write the state that the next call goes on from."""
         training = self.training
-        self.directory.mkdir(parents=True, exist_ok=True)
         write_checked(self.state, {
             "format": FORMAT, "settings": self.shape, "history": training.history, "head": training.head.state_dict(),
             "optimiser": training.optimiser.state_dict(), "best": training.best.state_dict() if training.best else {},
@@ -131,11 +142,3 @@ class HeadRun:
     def _write_records(self):
         with atomic_file(self.directory / "train.jsonl", "w") as file:
             file.writelines(json.dumps(record) + "\n" for record in self.training.history)
-
-
-def difference(before: dict, now: dict, but: set[str] = frozenset()) -> str:
-    """The first entry in which two runs differ, for people; "" where there is none."""
-    for name in dict.fromkeys([*now, *before]):
-        if name not in but and before.get(name) != now.get(name):
-            return f"{name}={before.get(name)}, now it is {now.get(name)}"
-    return ""

@@ -1,6 +1,7 @@
 """The transfer of one model to all folds, from tables to model files."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -69,23 +70,26 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
             runs.append(HeadRun(task, fold, chooser, members, how))
     runs = [run for run in runs if not run.finished()]
     whole = {}
-    for run in runs:
-        task, spec = run.task, head_spec(model, made, len(run.task.labelling.labels))
-        develop = None
-        if run.chooser:
-            if task.directory not in whole:
-                found = read_vectors(eval_vectors, model, model_path, spec, task.store.keys)
-                whole[task.directory] = found.to(device)
-            look = indices(task.store, task.labelling.of_fold(run.chooser))
-            develop = look_at(whole[task.directory][look], task.targets.labels[look], spec)
-        run.begin(HeadTraining(spec, run.members, task.targets, settings, device, develop))
-    try:
-        train_side_by_side(runs, table, device, stop)
-    except Stopped as stopped:
-        log.info("asked to stop: %s; run the same command again to go on", stopped)
-        return RUN_AGAIN
-    for run in runs:
-        run.finish(model)
+    if any(run.chooser for run in runs):  # read once: it may be a pipe
+        keys = list(dict.fromkeys(key for run in runs for key in run.task.store.keys))
+        spec = head_spec(model, made, len(runs[0].task.labelling.labels))
+        whole = dict(zip(keys, read_vectors(eval_vectors, model, model_path, spec, keys).to(device)))
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(run.hold())
+            task, spec, develop = run.task, head_spec(model, made, len(run.task.labelling.labels)), None
+            if run.chooser:
+                look = indices(task.store, task.labelling.of_fold(run.chooser))
+                vectors = torch.stack([whole[task.store.keys[index]] for index in look])
+                develop = look_at(vectors, task.targets.labels[look], spec)
+            run.begin(HeadTraining(spec, run.members, task.targets, settings, device, develop))
+        try:
+            train_side_by_side(runs, table, device, stop)
+        except Stopped as stopped:
+            log.info("asked to stop: %s; run the same command again to go on", stopped)
+            return RUN_AGAIN
+        for run in runs:
+            run.finish(model)
     return 0
 
 

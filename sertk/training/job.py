@@ -1,7 +1,9 @@
 """A training run from its inputs to final.pt."""
 
 import logging
+import os
 import platform
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +13,18 @@ import torch
 from sertk import __version__
 from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
+from sertk.kaldi.atomic import atomic_file, only_process_in
 from sertk.kaldi.tables import read_manifest
 from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.checkpoint import begun_settings, set_aside
+from sertk.training.checkpoint import MACHINE, begun_settings, difference, load_state, set_aside
 from sertk.training.choosing import Development, choosing_fold, how_chosen
 from sertk.training.compiling import choose_compile
 from sertk.training.distributed import World, join_world
-from sertk.training.identity import data_marks, machine_marks
-from sertk.training.loop import Settings, Training, seeded
+from sertk.training.identity import data_marks, machine_marks, order_mark
+from sertk.training.loop import Settings, Training, seeded, write_records
 from sertk.training.selection import Labelling, read_labelling
 from sertk.training.stopping import RUN_AGAIN, Stopped
 from sertk.training.targets import targets_of
@@ -87,46 +89,99 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         "init": initial.digest if initial else None,
         **data_marks("data", chosen, store, sha256),
         **(data_marks("development", labels_of(development, labelling), development, sha256) if development else {}),
+        "labels": order_mark(labelling.labels),
         "soft_labels": targets.mark(),
         "processes": world.size,
         **machine_marks(device, threads),
     }
     check_shares(settings, len(store), world)
+    state, final = directory / "state.pt", directory / "final.pt"
+    begun = {} if restart and not started_again() else begun_settings(state)
     steps = settings.epochs * settings.sampler(len(store)).num_batches()
-    begun_with = None if restart else begun_settings(directory / "state.pt").get("compile")
-    settings = replace(settings, compile=choose_compile(settings.compile, begun_with, steps, settings, device))
-    # Only now that the inputs are read: a wrong call leaves the folder as it is.
-    if restart and world.rank == 0 and (aside := set_aside(directory)):
-        log.info("the old run is now %s", aside)
-    directory.mkdir(parents=True, exist_ok=True)
-    world.wait()  # until the old run's state is out of the way
-    develop = Development(development, labelling, choosing, device, settings.precision) if development else None
-    watchers = [Keeper(directory, keep, lambda epoch: model(how_chosen("last", epoch, None, ())))] if keep else []
-    watchers += [Board(tensorboard)] if tensorboard and world.rank == 0 else []
-    training = Training(network, store, targets, settings, directory, fingerprint, device, world, develop, watchers)
+    settings = replace(
+        settings, compile=choose_compile(settings.compile, begun.get("compile"), steps, settings, device)
+    )
+    shape = {**settings.plain(), **fingerprint}
+    restart = restart and not (begun and not difference(begun, shape, MACHINE))
+    with ExitStack() as held:
+        # Only now that the inputs are read: a wrong call leaves the folder as it is.
+        if world.rank == 0:
+            if restart:
+                put_aside(directory)
+            directory.mkdir(parents=True, exist_ok=True)
+            held.enter_context(only_process_in(directory))
+        world.wait()  # until the old run's state is out of the way
+        if is_finished(final, state, shape):
+            if world.rank == 0 and state.exists():
+                write_records(directory, load_state(state, shape).history)  # a kill may have come before them
+            log.info("%s: kept, it is of this call", final)
+            world.leave()
+            return 0
+        develop = Development(development, labelling, choosing, device, settings.precision) if development else None
+        watchers = [Keeper(directory, keep, lambda epoch: model(how_chosen("last", epoch, None, ())))] if keep else []
+        watchers += [Board(tensorboard)] if tensorboard and world.rank == 0 else []
+        training = Training(network, store, targets, settings, directory, fingerprint, device, world, develop, watchers)
 
-    def model(how: dict) -> Model:
-        """The network as it is now, with all that belongs to it."""
-        record = trained_on(chosen, fold, how, init=initial)
-        return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
+        def model(how: dict) -> Model:
+            """The network as it is now, with all that belongs to it."""
+            record = trained_on(chosen, fold, how, init=initial)
+            return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
 
-    log_start(training, labelling, threads)
-    if world.rank == 0:
-        spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
-        write_conf(directory / "train.conf", {**settings.__dict__, **spec})
-    try:
-        training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)
-    except Stopped as stopped:
-        log.info("asked to stop: %s; run the same command again to go on", stopped)
+        log_start(training, labelling, threads)
+        if world.rank == 0:
+            spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
+            write_conf(directory / "train.conf", {**settings.__dict__, **spec})
+        try:
+            training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)
+        except Stopped as stopped:
+            log.info("asked to stop: %s; run the same command again to go on%s", stopped,
+                     " (without --restart)" if restart else "")  # fmt: skip
+            world.leave()
+            return RUN_AGAIN
+        if world.rank == 0:
+            _, epoch = training.chosen()
+            how = how_chosen(settings.select, epoch, choosing, development.keys if development else ())
+            write_records(directory, training.state.history)
+            save_model(final, model(how))
+            log.info("wrote %s", final)
         world.leave()
-        return RUN_AGAIN
-    if world.rank == 0:
-        _, epoch = training.chosen()
-        how = how_chosen(settings.select, epoch, choosing, development.keys if development else ())
-        save_model(directory / "final.pt", model(how))
-        log.info("wrote %s", directory / "final.pt")
-    world.leave()
     return 0
+
+
+def started_again() -> bool:
+    """Whether torchrun or Slurm has started this very call before: what --restart asks for was done then."""
+    return any(os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
+
+
+def put_aside(directory: Path) -> None:
+    """Keep an old run's folder under another name.
+
+    Raises:
+        SertkError: where another process is writing in it.
+    """
+    if directory.is_dir():
+        with only_process_in(directory):
+            log.info("the old run is now %s", set_aside(directory))
+
+
+def is_finished(final: Path, state: Path, shape: dict) -> bool:
+    """Whether a run's model is there; a model of another run is let be as long as it has a state to be compared with.
+
+    Raises:
+        SertkError: where it has none: it would be overwritten.
+    """
+    if not final.exists():
+        return False
+    try:
+        said = difference(load_model(final).card.get("settings", {}), shape, MACHINE)
+    except SertkError as error:  # damaged: there is nothing to lose
+        log.warning("%s: made anew", error)
+        return False
+    if said and not state.exists():
+        raise SertkError(
+            f"{final}: is of another run ({said}) and would be overwritten (--restart true keeps it aside)"
+        )
+    return not said
 
 
 def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:
@@ -158,12 +213,14 @@ def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
 
 
 def check_shares(settings: Settings, num_segments: int, world: World) -> None:
-    """Refuse batches too small to be shared: BatchNorm takes its statistics over a process's own chunks, or over all.
+    """Refuse batches too small for BatchNorm, which takes its statistics over a process's own chunks, or over all.
 
     Raises:
         SertkError: naming the smallest batch.
     """
     smallest = settings.sampler(num_segments).smallest_batch()
+    if smallest < 2:
+        raise SertkError("one segment in one version makes a batch of one chunk: BatchNorm takes two at least")
     least = 1 if settings.sync_batchnorm else 2
     if world.size > 1 and smallest // world.size < least:
         raise SertkError(

@@ -19,6 +19,7 @@ from sertk.data.store import Store
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file
 from sertk.models.compute import layout
+from sertk.models.modelfile import finite
 from sertk.models.resnet import ResNet
 from sertk.training.checkpoint import MACHINE, TrainingState, load_state, save_state
 from sertk.training.choosing import chosen_epoch
@@ -116,6 +117,11 @@ class Training:
         if self.state.tensors:
             self.network.load_state_dict(self.state.tensors["network"])
             self.optimiser.load_state_dict(self.state.tensors["optimiser"])
+        if len(self.state.history) > settings.epochs:
+            raise SertkError(
+                f"{directory}/state.pt: {len(self.state.history)} epochs are done, --epochs {settings.epochs} is less"
+                " (--restart true begins again and keeps the old run aside)"
+            )
         self.state.settings = self.shape
         self.best = self.state.tensors.get("best")
 
@@ -134,7 +140,8 @@ class Training:
 
         Raises:
             Stopped: when `stop` became true.
-            SertkError: when the loss is not a number; the batch's segments are named. When memory runs out.
+            SertkError: when the loss is not a number; the batch's segments are named. When weights are no numbers after a
+                step, or memory runs out.
         """
         if REHEARSED[self.device.type] and len(self.state.history) < self.settings.epochs:
             self.freezing.train_mode(self.network)
@@ -165,11 +172,14 @@ class Training:
             state.batch, state.sums = batch.number + 1, sums
             on_batch(epoch, state.batch, _record(epoch, rate, sums))
             if asked:
+                self._check_weights(epoch, rate)
                 self._checkpoint()
                 raise Stopped(f"epoch {epoch}, after batch {state.batch} of {self.sampler.num_batches()}")
             if time.monotonic() - saved > checkpoint_every:
+                self._check_weights(epoch, rate)
                 self._checkpoint()
                 saved = time.monotonic()
+        self._check_weights(epoch, rate)
         state.history.append(_record(epoch, rate, sums))
         if self.develop and not self.world.rank:  # the one that writes
             state.history[-1] |= self.develop(self.network)
@@ -196,6 +206,11 @@ class Training:
             sums["chunks"] += len(batch.items)
         return read[-1][2] > 0
 
+    def _check_weights(self, epoch: int, rate: float) -> None:
+        """Keep what no run could go on from out of the checkpoints: of a step too large, the next loss tells, or nothing."""
+        if not finite(self.network):
+            raise SertkError(f"epoch {epoch}: the weights are no numbers (learning rate {rate:g})")
+
     def chosen(self) -> tuple[ResNet, int]:
         """The network of the chosen epoch, and its number. What was trained is overwritten by it."""
         if self.best:
@@ -218,8 +233,13 @@ class Training:
         if self.best:
             self.state.tensors["best"] = self.best
         save_state(self.directory / "state.pt", self.state)
-        with atomic_file(self.directory / "train.jsonl", "w") as file:
-            file.writelines(json.dumps(record) + "\n" for record in self.state.history)
+        write_records(self.directory, self.state.history)
+
+
+def write_records(directory: Path, history: list[dict]) -> None:
+    """Write the epochs' records as DIR/train.jsonl."""
+    with atomic_file(directory / "train.jsonl", "w") as file:
+        file.writelines(json.dumps(record) + "\n" for record in history)
 
 
 def _record(epoch: int, rate: float, sums: dict) -> dict:

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_lines, read_list
+from sertk.kaldi.lists import read_list
+from sertk.scoring.folds import read_labels
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Labelling:
         kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] not in apart}
         if fold not in self.folds():
             raise self.no_such_fold(fold)
+        two = choosing not in (None, fold)
+        without = f"with the folds {fold} and {choosing} held out" if two else f"with fold {fold} held out"
         if not kept:
-            raise SertkError(f"with fold {fold} held out nothing is left to train on")
+            raise SertkError(f"{without} nothing is left to train on")
         lost = set(self.of_segment.values()) - set(kept.values())
-        if lost and choosing not in (None, fold):
-            raise SertkError(f"with the folds {fold} and {choosing} held out no segment of '{min(lost)}' is left")
+        if lost and two:
+            raise SertkError(f"{without} no segment of '{min(lost)}' is left")
         return kept
 
     def of_fold(self, fold: str) -> dict[str, str]:
@@ -61,8 +64,8 @@ class Labelling:
         return {label: number for number, label in enumerate(self.labels)}
 
     def folds(self) -> list[str]:
-        """Names of the folds: numbers in their order, else as text."""
-        names = set(self.fold_of.values())
+        """Names of the folds that have labelled segments: numbers in their order, else as text."""
+        names = {self.fold_of[key] for key in self.of_segment if key in self.fold_of}
         return sorted(names, key=lambda name: (int(name) if name.isdigit() else float("inf"), name))
 
 
@@ -70,12 +73,12 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
     """The labels in `utt2label`, in the order of the labels.txt beside it, or sorted where there is none.
 
     Raises:
-        SertkError: for what the files lack.
+        SertkError: for what the files lack, a label that labels.txt has twice, a fold that is no folder's name.
     """
     of_segment = read_list(utt2label)
     found = set(of_segment.values())
     listed = utt2label.with_name("labels.txt")
-    labels = [line for _, line in read_lines(listed) if line] if listed.exists() else sorted(found)
+    labels = list(read_labels(listed)) if listed.exists() else sorted(found)
     unknown = sorted(found - set(labels))
     if unknown:
         raise SertkError(f"{utt2label}: label {unknown[0]} is not in {listed}")
@@ -84,6 +87,10 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
         without = next((key for key in of_segment if key not in fold_of), None)
         if without:
             raise SertkError(f"{utt2fold}: {without} of {utt2label} has no fold")
+        # A fold's model lies in the folder of its name.
+        wrong = next((key for key, fold in fold_of.items() if fold in ("", ".", "..") or "/" in fold), None)
+        if wrong:
+            raise SertkError(f"{utt2fold}: {wrong}: fold '{fold_of[wrong]}' cannot be the name of a folder")
     if len(labels) < 2:
         raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
     return Labelling(labels, of_segment, fold_of)

@@ -15,6 +15,7 @@ from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
 from sertk.kaldi.tables import at
+from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.training.choosing import chosen_epoch
 from sertk.training.freezing import decay_groups
@@ -60,6 +61,8 @@ class HeadTraining:
         classes = targets.labels[members].numpy() if settings.sampling == "balanced" else None
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
         self.history: list[dict] = []
+        if self.sampler.smallest_batch() < 2:
+            raise SertkError(f"{len(members)} training segment makes a batch of one: BatchNorm takes two at least")
 
     def epoch(self, vectors: Callable[[np.ndarray, np.ndarray], Tensor], stop=False) -> dict:
         """Train for one epoch.
@@ -95,10 +98,9 @@ class HeadTraining:
         items = self.sampler.num_items
         record = {"epoch": number, "loss": float(loss_sum) / items, "accuracy": int(correct) / items,
                   "learning_rate": self.schedule.rate(number)}  # fmt: skip
-        if not math.isfinite(record["loss"]):
-            raise SertkError(
-                f"epoch {number}: the loss is {record['loss']} (learning rate {record['learning_rate']:g})"
-            )
+        if not math.isfinite(record["loss"]) or not finite(self.head):
+            what = "weights are no numbers" if math.isfinite(record["loss"]) else f"loss is {record['loss']}"
+            raise SertkError(f"epoch {number}: the {what} (learning rate {record['learning_rate']:g})")
         self.history.append(record)
         if self.develop:
             record |= self.develop(self.head)

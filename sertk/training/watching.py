@@ -1,10 +1,13 @@
 """What a run leaves behind after every epoch, for those who look at it or average its models."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from sertk.errors import SertkError
 from sertk.models.modelfile import Model, save_model
+
+log = logging.getLogger("sertk")
 
 
 class Keeper:
@@ -23,9 +26,9 @@ class Keeper:
         """Called after every epoch with the records so far, before its checkpoint: a killed run does it again."""
         epoch = len(history)
         save_model(self.directory / f"epoch.{epoch}.pt", self.model(epoch))
-        wanted = {f"epoch.{n}.pt" for n in range(epoch - self.number + 1, epoch + 1)}
         for path in self.directory.glob("epoch.*.pt"):
-            if path.name not in wanted:
+            number = path.name.removeprefix("epoch.").removesuffix(".pt")
+            if number.isdecimal() and int(number) <= epoch - self.number:  # epoch.mean.pt is somebody's
                 path.unlink()
 
 
@@ -44,12 +47,19 @@ class Board:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise SertkError("--tensorboard: the package is not installed (pip install tensorboard)") from None
-        self.writer, self.written = SummaryWriter(str(directory), purge_step=1), 0
+        self.directory, self.written = directory, 0
+        self.writer: SummaryWriter | None = SummaryWriter(str(directory), purge_step=1)
 
     def __call__(self, history: list[dict]) -> None:
-        for record in history[self.written :]:
-            for name, value in record.items():
-                if name != "epoch":
-                    self.writer.add_scalar(name, value, record["epoch"])
-        self.writer.flush()
+        if not self.writer:
+            return
+        try:
+            for record in history[self.written :]:
+                for name, value in record.items():
+                    if name != "epoch":
+                        self.writer.add_scalar(name, value, record["epoch"])
+            self.writer.flush()
+        except OSError as error:  # a full disk: the training is worth more than its picture
+            log.warning("--tensorboard %s: no more is written: %s", self.directory, error.strerror or error)
+            self.writer = None
         self.written = len(history)

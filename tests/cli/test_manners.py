@@ -1,5 +1,6 @@
 """What all binaries have in common: how options are given, and what becomes of a standard output that fails."""
 
+import errno
 import json
 import os
 import subprocess
@@ -62,13 +63,27 @@ def test_a_config_file_sets_options_and_the_command_line_wins_wherever_it_stands
         (b"\n--num-mel-bins=many\n", "a.conf:2: --num-mel-bins: 'many' is not a valid integer"),
         (b"--use-energy=1\n", "a.conf:1: --use-energy: '1' is neither true nor false"),
         (b"--num-mel-bins=8\n\xff\n", "a.conf:2: not UTF-8"),
-        (b"--num-mel-bins=8\r\n", "a.conf:1: the line ends in CR LF"),
+        (
+            b"--num-mel-bins=8\r\n",
+            "a.conf:1: the line ends in CR LF (Windows); a config file is UTF-8 with lines that end in LF",
+        ),
+        (
+            b"\xef\xbb\xbf--num-mel-bins=8\n",
+            "a.conf:1: begins with a byte order mark (Windows); a config file is UTF-8",
+        ),
     ],
 )
 def test_a_wrong_line_of_a_config_file_is_named(here, call, text, said):
     (here / "a.conf").write_bytes(text)
     result = call("make-fbank", "--config", "a.conf", "scp:wav.scp", "ark:x.ark", code=1)
-    assert said in result.err and len(result.err.splitlines()) == 1
+    assert said in result.err and len(result.err.splitlines()) == 1 and "Kaldi" not in result.err
+
+
+def test_a_config_option_with_an_empty_value_does_not_take_the_next_word(here, call):
+    (here / "a.conf").write_text("--num-mel-bins=8\n")
+    for words in (["--config=", "a.conf"], ["--config", "", "a.conf"]):
+        err = call("make-fbank", *words, "scp:wav.scp", "ark:x.ark", code=2).err
+        assert "'--config' requires a file" in err and len(err.splitlines()) == 1
 
 
 def test_a_config_file_that_is_not_there_and_one_that_is_not_named(here, call):
@@ -90,6 +105,21 @@ def test_a_flag_without_a_value_is_misuse(here, call):
 def test_a_number_that_is_none_is_misuse(here, call, value):
     result = call("make-fbank", f"--max-overshoot={value}", "scp:wav.scp", "ark:x.ark", code=2)
     assert "--max-overshoot" in result.err
+
+
+@pytest.mark.parametrize("words", [["--seed", 10**22], ["--num-threads", 10**11], ["--seed", 2**63], ["--seed", -1]])
+def test_a_number_that_torch_does_not_take_is_misuse(here, call, words):
+    err = call("make-fbank", *words, "scp:wav.scp", "ark:x.ark", code=2).err
+    assert f"Invalid value for '{words[0]}': {words[1]} is not in the range" in err and len(err.splitlines()) == 1
+
+
+def test_torch_takes_the_greatest_seed(call, here):
+    import torch
+
+    from sertk.training.loop import seeded
+
+    call("make-fbank", "--seed", 2**63 - 1, "scp:wav.scp", "ark:x.ark")
+    assert seeded(lambda: torch.rand(1), 2**63 - 1) != seeded(lambda: torch.rand(1), 0)
 
 
 def test_verbose_0_says_nothing_of_what_went_well(here, call):
@@ -123,6 +153,20 @@ def test_a_full_disk_is_one_line_and_exit_1(bash, writer):
     code, err = bash(f"{writer} > /dev/full")
     assert code == 1 and "ERROR: standard output: " in err and "No space left on device" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_full_disk_elsewhere_is_not_taken_for_standard_output(here, call, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as TensorBoard's writer does, without a file
+
+    monkeypatch.setattr("sertk.cli.make_folds.write_folds", full)
+    err = call("make-folds", "data", "folds", code=1).err
+    assert err.splitlines()[-1] == "make-folds: ERROR: No space left on device"
+
+
+def test_a_full_disk_is_told_where_python_does_not_buffer(bash):
+    code, err = bash("PYTHONUNBUFFERED=1 validate-data data > /dev/full")
+    assert code == 1 and err.startswith("validate-data: ERROR: standard output: No space left on device")
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, publish, recover
+from sertk.kaldi.atomic import atomic_file, only_process_in, publish, recover
 
 
 def files(folder):
@@ -97,3 +97,25 @@ def test_what_a_kill_leaves_between_two_renames_is_put_right(here, monkeypatch, 
     found = {name: text for name, text in files(here).items() if not name.endswith(".tmp")}
     assert found in ({name: f"old {name}" for name in "abc"}, {name: f"new {name}" for name in "abc"})
     assert found["a"].startswith("old" if moment < 6 else "new")
+
+
+def test_a_pipe_is_written_to_and_stays_one(here):
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_file("pipe", "w") as file:
+        file.write("text")
+    assert os.read(reader, 99) == b"text" and Path("pipe").is_fifo() and [p.name for p in here.iterdir()] == ["pipe"]
+
+
+def test_a_folder_is_held_against_others_until_the_block_ends(here):
+    with only_process_in(here):
+        with pytest.raises(SertkError, match="another process is writing in it"), only_process_in(here):
+            pass
+        child = os.fork()
+        if not child:  # a copy of the lock must not let go of it
+            os._exit(0)
+        os.waitpid(child, 0)
+        with pytest.raises(SertkError), only_process_in(here):
+            pass
+    with only_process_in(here):
+        assert list(here.iterdir()) == []

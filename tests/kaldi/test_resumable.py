@@ -137,19 +137,22 @@ def test_nothing_is_left_of_a_table_without_a_checkpoint(folder):
     assert contents(folder) == {}
 
 
-def test_two_processes_do_not_write_one_table(folder):
+@pytest.mark.parametrize("identity", [{}, {"seed": 3}])
+def test_two_processes_do_not_write_one_table(folder, identity):
     with resumable_writer(f"ark:{folder}/x.ark", KEYS) as table:
         table.write(KEYS[0], matrix(KEYS[0]))
         table.checkpoint()
+        progress = (folder / "x.ark.progress").read_bytes()
         child = os.fork()
         if not child:
             try:
-                with resumable_writer(f"ark:{folder}/x.ark", KEYS):
+                with resumable_writer(f"ark:{folder}/x.ark", KEYS, identity=identity):
                     pass
             except SertkError as error:
                 os._exit(0 if "another process is writing it" in str(error) else 1)
             os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
+        assert (folder / "x.ark.progress").read_bytes() == progress
         for key in KEYS[1:]:
             table.write(key, matrix(key))
     assert len(list(read_table(f"ark:{folder}/x.ark"))) == len(KEYS)

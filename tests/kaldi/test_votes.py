@@ -36,3 +36,10 @@ def test_a_word_that_is_no_vote_is_named(tmp_path):
     (tmp_path / "utt2votes").write_text("a E1=neu\nb E1=neu neu\n")
     with pytest.raises(SertkError, match="utt2votes: b: 'neu' is not RATER=LABEL"):
         read_votes(tmp_path / "utt2votes")
+
+
+@pytest.mark.parametrize("label_map", [["ang", "neu"], [], "ang", "", 3, {"ang": {"ang": "ang"}}, {"ang": None}])
+def test_a_label_map_that_is_none_is_refused(label_map):
+    for use in (lambda: vote_shares([("ang",)], ["ang", "neu"], label_map), lambda: agreeing([("ang",)], label_map)):
+        with pytest.raises(SertkError, match=r"scheme\.json .*'label_map' is to be a map of label to label, it is"):
+            use()

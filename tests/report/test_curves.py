@@ -1,6 +1,9 @@
 """plot-training: the picture's lines are the records' numbers."""
 
 import json
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +65,50 @@ def test_a_run_without_an_epoch_is_named(tmp_path):
     (tmp_path / "new/train.jsonl").write_text("")
     with pytest.raises(SertkError, match=r"new: neither it nor its folds have a train\.jsonl with a finished epoch"):
         curves.read_runs([tmp_path / "new"])
+
+
+def test_a_folder_has_its_name_in_the_legend_whatever_that_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["_run", "$^$", "a_$b$", os.fsdecode(b"x\xff")]
+    for name in names:
+        write_run(Path(name), [2, 1])
+    shown = curves.runs_figure(curves.read_runs(map(Path, names))).svg
+    assert [name for name in re.findall(">([^<>]*)</text>", shown) if name in [*names, "x?"]] == [*names[:3], "x?"]
+    for name in names:
+        curves.runs_figure(curves.read_runs([Path(name)]))
+
+
+def test_what_a_record_does_not_tell_is_a_gap(tmp_path, lines):
+    write_run(tmp_path / "a", [2, 1], dev_ua=None)
+    assert np.isnan(curves.curves(curves.read_runs([tmp_path / "a"])[str(tmp_path / "a")], "dev_ua")[1]).all()
+    assert lines(tmp_path / "a")["loss"] == [([1, 2], [2, 1], 1.8)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"epoch": 2, "loss": \xff}', "no JSON object: 'utf-8' codec can't decode byte 0xff"),
+        (b'{"epoch": 2,', "no JSON object: "),
+        (b'[["epoch", 2], ["loss", 1]]', 'no JSON object: [["epoch", 2], ["loss", 1]]'),
+        (b"[" * 100_000, "no JSON object: "),
+        (b'{"epoch": 2, "lost": 1}', "an epoch's record without 'loss'"),
+        (b'{"loss": 1}', "an epoch's record without 'epoch'"),
+        (b'{"epoch": null, "loss": 1}', "an epoch's record without 'epoch'"),
+        (b'{"epoch": 2, "loss": "high"}', "'loss' is \"high\", a number is wanted"),
+        (b'{"epoch": 2, "loss": 1, "accuracy": [1]}', "'accuracy' is [1], a number is wanted"),
+        (b'{"epoch": 2, "loss": true}', "'loss' is true, a number is wanted"),
+        (b'{"epoch": 2, "loss": 1%s}' % (b"0" * 400), "'loss' is 1" + "0" * 79 + ", a number is wanted"),
+        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, wanted is 1, 2"),
+        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, wanted is 1, 2"),
+    ],
+)
+def test_a_line_that_is_no_epochs_record_is_named(tmp_path, call, line, said):
+    write_run(tmp_path / "a", [2])
+    with open(tmp_path / "a/train.jsonl", "ab") as file:
+        file.write(line + b"\n")
+    err = call("plot-training", tmp_path / "a", tmp_path / "out.png", code=1).err
+    assert f"a/train.jsonl:2: {said}" in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_png_and_pdf_are_written(tmp_path, call):

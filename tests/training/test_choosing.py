@@ -232,3 +232,16 @@ def test_what_cannot_choose_a_heads_epoch_is_one_line(toy, call, train, folds, t
     err = transfer(*select, f"scp:{toy}/w.scp", draws=f"scp:{toy}/m.scp", code=1).err
     assert "a head without pooling takes maps, not vectors of whole segments: --select last" in err
     assert not (toy / "heads").exists()
+
+
+def test_a_fold_without_labelled_segments_chooses_nothing(toy, train):
+    """utt2fold may cover more than a task's labels: the next fold is the next one that has some."""
+    folds, labels = read_list(toy / "utt2fold"), read_list(toy / "utt2label")
+    spread = {key: str(1 + number % 4) for number, key in enumerate(folds)}
+    write_list(toy / "utt2fold", spread)
+    write_list(toy / "utt2label", {key: label for key, label in labels.items() if spread[key] != "2"})
+    held_out = ("--utt2fold", toy / "utt2fold", "--fold")
+    train("exp", "--epochs", 1, "--select", "dev-session", *held_out, 1)
+    assert load_model(toy / "exp/final.pt").card["trained_on"]["chosen_on"]["fold"] == "3"
+    err = train("other", "--epochs", 1, "--select", "oracle", *held_out, 2, code=1).err
+    assert "there is no fold '2' (folds: 1 3 4)" in err

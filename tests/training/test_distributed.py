@@ -192,6 +192,62 @@ def test_half_of_torchruns_variables_are_refused():
     assert torchrun_variables({"WORLD_SIZE": "1"}) == {"WORLD_SIZE": "1"} and torchrun_variables({}) is None
 
 
+TORCHRUN = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "head", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x', wanted is a whole number"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', wanted is a whole number from 1"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE is '', wanted"),
+        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '9+', wanted"),
+        ({"RANK": "4"}, "RANK is '4', wanted is a whole number from 0 to 3"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', wanted"),
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', wanted is a whole number from 1 to 65535"),
+        ({"MASTER_PORT": "65536"}, "MASTER_PORT is '65536', wanted"),
+    ],
+)
+def test_a_variable_of_torchrun_that_is_no_such_number_is_named_with_its_value(wrong, said):
+    assert torchrun_variables(TORCHRUN) == TORCHRUN
+    with pytest.raises(SertkError, match=f"^{said}"):
+        torchrun_variables(TORCHRUN | wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "x"}, "SLURM_STEP_NUM_TASKS is 'x', wanted is a whole number from 1"),
+        ({"SLURM_PROCID": "8"}, "SLURM_PROCID is '8', wanted is a whole number from 0 to 7"),
+        ({"SLURM_LOCALID": "x"}, "SLURM_LOCALID is 'x', wanted"),
+        ({"SLURM_JOB_ID": "x"}, "SLURM_JOB_ID is 'x', wanted"),
+        ({"SLURM_STEP_ID": "batch"}, "SLURM_STEP_ID is 'batch', wanted"),
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', wanted is a whole number from 1 to 65535"),
+    ],
+)
+def test_a_variable_of_srun_that_is_no_such_number_is_named_with_its_value(wrong, said):
+    with pytest.raises(SertkError, match=f"^{said}"):
+        slurm_variables(TASK | wrong)
+
+
+@pytest.mark.parametrize("lost", ["SLURM_JOB_NODELIST", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_JOB_ID"])
+def test_half_of_sruns_variables_are_refused(lost):
+    half = {name: value for name, value in TASK.items() if name != lost}
+    with pytest.raises(SertkError, match=f"SLURM_STEP_NUM_TASKS is 8 but {lost} is not set"):
+        slurm_variables(half)
+
+
+def test_who_names_the_meeting_point_needs_no_list_of_hosts():
+    rest = {name: value for name, value in TASK.items() if name != "SLURM_JOB_NODELIST"}
+    assert slurm_variables(rest | {"MASTER_ADDR": "head"})["MASTER_ADDR"] == "head"
+
+
+def test_a_wrong_variable_ends_a_training_in_one_line(toy, train, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "x")
+    err = train("exp", "--epochs", 1, code=1).err
+    assert err.startswith("train-resnet: ERROR: WORLD_SIZE is 'x', wanted") and len(err.splitlines()) == 1
+
+
 def torchrun(toy, name, *options, size=2, restarts=0):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", size,
               "--max-restarts", restarts, "--no-python", ROOT / "bin/train-resnet"]  # fmt: skip

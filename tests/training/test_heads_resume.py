@@ -9,6 +9,7 @@ import torch
 from killing import kill_at_random, running, start, wait
 from toydata import write_toy_data
 
+from sertk.kaldi.atomic import only_process_in
 from sertk.kaldi.lists import read_list, write_list
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
@@ -134,3 +135,50 @@ def test_a_state_of_other_settings_is_begun_anew(tmp_path, words):
     assert "begun anew: seed=1, now it is 0" in (tmp_path / "log").read_text()
     assert wait(start(*words("straight"))) == 0
     assert contents(tmp_path / "exp") == contents(tmp_path / "straight")
+
+
+def test_heads_go_on_with_other_threads_and_say_so(tmp_path, words):
+    child = start(*words("exp"))
+    while not (tmp_path / "exp/exp3/2/state.pt").exists():
+        assert running(child)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    wait(child)
+    assert wait(start(*words("exp", "--num-threads", 2), log=tmp_path / "log")) == 0
+    log = (tmp_path / "log").read_text()
+    assert "begun with threads=1, now it is 2: it goes on, but not to the same bytes" in log and "anew" not in log
+
+
+def test_two_calls_do_not_write_one_head(tmp_path, words, call):
+    (tmp_path / "exp/exp3/2").mkdir(parents=True)
+    with only_process_in(tmp_path / "exp/exp3/2"):
+        assert "exp3/2: another process is writing in it" in call(*words("exp"), code=1).err
+        call(*words("exp", "--folds", 1))
+
+
+def test_folders_that_are_one_and_folds_named_twice_are_misuse(tmp_path, words, call):
+    line = words("exp", sets=["exp1"])
+    twice = [*line[-3:-1], tmp_path / "exp/../exp/exp1"]
+    assert "each label set has a DIR of its own" in call(*line, *twice, code=2).err
+    for folds in ("", "1,1", "1,,2"):
+        assert "each once" in call(*words("exp", "--folds", folds), code=2).err
+
+
+def test_a_head_whose_weights_are_no_numbers_is_not_saved(tmp_path, words, call):
+    err = call(*words("exp", "--epochs", 1, "--batch-size", 1000, "--learning-rate", 1e308), code=1).err
+    assert "epoch 1: the weights are no numbers" in err and not list((tmp_path / "exp").rglob("*.pt"))
+
+
+def test_vectors_of_whole_segments_may_come_through_a_pipe(tmp_path, words, call):
+    call(
+        "embed-segments",
+        "--at",
+        "pool",
+        tmp_path / "model.pt",
+        f"scp:{tmp_path}/feats.scp",
+        f"ark:{tmp_path}/whole.ark",
+    )
+    call(*words("file", "--select", "oracle", "--eval-vectors", f"ark:{tmp_path}/whole.ark"))
+    call(*words("pipe", "--select", "oracle", "--eval-vectors", f"ark:cat {tmp_path}/whole.ark |"))
+    one, other = (load_model(tmp_path / name / "exp3/2/final.pt").network.state_dict() for name in ("file", "pipe"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

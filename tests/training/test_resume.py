@@ -16,6 +16,7 @@ from toydata import NETWORK, write_toy_data
 
 import sertk.training.job
 from sertk.cli.train_resnet import main as train_resnet
+from sertk.kaldi.atomic import only_process_in
 from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
@@ -222,3 +223,97 @@ def test_a_run_begun_again_keeps_the_old_one_aside(toy, train):
     train("exp", "--epochs", 1)
     train("exp", "--epochs", 2, "--learning-rate", 0.5, "--restart", "true")
     assert (toy / "exp.old.1/final.pt").exists() and (toy / "exp/train.jsonl").read_text().count("\n") == 2
+
+
+def test_labels_in_another_order_are_refused(toy, train):
+    train("exp", "--epochs", 1)
+    (toy / "labels.txt").write_text("sad\nneu\nhap\nang\n")
+    for epochs in (1, 2):
+        err = train("exp", "--epochs", epochs, code=1).err
+        assert "begun with labels=ang hap neu sad, now it is sad neu hap ang" in err
+
+
+def test_a_finished_run_is_left_as_it_is(toy, train, call):
+    train("exp", "--epochs", 2)
+    before = {path: path.read_bytes() for path in (toy / "exp").iterdir()}
+    err = call("train-resnet", *words(toy, "exp", "--epochs", 2, "--num-threads", 2)).err
+    assert f"{toy}/exp/final.pt: kept, it is of this call" in err
+    assert {path: path.read_bytes() for path in (toy / "exp").iterdir()} == before
+    err = train("exp", "--epochs", 1, code=1).err
+    assert "state.pt: 2 epochs are done, --epochs 1 is less (--restart true" in err
+    records = toy / "exp/train.jsonl"
+    records.write_text(records.read_text().splitlines(keepends=True)[0])  # killed before the second was written
+    train("exp", "--epochs", 2)
+    assert {path: path.read_bytes() for path in (toy / "exp").iterdir()} == before
+
+
+def test_a_finished_model_without_a_state_is_kept_or_refused_but_never_overwritten(toy, train):
+    train("exp", "--epochs", 1)
+    (toy / "exp/state.pt").unlink()
+    before = (toy / "exp/final.pt").read_bytes()
+    assert "kept" in train("exp", "--epochs", 1).err
+    err = train("exp", "--epochs", 1, "--seed", 3, code=1).err
+    assert "final.pt: is of another run (seed=0, now it is 3) and would be overwritten (--restart true" in err
+    assert (toy / "exp/final.pt").read_bytes() == before
+    (toy / "exp/final.pt").write_bytes(before[:99])
+    assert "cut short (99 bytes): made anew" in train("exp", "--epochs", 1).err
+    assert (toy / "exp/final.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"])
+def test_a_restart_that_is_asked_for_once_is_done_once(toy, train, monkeypatch, name):
+    train("exp", "--epochs", 2)
+    (toy / "exp/final.pt").unlink()  # killed before it was written
+    monkeypatch.setenv(name, "1")
+    assert "going on after epoch 2" in train("exp", "--epochs", 2, "--restart", "true").err
+    assert not (toy / "exp.old.1").exists()
+    train("exp", "--epochs", 2, "--restart", "true", "--seed", 3)  # another run was there, so it was not begun yet
+    assert (toy / "exp.old.1").exists()
+
+
+def test_two_runs_do_not_write_in_one_folder(toy, train):
+    train("exp", "--epochs", 1)
+    before = {path: path.read_bytes() for path in (toy / "exp").iterdir()}
+    with only_process_in(toy / "exp"):
+        for more in ((), ("--restart", "true")):
+            assert f"{toy}/exp: another process is writing in it" in train("exp", "--epochs", 2, *more, code=1).err
+    assert {path: path.read_bytes() for path in (toy / "exp").iterdir()} == before
+
+
+@pytest.mark.parametrize("row", ["first", "middle", "last"])
+def test_features_changed_beneath_their_manifest_are_noticed(toy, train, row):
+    train("exp", "--epochs", 1)
+    manifest = (toy / "feats.manifest").read_bytes()
+    table = dict(read_table(parse_rspecifier(f"scp:{toy}/feats.scp")))
+    for feats in table.values():
+        feats[{"first": 0, "middle": len(feats) // 2, "last": -1}[row]] *= -3
+    with table_writer(f"ark,scp:{toy}/feats.ark,{toy}/feats.scp") as write:
+        for key, feats in table.items():
+            write(key, feats)
+    (toy / "feats.manifest").write_bytes(manifest)
+    assert "begun with data.features=" in train("exp", "--epochs", 2, code=1).err
+
+
+def test_a_state_that_is_none_is_one_line(toy, train):
+    train("exp", "--epochs", 1)
+    (toy / "exp/state.pt").write_bytes((toy / "exp/final.pt").read_bytes())
+    err = train("exp", "--epochs", 2, code=1).err
+    assert "state.pt: not a training state of this version of sertk (--restart true begins again)" in err
+    (toy / "exp/state.pt").write_bytes(b"cut")
+    assert "--restart true" in train("exp", "--epochs", 2, code=1).err
+    train("exp", "--epochs", 1, "--restart", "true")
+
+
+def test_weights_that_are_no_numbers_are_not_saved(toy, train):
+    """A step too large at the end of an epoch: no loss comes after it to tell."""
+    one = ("--batch-size", 1000, "--augment", "none")
+    err = train("exp", "--epochs", 1, "--learning-rate", 1e308, *one, code=1).err
+    assert "epoch 1: the weights are no numbers (learning rate 1e+308)" in err
+    assert not (toy / "exp/state.pt").exists() and not (toy / "exp/final.pt").exists()
+
+
+def test_a_single_chunk_is_too_few(toy, train):
+    write_list(toy / "utt2label", dict(list(read_list(toy / "utt2label").items())[:2]))
+    write_list(toy / "utt2fold", {key: str(n) for n, key in enumerate(read_list(toy / "utt2label"))})
+    folds = ("--utt2fold", toy / "utt2fold", "--fold", 1)
+    assert "BatchNorm takes two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err

@@ -1,11 +1,13 @@
 """What a run leaves after its epochs: kept models and their mean, events for TensorBoard."""
 
+import errno
 import json
 import sys
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 from toydata import NETWORK
 
 from sertk.errors import SertkError
@@ -134,3 +136,41 @@ def test_without_the_package_one_line_says_so(toy, train, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     err = train("exp", "--epochs", 1, "--tensorboard", toy / "board", code=1).err
     assert "--tensorboard: the package is not installed (pip install tensorboard)" in err and err.count("\n") <= 2
+
+
+def test_models_of_other_names_and_other_runs_are_let_be(toy, train):
+    train("exp", "--epochs", 3, "--keep", 1000000000)
+    for name in ("epoch.mean.pt", "epoch.1-3.pt", "epoch.9.pt"):
+        (toy / "exp" / name).write_bytes(b"mine")
+    train("exp", "--epochs", 4, "--keep", 2)
+    assert epochs(toy / "exp") == ["epoch.1-3.pt", "epoch.3.pt", "epoch.4.pt", "epoch.9.pt", "epoch.mean.pt"]
+
+
+def test_a_full_disk_under_tensorboard_does_not_end_the_training(toy, train, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "flush", full)
+    err = train("exp", "--epochs", 2, "--tensorboard", toy / "board").err
+    assert err.count("no more is written: No space left on device") == 1 and (toy / "exp/final.pt").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_averaged(toy, train, call):
+    paths = [model_with(toy / f"{n}.pt", call, train, toy, n, 1) for n in (1, float("nan"))]
+    assert "nan.pt: has weights that are no numbers" in call("average-models", *paths, toy / "mean.pt", code=1).err
+
+
+def test_a_mean_over_folds_does_not_count_the_labels_of_one():
+    first = {"keys": ["a"], "labels": {"ang": 1}, "fold": "1"}
+    assert "labels" not in union([first, {"keys": ["b"], "labels": {"ang": 1}, "fold": "2"}])
+    assert union([first, first])["labels"] == {"ang": 1}
+
+
+def test_a_model_is_not_overwritten_where_the_name_of_the_mean_was_forgotten(toy, train, call):
+    train("exp", "--epochs", 3, "--keep", 3)
+    paths = [toy / f"exp/epoch.{n}.pt" for n in (1, 2, 3)]
+    before = paths[2].read_bytes()
+    assert "epoch.3.pt: is a model that is no mean" in call("average-models", *paths, code=1).err
+    assert paths[2].read_bytes() == before
+    call("average-models", *paths, toy / "mean.pt")
+    call("average-models", *paths, toy / "mean.pt")
