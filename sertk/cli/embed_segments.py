@@ -70,8 +70,6 @@ def main(model, feats, vectors, at, draws, compress, **options):
             raise click.UsageError(
                 f"--{given[0].replace('_', '-')} is for --draws: whole segments are not cut nor masked"
             )
-    if compress == "cm2" and not vectors.binary:
-        raise click.UsageError(f"--compress {compress} is for binary tables: {vectors} is text")
     if draws:
         return _write_draws(vectors, compression(compress, vectors), model, feats, draws, at, **options)
     from sertk.training.embedding import embed

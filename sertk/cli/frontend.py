@@ -17,7 +17,13 @@ compress_option = click.option(
 
 
 def compression(chosen: str | None, target: Wspecifier) -> str:
-    """What was chosen, or the default: a pipe hands every bit on, a file keeps what 16 bits hold."""
+    """What was chosen, or the default: a pipe hands every bit on, a file keeps what 16 bits hold.
+
+    Raises:
+        click.UsageError: where numbers in text are to be compressed.
+    """
+    if chosen not in (None, "none") and not target.binary:
+        raise click.UsageError(f"--compress {chosen} is for binary tables: {target} is text")
     if chosen:
         return chosen
     return "cm2" if target.binary and classify_output(target.archive or "-") == "file" else "none"

@@ -31,6 +31,7 @@ CALLS = {
         ("--config=nowhere.conf scp:wav.scp ark:feats.ark", "nowhere.conf"),
         ("scp:wav.scp ark:nowhere/feats.ark", "nowhere/feats.ark"),
         ("scp:wav.scp ark:data", "data"),
+        ("--compress cm3 scp:wav.scp ark,t:feats.ark", "--compress cm3 is for binary tables"),
     ],
     "cmvn-segment": [
         ("", "Missing argument 'FEATS-RSPECIFIER'"),
@@ -49,6 +50,7 @@ CALLS = {
         ("--utt2group nowhere scp:fbank.scp ark:feats.ark", "nowhere"),
         ("--utt2group data/train/utt2spk scp:fbank.scp ark:feats.ark", "(6 read, 6 skipped)"),
         ("--norm-vars 1 scp:fbank.scp ark:feats.ark", "'1' is neither true nor false"),
+        ("--compress cm2 scp:fbank.scp ark,t:feats.ark", "--compress cm2 is for binary tables"),
     ],
     "validate-data": [
         ("", "Missing argument 'DATA-DIR'"),
