@@ -6,3 +6,15 @@ class SertkError(Exception):
 
     The binaries print it as one line and exit with 1. Any other exception is a bug and shows its traceback.
     """
+
+
+# What libraries say that have no class of errors for it: torch's allocator on a CPU, oneDNN (no more than that), CUDA's.
+_NO_MEMORY = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory",
+              "Storage size calculation overflowed", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no more memory."""
+    # torch's class is known by its name: it is not imported here.
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(words in str(error) for words in _NO_MEMORY)

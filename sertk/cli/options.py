@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, out_of_memory
 from sertk.kaldi.lists import read_lines
 from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
 
@@ -58,15 +58,14 @@ class Command(click.Command):
             print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
             if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            print(
-                f"{name}: ERROR: out of memory: {_one_line(str(error))[:200] or 'numbers too large?'}", file=sys.stderr
-            )
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, click.Abort):  # before RuntimeError, which an Abort is one of
             print(f"{name}: ERROR: interrupted", file=sys.stderr)
             code = 130
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = _one_line(str(error))[:200] or "numbers too large?"
+            print(f"{name}: ERROR: out of memory: {reason}", file=sys.stderr)
         sys.exit(code)
 
     def invoke(self, ctx):
@@ -317,14 +316,6 @@ def _reason(error: SertkError | OSError) -> str:
         where = error.filename or ("standard output" if _came_of_echo(error) else None)
         return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
-
-
-def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether there is no more memory; torch's allocator has no class of errors for that on a CPU."""
-    return isinstance(error, MemoryError) or any(
-        words in str(error)
-        for words in ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
-    )
 
 
 def _came_of_echo(error: OSError) -> bool:

@@ -7,6 +7,7 @@ with atomic_file("RESULTS", "w") as file:
 import errno
 import fcntl
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,14 +30,17 @@ def temporary(path) -> str:
 def atomic_file(path, mode: str = "wb"):
     """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well, else it stays as it was.
 
-    A pipe or a device (/dev/stdout, /dev/null) is written to as it is.
+    A pipe, a device or an open file (/dev/null, /dev/stdout, /dev/fd/3) is written to as it is.
 
     Raises SertkError that names the file where it cannot be written.
     """
     how = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        with open(path, mode, **how) as file:
-            yield file
+    if _is_stream(path):
+        try:
+            with open(path, mode.replace("w", "a"), **how) as file:  # "w" would empty what a shell has redirected it to
+                yield file
+        except OSError as error:
+            raise SertkError(f"{path}: cannot be written: {error.strerror or error}") from error
         return
     tmp = temporary(path)
     try:
@@ -50,6 +54,11 @@ def atomic_file(path, mode: str = "wb"):
     finally:
         with suppress(OSError):
             os.unlink(tmp)
+
+
+def _is_stream(path) -> bool:
+    named = re.fullmatch(r"/dev/std(out|err)|/dev/fd/\d+|/proc/\w+/fd/\d+", os.path.abspath(path))
+    return bool(named) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def publish(pairs: list[tuple[str, str]]):
@@ -115,9 +124,10 @@ def remove(path):
 
 @contextmanager
 def only_process_in(folder):
-    """Hold a folder, which must be there, against other processes that would write in it; a kill lets go of it.
+    """Hold a folder, which must be there, against other processes of this machine; a kill lets go of it.
 
-    Raises SertkError where another one holds it. File systems without locks leave it to the user.
+    Raises SertkError where another one holds it. Between machines, and where a file system has no locks, two writers are
+    the user's to avoid.
     """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -127,6 +137,8 @@ def only_process_in(folder):
             raise SertkError(f"{folder}: another process is writing in it") from None
         except OSError:
             pass
+        if not os.path.samestat(os.fstat(fd), os.stat(folder)):  # it was moved between the two calls
+            raise SertkError(f"{folder}: another process is writing in it")
         yield
     finally:
         os.close(fd)

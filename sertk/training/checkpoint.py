@@ -54,7 +54,7 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     """
     if not path.exists():
         return None
-    state = TrainingState(**_read_state(path))
+    state = TrainingState(**read_state(path))
     names = dict.fromkeys([*settings, *state.settings])
     pairs = {name: (state.settings.get(name), settings.get(name)) for name in names if name not in MAY_CHANGE}
     changed = {name: f"{name}={_short(a)}, now it is {_short(b)}" for name, (a, b) in pairs.items() if a != b}
@@ -72,7 +72,7 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
 
 def begun_settings(path: Path) -> dict:
     """What the run whose state is at `path` was begun with; nothing where there is none."""
-    return _read_state(path)["settings"] if path.exists() else {}
+    return read_state(path)["settings"] if path.exists() else {}
 
 
 def difference(before: dict, now: dict, but: Set[str] = frozenset()) -> str:
@@ -85,7 +85,6 @@ def difference(before: dict, now: dict, but: Set[str] = frozenset()) -> str:
 
 def set_aside(directory: Path) -> Path | None:
     """Move an existing run's folder to the next free DIR.old.N; where there is none, do nothing."""
-    directory = directory.resolve()
     if not directory.is_dir():
         return None
     number = 1
@@ -94,8 +93,8 @@ def set_aside(directory: Path) -> Path | None:
     return directory.rename(aside)
 
 
-def _read_state(path: Path) -> dict:
-    """The fields of a TrainingState.
+def read_state(path: Path) -> dict:
+    """The fields of the TrainingState at `path`.
 
     Raises:
         SertkError: where it is damaged, or of another version.

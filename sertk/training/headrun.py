@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file, only_process_in, remove
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
-from sertk.training.checkpoint import difference
+from sertk.training.checkpoint import MACHINE, difference
 from sertk.training.choosing import how_chosen
 from sertk.training.job import card, trained_on, write_conf
 from sertk.training.selection import Labelling
@@ -22,8 +23,8 @@ from sertk.training.transfer import HeadTraining, with_head
 log = logging.getLogger("sertk")
 
 FORMAT = "sertk-head-1"
-# A finished head is what it is wherever it was trained.
-MACHINE = {"threads", "hardware", "torch"}
+# A head is what it is wherever it was trained, and goes on elsewhere. Other code trains it anew: that takes seconds.
+ELSEWHERE = MACHINE - {"code"}
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ class HeadRun:
         if not self.final.exists():
             return False
         try:
-            reason = difference(load_model(self.final).card.get("settings", {}), self.shape, MACHINE)
+            reason = difference(load_model(self.final).card.get("settings", {}), self.shape, ELSEWHERE)
         except SertkError as error:
             reason = str(error)
         if reason:
             log.warning("%s: trained anew: %s", self.final, reason)
         else:
             log.info("%s: kept, it is of this call", self.final)
-        if not reason:
-            remove(self.state)  # the run was killed before it could
+            with suppress(SertkError), only_process_in(self.directory):
+                remove(self.state)  # the run was killed before it could
         return not reason
 
     def hold(self):
@@ -95,8 +96,10 @@ class HeadRun:
             return
         try:
             found, _ = read_checked(self.state)
-            before = found["settings"] if found.get("format") == FORMAT else {"format": found.get("format")}
-            reason = difference(before, self.shape, MACHINE)
+            before = found.get("settings", {})
+            reason = (
+                difference(before, self.shape, ELSEWHERE) if found.get("format") == FORMAT else "of another version"
+            )
         except SertkError as error:
             reason = str(error)
         if reason:

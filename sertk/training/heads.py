@@ -80,6 +80,8 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
             task, spec, develop = run.task, head_spec(model, made, len(run.task.labelling.labels)), None
             if run.chooser:
                 look = indices(task.store, task.labelling.of_fold(run.chooser))
+                if not len(look):
+                    raise SertkError(f"{draws}: has no draws of fold {run.chooser}, which is to choose the epoch")
                 vectors = torch.stack([whole[task.store.keys[index]] for index in look])
                 develop = look_at(vectors, task.targets.labels[look], spec)
             run.begin(HeadTraining(spec, run.members, task.targets, settings, device, develop))

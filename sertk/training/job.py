@@ -1,9 +1,8 @@
 """A training run from its inputs to final.pt."""
 
 import logging
-import os
 import platform
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +12,15 @@ import torch
 from sertk import __version__
 from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, only_process_in
+from sertk.kaldi.atomic import atomic_file
 from sertk.kaldi.tables import read_manifest
 from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.checkpoint import MACHINE, begun_settings, difference, load_state, set_aside
+from sertk.training.checkpoint import begun_settings, read_state
 from sertk.training.choosing import Development, choosing_fold, how_chosen
+from sertk.training.claiming import claimed, is_finished, restart_was_done
 from sertk.training.compiling import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.identity import data_marks, machine_marks, order_mark
@@ -52,6 +52,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         stop: true once the run is to checkpoint and end.
         options: those of train-resnet.
     """
+    directory = directory.resolve()  # a link stays one, whatever is put aside
     device = choose_device(device)
     world, device = join_world(device)
     if world.rank:
@@ -95,26 +96,21 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         **machine_marks(device, threads),
     }
     check_shares(settings, len(store), world)
-    state, final = directory / "state.pt", directory / "final.pt"
-    begun = {} if restart and not started_again() else begun_settings(state)
+    restart = restart and not restart_was_done(directory)
+    begun = {} if restart else begun_settings(directory / "state.pt")
     steps = settings.epochs * settings.sampler(len(store)).num_batches()
     settings = replace(
         settings, compile=choose_compile(settings.compile, begun.get("compile"), steps, settings, device)
     )
     shape = {**settings.plain(), **fingerprint}
-    restart = restart and not (begun and not difference(begun, shape, MACHINE))
-    with ExitStack() as held:
-        # Only now that the inputs are read: a wrong call leaves the folder as it is.
-        if world.rank == 0:
-            if restart:
-                put_aside(directory)
-            directory.mkdir(parents=True, exist_ok=True)
-            held.enter_context(only_process_in(directory))
-        world.wait()  # until the old run's state is out of the way
-        if is_finished(final, state, shape):
-            if world.rank == 0 and state.exists():
-                write_records(directory, load_state(state, shape).history)  # a kill may have come before them
-            log.info("%s: kept, it is of this call", final)
+    # Only now that the inputs are read: a wrong call leaves the folder as it is.
+    with claimed(directory, restart) if world.rank == 0 else nullcontext():
+        finished = world.rank == 0 and is_finished(directory, shape, settings.machine())
+        # The others wait for the answer, and with it until an old run's state is out of the way.
+        if float(world.sum(torch.tensor(float(finished), device=device))):
+            if world.rank == 0 and (directory / "state.pt").exists():  # a kill may have come before the records
+                write_records(directory, read_state(directory / "state.pt")["history"])
+            log.info("%s: kept, it is of this call", directory / "final.pt")
             world.leave()
             return 0
         develop = Development(development, labelling, choosing, device, settings.precision) if development else None
@@ -142,46 +138,10 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
             _, epoch = training.chosen()
             how = how_chosen(settings.select, epoch, choosing, development.keys if development else ())
             write_records(directory, training.state.history)
-            save_model(final, model(how))
-            log.info("wrote %s", final)
+            save_model(directory / "final.pt", model(how))
+            log.info("wrote %s", directory / "final.pt")
         world.leave()
     return 0
-
-
-def started_again() -> bool:
-    """Whether torchrun or Slurm has started this very call before: what --restart asks for was done then."""
-    return any(os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
-
-
-def put_aside(directory: Path) -> None:
-    """Keep an old run's folder under another name.
-
-    Raises:
-        SertkError: where another process is writing in it.
-    """
-    if directory.is_dir():
-        with only_process_in(directory):
-            log.info("the old run is now %s", set_aside(directory))
-
-
-def is_finished(final: Path, state: Path, shape: dict) -> bool:
-    """Whether a run's model is there; a model of another run is let be as long as it has a state to be compared with.
-
-    Raises:
-        SertkError: where it has none: it would be overwritten.
-    """
-    if not final.exists():
-        return False
-    try:
-        said = difference(load_model(final).card.get("settings", {}), shape, MACHINE)
-    except SertkError as error:  # damaged: there is nothing to lose
-        log.warning("%s: made anew", error)
-        return False
-    if said and not state.exists():
-        raise SertkError(
-            f"{final}: is of another run ({said}) and would be overwritten (--restart true keeps it aside)"
-        )
-    return not said
 
 
 def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:

@@ -3,8 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -57,6 +57,10 @@ class Settings(DescentSettings):
         """The fields as plain types."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
+    def machine(self) -> Set[str]:
+        """Names of what shapes the last bits of a run only: with BatchNorm over all processes their number too."""
+        return {*MACHINE, "processes"} if self.sync_batchnorm else MACHINE
+
     def chunk_rule(self) -> ChunkRule:
         policies = tuple(parse_policy(name) for name in self.augment)
         return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
@@ -107,13 +111,11 @@ class Training:
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
-        self.step = Step(self.network, self.optimiser, settings, device, world)
         self.sampler = settings.sampler(len(store), targets.labels)
+        self.step = Step(self.network, self.optimiser, settings, device, world, self._largest_share)
         self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
         self.shape = {**settings.plain(), **fingerprint}
-        # With BatchNorm over all processes their number changes rounding only, without it what is learnt.
-        machine = {*MACHINE, "processes"} if settings.sync_batchnorm else MACHINE
-        self.state = load_state(directory / "state.pt", self.shape, machine) or TrainingState(self.shape)
+        self.state = load_state(directory / "state.pt", self.shape, settings.machine()) or TrainingState(self.shape)
         if self.state.tensors:
             self.network.load_state_dict(self.state.tensors["network"])
             self.optimiser.load_state_dict(self.state.tensors["optimiser"])
@@ -145,7 +147,7 @@ class Training:
         """
         if REHEARSED[self.device.type] and len(self.state.history) < self.settings.epochs:
             self.freezing.train_mode(self.network)
-            largest = len(self.world.share(range(self.sampler.largest_batch())))
+            largest = self._largest_share(self.settings.batch_size)
             self.step.rehearse(largest, self.store.bins, max(self.settings.chunk_frames))
         while len(self.state.history) < self.settings.epochs:
             self._epoch(on_batch, stop, checkpoint_every)
@@ -216,6 +218,10 @@ class Training:
         if self.best:
             self.network.load_state_dict(self.best)
         return self.network, chosen_epoch(self.state.history)
+
+    def _largest_share(self, batch_size: int) -> int:
+        """Chunks that this process computes at once at most, in batches of so many."""
+        return len(self.world.share(range(replace(self.sampler, batch_size=batch_size).largest_batch())))
 
     def _share(self, batch: Batch) -> Batch:
         return Batch(batch.number, batch.frames, self.world.share(batch.items))

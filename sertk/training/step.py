@@ -7,17 +7,13 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, out_of_memory
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
 from sertk.runtime import give_memory_back
 from sertk.training.compiling import compiled
 from sertk.training.distributed import World
 from sertk.training.targets import Targets
-
-# What has no class of errors for it: on a CPU torch's allocator and oneDNN, which says no more than that; CUDA's libraries.
-NO_MEMORY = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory",
-             "CUDA error: out of memory", "STATUS_ALLOC_FAILED")  # fmt: skip
 
 
 class Step:
@@ -29,9 +25,12 @@ class Step:
         settings: of the training (loop.Settings).
         device: where to compute.
         world: this process among those that train together.
+        largest: function of a batch size that gives the chunks of the largest batch at that size.
     """
 
-    def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World):
+    def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World,
+                 largest: Callable[[int], int] = int):  # fmt: skip
+        self.largest = largest
         self.network, self.optimiser, self.settings = network, optimiser, settings
         self.device, self.world = device, world
         self.compiled = compiled(network, device) if settings.compile == "true" else network
@@ -105,9 +104,9 @@ class Step:
             gc.collect()
         lengths = sorted(self.settings.chunk_frames)
         found = []
-        size = next((n for n in _halves(batch) if self._fits(n, bins, lengths[-1])), None)
+        size = next((n for n in _halves(batch) if self._fits(self.largest(n), bins, lengths[-1])), None)
         if size:
-            found.append(f"{size} of {lengths[-1]} frames do (--batch-size {size})")
+            found.append(f"{self.largest(size)} of {lengths[-1]} frames do (--batch-size {size})")
         length = next((n for n in reversed(lengths) if n < frames and self._fits(batch, bins, n)), None)
         if length:
             found.append(f"{batch} of {length} frames do (--chunk-frames)")
@@ -126,13 +125,6 @@ class Step:
                 raise
             return False
         return True
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no more memory."""
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(
-        words in str(error) for words in NO_MEMORY
-    )
 
 
 def _halves(batch: int) -> Iterator[int]:

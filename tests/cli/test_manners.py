@@ -200,3 +200,13 @@ def test_a_segment_of_the_fold_without_features_is_named_and_no_other(box, call)
         f"predict-emotion: WARNING: skipped {lines[0].split()[0]}: in fold 1, but without features"
     ]
     assert "1 of 6 skipped" in err and (box / "exp/exp1/1/scores.ark").read_bytes() == before
+
+
+def test_control_c_is_one_line_and_the_status_of_an_interrupt(here, call, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    call("make-fbank", "scp:wav.scp", "ark:x.ark")
+    monkeypatch.setattr("sertk.frontend.cmvn.normalised_table", interrupt)
+    err = call("cmvn-segment", "ark:x.ark", "ark:y.ark", code=130).err
+    assert err.strip() == "cmvn-segment: ERROR: interrupted" and not (here / "y.ark").exists()

@@ -1,11 +1,16 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 from sertk.errors import SertkError
 from sertk.kaldi.atomic import atomic_file, only_process_in, publish, recover
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def files(folder):
@@ -119,3 +124,20 @@ def test_a_folder_is_held_against_others_until_the_block_ends(here):
             pass
     with only_process_in(here):
         assert list(here.iterdir()) == []
+
+
+def test_what_a_shell_has_redirected_is_added_to_and_stays_the_file_that_it_was(here):
+    Path("log").write_text("before\n")
+    script = "from sertk.kaldi.atomic import atomic_file\nwith atomic_file('/dev/stdout', 'w') as file: file.write('text\\n')"
+    subprocess.run(
+        f'"{sys.executable}" -c "{script}" >> log; echo after >> log', shell=True, check=True, env=ENVIRONMENT
+    )
+    assert Path("log").read_text() == "before\ntext\nafter\n" and list(files(here)) == ["log"]
+
+
+def test_a_full_device_is_named(here):
+    with (
+        pytest.raises(SertkError, match="/dev/full: cannot be written: No space left"),
+        atomic_file("/dev/full") as file,
+    ):
+        file.write(b"text")

@@ -245,3 +245,19 @@ def test_a_fold_without_labelled_segments_chooses_nothing(toy, train):
     assert load_model(toy / "exp/final.pt").card["trained_on"]["chosen_on"]["fold"] == "3"
     err = train("other", "--epochs", 1, "--select", "oracle", *held_out, 2, code=1).err
     assert "there is no fold '2' (folds: 1 3 4)" in err
+
+
+def test_a_choosing_fold_without_draws_is_one_line(toy, train, call):
+    train("speakers", "--epochs", 1)
+    model, keys = toy / "speakers/final.pt", list(read_list(toy / "utt2label"))
+    write_list(toy / "utt2fold", {key: "1" if key == keys[0] else "2" if n % 2 else "3" for n, key in enumerate(keys)})
+    few = [line for line in (toy / "feats.scp").read_text().splitlines(keepends=True) if not line.startswith(keys[0])]
+    (toy / "few.scp").write_text("".join(few))
+    draws = ("--draws", 1, "--chunk-frames", 24, model, f"scp:{toy}/few.scp")
+    call("embed-segments", *draws, f"ark,scp:{toy}/draws.ark,{toy}/draws.scp")
+    call("embed-segments", "--at", "pool", model, f"scp:{toy}/feats.scp", f"ark:{toy}/whole.ark")
+    options = ("--select", "oracle", "--eval-vectors", f"ark:{toy}/whole.ark", "--epochs", 1, "--folds", 1)
+    err = call(
+        "transfer-head", *options, model, f"scp:{toy}/draws.scp", toy / "utt2label", toy / "utt2fold", toy / "h", code=1
+    ).err
+    assert "has no draws of fold 1, which is to choose the epoch" in err

@@ -64,6 +64,15 @@ def test_a_synchronised_batchnorm_lies_where_the_one_was_that_it_replaces():
     assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
 
 
+def test_a_finished_run_is_left_as_it_is_by_any_number_of_processes(toy, train):
+    options = (*STEPS, "--sync-batchnorm", "true")
+    for _ in range(2):
+        Ranks(toy, 2, words(toy, "exp", *options)).ended_well()
+        before = (toy / "exp/final.pt").read_bytes()
+    assert "kept, it is of this call" in train("exp", *options).err
+    assert (toy / "exp/final.pt").read_bytes() == before
+
+
 def test_without_it_each_process_normalises_its_own_share(toy, train):
     """What the option is there for: the same call without it ends elsewhere."""
     train("one", *STEPS)

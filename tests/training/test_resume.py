@@ -22,6 +22,7 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
 from sertk.models.modelfile import read_checked
 from sertk.training import compiling
+from sertk.training.claiming import STARTERS
 
 
 def words(toy, name, *options):
@@ -260,15 +261,26 @@ def test_a_finished_model_without_a_state_is_kept_or_refused_but_never_overwritt
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"])
-def test_a_restart_that_is_asked_for_once_is_done_once(toy, train, monkeypatch, name):
+@pytest.mark.parametrize("name", ["TORCHELASTIC_RUN_ID", "SLURM_JOB_ID"])
+def test_a_restart_of_a_call_that_is_started_again_is_done_once(toy, train, monkeypatch, name):
     train("exp", "--epochs", 2)
+    again = ("--epochs", 2, "--restart", "true")
+    monkeypatch.setenv(name, "7")
+    monkeypatch.setenv(STARTERS[name], "1")
+    train("exp", *again)  # the job was started again before this call had its turn
+    assert (toy / "exp.old.1/final.pt").exists()
     (toy / "exp/final.pt").unlink()  # killed before it was written
-    monkeypatch.setenv(name, "1")
-    assert "going on after epoch 2" in train("exp", "--epochs", 2, "--restart", "true").err
-    assert not (toy / "exp.old.1").exists()
-    train("exp", "--epochs", 2, "--restart", "true", "--seed", 3)  # another run was there, so it was not begun yet
-    assert (toy / "exp.old.1").exists()
+    assert "going on after epoch 2" in train("exp", *again).err and not (toy / "exp.old.2").exists()
+    monkeypatch.setenv(name, "8")
+    train("exp", *again)
+    assert (toy / "exp.old.2").exists()
+
+
+def test_a_link_to_a_folder_stays_one_when_its_run_is_begun_again(toy, train, monkeypatch):
+    train("real", "--epochs", 1)
+    (toy / "exp").symlink_to(toy / "real")
+    assert f"the old run is now {toy}/real.old.1" in train("exp", "--epochs", 1, "--restart", "true").err
+    assert (toy / "exp").is_symlink() and (toy / "real/final.pt").exists()
 
 
 def test_two_runs_do_not_write_in_one_folder(toy, train):

@@ -34,11 +34,11 @@ class Small(ResNet):
         return super().forward(feats, lengths)
 
 
-def step_with_room(room, world=World(), fail=gpu_is_full):  # noqa: B008
+def step_with_room(room, world=World(), fail=gpu_is_full, largest=int):  # noqa: B008
     network = Small(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).train()
     network.room, network.fail = room, fail
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    return Step(network, optimiser, Settings(chunk_frames=(24, 32, 48)), CPU, world)
+    return Step(network, optimiser, Settings(chunk_frames=(24, 32, 48)), CPU, world, largest)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,14 @@ def test_out_of_memory_says_what_would_fit(room, frames, advice):
     with pytest.raises(SertkError) as error:
         step_with_room(room)(torch.zeros(16, 16, frames), Targets(torch.zeros(16, dtype=torch.long)), 16)
     assert str(error.value).startswith(f"out of memory on cpu: {advice}") and "\n" not in str(error.value)
+
+
+def test_what_fits_is_the_largest_batch_that_a_size_gives():
+    """A rest of less than half a batch joins the last one."""
+    with pytest.raises(SertkError, match=r"; 5 of 48 frames do \(--batch-size 4\)"):
+        step_with_room(6 * 48, largest=lambda size: size + size // 2 - 1)(
+            torch.zeros(16, 16, 48), Targets(torch.zeros(16, dtype=torch.long)), 16
+        )
 
 
 # The allocator of a CPU is asked for what no machine has; within a limit (ulimit -v) oneDNN may crash instead of failing.
@@ -83,7 +91,7 @@ def test_a_largest_batch_that_does_not_fit_is_said_before_the_first(toy, train, 
     train("rehearsed", "--epochs", 1)
     assert tried == [(32, 16, 32)]  # 120 chunks are three batches of 32, and one of 24
     assert (toy / "rehearsed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
-    monkeypatch.setattr(Step, "_fits", lambda step, batch, bins, frames: batch < 9)
+    monkeypatch.setattr(Step, "_fits", lambda step, batch, bins, frames: batch < 12)
     said = train("large", "--epochs", 1, code=1).err.splitlines()[-1]
     assert "out of memory on cpu: 32 chunks of 32 frames do not fit; 8 of 32 frames do (--batch-size 8)" in said
     assert not (toy / "large/state.pt").exists()
