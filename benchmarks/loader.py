@@ -24,12 +24,12 @@ import torch
 from paired import alone, compare_processes
 
 from sertk.data.chunks import ChunkRule
-from sertk.data.loader import READERS, HostChunks, prefetch
+from sertk.data.loader import HostChunks, prefetch
 from sertk.data.masks import POLICIES, Policy
 from sertk.data.sampler import Sampler
-from sertk.data.store import Store, load_store
+from sertk.data.store import READERS, Store, load_store
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.tables import open_table, table_writer
+from sertk.kaldi.tables import table_writer
 
 FRAMES, BATCH = 200, 32
 VERSIONS = tuple(POLICIES.values())
@@ -124,9 +124,8 @@ def from_disk(script: str, threads: int, wait: float = 0.0):
 
     def rows(index, start, stop, out):
         time.sleep(wait)
-        return table.rows(index, start, stop, out)
+        return store[index].rows(start, stop, out)
 
-    table = open_table(f"scp:{script}")
     slow = Store(store.keys, store.num_frames, store.bins, rows, on_disk=True) if wait else store
     return lambda: batches(slow, 1, VERSIONS[:1], threads)
 
@@ -136,9 +135,7 @@ def cold(script: str, run):
     fd = os.open(script.replace(".scp", ".ark"), os.O_RDONLY)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(fd)
-    start = time.perf_counter()
-    run()
-    print(time.perf_counter() - start)
+    alone(run, warm_up=0, counted=1, clock=time.perf_counter)
 
 
 # What each run makes of a script and a number of epochs.

@@ -4,7 +4,6 @@ import functools
 import logging
 import math
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -114,7 +113,7 @@ class Command(click.Command):
     def _config_words(self, path: Path, args: list[str]) -> Iterator[str]:
         options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
         given = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
-        for number, line in _config_lines(path):
+        for number, line in read_lines(path, "a config file is UTF-8 with lines that end in LF"):
             line = line.split("#")[0].strip()
             if not line:
                 continue
@@ -128,16 +127,6 @@ class Command(click.Command):
                 raise SertkError(f"{path}:{number}: {flag}: {error.message}") from None
             if not (options[flag].multiple and flag in given):
                 yield f"{flag}={value}"
-
-
-def _config_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """read_lines, with a word of its own on Windows' text: what Kaldi makes of its lists is nothing to a config file."""
-    try:
-        yield from read_lines(path)
-    except SertkError as error:
-        raise SertkError(
-            re.sub(r"; Kaldi.*", "; a config file is UTF-8 with lines that end in LF", str(error))
-        ) from None
 
 
 def command(function):

@@ -14,8 +14,6 @@ from sertk.data.sampler import Batch
 from sertk.data.store import Store
 
 Item, Made = TypeVar("Item"), TypeVar("Made")
-# Threads that read from a disk at the same time: with a cold cache it is the disk that they wait for, in a cluster the network.
-READERS = 8
 
 
 def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: bool = False) -> Tensor:
@@ -41,8 +39,7 @@ class HostChunks:
 
     def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
         self.store, self.rule, self.device = store, rule, device
-        # What lies in memory is cut by one thread as fast as by several: most of it is Python.
-        self.threads = READERS if store.on_disk else 1
+        self.threads = store.readers
 
     def prepare(self, batch: Batch, epoch: int) -> Tensor:
         """What a thread can do ahead of the step: all of it but the sending."""

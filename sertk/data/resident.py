@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.chunks import ChunkRule
-from sertk.data.loader import READERS, HostChunks, prefetch
+from sertk.data.loader import HostChunks, prefetch
 from sertk.data.sampler import Batch
 from sertk.data.store import Store
 
@@ -31,7 +31,7 @@ class ResidentChunks:
         self.starts = ends - store.num_frames
         self.feats = torch.empty(int(ends[-1]), store.bins, device=device)
         whole = prefetch(lambda segment: store[segment].rows(0, int(store.num_frames[segment])), range(len(store)),
-                         depth=2 * READERS, threads=READERS if store.on_disk else 1)  # fmt: skip
+                         depth=16, threads=store.readers)  # fmt: skip
         for start, end, rows in zip(self.starts.tolist(), ends.tolist(), whole):
             self.feats[start:end] = torch.from_numpy(rows)
         self.num_freq = max(policy.num_freq for policy in rule.policies)

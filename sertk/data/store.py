@@ -10,6 +10,8 @@ from sertk.kaldi.tables import open_table, read_table
 
 # Half of the smallest machine that anyone trains on; IEMOCAP in float32 is 1.3 GB, VoxCeleb 500.
 RESIDENT_BYTES = 4 << 30
+# Threads that read from a disk at the same time: with a cold cache it is the disk that they wait for, in a cluster the network.
+READERS = 8
 
 
 class Segment:
@@ -38,6 +40,11 @@ class Store:
 
     def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows, on_disk: bool = False):
         self.keys, self.num_frames, self.bins, self._rows, self.on_disk = keys, num_frames, bins, rows, on_disk
+
+    @property
+    def readers(self) -> int:
+        """Threads that are to read at the same time: memory is read by one as fast as by several, most of it is Python."""
+        return READERS if self.on_disk else 1
 
     def __len__(self):
         return len(self.keys)

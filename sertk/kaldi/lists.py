@@ -10,9 +10,10 @@ from sertk.kaldi.atomic import atomic_file
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
-def read_lines(path) -> Iterator[tuple[int, str]]:
+def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file with their numbers, white space at both ends removed.
 
+    wanted: what Windows' text is told of in a file that is none of Kaldi's
     Raises SertkError with file and line for what is not text.
     """
     try:
@@ -25,13 +26,11 @@ def read_lines(path) -> Iterator[tuple[int, str]]:
                 if "\0" in text:
                     raise SertkError(f"{path}:{number}: a NUL byte: this is no text file")
                 if text.endswith("\r\n"):
-                    raise SertkError(
-                        f"{path}:{number}: the line ends in CR LF (Windows); Kaldi's lists end lines in LF"
-                    )
+                    what = wanted or "Kaldi's lists end lines in LF"
+                    raise SertkError(f"{path}:{number}: the line ends in CR LF (Windows); {what}")
                 if number == 1 and text.startswith("\ufeff"):
-                    raise SertkError(
-                        f"{path}:1: begins with a byte order mark (Windows); Kaldi would take it as part of the key"
-                    )
+                    what = wanted or "Kaldi would take it as part of the key"
+                    raise SertkError(f"{path}:1: begins with a byte order mark (Windows); {what}")
                 yield number, text.strip(" \t\r\n\f\v")
     except OSError as error:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None

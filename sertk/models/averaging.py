@@ -17,13 +17,14 @@ def average_models(paths: Sequence[Path]) -> Model:
     """The mean of models of one network, with BatchNorm's statistics; what is counted comes from the last.
 
     Raises:
-        SertkError: where networks, labels or front ends differ, or only some say what they were trained on.
+        SertkError: where networks, labels or front ends differ, weights are no numbers, or only some say what they were
+            trained on.
     """
-    first = load_model(paths[0])
+    first = load_finite(paths[0])
     sums = {name: tensor.double() for name, tensor in first.network.state_dict().items()}
     digests, records, last = [first.digest], [first.card.get("trained_on", {})], first
     for path in paths[1:]:
-        last = load_model(path)
+        last = load_finite(path)
         check_alike(first, last, paths[0], path)
         for name, tensor in last.network.state_dict().items():
             sums[name] += tensor.double()
@@ -51,15 +52,20 @@ def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
     return (total / count).to(last.dtype) if last.is_floating_point() else last
 
 
+def load_finite(path: Path) -> Model:
+    """The model at `path`, refused where its weights are no numbers."""
+    model = load_model(path)
+    if not finite(model.network):
+        raise SertkError(f"{path}: has weights that are no numbers")
+    return model
+
+
 def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> None:
-    """Refuse to average what is not one network's, or no numbers.
+    """Refuse to average what is not one network's.
 
     Raises:
         SertkError: naming the first difference.
     """
-    for model, where in ((first, path), (other, other_path)):
-        if not finite(model.network):
-            raise SertkError(f"{where}: has weights that are no numbers")
     plain = [
         {**model.network.spec.plain(), "labels": " ".join(model.labels), "front end": model.frontend}
         for model in (first, other)

@@ -1,6 +1,5 @@
 """A head in training and what of it is on the disk: its state after every epoch, and the finished model."""
 
-import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ import numpy as np
 
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, only_process_in, remove
+from sertk.kaldi.atomic import only_process_in, remove
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
 from sertk.training.checkpoint import MACHINE, difference
 from sertk.training.choosing import how_chosen
 from sertk.training.job import card, trained_on, write_conf
+from sertk.training.loop import write_records
 from sertk.training.selection import Labelling
 from sertk.training.targets import Targets
 from sertk.training.transfer import HeadTraining, with_head
@@ -122,14 +122,14 @@ class HeadRun:
             "format": FORMAT, "settings": self.shape, "history": training.history, "head": training.head.state_dict(),
             "optimiser": training.optimiser.state_dict(), "best": training.best.state_dict() if training.best else {},
         })  # fmt: skip
-        self._write_records()
+        write_records(self.directory, training.history)
 
     def finish(self, trunk: Model) -> None:
         """Write the finished model, of the trunk of `trunk` and the head, and how it came about."""
         task, training = self.task, self.training
         settings = {name: value for name, value in vars(training.settings).items() if name != "versions"}
         write_conf(self.directory / "train.conf", settings)
-        self._write_records()
+        write_records(self.directory, training.history)
         keys = task.store.keys
         chosen = {keys[index]: task.labelling.of_segment[keys[index]] for index in self.members}
         head, epoch = training.chosen()
@@ -141,7 +141,3 @@ class HeadRun:
         save_model(self.final, model)
         remove(self.state)
         log.info("wrote %s", self.final)
-
-    def _write_records(self):
-        with atomic_file(self.directory / "train.jsonl", "w") as file:
-            file.writelines(json.dumps(record) + "\n" for record in self.training.history)
