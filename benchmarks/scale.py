@@ -63,7 +63,7 @@ def rss() -> float:
 
 def write_table(root: Path, segments: int, speakers: int, stored: int) -> tuple[Path, Path]:
     """The script over all segments and their speakers, over archives with `stored` matrices."""
-    from sertk.kaldi.lists import write_list
+    from sertk.datadir.lists import write_list
     from sertk.kaldi.tables import table_writer
 
     rng = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def open_scp(scp: Path, what: str):
 
 
 def count_labels(labels: Path):
-    from sertk.kaldi.lists import read_list
+    from sertk.datadir.lists import read_list
 
     before, began = rss(), time.process_time()
     names = sorted(set(read_list(labels).values()))

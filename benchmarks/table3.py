@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from paired import machine
 
-from sertk.kaldi.lists import write_list
+from sertk.datadir.lists import write_list
 from sertk.kaldi.tables import table_writer
 
 BIN = Path(__file__).resolve().parent.parent / "bin"

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sertk.models.activation import LayerPReLU
-from sertk.models.folding import for_evaluation
+from sertk.models.fuse import for_evaluation
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import keep_memory
-from sertk.training.compiling import compiled
+from sertk.training.compile import compiled
 
 BATCH, FRAMES = 32, 200
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from paired import compare
 
 from sertk.data.store import store_of
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training.draws import DrawPlan, draw_vectors
+from sertk.training.head import HeadSettings, HeadTraining, train_heads
 from sertk.training.loop import Settings
 from sertk.training.targets import Targets
-from sertk.training.transfer import HeadSettings, HeadTraining, train_heads
+from sertk.training.trunk_pass import DrawPlan, draw_vectors
 
 FOLDS, PARTS, LABELS, FRAMES = 5, (0.81, 0.89, 1.0), 4, 200
 CPU = torch.device("cpu")

@@ -5,8 +5,10 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import CORPORA, ROOT, Result
+from toydata import NETWORK, write_toy_data
 
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -61,3 +63,38 @@ def _corpus(name: str) -> Path:
     if not (CORPORA / name).is_dir():
         pytest.skip(f"no {name} under {CORPORA} (SERTK_CORPORA names the folder of the corpora)")
     return CORPORA / name
+
+
+@pytest.fixture
+def feats() -> dict[str, np.ndarray]:
+    """Twelve small feature matrices, keys in order."""
+    random = np.random.default_rng(0)
+    return {
+        f"spk{i // 4}-utt{i:02}": (random.normal(size=(int(random.integers(1, 60)), 20)) * 4).astype(np.float32)
+        for i in range(12)
+    }
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A folder with the toy task's feats.scp, utt2label and utt2fold."""
+    return write_toy_data(tmp_path)
+
+
+@pytest.fixture
+def train(toy, call):
+    """train("exp/a", "--epochs", 2, …): train-resnet on the toy task, in this process."""
+
+    def run(name, *options, code=0, network=NETWORK):
+        return call(
+            "train-resnet", *network, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name, code=code
+        )
+
+    return run

@@ -30,9 +30,9 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     See also: predict-emotion, train-resnet
     """
     from sertk.frontend.audio import UnfitAudio
+    from sertk.frontend.extractor import Listener, recordings_in
     from sertk.models.compute import default_precision
     from sertk.models.inference import on_segments
-    from sertk.models.listening import Listener, recordings_in
     from sertk.models.modelfile import load_model
     from sertk.runtime import choose_device, prepare_cpu
 

@@ -21,7 +21,7 @@ def main(folders, out):
     e.g.: combine-data data/vox1 data/vox2 data/train
     See also: subset-data, split-data
     """
-    from sertk.kaldi.dataedit import combine
+    from sertk.datadir.edit import combine
 
     found, left_out = combine(folders, out)
     for name in left_out:

@@ -31,7 +31,7 @@ def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, s
     e.g.: compare-scores --clusters data/all/utt2dialog exp/folds/utt2label exp/transfer exp/scratch
     See also: score-loso
     """
-    from sertk.kaldi.atomic import atomic_file
+    from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import compare_systems
     from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import comparison_text

@@ -21,7 +21,7 @@ from sertk.cli.train_resnet import chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
 from sertk.kaldi.resumable import is_resumable, resumable_writer
 from sertk.kaldi.writer import table_writer
-from sertk.training.stopping import Stopped
+from sertk.runs.preemption import Stopped
 
 log = logging.getLogger("sertk")
 # What has nothing to say of whole segments; nor has --seed, which a recipe gives all its commands.
@@ -72,7 +72,7 @@ def main(model, feats, vectors, at, draws, compress, **options):
             )
     if draws:
         return _write_draws(vectors, compression(compress, vectors), model, feats, draws, at, **options)
-    from sertk.training.embedding import embed
+    from sertk.jobs.embed import embed
 
     results, total, settings = embed(model, feats, at, options["precision"], options["device"], options["num_threads"])
     with Tally(feats, 0) as tally, table_writer(vectors, kind="vector", settings=settings) as write:
@@ -90,7 +90,7 @@ def _is_given(name: str) -> bool:
 def _write_draws(target, compress, *source, **options):
     """Write the draws; into a file, so that the next call can go on where this one was stopped."""
     stop = catch_signals() if is_resumable(target) else False
-    from sertk.training.embedding import embed_draws
+    from sertk.jobs.embed import embed_draws
 
     trunk = embed_draws(*source, **options)
     log.info("%s in %s", trunk.size(compress), target)

@@ -22,8 +22,8 @@ def main(folder):
     e.g.: fix-data data/train
     See also: validate-data
     """
-    from sertk.kaldi.datachecks import problems
-    from sertk.kaldi.dataedit import fix
+    from sertk.datadir.checks import problems
+    from sertk.datadir.edit import fix
 
     for line in fix(folder):
         log.warning("%s", line)

@@ -55,9 +55,9 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
     """
     # The threads are ours, a recording each: the linear algebra shall not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from sertk.frontend.extract import Extractor, in_order
+    from sertk.datadir.lists import write_list
+    from sertk.frontend.pipeline import Extractor, in_order
     from sertk.frontend.recordings import recording_jobs
-    from sertk.kaldi.lists import write_list
     from sertk.kaldi.tables import table_writer
 
     options = FbankOptions(**fbank)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError, out_of_memory
-from sertk.kaldi.lists import read_lines
 from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
 
 log = logging.getLogger("sertk")

@@ -21,7 +21,7 @@ def main(dirs, out):
     """
     if out.suffix not in (".png", ".pdf"):
         raise click.UsageError(f"'{out}': a picture ends in .png or .pdf")
-    from sertk.kaldi.atomic import atomic_file
+    from sertk.atomic import atomic_file
     from sertk.report.curves import read_runs, runs_figure
 
     picture = runs_figure(read_runs(dirs))

@@ -35,9 +35,9 @@ def main(model, feats, posteriors, utt2fold, fold, **options):
     """
     if (utt2fold is None) != (fold is None):
         raise click.UsageError("--utt2fold and --fold go together")
-    from sertk.kaldi.lists import read_list
+    from sertk.datadir.lists import read_list
+    from sertk.jobs.embed import embed
     from sertk.kaldi.tables import table_writer
-    from sertk.training.embedding import embed
 
     wanted, missing = None, set()
     if fold is not None:

@@ -35,7 +35,7 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, data,
             exp/folds/utt2label exp/folds/utt2fold "ark:cat exp/exp1/*/scores.ark |"
     See also: make-folds, predict-emotion, compare-scores
     """
-    from sertk.kaldi.atomic import atomic_file
+    from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import score_folder
     from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import as_text

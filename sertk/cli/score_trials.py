@@ -30,7 +30,7 @@ def main(trials, embeddings, mean, utt2spk, json_file, stamp, i_know, max_skip):
           score-trials --mean scp:exp/resnet34/train.scp data/voxceleb1_test/trials scp:exp/resnet34/test.scp
     See also: embed-segments
     """
-    from sertk.kaldi.atomic import atomic_file
+    from sertk.atomic import atomic_file
     from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.verification import as_line, score
 

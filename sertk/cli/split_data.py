@@ -21,6 +21,6 @@ def main(folder, number, per_utt):
           split-data --per-utt true data/train 8
     See also: subset-data, combine-data
     """
-    from sertk.kaldi.dataedit import split
+    from sertk.datadir.edit import split
 
     log.info("wrote %s/{1..%d}", split(folder, number, per_utt), number)

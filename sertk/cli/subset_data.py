@@ -24,7 +24,7 @@ def main(folder, out, utt_list, spk_list, first, per_spk):
           subset-data --utt-list trials.utts data/all data/test
     See also: split-data, combine-data
     """
-    from sertk.kaldi.dataedit import chosen, subset
+    from sertk.datadir.edit import chosen, subset
 
     given = [value for value in (utt_list, spk_list, first, per_spk) if value is not None]
     if len(given) != 1:

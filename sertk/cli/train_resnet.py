@@ -134,6 +134,6 @@ def main(feats, utt2label, directory, **options):
     if options["blocks"] and len(options["blocks"]) != 4:
         raise click.UsageError(f"--blocks: four stages have four numbers, found {len(options['blocks'])}")
     stop = catch_signals()
-    from sertk.training.job import train_network
+    from sertk.jobs.train import train_network
 
     return train_network(feats, utt2label, directory, EpochBar, stop, **options)

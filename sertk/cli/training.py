@@ -6,7 +6,7 @@ import sys
 import click
 
 from sertk.cli.options import FILE, group
-from sertk.training.stopping import RUN_AGAIN, StopRequest
+from sertk.runs.preemption import RUN_AGAIN, StopRequest
 
 __all__ = [
     "POLICY_NAMES", "RUN_AGAIN", "EpochBar", "catch_signals", "check_balance", "precision_option", "schedule_options",

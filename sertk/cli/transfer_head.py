@@ -54,7 +54,7 @@ def main(model, draws, sets, folds, **options):
         raise click.UsageError(f"--folds '{folds}': wanted names with commas between them, each once")
     check_balance(options)
     stop = catch_signals()
-    from sertk.training.heads import train_all_heads
+    from sertk.jobs.heads import train_all_heads
 
     threes = list(zip(*[iter(sets)] * 3))
     return train_all_heads(model, draws, threes, wanted, stop, **options)

@@ -26,7 +26,7 @@ def main(folder, limit, verify):
           validate-data --verify true data/train
     See also: fix-data
     """
-    from sertk.kaldi.datachecks import problems
+    from sertk.datadir.checks import problems
 
     count = 0
     for line in problems(folder, verify):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sertk.data.draws import Draws
+from sertk.data.keyed_random import Draws
 from sertk.data.masks import Policy, apply_masks, draw_masks
 
 PADDINGS = ("repeat", "zero", "edge")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sertk.data.draws import Draws, permutation
+from sertk.data.keyed_random import Draws, permutation
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_list
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input
 from sertk.kaldi.tables import read_manifest, read_table

@@ -16,8 +16,8 @@ import logging
 import os
 from contextlib import contextmanager
 
+from sertk.atomic import atomic_file, remove
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file, remove
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier
 from sertk.kaldi.streams import Output
 from sertk.kaldi.writer import ArchiveWriter, Target, publishable

@@ -9,11 +9,11 @@ import os
 import stat
 from contextlib import contextmanager, suppress
 
+from sertk.atomic import publish, recover, temporary
+from sertk.datadir.lists import check_key
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import publish, recover, temporary
 from sertk.kaldi.codec import KINDS
 from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
-from sertk.kaldi.lists import check_key
 from sertk.kaldi.manifest import Manifest, manifest_path
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
 from sertk.kaldi.streams import classify_output, open_output

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sertk.data.chunks import fit
-from sertk.models.folding import for_evaluation
+from sertk.models.fuse import for_evaluation
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 

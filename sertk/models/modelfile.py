@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sertk.atomic import atomic_file
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
 from sertk.models.resnet import NetworkSpec, ResNet
 
 FORMAT = "sertk-model-1"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sertk.datadir.lists import read_list, write_list
+from sertk.datadir.votes import Votes, read_votes
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.recordings import read_recordings
-from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.randomtable import RandomTable
 from sertk.kaldi.specifiers import as_rspecifier
-from sertk.kaldi.votes import Votes, read_votes
 
 
 class Data:

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from sertk.data.draws import Draws
+from sertk.data.keyed_random import Draws
 from sertk.data.masks import POLICIES, draw_masks
 from sertk.report.data import Data
 from sertk.report.document import Figure, Table

@@ -5,7 +5,7 @@ import io
 import matplotlib.image
 import numpy as np
 
-from sertk.kaldi.votes import Votes
+from sertk.datadir.votes import Votes
 from sertk.report.data import Data
 from sertk.report.document import MISSING, Picture, Sound, Table
 from sertk.report.figures import words

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from sertk import __version__
-from sertk.kaldi.atomic import atomic_file, ensure_folder
+from sertk.atomic import atomic_file, ensure_folder
 from sertk.report.document import Figure, Picture, Report, Sound, Table, stamped
 
 _HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sertk.kaldi.votes import Votes, agreeing, vote_shares
+from sertk.datadir.votes import Votes, agreeing, vote_shares
 from sertk.scoring.emotion import Accuracy, confusion
 
 # log of a posterior that is stored as 0: float32's smallest normal number.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_list
 from sertk.scoring.agreement import agreement_scores
 from sertk.scoring.emotion import confusion, unweighted_accuracy, weighted_accuracy
 from sertk.scoring.folds import read_labels, read_maps, read_scheme, read_utt2fold

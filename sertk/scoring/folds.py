@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertk.atomic import atomic_file
+from sertk.datadir.lists import read_lines, read_list, write_list
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
-from sertk.kaldi.lists import read_lines, read_list, write_list
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sertk.datadir.lists import read_list
+from sertk.datadir.votes import Votes, agreeing, read_votes
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_list
-from sertk.kaldi.votes import Votes, agreeing, read_votes
 from sertk.scoring.parts import PARTS
 
 GENDERS = {"f": "female", "m": "male"}

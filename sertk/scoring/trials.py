@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sertk.datadir.lists import read_lines, read_list
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_lines, read_list
 
 _KALDI = {"target": True, "nontarget": False}
 _VOXCELEB = {"1": True, "0": False}

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sertk.atomic import atomic_file
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import prefetch
 from sertk.data.masks import parse_policy
@@ -17,17 +18,16 @@ from sertk.data.resident import source_of_chunks
 from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
 from sertk.models.compute import layout
 from sertk.models.modelfile import finite
 from sertk.models.resnet import ResNet
-from sertk.training.checkpoint import MACHINE, TrainingState, load_state, save_state
-from sertk.training.choosing import chosen_epoch
+from sertk.runs.preemption import Stopped
+from sertk.runs.state import MACHINE, TrainingState, load_state, save_state
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
+from sertk.training.model_selection import chosen_epoch
 from sertk.training.schedule import DescentSettings
 from sertk.training.step import Step
-from sertk.training.stopping import Stopped
 from sertk.training.syncnorm import synchronise
 from sertk.training.targets import Targets
 

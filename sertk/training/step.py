@@ -11,7 +11,7 @@ from sertk.errors import SertkError, out_of_memory
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
 from sertk.runtime import give_memory_back
-from sertk.training.compiling import compiled
+from sertk.training.compile import compiled
 from sertk.training.distributed import World
 from sertk.training.targets import Targets
 

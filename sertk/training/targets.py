@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sertk.datadir.votes import read_votes, vote_shares
 from sertk.errors import SertkError
-from sertk.kaldi.votes import read_votes, vote_shares
 from sertk.scoring.folds import read_scheme
-from sertk.training.selection import Labelling
+from sertk.training.labelling import Labelling
 
 log = logging.getLogger("sertk")
 

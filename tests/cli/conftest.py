@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli import sandbox
+import sandbox
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import torch
 
+from sertk.datadir.lists import write_list
+from sertk.frontend.extractor import Listener
 from sertk.frontend.options import FbankOptions
-from sertk.kaldi.lists import write_list
 from sertk.kaldi.tables import read_table
 from sertk.models.inference import on_segments
-from sertk.models.listening import Listener
 from sertk.models.modelfile import Model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 

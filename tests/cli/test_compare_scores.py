@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from experiment import LABELS, Experiment
 from scipy import stats
-from scoring.experiment import LABELS, Experiment
 
 from sertk.scoring.paired import holm
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cli.sandbox import write_voice
+from sandbox import write_voice
 from support import ROOT
 
 from sertk.kaldi.tables import read_table, verify_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sertk.kaldi.lists import write_list
+from sertk.datadir.lists import write_list
 from sertk.kaldi.tables import table_writer
 
 LABELS = ("ang", "sad")

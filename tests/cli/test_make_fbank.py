@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from frontend.references import native_fbank, signal
+from references import native_fbank, signal
 from support import ROOT
 
 from sertk.frontend.fbank import Fbank

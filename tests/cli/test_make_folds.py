@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sertk.kaldi.lists import read_list
+from sertk.datadir.lists import read_list
 
 
 @pytest.fixture

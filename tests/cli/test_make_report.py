@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from report.folder import make
+from report_folder import make
 from support import ROOT
 
 from sertk.kaldi.tables import read_manifest, read_table, table_writer

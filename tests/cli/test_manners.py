@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from support import ROOT
 
-from sertk.kaldi.lists import write_list
+from sertk.datadir.lists import write_list
 from sertk.kaldi.tables import read_table
 
 

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from scoring.experiment import LABELS, Experiment
+from experiment import LABELS, Experiment
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from support import ROOT
 

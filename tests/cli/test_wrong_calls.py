@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli.wrong_calls import CALLS, MODEL
 from support import ROOT
+from wrong_calls import CALLS, MODEL
 
 MISUSE = (
     "Missing argument",

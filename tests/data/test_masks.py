@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sertk.data.draws import Draws
+from sertk.data.keyed_random import Draws
 from sertk.data.masks import POLICIES, Policy, apply_masks, draw_masks, parse_policy
 from sertk.errors import SertkError
 

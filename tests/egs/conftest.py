@@ -3,14 +3,10 @@
 import importlib.util
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from support import ROOT, Result
-
-sys.path.insert(0, str(Path(__file__).parent))
 from slurm_cluster import Cluster, missing
+from support import ROOT, Result
 
 UTILS = ROOT / "egs" / "common" / "utils"
 
@@ -62,7 +58,7 @@ def slurm_environment(tmp_path) -> dict[str, str]:
     for name in ("sbatch", "squeue", "scontrol", "scancel"):
         (programs / name).write_text(f'#!/bin/bash\nexec python3 {programs}/{name}.py "$@"\n')
         (programs / name).chmod(0o755)
-        (programs / f"{name}.py").symlink_to(Path(__file__).with_name("standin_slurm.py"))
+        (programs / f"{name}.py").symlink_to(ROOT / "tests" / "helpers" / "standin_slurm.py")
     return os.environ | {"STANDIN_SLURM": str(state), "PATH": f"{programs}:{UTILS}:{os.environ['PATH']}"}
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from sertk.kaldi.lists import read_list
+from sertk.datadir.lists import read_list
 
 EMODB = "emodb/local/prepare_emodb.py"
 LIBRISPEECH = "emodb/local/prepare_librispeech.py"

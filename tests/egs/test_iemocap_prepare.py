@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from support import ROOT
 
-from sertk.kaldi.lists import read_list
+from sertk.datadir.lists import read_list
 
 SCRIPT = "iemocap/local/prepare_iemocap.py"
 GOLDEN = json.loads((ROOT / "egs/iemocap/local/golden.json").read_text())

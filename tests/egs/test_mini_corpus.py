@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from sertk.kaldi.lists import read_list
+from sertk.datadir.lists import read_list
 
 EGS = ROOT / "egs"
 LABELS = ("ang", "hap", "exc", "neu", "sad", "fru")  # those that torchaudio's reader keeps

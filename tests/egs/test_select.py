@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli import sandbox
+import sandbox
 from support import ROOT
 
 from sertk.report.systems import find_experiments

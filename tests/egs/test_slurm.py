@@ -4,13 +4,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from support import ROOT, body
-
-sys.path.insert(0, str(ROOT / "tests" / "training"))
 from toydata import NETWORK, write_toy_data
 
 pytestmark = pytest.mark.slow

@@ -5,16 +5,13 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 from support import ROOT
-
-sys.path.insert(0, str(ROOT / "tests" / "training"))
 from toydata import NETWORK, write_toy_data
 
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
 
 pytestmark = pytest.mark.slow
 COMMON = ROOT / "egs" / "common"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from support import needs_ffmpeg
 
-from sertk.kaldi.lists import read_list
+from sertk.datadir.lists import read_list
 
 SCRIPT = "voxceleb/local/prepare_voxceleb.py"
 SIMULATED = ("--simulated", "true")

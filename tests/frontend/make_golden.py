@@ -1,9 +1,9 @@
-"""Writes golden.json: what kaldi-native-fbank makes of references.signal(). Run it from tests/ with PYTHONPATH=.:.."""
+"""Writes golden.json: what kaldi-native-fbank makes of references.signal(). Run it with PYTHONPATH=tests/helpers."""
 
 import json
 from pathlib import Path
 
-from frontend.references import native_fbank, signal
+from references import native_fbank, signal
 
 from sertk.frontend.options import FbankOptions
 

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
-from frontend.references import signal
+from references import signal
 from support import needs_ffmpeg
 
 from sertk.errors import SertkError

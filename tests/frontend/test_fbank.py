@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from frontend.references import audible, double_fbank, native_fbank, signal, torchaudio_fbank
+from references import audible, double_fbank, native_fbank, signal, torchaudio_fbank
 
 from sertk.errors import SertkError
 from sertk.frontend.audio import read_audio

@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 import soundfile
-from frontend.references import signal
+from references import signal
 from support import needs_ffmpeg
 
 from sertk.errors import SertkError
-from sertk.frontend.extract import in_order
+from sertk.frontend.pipeline import in_order
 from sertk.frontend.recordings import read_recordings, read_segments
 
 SAMPLES = signal(2)

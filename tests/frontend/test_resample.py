@@ -4,7 +4,7 @@ import builtins
 
 import numpy as np
 import pytest
-from frontend.references import audible, signal
+from references import audible, signal
 
 from sertk.errors import SertkError
 from sertk.frontend.audio import UnfitAudio

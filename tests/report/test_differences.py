@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from report.folder import make
+from report_folder import make
 
 from sertk.report.build import Choices, build_report
 from sertk.report.differences import differences_table, pairs_of, transfer_figure, verdict

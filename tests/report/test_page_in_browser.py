@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from report.folder import make
+from report_folder import make
 
 from sertk.report.build import Choices, build_report
 from sertk.report.render import write_report

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report.folder import make
+from report_folder import make
 
 from sertk.errors import SertkError
 from sertk.report.breakdowns import breakdown_tables, breakdowns, raters_table

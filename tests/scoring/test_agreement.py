@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from sertk.kaldi.votes import vote_shares
+from sertk.datadir.votes import vote_shares
 from sertk.scoring.agreement import agreement_scores
 
 LABELS = ["ang", "hap", "neu"]

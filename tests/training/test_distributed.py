@@ -18,8 +18,8 @@ from toydata import NETWORK
 from sertk.data.loader import chunks_of
 from sertk.data.sampler import Batch
 from sertk.data.store import load_store
+from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
-from sertk.kaldi.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet

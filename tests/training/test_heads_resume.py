@@ -9,8 +9,8 @@ import torch
 from killing import kill_at_random, running, start, wait
 from toydata import write_toy_data
 
-from sertk.kaldi.atomic import only_process_in
-from sertk.kaldi.lists import read_list, write_list
+from sertk.atomic import only_process_in
+from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 

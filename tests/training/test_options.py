@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
+from sertk.training.head import HeadSettings, HeadTraining
 from sertk.training.targets import Targets
-from sertk.training.transfer import HeadSettings, HeadTraining
 
 SPEC = NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
 

@@ -14,15 +14,15 @@ from ranks import Ranks, wait_for
 from support import ROOT
 from toydata import NETWORK, write_toy_data
 
-import sertk.training.job
+import sertk.jobs.train
+from sertk.atomic import only_process_in
 from sertk.cli.train_resnet import main as train_resnet
-from sertk.kaldi.atomic import only_process_in
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
 from sertk.models.modelfile import read_checked
-from sertk.training import compiling
-from sertk.training.claiming import STARTERS
+from sertk.runs.lock import STARTERS
+from sertk.training import compile as compiling
 
 
 def words(toy, name, *options):
@@ -208,15 +208,15 @@ def test_changed_labels_segments_and_features_are_told_apart(toy, train, call):
 
 def test_another_version_of_the_code_is_refused(toy, train, monkeypatch):
     train("exp", "--epochs", 1)
-    monkeypatch.setattr(sertk.training.job, "__version__", "0.0.9")
+    monkeypatch.setattr(sertk.jobs.train, "__version__", "0.0.9")
     assert "begun with sertk=0.1.0, now it is 0.0.9" in train("exp", "--epochs", 2, code=1).err
 
 
 @pytest.mark.parametrize("name", ["threads", "hardware", "torch", "code"])
 def test_another_machine_is_warned_of_and_goes_on(toy, train, monkeypatch, name):
     train("exp", "--epochs", 1)
-    marks = sertk.training.job.machine_marks
-    monkeypatch.setattr(sertk.training.job, "machine_marks", lambda *args: marks(*args) | {name: "another"})
+    marks = sertk.jobs.train.machine_marks
+    monkeypatch.setattr(sertk.jobs.train, "machine_marks", lambda *args: marks(*args) | {name: "another"})
     err = train("exp", "--epochs", 2).err
     assert re.search(
         rf"WARNING: .*begun with {name}=\S+, now it is another: it goes on, but not to the same bytes", err

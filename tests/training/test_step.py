@@ -5,8 +5,9 @@ from sertk.data.loader import HostChunks
 from sertk.data.resident import ResidentChunks
 from sertk.data.store import load_store
 from sertk.errors import SertkError
+from sertk.jobs import train as job
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training import job, loop
+from sertk.training import loop
 from sertk.training.distributed import World
 from sertk.training.loop import Settings
 from sertk.training.step import Step

@@ -8,12 +8,12 @@ import pytest
 import torch
 from toydata import LABELS
 
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
-from sertk.training.selection import Labelling
+from sertk.training.head import HeadSettings, HeadTraining
+from sertk.training.labelling import Labelling
 from sertk.training.targets import Targets, targets_of
-from sertk.training.transfer import HeadSettings, HeadTraining
 
 # Posteriors of 3/4 and 1/4.
 LOGITS = torch.tensor([[math.log(3), 0.0]])

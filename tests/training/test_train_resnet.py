@@ -4,7 +4,7 @@ import pytest
 import torch
 from toydata import LABELS, SETTINGS
 
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.training.schedule import HalvingSchedule
 

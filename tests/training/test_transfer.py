@@ -3,18 +3,18 @@ import pytest
 import torch
 from toydata import NETWORK
 
-from sertk.data.draws import Draws
+from sertk.data.keyed_random import Draws
 from sertk.data.store import load_store, store_of
-from sertk.kaldi.lists import read_list, write_list
+from sertk.datadir.lists import read_list, write_list
+from sertk.jobs.heads import head_spec
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import Head
-from sertk.training.draws import DrawPlan, draw_vectors
-from sertk.training.heads import head_spec
+from sertk.training.head import HeadSettings, HeadTraining, train_heads, with_head
 from sertk.training.loop import Settings
 from sertk.training.targets import Targets
-from sertk.training.transfer import HeadSettings, HeadTraining, train_heads, with_head
+from sertk.training.trunk_pass import DrawPlan, draw_vectors
 
 EPOCHS = 3
 

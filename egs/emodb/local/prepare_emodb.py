@@ -8,8 +8,8 @@ from collections import Counter
 import click
 
 from sertk.cli.options import BOOL, FOLDER, command
+from sertk.datadir.prepare import tell_problems, write_data_dir
 from sertk.errors import SertkError
-from sertk.kaldi.preparation import tell_problems, write_data_dir
 
 log = logging.getLogger("sertk")
 

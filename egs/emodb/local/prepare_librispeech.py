@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
+from sertk.atomic import atomic_file
 from sertk.cli.options import FOLDER, command
+from sertk.datadir.prepare import write_data_dir
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
-from sertk.kaldi.preparation import write_data_dir
 
 log = logging.getLogger("sertk")
 

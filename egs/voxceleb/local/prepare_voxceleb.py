@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
+from sertk.atomic import atomic_file
 from sertk.cli.options import BOOL, FILE, FOLDER, command
+from sertk.datadir.prepare import tell_problems, write_data_dir
 from sertk.errors import SertkError
-from sertk.kaldi.atomic import atomic_file
-from sertk.kaldi.preparation import tell_problems, write_data_dir
 
 log = logging.getLogger("sertk")
 

@@ -1,0 +1,96 @@
+"""Which segments a network is trained on, and which label each has."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sertk.datadir.lists import read_list
+from sertk.errors import SertkError
+from sertk.scoring.folds import read_labels
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The labels of a task.
+
+    Args:
+        labels: their names, in the order of the network's outputs.
+        of_segment: the label of every segment that has one.
+        fold_of: the fold of every segment, {} without folds.
+    """
+
+    labels: list[str]
+    of_segment: dict[str, str]
+    fold_of: dict[str, str]
+
+    def training(self, fold: str | None, choosing: str | None = None) -> dict[str, str]:
+        """Segment -> label of what is trained on.
+
+        Args:
+            fold: held out; None: nothing is.
+            choosing: the fold that chooses the epoch, held out too.
+
+        Raises:
+            SertkError: where there is no such fold, or nothing else, or a label is in these two folds only.
+        """
+        if fold is None:
+            return self.of_segment
+        apart = {fold, choosing}
+        kept = {key: label for key, label in self.of_segment.items() if self.fold_of[key] not in apart}
+        if fold not in self.folds():
+            raise self.no_such_fold(fold)
+        two = choosing not in (None, fold)
+        without = f"with the folds {fold} and {choosing} held out" if two else f"with fold {fold} held out"
+        if not kept:
+            raise SertkError(f"{without} nothing is left to train on")
+        lost = set(self.of_segment.values()) - set(kept.values())
+        if lost and two:
+            raise SertkError(f"{without} no segment of '{min(lost)}' is left")
+        return kept
+
+    def of_fold(self, fold: str) -> dict[str, str]:
+        """Segment -> label of a fold's segments."""
+        return {key: label for key, label in self.of_segment.items() if self.fold_of[key] == fold}
+
+    def no_such_fold(self, fold: str) -> SertkError:
+        return SertkError(f"there is no fold '{fold}' (folds: {' '.join(self.folds())})")
+
+    def index(self, key: str) -> int:
+        """The output that belongs to a segment."""
+        return self._number[self.of_segment[key]]
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {label: number for number, label in enumerate(self.labels)}
+
+    def folds(self) -> list[str]:
+        """Names of the folds that have labelled segments: numbers in their order, else as text."""
+        names = {self.fold_of[key] for key in self.of_segment if key in self.fold_of}
+        return sorted(names, key=lambda name: (int(name) if name.isdigit() else float("inf"), name))
+
+
+def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
+    """The labels in `utt2label`, in the order of the labels.txt beside it, or sorted where there is none.
+
+    Raises:
+        SertkError: for what the files lack, a label that labels.txt has twice, a fold that is no folder's name.
+    """
+    of_segment = read_list(utt2label)
+    found = set(of_segment.values())
+    listed = utt2label.with_name("labels.txt")
+    labels = list(read_labels(listed)) if listed.exists() else sorted(found)
+    unknown = sorted(found - set(labels))
+    if unknown:
+        raise SertkError(f"{utt2label}: label {unknown[0]} is not in {listed}")
+    fold_of = read_list(utt2fold) if utt2fold else {}
+    if utt2fold:
+        without = next((key for key in of_segment if key not in fold_of), None)
+        if without:
+            raise SertkError(f"{utt2fold}: {without} of {utt2label} has no fold")
+        # A fold's model lies in the folder of its name.
+        wrong = next((key for key, fold in fold_of.items() if fold in ("", ".", "..") or "/" in fold), None)
+        if wrong:
+            raise SertkError(f"{utt2fold}: {wrong}: fold '{fold_of[wrong]}' cannot be the name of a folder")
+    if len(labels) < 2:
+        raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
+    return Labelling(labels, of_segment, fold_of)

@@ -1,0 +1,48 @@
+"""What preparation scripts end with: problems told, maps written, stamps kept true."""
+
+from pathlib import Path
+
+import pytest
+
+from sertk.datadir.checks import problems
+from sertk.datadir.lists import read_list
+from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.errors import SertkError
+
+MAPS = {
+    "wav.scp": {"b-1": "/b.wav", "a-2": "/a2.wav", "a-1": "/a1.wav"},
+    "utt2spk": {"b-1": "b", "a-2": "a", "a-1": "a"},
+}
+
+
+def test_the_written_folder_is_valid_and_has_its_spk2utt(tmp_path):
+    write_data_dir(tmp_path / "data", MAPS)
+    assert list(problems(tmp_path / "data", False)) == []
+    assert read_list(tmp_path / "data/spk2utt", columns=None) == {"a": "a-1 a-2", "b": "b-1"}
+
+
+def test_what_an_earlier_preparation_left_does_not_stay(tmp_path):
+    write_data_dir(tmp_path, MAPS | {"text": {"a-1": "words"}}, PARTIAL=["one is missing"], SIMULATED=[])
+    assert (tmp_path / "PARTIAL").read_text() == "one is missing\n"
+    assert (tmp_path / "text").exists()
+    assert not (tmp_path / "SIMULATED").exists()
+    write_data_dir(tmp_path, MAPS | {"text": {}}, PARTIAL=[], SIMULATED=[])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spk2utt", "utt2spk", "wav.scp"]
+
+
+def test_features_stay_only_with_the_recordings_that_they_are_of(tmp_path):
+    write_data_dir(tmp_path, MAPS)
+    (tmp_path / "feats.scp").write_text("a-1 x.ark:4\n")
+    write_data_dir(tmp_path, MAPS)
+    assert (tmp_path / "feats.scp").exists()
+    write_data_dir(tmp_path, MAPS | {"wav.scp": MAPS["wav.scp"] | {"a-1": "/other.wav"}})
+    assert not (tmp_path / "feats.scp").exists()
+
+
+def test_problems_stop_unless_they_are_allowed(caplog):
+    tell_problems(Path("/corpus"), "Corpus", [], allow_partial=False)
+    tell_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=True)
+    with pytest.raises(SertkError, match=r"^/corpus: not the whole Corpus: a is missing \(--allow"):
+        tell_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=False)
+    with pytest.raises(SertkError, match="a is missing, and 1 more "):
+        tell_problems(Path("/corpus"), "Corpus", ["a is missing", "b is missing"], allow_partial=False)

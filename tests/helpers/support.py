@@ -1,0 +1,29 @@
+"""Names that tests import: where the checkout is, where the corpora are, what a binary gave back."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPORA = Path(os.environ.get("SERTK_CORPORA", ROOT.parent / "shared" / "corpora"))
+# .ci/run installs it; elsewhere the tests pass without.
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+
+
+@dataclass
+class Result:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+
+def body(log: Path) -> list[str]:
+    """What a job has written in its log, without the runner's own lines."""
+    return [line for line in log.read_text().split("\n") if line and not line.startswith("#")]

@@ -1,0 +1,103 @@
+"""Networks for evaluation: the same function as the network that they are made of."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sertk.models import inference
+from sertk.models.fuse import folded, for_evaluation
+from sertk.models.inference import on_segments, output, padded
+from sertk.models.resnet import NetworkSpec, ResNet
+
+CPU = torch.device("cpu")
+
+
+def trained(**fields):
+    """A network whose BatchNorms and slopes are nobody's defaults, as after training."""
+    torch.manual_seed(0)
+    network = ResNet(
+        NetworkSpec(4, **({"bins": 16, "channels": 4, "blocks": (1, 2, 1, 1), "embedding_dim": 8} | fields))
+    )
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 2)
+            module.bias.data.normal_()
+    for name, parameter in network.named_parameters():
+        if "act" in name:
+            parameter.data.uniform_(-0.2, 0.6)
+    return network.eval()
+
+
+def same(a, b):
+    """Within 1e-5 of the largest number."""
+    torch.testing.assert_close(a, b, atol=1e-5 * float(b.abs().max()), rtol=0)
+
+
+def test_a_folded_convolution_worked_by_hand():
+    conv, norm = nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1, eps=0.0).eval()
+    conv.weight.data.fill_(2)
+    norm.weight.data.fill_(3)
+    norm.bias.data.fill_(0.5)
+    norm.running_mean.fill_(1)
+    norm.running_var.fill_(4)
+    new = folded(conv, norm)
+    # 3 (2 x - 1) / 2 + 0.5 = 3 x - 1
+    assert (new.weight.item(), new.bias.item()) == (3, -1)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "prelu-channel", "relu"])
+@pytest.mark.parametrize("at", ["pool", "embedding", "posterior"])
+def test_folding_changes_nothing_in_a_padded_batch_or_out_of_one(activation, at):
+    network = trained(activation=activation)
+    before = copy.deepcopy(network.state_dict())
+    fast = for_evaluation(network, CPU)
+    segments = [torch.randn(frames, 16).numpy() for frames in (1, 9, 40, 57)]
+    for batch in ([segments[2]], segments):
+        feats, lengths = padded(batch)
+        with torch.no_grad():
+            same(output(fast, feats, lengths, at), output(network, feats, lengths, at))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("frames", [0, 24])
+def test_maps_and_networks_without_pooling_are_folded_too(frames):
+    network = trained(frames=frames, pooling="none" if frames else "stats")
+    feats = torch.randn(3, 16, 24)
+    with torch.no_grad():
+        same(output(for_evaluation(network, CPU), feats, None, "map"), network.trunk(feats)[0].flatten(1))
+
+
+def test_bf16_is_the_format_of_the_trunk_alone_and_close_to_float32():
+    network = trained(channels=16)
+    segments = [(str(frames), torch.randn(frames, 16).numpy()) for frames in (20, 33, 60)]
+    exact = dict(on_segments(network, segments, "posterior", CPU))
+    for key, posteriors in on_segments(network, segments, "posterior", CPU, "bf16"):
+        assert posteriors.dtype == "float32" and posteriors.sum() == pytest.approx(1, abs=1e-5)
+        assert 0 < abs(posteriors - exact[key]).max() < 0.05
+    fast = for_evaluation(network, CPU, "bf16")
+    assert {p.dtype for p in fast.trunk.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in fast.head.parameters()} == {torch.float32}
+
+
+def test_batches_by_length_give_what_each_segment_gives_alone_in_the_same_order(monkeypatch):
+    network, rng = trained(), np.random.default_rng(0)
+    lengths = [30, 9, 200, 31, 8, 30, 77, 12, 30]
+    segments = [(f"utt{i}", rng.normal(size=(n, 16)).astype(np.float32)) for i, n in enumerate(lengths)]
+    alone = list(on_segments(network, segments, "logit", CPU))
+    shapes, whole = [], inference.output
+    monkeypatch.setattr(
+        inference, "output", lambda n, feats, *rest: shapes.append(feats.shape) or whole(n, feats, *rest)
+    )
+    monkeypatch.setitem(inference.WINDOW, "cpu", 7)
+    monkeypatch.setitem(inference.TOGETHER, "cpu", 93)
+    batched = list(on_segments(network, segments, "logit", CPU))
+    assert [(size, frames) for size, _, frames in shapes] == [(3, 30), (2, 31), (1, 77), (1, 200), (2, 30)]
+    assert [key for key, _ in batched] == [key for key, _ in alone]
+    for (_, one), (_, other) in zip(batched, alone):
+        np.testing.assert_allclose(one, other, atol=1e-5)
