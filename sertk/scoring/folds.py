@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.atomic import atomic_file
+from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
 from sertk.errors import SertkError
 
@@ -165,6 +166,18 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
                 f"speaker {utt2spk[utt]} is in {what}s {groups[other - 1]} and {groups[fold - 1]} ({utt}): "
                 "the folds would not be speaker-independent"
             )
+
+
+def keeps_apart(utt2fold: Mapping[str, int], utt2spk: Mapping[str, str]) -> bool | None:
+    """Whether every person is in one fold, whatever their perturbed copies are called; None where one is not known.
+
+    >>> keeps_apart({"a": 1, "b": 2}, {"a": "anna", "b": "sp0.9-anna"})
+    False
+    """
+    home: dict[str, int] = {}
+    if any(utt not in utt2spk for utt in utt2fold):
+        return None
+    return all(home.setdefault(original(utt2spk[utt]), fold) == fold for utt, fold in utt2fold.items())
 
 
 # Maps that are left beside a utt2fold, for the leak guard: of all segments, those without a fold too.
