@@ -15,6 +15,7 @@ from pathlib import Path
 from sertk.atomic import atomic_file
 from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
+from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
@@ -228,9 +229,11 @@ def read_utt2fold(path) -> dict[str, int]:
 
 
 def read_maps(utt2fold_path) -> dict[str, dict[str, str]]:
-    """The maps of all segments beside a utt2fold, those that are there."""
+    """The maps of all segments beside a utt2fold, those that are there and say something."""
     paths = {what: Path(utt2fold_path).parent / name for what, name in MAPS.items()}
-    return {what: read_list(path) for what, path in paths.items() if path.exists()}
+    maps = {what: read_list(path) for what, path in paths.items() if what != "speaker" and path.exists()}
+    speakers = read_speakers(paths["speaker"])
+    return maps | ({"speaker": speakers} if speakers else {})
 
 
 def read_scheme(utt2fold_path) -> dict:

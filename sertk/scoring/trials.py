@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.datadir.lists import read_lines, read_list
+from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 
 _KALDI = {"target": True, "nontarget": False}
@@ -161,6 +162,5 @@ def trial_speakers(trials, names: Iterable[str], utt2spk=None) -> dict[str, str]
             if name not in found:
                 raise SertkError(f"{utt2spk}: {name} is in the trials and not in this map")
         return found
-    beside = Path(trials).with_name("utt2spk")
-    found = read_list(beside) if beside.is_file() else {}
+    found = read_speakers(Path(trials).with_name("utt2spk"))
     return found if all(name in found for name in names) else voxceleb_speakers(names)
