@@ -7,7 +7,7 @@ import pytest
 from references import audible, signal
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import UnfitAudio
+from sertk.frontend.unfit import UnfitAudio
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.resample import TorchaudioFbank, resample
