@@ -29,8 +29,8 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
           classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
     See also: predict-emotion, train-resnet
     """
-    from sertk.frontend.unfit import UnfitAudio
     from sertk.frontend.extractor import FeatureExtractor, recordings_in
+    from sertk.frontend.unfit import UnfitAudio
     from sertk.models.compute import default_precision
     from sertk.models.inference import on_segments
     from sertk.models.modelfile import load_model

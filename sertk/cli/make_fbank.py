@@ -23,7 +23,9 @@ from sertk.frontend.options import FbankOptions
 @command
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--segments", type=FILE, help="Lines of 'utterance recording start end [channel]': features of those parts.")
+@click.option(
+    "--segments", type=FILE, help="Lines of 'utterance recording start end [channel]': features of those parts."
+)
 @click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
 @compress_option
 @click.option("--channel", type=click.IntRange(0), help="Which channel to take, where there are several.")

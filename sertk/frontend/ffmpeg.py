@@ -20,7 +20,9 @@ _REASONS = (
     ("Unknown encoder 'pcm_s16le'", "cannot be decoded: this ffmpeg has no pcm_s16le"),
 )
 # Lines that only follow from an earlier one.
-_FOLLOWS = re.compile(r"To ignore this|Error opening (in|out)put|Conversion failed|Nothing was written|Task finished|Terminating")
+_FOLLOWS = re.compile(
+    r"To ignore this|Error opening (in|out)put|Conversion failed|Nothing was written|Task finished|Terminating"
+)
 
 
 def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:

@@ -4,7 +4,6 @@ Sources: the magic numbers of each format's specification; git-lfs, docs/spec.md
 """
 
 import re
-import struct
 
 _CONVERT = "convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)"
 # The containers that libsndfile reads for us. Its other readers (of matrices, of samplers' formats) are left alone:
@@ -104,7 +103,7 @@ def unread_codec(code: int) -> str:
 
 def chunk_codec(data: bytes) -> str | None:
     """The four letters of the codec in an AIFF-C's COMM chunk or a CAF's desc chunk; None where there is none."""
-    if data[:4] == b"FORM" and data[8:12] == b"AIFC" and 0 < (place := data.find(b"COMM", 12, 65536)):
+    if data[:4] == b"FORM" and data[8:12] == b"AIFC" and (place := data.find(b"COMM", 12, 65536)) > 0:
         letters = data[place + 26 : place + 30]
     elif data[:4] == b"caff" and data[8:12] == b"desc":
         letters = data[28:32]
@@ -125,7 +124,11 @@ def _nist_coding(head: bytes) -> str | None:
 def _ogg_codec(head: bytes) -> str | None:
     """The first packet of an Ogg file begins with its codec's name, after a page's header of 27 bytes and its table."""
     packet = head[27 + head[26] :] if len(head) > 26 else b""
-    for magic, name in ((b"Speex   ", "Speex in Ogg"), (b"\x80theora", "Theora video"), (b"fishead", "an Ogg skeleton")):
+    for magic, name in (
+        (b"Speex   ", "Speex in Ogg"),
+        (b"\x80theora", "Theora video"),
+        (b"fishead", "an Ogg skeleton"),
+    ):
         if packet.startswith(magic):
             return f"is {name}, which is not read: {_CONVERT}"
     return None

@@ -19,9 +19,10 @@ from sertk.frontend.audio import decode, one_channel
 from sertk.frontend.ffmpeg import decode_ffmpeg
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.frontend.wav import read_wav_of_archive
+from sertk.kaldi.script import Entry, read_script
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input, open_input, split_offset
-from sertk.kaldi.tables import Entry, read_raw_table, read_script
+from sertk.kaldi.tables import read_raw_table
 
 log = logging.getLogger("sertk")
 

@@ -194,7 +194,12 @@ FAILURES = [
     (None, ["--channel=-1"], 2, "-1"),
     (None, ["--no-such-option"], 2, "no-such-option"),
     (None, ["--segments=gone"], 1, "gone"),
-    (write("segments", "s1 u0 0\n"), ["--segments=segments"], 1, "skipped s1: segments:1: key s1: not 'utterance recording start end"),
+    (
+        write("segments", "s1 u0 0\n"),
+        ["--segments=segments"],
+        1,
+        "skipped s1: segments:1: key s1: not 'utterance recording start end",
+    ),
     (write("segments", "s1 u0 2 1\n"), ["--segments=segments"], 1, "no stretch of time"),
     (write("segments", "s1 nobody 0 1\n"), ["--segments=segments"], 1, "nothing was processed"),
     (write("c", "--num-mel-bins=80\n--colour=red\n"), ["--config=c"], 1, "c:2"),

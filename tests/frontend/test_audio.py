@@ -175,7 +175,7 @@ def test_what_is_no_recording_is_unfit(content, says):
 def test_nan_and_infinity_in_a_float_wav_are_unfit_and_say_where(value):
     samples = SAMPLES / 32768
     samples[77] = value
-    with pytest.raises(UnfitAudio, match="NaN or infinite samples .sample 77 is"):
+    with pytest.raises(UnfitAudio, match=r"NaN or infinite samples \(sample 77 is"):
         read_audio(encoded("WAV", "FLOAT", samples))
 
 

@@ -97,7 +97,9 @@ def test_with_p_a_pipe_that_fails_is_unfit(folder):
     assert failed.samples is None and "exited with 3" in failed.reason and there.samples is not None
 
 
-@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError("of a bug"), RuntimeError("x\ny"), OSError(5, "I/O")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ZeroDivisionError("of a bug"), RuntimeError("x\ny"), OSError(5, "I/O")]
+)
 @pytest.mark.parametrize("segmented", [False, True])
 def test_whatever_a_file_raises_costs_that_file(folder, monkeypatch, error, segmented):
     real = recordings.decode
