@@ -49,7 +49,7 @@ class Listener:
         feats = self.fbank(mono)
         if not len(feats):
             raise UnfitAudio(f"{len(mono)} samples are too few for a frame")
-        return normalise(feats) if self.cmvn else feats
+        return normalise(feats, out=feats) if self.cmvn else feats
 
 
 def recordings_in(paths: tuple[Path, ...]) -> Iterator[Path]:
