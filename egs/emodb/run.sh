@@ -39,7 +39,7 @@ stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' 
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
 scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe librispeech emodb init work

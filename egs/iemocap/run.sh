@@ -36,7 +36,7 @@ corpus='' init='' exp='1 2 3' select=last scratch=false finetune=false work='' s
 allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe corpus init work

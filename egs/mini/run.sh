@@ -21,7 +21,7 @@ set -euo pipefail
 . "$(dirname "$0")/cmd.sh"
 
 corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe corpus work

@@ -28,7 +28,7 @@ set -euo pipefail
 voxceleb1='' voxceleb2='' trials='' work='' stage=1 stop_stage=5 stamp=''
 allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
 enter_recipe voxceleb1 voxceleb2 trials work

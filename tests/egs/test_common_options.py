@@ -1,10 +1,12 @@
-"""parse_options.sh and recipe.sh, sourced by small scripts as the recipes source them."""
+"""sertk_options.sh and recipe.sh, sourced by small scripts as the recipes source them."""
 
 import os
 import subprocess
 
 import pytest
 from support import ROOT
+
+import sertk
 
 UTILS = ROOT / "egs" / "common" / "utils"
 SCRIPT = """#!/usr/bin/env bash
@@ -14,7 +16,7 @@ SCRIPT = """#!/usr/bin/env bash
 set -euo pipefail
 # Not help.
 stage=1 stop_stage=9 stamp= final_epoch=false init=
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 echo "stage=$stage final_epoch=$final_epoch init=$init rest=$*"
 """
@@ -90,6 +92,17 @@ def test_a_value_is_never_evaluated(script, tmp_path):
 def test_help_prints_the_header_comment(script):
     done = script("--stage", "2", "--help")
     assert (done.returncode, done.stdout) == (0, "Does a thing.\n\nusage: toy.sh [--stage 1] FILE\n")
+
+
+def test_version_is_sertks(script):
+    done = script("--stage", "2", "--version")
+    assert (done.returncode, done.stdout) == (0, f"toy.sh (sertk) {sertk.__version__}\n"), done.stderr
+
+
+def test_config_file_with_windows_line_ends(script, tmp_path):
+    (tmp_path / "my.conf").write_bytes(b"# why\r\n\r\n--init=a b\r\n--final-epoch=true\r\n")
+    done = script("--config", "my.conf")
+    assert done.stdout == "stage=1 final_epoch=true init=a b rest=\n", done.stderr
 
 
 def test_the_command_line_wins_over_the_config_file(script, tmp_path):

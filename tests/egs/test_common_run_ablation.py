@@ -235,7 +235,7 @@ def test_the_recipes_own_script_reads_its_conf(recipe, tmp_path):
     assert done.returncode == 1
     told = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60).stdout
     text = (COMMON / "steps" / "run_ablation.sh").read_text()
-    defaults = text[text.index("\nrecipe=") : text.index(". parse_options.sh")]
+    defaults = text[text.index("\nrecipe=") : text.index(". sertk_options.sh")]
     names = [word.partition("=")[0] for word in defaults.split() if "=" in word]
     assert len(names) > 15
     for name in set(names) - {"recipe", "stamp"}:

@@ -97,7 +97,7 @@ def test_help_names_every_option(tmp_path, recipe):
     assert done.returncode == 0
     assert "usage: ./run.sh" in done.stdout
     text = script.read_text()
-    defaults = text[text.index('cmd.sh"') : text.index(". parse_options.sh")].splitlines()[1:]
+    defaults = text[text.index('cmd.sh"') : text.index(". sertk_options.sh")].splitlines()[1:]
     names = [word.partition("=")[0] for line in defaults for word in line.split() if "=" in word]
     assert len(names) > 10
     for name in names:

@@ -12,7 +12,7 @@ set -euo pipefail
 export LC_ALL=C
 
 cmd=run-local nj=4 config='' cmvn=true compress=cm2 max_skip=0.05
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 1 ] || [ $# -eq 2 ] || { "$0" --help >&2; exit 2; }
 data=$1 feats=${2:-$1/feats}

@@ -40,7 +40,7 @@ recipe=. work=. data=data/all init='' experiments=exp1 starts='transfer scratch'
 frames=300 scheme=stratified num_folds=5 seed=0 repeats=1 clusters=utt2spk cmd=${train_cmd:-run-local} num_threads=1
 device='' any_code=false submit=false status=false
 draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf labels=conf/labels
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 
 # known OPTION WORD…: the option's words are some of these.

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 experiment='' transfer=true masks=true pooling=true seed=0 clusters='' num_threads=1 device=''
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] && [ -n "$experiment" ] || { "$0" --help >&2; exit 2; }
 

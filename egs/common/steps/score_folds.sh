@@ -11,7 +11,7 @@
 set -euo pipefail
 
 cmd=run-local clusters='' data='' num_threads=1 device=''
-. parse_options.sh
+. sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
 feats=$1 folds=$2 dir=$3

@@ -1,6 +1,6 @@
-# What the recipes' run.sh share; sourced through PATH, after parse_options.sh.
+# What the recipes' run.sh share; sourced through PATH, after sertk_options.sh.
 #
-#   stage=1 stop_stage=9 stamp=                                  # defaults, before parse_options.sh
+#   stage=1 stop_stage=9 stamp=                                  # defaults, before sertk_options.sh
 #   if at_stage 2 "features"; then … fi                          # 1 to 9: runs when stage <= 2 <= stop_stage
 #   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1

@@ -4,13 +4,14 @@
 #   # What the script does. This comment is what --help prints.
 #   set -euo pipefail
 #   stage=1 nj=4 fine_tune=false init=
-#   . parse_options.sh          # found through PATH, without arguments; leaves the rest in "$@"
+#   . sertk_options.sh          # found through PATH, without arguments; leaves the rest in "$@"
 #
 #   ./run.sh --stage 3 --nj=2 --fine-tune true --config my.conf FILE
 #
 # --name value and --name=value set $name (- read as _); a value that starts with -- needs the second form. A default of
-# true or false takes only these two, and true where it stands alone (--status). --config FILE reads lines of --name=value (# comments), and the command line wins;
-# a script that has a variable named config takes --config as an option of its own instead. -- ends the options.
+# true or false takes only these two, and true where it stands alone (--status). --config FILE reads lines of
+# --name=value (# comments; LF or CRLF), and the command line wins; a script that has a variable named config takes
+# --config as an option of its own instead. -- ends the options; --version prints sertk's version.
 # Anything wrong is one line on stderr and exit 2. No value is ever evaluated.
 # shellcheck shell=bash
 
@@ -34,7 +35,7 @@ _option_config() {
   local _line _number=0
   [ -r "$1" ] || _option_error "--config: cannot read '$1'"
   while read -r _line || [ -n "$_line" ]; do
-    _number=$((_number + 1))
+    _number=$((_number + 1)) _line=${_line%$'\r'}
     [[ $_line =~ ^(#|$) ]] && continue
     [[ $_line =~ ^--([A-Za-z0-9_-]+)=(.*)$ ]] || _option_error "$1:$_number: '$_line' is not --name=value"
     _option_set "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "$1:$_number: "
@@ -51,6 +52,10 @@ _option_parse() {
     case $1 in
       --) shift; break ;;
       -h | --help) awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; exit 0 ;;
+      --version)
+        sed -n "s/__version__ = \"\(.*\)\"/${0##*/} (sertk) \1/p" "${BASH_SOURCE[0]%/*}/../../../sertk/__init__.py"
+        exit 0
+        ;;
       --*=*) _name=${1%%=*} _value=${1#*=} ;;
       --*)
         _name=$1 _variable=${1#--} _variable=${_variable//-/_}
