@@ -44,7 +44,7 @@ if __name__ == "__main__":
                 result = run(commands, folder)
                 if i:
                     found[name].append(result)
-        count = sum(1 for _ in Path(folder, "ours.scp").open())
+        count = len(Path(folder, "ours.scp").read_text().splitlines())
     print(f"{count} recordings to normalised features; medians of {rounds} interleaved runs; {machine()}\n")
     print("| | wall s | CPU s | largest process, MiB | Kaldi's CPU / this |")
     print("|---|---|---|---|---|")

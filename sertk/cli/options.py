@@ -55,7 +55,7 @@ class Command(click.Command):
             code = 2
         except (SertkError, OSError) as error:
             print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
-            if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
+            if isinstance(error, BrokenPipeError | _NoReader) or _came_of_echo(error):  # do not flush again at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         except ImportError as error:
             if (error.name or "").partition(".")[0] == "sertk":

@@ -242,6 +242,7 @@ def check_status(status: int, label: str, may_break: bool = False):
 def _start(line: str, name: str, end: str):
     """Start a pipe's command as a Popen whose `end` (stdin or stdout) is ours."""
     import subprocess  # here, since most tables are files: 3 ms of every start
+
     if os.environ.get("SERTK_NO_PIPES") == "1":
         raise SertkError(f"{name}: pipes are forbidden here (SERTK_NO_PIPES=1)")
     if not line:

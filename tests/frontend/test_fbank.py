@@ -8,8 +8,8 @@ import pytest
 from references import audible, double_fbank, native_fbank, signal, torchaudio_fbank
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import read_audio
 from sertk.frontend import fbank
+from sertk.frontend.audio import read_audio
 from sertk.frontend.fbank import BLOCK, FLOOR, Fbank, mel_filters
 from sertk.frontend.options import FbankOptions
 
