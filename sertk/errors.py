@@ -8,6 +8,13 @@ class SertkError(Exception):
     """
 
 
+class ReaderGone(SertkError):
+    """Whoever read our standard output or error stopped reading (`… | head`): no mistake, and nothing to say.
+
+    The binaries end by SIGPIPE then, as Unix tools do.
+    """
+
+
 # What libraries say that have no class of errors for it: torch's allocator on a CPU, oneDNN (no more than that), CUDA's.
 _NO_MEMORY = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory",
               "Storage size calculation overflowed", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")  # fmt: skip

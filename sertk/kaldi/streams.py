@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 
-from sertk.errors import SertkError
+from sertk.errors import ReaderGone, SertkError
 
 _OFFSET = re.compile(r"(?P<path>.*):(?P<offset>[0-9]+)", re.DOTALL)
 # Read ahead little: what is larger goes into its array without a copy in between. Written in larger pieces.
@@ -212,6 +212,8 @@ class Output:
             self._close()
             check_status(process.wait(), self.label)
             raise SertkError(f"{self.label}: the command ended before it had read everything") from None
+        if not self.owned and isinstance(error, BrokenPipeError):
+            raise ReaderGone(self.label) from None
         raise SertkError(f"{self.label}: cannot be written: {error.strerror or error}") from None
 
 

@@ -13,7 +13,7 @@ from sertk.atomic import publish, recover, temporary
 from sertk.datadir.lists import check_key
 from sertk.errors import SertkError
 from sertk.kaldi.codec import KINDS
-from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
+from sertk.kaldi.encode import COMPRESSIONS, NUMBERS, checked, encode, encode_text
 from sertk.kaldi.manifest import Manifest, manifest_path
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
 from sertk.kaldi.streams import classify_output, open_output
@@ -25,14 +25,15 @@ def table_writer(
 ):
     """A context that gives `write(key, array)`.
 
-    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,)
+    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,), "int" and "double"
+        a number, for tables like utt2num_frames and utt2dur, which have no manifest
     compress: "none", or Kaldi's "cm", "cm2", "cm3" for matrices (not in text)
     settings: how the numbers were made (plain JSON), kept in the manifest
     Files are published when the block ends well and stay as they were when it raises. Raises SertkError for keys that
     could not be read back, a key that comes twice, arrays of another type or shape, NaN or infinity, and for a table
     that stays empty; nothing of such an entry is written.
     """
-    assert kind in KINDS and compress in COMPRESSIONS, (kind, compress)
+    assert kind in (*KINDS, *NUMBERS) and compress in COMPRESSIONS, (kind, compress)
     target = as_wspecifier(target)
     writer = (ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
     try:
@@ -151,11 +152,13 @@ class ArchiveWriter(_Writer):
         published = [part for part in (self.archive, self.script) if part is not None and part.path]
         for part in published:
             part.finish()
-        if published:
+        if published and self.kind in KINDS:
             self.manifest = Target(manifest_path(self.target.archive))
             self.manifest.write(self._manifest().text().encode())
             self.manifest.finish()
-            publish([(part.tmp, part.path) for part in [*published, self.manifest]])
+            published.append(self.manifest)
+        if published:
+            publish([(part.tmp, part.path) for part in published])
         for part in streamed:
             part.finish()
 
