@@ -294,18 +294,21 @@ class Tally:
 
     def __init__(self, source, max_skip: float = 0.05):
         self.source, self.max_skip, self.num_done, self.num_skipped = source, max_skip, 0, 0
+        self.first_reason = ""
 
     def done(self):
         self.num_done += 1
 
     def skip(self, key: str, reason: str):
         self.num_skipped += 1
+        self.first_reason = self.first_reason or f", the first one: {key}: {reason}"
         log.warning("skipped %s: %s", key, reason)
 
     def check(self):
         total = self.num_done + self.num_skipped
         if not self.num_done:
-            raise SertkError(f"{self.source}: nothing was processed ({total} read, {self.num_skipped} skipped)")
+            counts = f"{total} read, {self.num_skipped} skipped"
+            raise SertkError(f"{self.source}: nothing was processed ({counts}){self.first_reason}")
         if self.num_skipped > self.max_skip * total:
             raise SertkError(
                 f"{self.source}: {self.num_skipped} of {total} skipped, more than --max-skip={self.max_skip:g} allows"
