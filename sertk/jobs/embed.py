@@ -15,18 +15,17 @@ from sertk.errors import SertkError
 from sertk.jobs.train import check_frontend
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.compute import default_precision
 from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
 
 Results = tuple[Iterator[tuple[str, np.ndarray]], int | None, dict]
 
 
-def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=None, num_threads=None,
+def embed(model_path: Path, feats: Rspecifier, at: str, precision="auto", device=None, num_threads=None,
           wanted=None) -> Results:  # fmt: skip
     """A vector for every segment (for which wanted(key) is true).
 
@@ -37,14 +36,17 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
         SertkError: where the features are not what the model was trained on.
     """
     device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, device)
     model = open_model(model_path, feats)
     segments = checked(read_table(feats), model.network.spec.bins, model_path, feats)
     chosen = ((key, matrix) for key, matrix in segments if wanted is None or wanted(key))
-    results = on_segments(model.network, chosen, at, device, precision or default_precision(device))
+    warn_of_emulated_bf16(precision, device)
+    results = on_segments(model.network, chosen, at, device, precision)
     manifest = read_manifest(feats)
     settings = {
         "model": model.digest,
         "at": at,
+        "precision": precision,
         "frontend": model.frontend,
         "trained_on": model.card.get("trained_on", {}),
     }
@@ -54,8 +56,11 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
 
 
 def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *, chunk_frames, augment, padding,
-                mask_scope, precision, seed, device, num_threads) -> "TrunkPass":  # fmt: skip
+                mask_scope, precision, seed, device, num_threads, begun=None) -> "TrunkPass":  # fmt: skip
     """A pass that gives a matrix of training draws, (epochs * versions, dim) float32, for every segment.
+
+    Args:
+        begun: what the partial table that is resumed was begun with (resumable.begun_with).
 
     Raises:
         SertkError: where the features are not what the model was trained on.
@@ -70,10 +75,9 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
         raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
     policies = tuple(parse_policy(name) for name in augment)
     plan = DrawPlan(ChunkRule(seed, policies, padding, mask_scope), num_epochs, chunk_frames)
-    precision = precision or default_precision(device)
     settings = {
         "model": model.digest, "at": at, "draws": num_epochs, "augment": list(augment), "seed": seed,
-        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope, "precision": precision,
+        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope,
     }  # fmt: skip
     manifest = read_manifest(feats)
     everything = dict.fromkeys(store.keys, "")
@@ -82,8 +86,18 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
         **data_marks("data", everything, store, manifest.sha256 if manifest else ""),
         **machine_marks(device, threads),
     }
-    run = partial(draw_vectors, model.network, store, plan, at, device, precision)
+    settings["precision"] = choose_precision(precision, device, _begun_precision(begun or {}, settings, identity))
+    warn_of_emulated_bf16(settings["precision"], device)
+    run = partial(draw_vectors, model.network, store, plan, at, device, settings["precision"])
     return TrunkPass(store.keys, run, plan.rows, width(spec, at, chunk_frames), WINDOW[device.type], settings, identity)
+
+
+def _begun_precision(begun: dict, settings: dict, identity: dict) -> str | None:
+    """The precision of a partial table that was begun with these settings and this identity; None for any other."""
+    before = begun.get("settings", {})
+    same = all(before.get(name) == value for name, value in settings.items())
+    same = same and all(begun.get(name) == value for name, value in identity.items())
+    return before.get("precision") if same else None
 
 
 @dataclass(frozen=True)
