@@ -15,7 +15,7 @@ run: .venv/installed
 	cd egs/mini && ./run.sh
 
 test: .venv/installed
-	.venv/bin/python -m pytest -q -m 'not slow'
+	.venv/bin/python -m pytest -q
 
 test-slow: .venv/installed
 	.venv/bin/python -m pytest -q -m slow --timeout 7200

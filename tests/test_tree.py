@@ -51,6 +51,25 @@ def test_imports_go_down_only():
                 assert LEVEL[below] <= LEVEL[floor], f"{path} imports {name}, which is above it"
 
 
+def test_no_import_circles():
+    """Neither at the top of a module nor inside a function."""
+    graph = {}
+    for path, _ in modules():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        graph[name] = {target for target in imports(path) if target.startswith("sertk.")}
+    done = set()
+
+    def visit(name, trail):
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for target in graph.get(name, ()):
+                visit(target, [*trail, name])
+            done.add(name)
+
+    for name in graph:
+        visit(name, [])
+
+
 def test_libraries_are_imported_only_on_their_floors():
     for path, floor in modules():
         for name in imports(path):

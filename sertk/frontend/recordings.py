@@ -12,9 +12,10 @@ from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.frontend.audio import UnfitAudio, decode, decode_ffmpeg, one_channel, read_wav_of_archive
 from sertk.frontend.containers import is_mp4
+from sertk.kaldi.script import Entry, read_script
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input, open_input
-from sertk.kaldi.tables import Entry, read_raw_table, read_script
+from sertk.kaldi.tables import read_raw_table
 
 log = logging.getLogger("sertk")
 

@@ -10,11 +10,12 @@ import stat
 from contextlib import contextmanager, suppress
 
 from sertk.atomic import publish, recover, temporary
-from sertk.datadir.lists import check_key
 from sertk.errors import SertkError
 from sertk.kaldi.codec import KINDS
 from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
+from sertk.kaldi.keys import check_key
 from sertk.kaldi.manifest import Manifest, manifest_path
+from sertk.kaldi.script import script_entries
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
 from sertk.kaldi.streams import classify_output, open_output
 
@@ -180,8 +181,6 @@ class _FilesWriter(_Writer):
 
     def __init__(self, target, kind, compress, settings):
         super().__init__(target, kind, compress, settings)
-        from sertk.kaldi.tables import script_entries  # tables.py gives its readers the writer
-
         self.places = dict(script_entries(parse_rspecifier(f"scp:{target.script}")))
         self.parts: list[Target] = []
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.script import script_entries
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import classify_input, split_offset
-from sertk.kaldi.tables import read_manifest, read_table, script_entries
+from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import ORACLE, chain
 
 # Posteriors are float32, and text tables round them.
