@@ -90,7 +90,7 @@ def _is_given(name: str) -> bool:
 def _write_draws(target, compress, *source, **options):
     """Write the draws; into a file, so that the next call can go on where this one was stopped."""
     stop = catch_signals() if is_resumable(target) else False
-    from sertk.jobs.embed import embed_draws
+    from sertk.jobs.draws import embed_draws
 
     trunk = embed_draws(*source, begun=begun_with(target) if is_resumable(target) else {}, **options)
     log.info("%s in %s", trunk.size(compress), target)

@@ -10,9 +10,9 @@ import numpy as np
 from sertk.atomic import only_process_in, remove
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.jobs.train import card, trained_on, write_conf
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
+from sertk.runs.card import card, trained_on, write_conf
 from sertk.runs.state import MACHINE, difference
 from sertk.training.head import HeadTraining, with_head
 from sertk.training.labelling import Labelling

@@ -1,12 +1,16 @@
 """Which segments a network is trained on, and which label each has."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sertk.data.store import Store
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.scoring.folds import read_labels
+
+log = logging.getLogger("sertk")
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,31 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
     if len(labels) < 2:
         raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
     return Labelling(labels, of_segment, fold_of)
+
+
+def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:
+    """The segments of `store` that are `chosen`; those of them that have no features are warned of and counted.
+
+    Raises:
+        SertkError: where more than `max_skip` of the chosen have no features.
+    """
+    kept = store.only(chosen.__contains__)
+    missing = sorted(chosen.keys() - set(kept.keys))
+    for key in missing[:10]:
+        log.warning("skipped %s: labelled, but not in %s", key, where)
+    if missing:
+        log.warning("%d of %d labelled segments have no features", len(missing), len(chosen))
+    if not len(kept) or len(missing) > max_skip * len(chosen):
+        raise SertkError(
+            f"{where}: {len(missing)} of {len(chosen)} labelled segments are not in it, the first is {missing[0]}"
+            f" (--max-skip={max_skip:g})"
+        )
+    unlabelled = sum(key not in labelling.of_segment for key in store.keys)
+    if unlabelled:
+        log.info("%d segments of %s have no label and are left out", unlabelled, where)
+    return kept
+
+
+def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
+    """The label of every segment of a store, in its order."""
+    return {key: labelling.of_segment[key] for key in store.keys}

@@ -10,6 +10,8 @@ from experiment import LABELS, Experiment
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from support import ROOT
 
+from sertk.kaldi.tables import read_table, table_writer
+
 
 @pytest.fixture
 def made(tmp_path):
@@ -126,6 +128,20 @@ def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, mad
     # A script leads to the archives and their manifests, a pipe and a joined archive to none.
     assert ["leaks unchecked" in result.text for result in results] == [False, True, False, True]
     assert "leaks cannot be seen" in results[3].err
+
+
+def test_scores_written_again_are_not_checked_for_leaks(call, made, tmp_path):
+    """Other posteriors are moved over those of a fold: its manifest says nothing of them."""
+    made.write()
+    scores = tmp_path / "exp/2/scores.ark"
+    entries = list(read_table(f"ark:{scores}", kind="vector"))
+    with table_writer(f"ark:{tmp_path}/new.ark", kind="vector") as write:
+        for key, values in entries:
+            write(key, values[::-1].copy())
+    (tmp_path / "new.ark").replace(scores)
+    result = score(call, made)
+    assert "leaks unchecked" in result.text.splitlines()[0]
+    assert "exp/2/scores.manifest does not belong to" in result.err
 
 
 def test_the_same_seed_gives_the_same_bytes(call, made):
