@@ -113,7 +113,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
 
         def model(how: dict) -> Model:
             """The network as it is now, with all that belongs to it."""
-            record = trained_on(chosen, fold, how, init=initial)
+            record = trained_on(chosen, labelling.speaker_of, fold, how, init=initial)
             return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
 
         log_start(training, labelling, threads)
