@@ -79,6 +79,12 @@ class Command(click.Command):
             code = _failed(name, _reason(error))
         except (SertkError, OSError) as error:
             code = _failed(name, _reason(error))
+            if _came_of_echo(error):  # do not flush again at exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] == "sertk":
+                raise
+            code = _failed(name, _wrong_environment(error))
         except (KeyboardInterrupt, click.Abort):  # before RuntimeError, which an Abort is one of
             code = _failed(name, "interrupted", 130)
         except (MemoryError, RuntimeError) as error:
@@ -401,6 +407,13 @@ def _reason(error: SertkError | OSError) -> str:
         where = error.filename or ("standard output" if _came_of_echo(error) else None)
         return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
+
+
+def _wrong_environment(error: ImportError) -> str:
+    """What an import error says of the environment that sertk runs in, and the remedy."""
+    foreign = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
+    remedy = f"its packages come before sertk's own: unset PYTHONPATH (now {foreign})" if foreign else "pip install ."
+    return f"a package that is wanted cannot be imported ({_one_line(str(error))[:150]}): {remedy}"
 
 
 def _came_of_echo(error: OSError) -> bool:
