@@ -11,6 +11,7 @@ from dataclasses import asdict
 import numpy as np
 
 from sertk.scoring.calibration import calibration_error, coverage_curve, log_loss, reliability, temperatures, tempered
+from sertk.scoring.columns import aligned
 from sertk.scoring.emotion import Accuracy, FoldScores, row_normalised, score_folds
 from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
 from sertk.scoring.protocol import guard_reasons
@@ -117,7 +118,7 @@ def as_text(found: Mapping) -> str:
     rows.append(["mean", "", _percent(mean["wa"]), _percent(mean["ua"])])
     rows.append(["std", "", _percent(found["deviation"]["wa"]), _percent(found["deviation"]["ua"])])
     rows.append(["pooled", *_cells(found["pooled"], labels)])
-    lines += _table(rows)
+    lines += aligned(rows)
     scripts = found.get("scripts", {}).values()
     if scripted := sum(fold["scripted"] for fold in scripts):
         shared = _percent(sum(fold["shared"] for fold in scripts) / scripted)
@@ -127,11 +128,11 @@ def as_text(found: Mapping) -> str:
     for name, ends in found["intervals"].items():
         pairs = [ends["wa"], ends["ua"], *ends["recalls"].values()]
         rows.append([name, str(ends["clusters"]), *(f"{_percent(low)}-{_percent(high)}" for low, high in pairs)])
-    lines += _table(rows)
+    lines += aligned(rows)
     lines += ["", "confusion, summed over the folds: rows the truth, columns what was recognised"]
-    lines += _table([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
+    lines += aligned([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
     lines += ["", "the same in % of each row"]
-    lines += _table([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
+    lines += aligned([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
     lines += ["", *_calibration_lines(found["calibration"])]
     points = found["coverage"]
     lines += ["", "accuracy where only the surest segments are answered"]
@@ -140,7 +141,7 @@ def as_text(found: Mapping) -> str:
     if told := found.get("agreement"):
         lines += ["", *_agreement_lines(told)]
     for name, parts in found["by"].items():
-        lines += ["", *_table([[name, *heading], *([value, *_cells(part, labels)] for value, part in parts.items())])]
+        lines += ["", *aligned([[name, *heading], *([value, *_cells(part, labels)] for value, part in parts.items())])]
     return "\n".join(lines) + "\n"
 
 
@@ -155,19 +156,19 @@ def comparison_text(found: Mapping) -> str:
     rows += [
         [f"{name} {s['source']}", _percent(s["wa"]), _percent(s["ua"])] for name, s in zip(names, found["systems"])
     ]
-    lines += ["", *_table(rows), ""]
+    lines += ["", *aligned(rows), ""]
     rows = [["difference", "points", "95 % interval", "p", *["p (Holm)"] * several]]
     for name, c in zip(names[1:], comparisons):
         for what in ("wa", "ua"):
             low, high = (f"{100 * end:+.2f}" for end in c[what]["interval"])
             row = [f"A-{name} {what.upper()}", f"{100 * c[what]['value']:+.2f}", f"{low} to {high}", _p(c[what]["p"])]
             rows.append(row + [_p(c["holm"][what])] * several)
-    lines += [*_table(rows), ""]
+    lines += [*aligned(rows), ""]
     rows = [["McNemar", "A alone right", "B alone right", "Cohen's g", "p", *["p (Holm)"] * several]]
     for name, c in zip(names[1:], comparisons):
         row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}", _p(c["mcnemar_p"])]
         rows.append(row + [_p(c["holm"]["mcnemar"])] * several)
-    return "\n".join([*lines, *_table(rows)]) + "\n"
+    return "\n".join([*lines, *aligned(rows)]) + "\n"
 
 
 def guard_lines(found: Mapping) -> list[str]:
@@ -183,7 +184,7 @@ def _calibration_lines(found: Mapping) -> list[str]:
     rows = [["calibration", "error", "log loss"], ["as it is", *_calibration_cells(found["as_it_is"])]]
     if "tempered" in found:
         rows.append(["tempered", *_calibration_cells(found["tempered"])])
-    lines = _table(rows)
+    lines = aligned(rows)
     if "tempered" in found:
         each = ", ".join(f"{value:.2f}" for value in found["temperatures"].values())
         lines.append(f"temperatures of the folds, each fitted on the others only: {each}")
@@ -198,7 +199,7 @@ def _agreement_lines(found: Mapping) -> list[str]:
     rows = [["raters", "segments", "WA", "UA"]]
     for name, what in (("all agree", "full"), ("not all agree", "partial")):
         rows.append([name, str(found[what]["segments"]), _percent(found[what]["wa"]), _percent(found[what]["ua"])])
-    lines = _table(rows)
+    lines = aligned(rows)
     if found["segments"]:
         ends = f"{found['cross_entropy']:.4f}, the votes' own entropy {found['entropy']:.4f}"
         lines.append(f"cross-entropy to the votes on {found['segments']} segments: {ends}")
@@ -212,10 +213,3 @@ def _cells(found: Mapping, labels: Sequence[str]) -> list[str]:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Rows as lines, the first column flush left and the others flush right."""
-    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
-    padded = ([cell.rjust(width) for cell, width in zip(row, widths)] for row in rows)
-    return ["  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip() for row, cells in zip(rows, padded)]
