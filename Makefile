@@ -9,13 +9,14 @@ PYTHON ?= python3.11
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	.venv/bin/python -m compileall -q sertk
 	touch $@
 
 run: .venv/installed
 	cd egs/mini && ./run.sh
 
 test: .venv/installed
-	.venv/bin/python -m pytest -q -m 'not slow'
+	.venv/bin/python -m pytest -q
 
 test-slow: .venv/installed
 	.venv/bin/python -m pytest -q -m slow --timeout 7200

@@ -8,6 +8,20 @@ class SertkError(Exception):
     """
 
 
+class error_context:
+    """Context manager that puts `where` (file, key, offset) in front of the message of a SertkError raised inside."""
+
+    def __init__(self, where: str):
+        self.where = where
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _, error, __):
+        if isinstance(error, SertkError):
+            raise SertkError(f"{self.where}: {error}") from None
+
+
 # What libraries say that have no class of errors for it: torch's allocator on a CPU, oneDNN (no more than that), CUDA's.
 _NO_MEMORY = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory",
               "Storage size calculation overflowed", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")  # fmt: skip

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,17 @@ from toydata import NETWORK, write_toy_data
 
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure(config):
+    """Make every machine compute the same, before torch is imported here or by a process that a test starts.
+
+    What names no device computes on the CPU, unless the tests marked gpu are asked for (-m gpu), and what names no
+    precision in float32, by a processor that is kept from its bf16 instructions.
+    """
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+    if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture

@@ -51,6 +51,37 @@ def test_imports_go_down_only():
                 assert LEVEL[below] <= LEVEL[floor], f"{path} imports {name}, which is above it"
 
 
+def test_no_import_circles():
+    """Neither at the top of a module nor inside a function."""
+    graph = {}
+    for path, _ in modules():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        graph[name] = {target for target in imports(path) if target.startswith("sertk.")}
+    done = set()
+
+    def visit(name, trail):
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for target in graph.get(name, ()):
+                visit(target, [*trail, name])
+            done.add(name)
+
+    for name in graph:
+        visit(name, [])
+
+
+def test_prediction_does_not_import_training():
+    """predict-emotion, classify-audio and score-loso need no training engine."""
+    graph = {".".join(p.relative_to(ROOT).with_suffix("").parts): set(imports(p)) for p, _ in modules()}
+    reached, todo = set(), ["sertk.cli.predict_emotion", "sertk.cli.classify_audio", "sertk.cli.score_loso"]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += graph.get(name, ())
+    assert not {name for name in reached if name.startswith("sertk.training")} - {"sertk.training"}
+
+
 def test_libraries_are_imported_only_on_their_floors():
     for path, floor in modules():
         for name in imports(path):

@@ -36,12 +36,11 @@ def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, s
     from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import compare_systems
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
-    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.text import comparison_text
 
     found = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
-    if found["unchecked"]:
-        log.warning(unchecked_line(found["unchecked"]))
+    for reason in found["unchecked"]:
+        log.warning("leaks unchecked: %s", reason)
     if UNGROUPED in found["stamps"]:
         log.warning(UNGROUPED_LINE)
     if json_file:

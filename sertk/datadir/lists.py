@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from sertk.atomic import atomic_file
 from sertk.errors import SertkError
+from sertk.kaldi.keys import check_key
 
 # Kaldi splits at ASCII white space only: a no-break space is part of a key.
 _SPACE = re.compile(r"[ \t\r\f\v]+")
@@ -74,13 +75,3 @@ def write_list(path, values: dict[str, str] | Iterable[tuple[str, str]]):
             raise SertkError(f"{path}: key {key}: value {value!r} cannot stand in a list")
     with atomic_file(path, "w") as file:
         file.writelines(f"{key} {value}\n" for key, value in lines)
-
-
-def check_key(key: str, where: str):
-    """SertkError where `key` could be written but not be read back."""
-    if not isinstance(key, str) or not key or any(c in " \t\n\r\f\v\0" for c in key):
-        raise SertkError(f"{where}: {key!r} cannot be a key (empty, white space or NUL)")
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise SertkError(f"{where}: {key!r} cannot be a key (not UTF-8)") from None

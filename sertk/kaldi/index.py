@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, error_context
+from sertk.kaldi.archive import read_keys
 from sertk.kaldi.codec import read_header
+from sertk.kaldi.script import read_script
 from sertk.kaldi.scriptarrays import script_arrays
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input, open_input, split_offset
-from sertk.kaldi.tables import at, read_keys, read_script
 from sertk.kaldi.words import Words, hash_word
 
 # Below this, reading the script is as fast, and data folders stay clean.
@@ -90,7 +91,7 @@ def open_index(source: Rspecifier, kind: str) -> Index:
     """The index of a table: from its sidecar where that holds, else by reading the script or the archive."""
     index = None
     if classify_input(source.filename) == "file":
-        with at(str(source)):
+        with error_context(str(source)):
             index = _load(source.filename, file_identity(source.filename))
     return index or _build(source, kind)
 
@@ -260,7 +261,7 @@ def _archive_places(source: Rspecifier, kind: str):
     with open_input(source.filename) as stream:
         for key, where in read_keys(stream, source):
             start = stream.position
-            with at(where):
+            with error_context(where):
                 header = read_header(stream, kind)
             stream.seek(start + header.start + header.nbytes)
             yield key, source.filename, start, None

@@ -9,13 +9,12 @@ import time
 
 import numpy as np
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, error_context
 from sertk.kaldi.codec import Header, check_size, finite, numbers, parse_header
 from sertk.kaldi.index import SHAPE, file_identity, open_index, save_index
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input
-from sertk.kaldi.tables import at
 from sertk.kaldi.words import Words
 
 # So many archives stay open; those beyond are opened for each reading.
@@ -38,7 +37,7 @@ class RandomTable:
         self._files: dict[int, tuple[int, bool]] = {}
         self._path = source.filename if classify_input(source.filename) == "file" else None
         self._started = time.time_ns()
-        with at(str(source)):
+        with error_context(str(source)):
             self._identity = file_identity(self._path) if self._path else None
         self._index = open_index(source, kind)
         if not self._index.mapped and self._path:

@@ -12,16 +12,17 @@ Every error is a SertkError that names file, key and offset.
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, error_context
+from sertk.kaldi.archive import read_keys
 from sertk.kaldi.codec import KINDS, decode
 from sertk.kaldi.manifest import Manifest, check_archive, file_sha256, joined, load_manifest
-from sertk.kaldi.ranges import cut, split_range
+from sertk.kaldi.randomtable import RandomTable
+from sertk.kaldi.ranges import cut
+from sertk.kaldi.script import Entry, read_script
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import Input, classify_input, open_input, split_offset
 from sertk.kaldi.writer import table_writer
@@ -31,34 +32,12 @@ __all__ = [
     "read_manifest",
     "read_raw_table",
     "read_table",
-    "script_entries",
     "table_writer",
     "verify_table",
 ]
 
 log = logging.getLogger("sertk")
-# A key longer than this is taken for damage.
-_LONGEST_KEY = 4096
-_WORD = re.compile(rb"[^ \t\n\r\f\v]*")
 _OPEN_FILES = 8
-
-
-class Entry(NamedTuple):
-    """A script's line: `name` is the rxfilename without its range; `label` and `number` are the script and the line."""
-
-    key: str
-    name: str
-    range: str | None
-    label: str
-    number: int
-
-    @property
-    def where(self) -> str:
-        return f"{self.label}:{self.number}: key {self.key}"
-
-    @property
-    def full_name(self) -> str:
-        return self.name if self.range is None else f"{self.name}[{self.range}]"
 
 
 def read_table(
@@ -88,18 +67,6 @@ def read_table(
         raise SertkError(f"{source}: no entry could be read")
 
 
-def script_entries(source: Rspecifier | str) -> Iterator[tuple[str, str]]:
-    """(key, rxfilename with its range) of each line of a `scp:` table: for wav.scp."""
-    source = as_rspecifier(source)
-    if not source.script:
-        raise SertkError(f"{source}: a script (scp:…) is wanted")
-    entry = None
-    for entry in read_script(source):
-        yield entry.key, entry.full_name
-    if entry is None:
-        raise SertkError(f"{source}: has no entries")
-
-
 def read_raw_table(source: Rspecifier | str) -> Iterator[tuple[str, Input]]:
     """(key, stream that stands at the value) of each entry, for values that are not numbers (recordings).
 
@@ -121,30 +88,6 @@ def read_raw_table(source: Rspecifier | str) -> Iterator[tuple[str, Input]]:
                 yield key, stream
     if not seen:
         raise SertkError(f"{source}: has no entries")
-
-
-def read_script(source: Rspecifier) -> Iterator[Entry]:
-    """The lines of a script; SertkError for a malformed one, a key that comes twice or out of the promised order."""
-    check = _Order(source)
-    with open_input(source.filename) as stream:
-        number = 0
-        while line := stream.readline():
-            number += 1
-            try:
-                key, name = line.split(None, 1)
-                entry = Entry(key.decode(), name.rstrip().decode(), None, stream.label, number)
-            except UnicodeDecodeError:
-                raise SertkError(f"{stream.label}:{number}: not UTF-8") from None
-            except ValueError:
-                text = line[:80].decode("utf-8", "replace").strip()
-                raise SertkError(f"{stream.label}:{number}: a key and a file name are wanted: '{text}'") from None
-            if not check.good(entry.key):
-                raise SertkError(f"{entry.where}: {check.reason(entry.key)}")
-            if entry.name.endswith("]"):
-                with at(entry.where):
-                    name, text = split_range(entry.name)
-                entry = entry._replace(name=name, range=text)
-            yield entry
 
 
 def verify_table(source: Rspecifier | str) -> list[Manifest]:
@@ -198,7 +141,7 @@ def read_manifest(source: Rspecifier | str | os.PathLike) -> Manifest | None:
             return None
         paths[split_offset(entry.name)[0]] = None
     parts = [load_manifest(path) for path in paths]
-    with at(str(source)):
+    with error_context(str(source)):
         return joined(parts) if parts and None not in parts else None
 
 
@@ -214,7 +157,7 @@ def _read_archive(source: Rspecifier, kind: str):
     with open_input(source.filename) as stream:
         try:
             for key, where in read_keys(stream, source):
-                with at(where):
+                with error_context(where):
                     value = decode(stream, kind)
                 yield key, value
         except SertkError as error:
@@ -228,7 +171,7 @@ def _read_script(source: Rspecifier, kind: str, skip):
     try:
         for entry in read_script(source):
             try:
-                with at(entry.where):
+                with error_context(entry.where):
                     value = cut(_read_entry(entry, kind, files), entry.range)
             except SertkError as error:
                 if not source.permissive:
@@ -260,89 +203,13 @@ def _read_entry(entry: Entry, kind: str, files: dict[str, Input]) -> np.ndarray:
     if offset > stream.size:
         raise SertkError(f"{path}: offset {offset} is past the end ({stream.size} bytes)")
     stream.seek(offset)
-    with at(f"{path} at byte {offset}"):
+    with error_context(f"{path} at byte {offset}"):
         return decode(stream, kind)
-
-
-def read_keys(stream: Input, source: Rspecifier) -> Iterator[tuple[str, str]]:
-    """The keys of an archive, each with the stream at its value, and where that is."""
-    check = _Order(source)
-    while True:
-        place = f"{stream.label} at byte {stream.position}"
-        key = _read_key(stream, place)
-        if key is None:
-            return
-        where = f"{place}: key {key}"
-        if not check.good(key):
-            raise SertkError(f"{where}: {check.reason(key)}")
-        yield key, where
-
-
-def _read_key(stream: Input, place: str) -> str | None:
-    while (head := stream.peek(64)) and head[:1].isspace():
-        stream.read(len(head) - len(head.lstrip()))
-    if not head:
-        return None
-    word = b""
-    while True:
-        part = _WORD.match(head)[0]
-        word += stream.read(len(part))
-        if len(part) < len(head) or len(word) > _LONGEST_KEY:
-            break
-        head = stream.peek(64)
-        if not head:
-            raise SertkError(f"{place}: the file ends within a key ({word[:32]!r})")
-    if len(word) > _LONGEST_KEY or stream.read(1) not in (b" ", b"\t") or b"\0" in word:
-        raise SertkError(f"{place}: no key begins here ({word[:32]!r}): the archive is damaged")
-    try:
-        return word.decode("utf-8")
-    except UnicodeDecodeError:
-        raise SertkError(f"{place}: no key begins here ({word[:32]!r}): the archive is damaged") from None
 
 
 def open_table(source: Rspecifier | str, kind: str = "matrix"):
     """Open a table for random access: see randomtable.py."""
-    from sertk.kaldi.randomtable import RandomTable  # it reads scripts with what stands here
-
     return RandomTable(as_rspecifier(source), kind)
-
-
-class _Order:
-    """Knows keys that come twice, and with `s` those that are not in LC_ALL=C order."""
-
-    def __init__(self, source: Rspecifier):
-        self.sorted = source.sorted
-        self.last = ""
-        self.seen = set()
-
-    def good(self, key: str) -> bool:
-        if self.sorted:
-            rises = key > self.last
-            if rises:
-                self.last = key
-            return rises
-        new = key not in self.seen
-        self.seen.add(key)
-        return new
-
-    def reason(self, key: str) -> str:
-        if self.sorted and key != self.last:
-            return f"comes after {self.last}: not in the order that 's' promises (LC_ALL=C)"
-        return "this key comes twice"
-
-
-class at:
-    """Says where, in front of what a SertkError says."""
-
-    def __init__(self, where: str):
-        self.where = where
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, _, error, __):
-        if isinstance(error, SertkError):
-            raise SertkError(f"{self.where}: {error}") from None
 
 
 def _warn(key: str, reason: str):

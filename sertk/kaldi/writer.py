@@ -10,11 +10,12 @@ import stat
 from contextlib import contextmanager, suppress
 
 from sertk.atomic import publish, recover, temporary
-from sertk.datadir.lists import check_key
 from sertk.errors import SertkError
 from sertk.kaldi.codec import KINDS
 from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
-from sertk.kaldi.manifest import Manifest, manifest_path
+from sertk.kaldi.keys import check_key
+from sertk.kaldi.manifest import Manifest, manifest_path, note_published
+from sertk.kaldi.script import script_entries
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
 from sertk.kaldi.streams import classify_output, open_output
 
@@ -156,6 +157,7 @@ class ArchiveWriter(_Writer):
             self.manifest.write(self._manifest().text().encode())
             self.manifest.finish()
             publish([(part.tmp, part.path) for part in [*published, self.manifest]])
+            note_published(self.archive.path)
         for part in streamed:
             part.finish()
 
@@ -166,7 +168,14 @@ class ArchiveWriter(_Writer):
             script, digest = os.path.relpath(os.path.realpath(self.script.path), folder), self.script.digest.hexdigest()
         dim = self.dims.pop() if len(self.dims) == 1 else 0
         return Manifest(
-            len(self.seen), self.frames, dim, self.archive.digest.hexdigest(), script, digest, self.settings
+            keys=len(self.seen),
+            frames=self.frames,
+            dim=dim,
+            sha256=self.archive.digest.hexdigest(),
+            script=script,
+            script_sha256=digest,
+            settings=self.settings,
+            size=self.archive.output.position,
         )
 
     def abandon(self):
@@ -180,8 +189,6 @@ class _FilesWriter(_Writer):
 
     def __init__(self, target, kind, compress, settings):
         super().__init__(target, kind, compress, settings)
-        from sertk.kaldi.tables import script_entries  # tables.py gives its readers the writer
-
         self.places = dict(script_entries(parse_rspecifier(f"scp:{target.script}")))
         self.parts: list[Target] = []
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.script import script_entries
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import classify_input, split_offset
-from sertk.kaldi.tables import read_manifest, read_table, script_entries
+from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import ORACLE, chain
 
 # Posteriors are float32, and text tables round them.
@@ -132,7 +133,13 @@ def read_runs(source: str, keys: Sequence[str], labels: Sequence[str]) -> list[S
 
 
 def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
-    """SertkError where a manifest says that another fold's model scored a segment than utt2fold holds out."""
+    """SertkError where a manifest says that another fold's model scored a segment than utt2fold holds out.
+
+    Folds may be numbered otherwise: what counts is which segments were held out together.
+    """
+    pairs = {(fold, utt2fold[key]) for key, fold in scored.folds.items()}
+    if len(pairs) == len({here for here, _ in pairs}) == len({there for _, there in pairs}):
+        return
     for key, fold in scored.folds.items():
         if fold != utt2fold[key]:
             name = scored.archives[scored.keys.index(key)]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import FEW
 from sertk.scoring.paired import ALPHA
+from sertk.scoring.protocol import guard_reasons
 from sertk.scoring.results import MEASURES
 
 
@@ -39,7 +40,7 @@ def as_text(found: Mapping) -> str:
     words += [runs_words(found["runs"]["number"]), headline_interval(found), *found.get("title", ())]
     inside = ", ".join(words)
     head = f"%WA {_percent(mean['wa'])} %UA {_percent(mean['ua'])} [ {inside} ]"
-    lines = [" ".join([head, *found.get("stamps", ())]), ""]
+    lines = [" ".join([head, *found.get("stamps", ())]), *guard_lines(found), ""]
     heading = ["segments", "WA", "UA", "F1", *labels]
     rows = [["fold", *heading]]
     rows += [[name, *_cells(fold, labels)] for name, fold in found["folds"].items()]
@@ -113,7 +114,7 @@ def comparison_text(found: Mapping) -> str:
     first = comparisons[0]
     units = unit_words(found["drawn"], first["clusters"], first["units"])
     inside = ", ".join([f"{found['segments']} segments", f"by {units}", *found["title"]])
-    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]])]
+    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]]), *guard_lines(found)]
     names = ["A", *(f"B{n}" if several else "B" for n in range(1, len(comparisons) + 1))]
     rows = [["system", "WA", "UA", "training runs"]]
     rows += [
@@ -147,6 +148,11 @@ def comparison_text(found: Mapping) -> str:
             row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}"]
             rows.append([*row, p_value(c["mcnemar_p"])])
     return "\n".join([*lines, *_table(rows)]) + "\n"
+
+
+def guard_lines(found: Mapping) -> list[str]:
+    """The leak guard's state and why; nothing of results that were not held against a training."""
+    return [f"leak guard: {line}" for line in guard_reasons(found)] if "guard" in found else []
 
 
 def shown_from(value: float | None) -> str:

@@ -13,8 +13,7 @@ from torch import Tensor
 from sertk.data.loader import prefetch
 from sertk.data.sampler import Batch, Sampler
 from sertk.data.store import RESIDENT_BYTES, Store
-from sertk.errors import SertkError
-from sertk.kaldi.tables import at
+from sertk.errors import SertkError, error_context
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.runs.preemption import Stopped
@@ -174,7 +173,7 @@ def train_heads(trainings: dict[Name, HeadTraining], places: dict[Name, np.ndarr
         for name, training in trainings.items():
             if len(training.history) < epoch:
                 place = places[name]
-                with at(str(name)):
+                with error_context(str(name)):
                     record = training.epoch(lambda segments, versions, d=drawn, p=place: d(p[segments], versions), stop)
                 yield epoch, name, record
 

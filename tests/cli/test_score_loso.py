@@ -10,6 +10,8 @@ from experiment import LABELS, Experiment
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from support import ROOT
 
+from sertk.kaldi.tables import read_table, table_writer
+
 
 @pytest.fixture
 def made(tmp_path):
@@ -50,7 +52,8 @@ def test_the_figures_are_scikit_learns_and_the_headline_is_their_mean(call, made
 def test_the_text_has_every_fold_aligned_and_the_confusion(call, made):
     made.write()
     lines = score(call, made).text.splitlines()
-    table = lines[2:9]
+    assert lines[1].startswith("leak guard: clean: ")
+    table = lines[3:10]
     assert [line.split()[0] for line in table] == ["fold", "1", "2", "3", "mean", "std", "pooled"]
     assert len({len(line) for line in (table[0], *table[1:4], table[6])}) == 1
     confusion = lines.index("confusion matrix, summed over the folds and runs: rows the truth, columns the predictions")
@@ -115,6 +118,41 @@ def test_stratified_folds_are_stamped_speaker_dependent(call, tmp_path):
     assert "stratified" in head and head.endswith("] SPEAKER-DEPENDENT")
 
 
+def test_folds_made_by_hand_are_what_their_utt2spk_makes_them(call, made, tmp_path):
+    made.write()
+    (tmp_path / "folds" / "scheme.json").unlink()
+    head = score(call, made).text.splitlines()[0]
+    assert head.endswith("folds made by hand, speaker-independent ]")
+    # A copy of one fold's segment in another fold: the speaker is on both sides, whatever the copy is called.
+    spoiled = tmp_path / "folds" / "utt2spk"
+    old = spoiled.read_text()
+    spoiled.write_text(old.replace("Ses02F-ang0 Ses02F", "Ses02F-ang0 sp0.9-Ses01F"))
+    result = score(call, made, "--json", tmp_path / "r.json")
+    assert result.text.splitlines()[0].endswith("folds made by hand ] SPEAKER-DEPENDENT")
+    assert json.loads((tmp_path / "r.json").read_text())["speaker_independent"] is False
+    spoiled.unlink()
+    result = score(call, made)
+    assert result.text.splitlines()[0].endswith("folds of unknown scheme, leaks unchecked ] UNKNOWN-SCHEME")
+    assert "the speaker of 18 test segments is not known" in result.err
+
+
+def test_a_scheme_that_promises_more_than_its_folds_keep_is_not_believed(call, made, tmp_path):
+    made.write()
+    lists = (tmp_path / "folds" / "utt2spk").read_text()
+    (tmp_path / "folds" / "utt2spk").write_text(lists.replace("Ses02F-ang0 Ses02F", "Ses02F-ang0 sp0.9-Ses01F"))
+    head = score(call, made).text.splitlines()[0]
+    assert "speaker-independent" not in head and head.endswith("] SPEAKER-DEPENDENT")
+
+
+def test_folds_that_are_only_numbered_otherwise_are_the_same(call, made, tmp_path):
+    made.write()
+    before = score(call, made).text
+    path = tmp_path / "folds" / "utt2fold"
+    pairs = [line.split() for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{key} {int(fold) % 3 + 1}\n" for key, fold in pairs))
+    assert score(call, made).text.splitlines()[0] == before.splitlines()[0]
+
+
 def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, made, tmp_path):
     made.write()
     parts = [tmp_path / "exp" / str(n) / "scores.ark" for n in (1, 2, 3)]
@@ -125,7 +163,21 @@ def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, mad
     assert len({result.text.split(" [")[0] for result in results}) == 1
     # A script leads to the archives and their manifests, a pipe and a joined archive to none.
     assert ["leaks unchecked" in result.text for result in results] == [False, True, False, True]
-    assert "leaks cannot be seen" in results[3].err
+    assert "leaks unchecked: cat " in results[3].err and "no manifest says" in results[3].err
+
+
+def test_scores_written_again_are_not_checked_for_leaks(call, made, tmp_path):
+    """Other posteriors are moved over those of a fold: its manifest says nothing of them."""
+    made.write()
+    scores = tmp_path / "exp/2/scores.ark"
+    entries = list(read_table(f"ark:{scores}", kind="vector"))
+    with table_writer(f"ark:{tmp_path}/new.ark", kind="vector") as write:
+        for key, values in entries:
+            write(key, values[::-1].copy())
+    (tmp_path / "new.ark").replace(scores)
+    result = score(call, made)
+    assert "leaks unchecked" in result.text.splitlines()[0]
+    assert "exp/2/scores.manifest does not belong to" in result.err
 
 
 def lose(made, utt):
@@ -265,7 +317,8 @@ def test_shared_speakers_are_no_leak_where_the_scheme_shares_them(call, tmp_path
 def test_another_corpus_may_call_its_speakers_the_same(call, made):
     made.settings[2]["trained_on"]["init"] = {"keys": ["libri-1"], "speakers": ["Ses02F"]}
     made.write()
-    assert "LEAKY" not in score(call, made).text
+    text = score(call, made).text
+    assert "LEAKY" not in text and "called like the test's (Ses02F)" in text.splitlines()[1]
 
 
 def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
@@ -307,7 +360,7 @@ def test_a_fold_without_a_class_has_no_recall_of_it(call, made, tmp_path):
     assert found["folds"]["3"]["ua"] == pytest.approx(
         np.mean([found["folds"]["3"]["recalls"][label] for label in ("ang", "neu")])
     )
-    assert text.splitlines()[5].split()[-1] == "-"
+    assert text.splitlines()[6].split()[-1] == "-"
 
 
 def test_speakers_and_sessions_are_drawn_unless_they_are_unknown(call, made, tmp_path):
@@ -322,7 +375,7 @@ def test_speakers_and_sessions_are_drawn_unless_they_are_unknown(call, made, tmp
     # Dialogs alone are no claim: it is stamped, and the interval of the headline is still the widest there is.
     for options in ((), ("--clusters", tmp_path / "utt2dialog")):
         result = score(call, made, *options)
-        assert "segments were taken as independent" in result.err and result.err.count("\n") == 1
+        assert result.err.count("segments were taken as independent") == 1
         assert result.text.splitlines()[0].endswith("] SPEAKERS-UNKNOWN")
     assert "SPEAKERS" not in score(call, made, "--clusters", tmp_path / "utt2spk").text
 

@@ -1,11 +1,16 @@
 """Damage is seen: --verify notices every mutation, a plain read those that make a record unreadable."""
 
+import hashlib
+import os
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sertk.errors import SertkError
+from sertk.kaldi import manifest
 from sertk.kaldi.tables import read_manifest, read_table, table_writer, verify_table
 
 
@@ -87,8 +92,8 @@ def test_what_cannot_be_verified_is_an_error(small, source):
 
 
 def test_the_manifest_says_what_was_written(small):
-    manifest = read_manifest("scp:x.scp")
-    assert (manifest.keys, manifest.frames, manifest.dim, manifest.settings) == (3, 12, 3, {"a": [1, "é"]})
+    found = read_manifest("scp:x.scp")
+    assert (found.keys, found.frames, found.dim, found.settings) == (3, 12, 3, {"a": [1, "é"]})
 
 
 @pytest.mark.parametrize(
@@ -102,3 +107,120 @@ def test_a_damaged_manifest_is_an_error_that_names_it(small, text):
     (small / "x.manifest").write_text(text, encoding="latin-1")
     with pytest.raises(SertkError, match=r"x\.manifest: is damaged"):
         read_manifest("scp:x.scp")
+
+
+def _other_content(data: bytes, random) -> bytes:
+    """The same number of bytes, one of them another."""
+    place = int(random.integers(len(data)))
+    return data[:place] + bytes([data[place] ^ int(random.integers(1, 256))]) + data[place + 1 :]
+
+
+def _write_anew(path, other):
+    path.write_bytes(other)
+
+
+def _write_in_place(path, other):
+    with open(path, "r+b") as file:  # dd conv=notrunc
+        file.write(other)
+
+
+def _move_over(path, other):
+    path.with_name("other").write_bytes(other)
+    os.replace(path.with_name("other"), path)
+
+
+def _copy_over_with_times(path, other):
+    before = path.stat()
+    path.with_name("other").write_bytes(other)
+    os.utime(path.with_name("other"), ns=(before.st_atime_ns, before.st_mtime_ns))
+    shutil.copy2(path.with_name("other"), path)
+
+
+def _link_to_other(path, other):
+    path.with_name("other").unlink(missing_ok=True)
+    path.with_name("other").write_bytes(other)
+    path.unlink()
+    path.symlink_to("other")
+
+
+def _restore_times(path, other):
+    before = path.stat()
+    path.write_bytes(other)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _append(path, other):
+    path.write_bytes(other + b"k9 \0BFM ")
+
+
+def _cut(path, other):
+    path.write_bytes(other[:-1])
+
+
+OVERWRITINGS = [_write_anew, _write_in_place, _move_over, _copy_over_with_times, _link_to_other, _restore_times,
+                _append, _cut]  # fmt: skip
+
+
+def _put_back(path, data):
+    path.unlink()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("number", [80, pytest.param(1000, marks=pytest.mark.slow)])
+def test_no_overwritten_archive_has_its_manifest(small, number):
+    """Within a clock step of each other too; put back, the archive has its manifest again."""
+    path, random = small / "x.ark", np.random.default_rng(0)
+    data = path.read_bytes()
+    for turn in range(number):
+        OVERWRITINGS[turn % len(OVERWRITINGS)](path, _other_content(data, random))
+        assert read_manifest("scp:x.scp") is None, OVERWRITINGS[turn % len(OVERWRITINGS)]
+        if turn % 8 == 7:
+            _put_back(path, data)
+            assert read_manifest("scp:x.scp") is not None
+
+
+@pytest.mark.parametrize("overwrite", OVERWRITINGS)
+def test_no_overwritten_large_archive_has_its_manifest(small, monkeypatch, overwrite):
+    """A large archive is believed without hashing, until something is done to it."""
+    monkeypatch.setattr(manifest, "_LARGE", 1)
+    path, random = small / "x.ark", np.random.default_rng(0)
+    with table_writer("ark:x.ark") as write:
+        write("a", np.ones((9, 9), np.float32))
+    with monkeypatch.context() as without_hashing:
+        without_hashing.delattr("hashlib.file_digest")
+        assert read_manifest("ark:x.ark").frames == 9
+    overwrite(path, _other_content(path.read_bytes(), random))
+    assert read_manifest("ark:x.ark") is None
+
+
+def test_a_copy_of_a_large_archive_is_hashed_once(small, monkeypatch):
+    """cp without -p: other times, the same content. It is noted when the copy is older than any clock's step."""
+    monkeypatch.setattr(manifest, "_LARGE", 1)
+    monkeypatch.setattr(manifest, "_COARSE_STEP_NS", 0)
+    (small / "there").mkdir()
+    for name in ("x.ark", "x.manifest"):
+        shutil.copy(small / name, small / "there")
+    time.sleep(0.03)
+    hashed = []
+    monkeypatch.setattr(
+        "hashlib.file_digest", lambda *args, digest=hashlib.file_digest: hashed.append(1) or digest(*args)
+    )
+    for _ in range(3):
+        assert read_manifest("ark:there/x.ark").keys == 3
+    assert len(hashed) == 1
+
+
+def test_a_stale_manifest_is_told_of_once(small, caplog):
+    (small / "x.ark").write_bytes((small / "x.ark").read_bytes()[::-1])
+    for _ in range(2):
+        assert read_manifest("scp:x.scp") is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "x.manifest does not belong to x.ark (written again?): ignored"
+    ]
+
+
+def test_kaldis_writer_takes_the_manifest_from_an_archive(small):
+    kaldi_native_io = pytest.importorskip("kaldi_native_io")
+    with kaldi_native_io.FloatMatrixWriter("ark,scp:x.ark,x.scp") as write:
+        write["k0"] = np.ones((4, 3), np.float32)
+    assert read_manifest("scp:x.scp") is None

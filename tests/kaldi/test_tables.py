@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sertk.errors import SertkError
-from sertk.kaldi.tables import open_table, read_manifest, read_raw_table, read_table, script_entries, table_writer
+from sertk.kaldi.script import script_entries
+from sertk.kaldi.tables import open_table, read_manifest, read_raw_table, read_table, table_writer
 
 
 @pytest.fixture

@@ -42,6 +42,16 @@ def test_a_network_learns_and_its_file_says_what_it_is(toy, train, call):
     assert right > 30
 
 
+def test_features_written_again_leave_the_front_end_unknown(toy, train):
+    """The manifest beside them says what the features were that stood there before."""
+    archive = toy / "feats.ark"
+    data = bytearray(archive.read_bytes())
+    data[-1] ^= 1
+    archive.write_bytes(data)
+    err = train("exp", "--epochs", 1).err
+    assert "feats.manifest does not belong to" in err and load_model(toy / "exp/final.pt").frontend == {}
+
+
 def test_a_held_out_fold_is_not_trained_on(toy, train):
     train("exp", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 2)
     model = load_model(toy / "exp/final.pt")

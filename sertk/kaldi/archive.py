@@ -1,0 +1,49 @@
+"""Archives (ark files): keys one after the other, the stream standing at each one's value."""
+
+import re
+from collections.abc import Iterator
+
+from sertk.errors import SertkError
+from sertk.kaldi.keys import KeyOrder
+from sertk.kaldi.specifiers import Rspecifier
+from sertk.kaldi.streams import Input
+
+# A longer key is damage.
+_LONGEST_KEY = 4096
+_WORD = re.compile(rb"[^ \t\n\r\f\v]*")
+
+
+def read_keys(stream: Input, source: Rspecifier) -> Iterator[tuple[str, str]]:
+    """The keys of an archive, each with the stream at its value, and where that is."""
+    check = KeyOrder(source)
+    while True:
+        place = f"{stream.label} at byte {stream.position}"
+        key = _read_key(stream, place)
+        if key is None:
+            return
+        where = f"{place}: key {key}"
+        if not check.good(key):
+            raise SertkError(f"{where}: {check.reason(key)}")
+        yield key, where
+
+
+def _read_key(stream: Input, place: str) -> str | None:
+    while (head := stream.peek(64)) and head[:1].isspace():
+        stream.read(len(head) - len(head.lstrip()))
+    if not head:
+        return None
+    word = b""
+    while True:
+        part = _WORD.match(head)[0]
+        word += stream.read(len(part))
+        if len(part) < len(head) or len(word) > _LONGEST_KEY:
+            break
+        head = stream.peek(64)
+        if not head:
+            raise SertkError(f"{place}: the file ends within a key ({word[:32]!r})")
+    if len(word) > _LONGEST_KEY or stream.read(1) not in (b" ", b"\t") or b"\0" in word:
+        raise SertkError(f"{place}: no key begins here ({word[:32]!r}): the archive is damaged")
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SertkError(f"{place}: no key begins here ({word[:32]!r}): the archive is damaged") from None
