@@ -22,15 +22,15 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     """Say which emotion each recording has, with the probability of every label.
 
     AUDIO are files or folders (searched for recordings): wav, flac, ogg, mp3, sph, and m4a where ffmpeg is installed,
-    of any sample rate and number of channels.
+    of any sample rate and number of channels. What is damaged, silent or not audio is skipped and counted.
 
     \b
     e.g.: classify-audio exp/exp1/1/final.pt interview.wav
           classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
     See also: predict-emotion, train-resnet
     """
-    from sertk.frontend.audio import UnfitAudio
-    from sertk.frontend.extractor import Listener, recordings_in
+    from sertk.frontend.extractor import FeatureExtractor, recordings_in
+    from sertk.frontend.unfit import UnfitAudio
     from sertk.models.compute import default_precision
     from sertk.models.inference import on_segments
     from sertk.models.modelfile import load_model
@@ -38,7 +38,7 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
 
     device, _ = choose_device(device), prepare_cpu(num_threads)
     loaded = load_model(model)
-    listen, files = Listener(loaded.frontend, model), list(recordings_in(audio))
+    extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
     show = _Table(loaded.labels, files) if form == "table" else _json_line
 
     with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
@@ -46,7 +46,7 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
         def heard():
             for path in progress(files):
                 try:
-                    yield str(path), listen(path)
+                    yield str(path), extract.of_file(path)
                 except UnfitAudio as error:
                     tally.skip(str(path), str(error))
                 except SertkError as error:

@@ -23,7 +23,9 @@ from sertk.frontend.options import FbankOptions
 @command
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--segments", type=FILE, help="Lines of 'utterance recording start end': features of those parts.")
+@click.option(
+    "--segments", type=FILE, help="Lines of 'utterance recording start end [channel]': features of those parts."
+)
 @click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
 @compress_option
 @click.option("--channel", type=click.IntRange(0), help="Which channel to take, where there are several.")
@@ -44,8 +46,9 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
          write_num_frames, write_utt2dur, backend, num_threads, max_skip, seed, **fbank):  # fmt: skip
     """Compute Kaldi's log-mel features of the recordings in WAV-RSPECIFIER.
 
-    Its entries are wav, flac, ogg, mp3, sph or m4a files, places in an archive of wav files, or commands that end
-    in '|'. What is truncated, empty or not audio is skipped and counted.
+    Its entries are wav, flac, ogg, mp3, sph, aiff, au, caf or m4a files, places in an archive of wav files, or commands
+    that end in '|'. What is missing, truncated, silent or not audio is skipped and counted; a command that fails is an
+    error (with scp,p: it is skipped too).
 
     \b
     e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
@@ -56,18 +59,20 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
     # The threads are ours, a recording each: the linear algebra shall not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from sertk.datadir.lists import write_list
-    from sertk.frontend.pipeline import Extractor, in_order
+    from sertk.frontend.extractor import FeatureExtractor
+    from sertk.frontend.pipeline import features_of, in_order
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
 
     options = FbankOptions(**fbank)
     settings = {"fbank": options.settings(), "cmvn": "segment" if cmvn else "none"}
     jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
-    made = in_order(
-        lambda: Extractor(options, backend, cmvn, allow_resample, min_duration, seed),
-        jobs,
-        num_threads or len(os.sched_getaffinity(0)),
-    )
+
+    def worker():
+        extract = FeatureExtractor(options, cmvn, allow_resample, min_duration, backend, seed)
+        return lambda job: features_of(job, extract)
+
+    made = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))
     frames, seconds = {}, {}
     with Tally(wav_in, max_skip) as tally:
         with table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write:

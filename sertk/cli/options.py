@@ -55,8 +55,12 @@ class Command(click.Command):
             code = 2
         except (SertkError, OSError) as error:
             print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
-            if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
+            if isinstance(error, BrokenPipeError | _NoReader) or _came_of_echo(error):  # do not flush again at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] == "sertk":
+                raise
+            print(f"{name}: ERROR: {_one_line(_wrong_environment(error))}", file=sys.stderr)
         except (KeyboardInterrupt, click.Abort):  # before RuntimeError, which an Abort is one of
             print(f"{name}: ERROR: interrupted", file=sys.stderr)
             code = 130
@@ -232,18 +236,21 @@ class Tally:
 
     def __init__(self, source, max_skip: float = 0.05):
         self.source, self.max_skip, self.num_done, self.num_skipped = source, max_skip, 0, 0
+        self.first_reason = ""
 
     def done(self):
         self.num_done += 1
 
     def skip(self, key: str, reason: str):
         self.num_skipped += 1
+        self.first_reason = self.first_reason or f", the first one: {key}: {reason}"
         log.warning("skipped %s: %s", key, reason)
 
     def check(self):
         total = self.num_done + self.num_skipped
         if not self.num_done:
-            raise SertkError(f"{self.source}: nothing was processed ({total} read, {self.num_skipped} skipped)")
+            counts = f"{total} read, {self.num_skipped} skipped"
+            raise SertkError(f"{self.source}: nothing was processed ({counts}){self.first_reason}")
         if self.num_skipped > self.max_skip * total:
             raise SertkError(
                 f"{self.source}: {self.num_skipped} of {total} skipped, more than --max-skip={self.max_skip:g} allows"
@@ -305,6 +312,13 @@ def _reason(error: SertkError | OSError) -> str:
         where = error.filename or ("standard output" if _came_of_echo(error) else None)
         return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
+
+
+def _wrong_environment(error: ImportError) -> str:
+    """What an import error says of the environment that sertk runs in, and the remedy."""
+    foreign = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
+    remedy = f"its packages come before sertk's own: unset PYTHONPATH (now {foreign})" if foreign else "pip install ."
+    return f"a package that is wanted cannot be imported ({_one_line(str(error))[:150]}): {remedy}"
 
 
 def _came_of_echo(error: OSError) -> bool:

@@ -78,7 +78,7 @@ class HeadRun(Run):
         head, epoch = training.chosen()
         chosen_on = [key for key in keys if task.labelling.fold_of[key] == self.choosing]
         selection = how_chosen(training.settings.select, epoch, self.choosing, chosen_on)
-        record = trained_on(labels, self.fold, selection, trunk=trunk)
+        record = trained_on(labels, task.labelling.speaker_of, self.fold, selection, trunk=trunk)
         network = with_head(trunk.network, training.spec, head)
         model = Model(network, task.labelling.labels, trunk.frontend, card("transfer-head", self.settings, record))
         self.finish(model, training.history)

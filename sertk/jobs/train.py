@@ -182,7 +182,7 @@ def fit(run: Run, network: ResNet, inputs: Inputs, settings: Settings, initial: 
     labels = labels_of(inputs.store, inputs.labelling)
 
     def model(selection: dict) -> Model:
-        record = trained_on(labels, inputs.held_out, selection, init=initial)
+        record = trained_on(labels, inputs.labelling.speaker_of, inputs.held_out, selection, init=initial)
         return Model(network, inputs.labelling.labels, inputs.frontend, card("train-resnet", run.settings, record))
 
     callbacks, develop = [], None
