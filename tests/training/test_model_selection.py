@@ -16,7 +16,7 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.scoring.protocol import Guard
+from sertk.scoring.protocol import Corpus, Guard
 from sertk.training import model_selection as choosing
 from sertk.training.distributed import World
 from sertk.training.labelling import Labelling
@@ -155,11 +155,11 @@ def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
         train(rule, "--epochs", 1, "--select", rule, "--utt2fold", toy / "utt2fold", "--fold", 1)
         decisions(toy, call, toy / rule / "final.pt", "1")
         guard, settings = Guard(), read_manifest(f"scp:{toy}/1.scp").settings
-        guard.check("scores", settings, held_out)
+        guard.check("scores", settings, held_out, Corpus(folds))
         assert guard.stamps == stamps
         if rule == "dev-session":
             with pytest.raises(SertkError, match=r"test segment .* in its training"):
-                guard.check("scores", settings, [key for key in folds if folds[key] == "2"])
+                guard.check("scores", settings, [key for key in folds if folds[key] == "2"], Corpus(folds))
 
 
 def test_a_rule_that_cannot_be_followed_is_one_line(toy, train, folds):
