@@ -13,7 +13,6 @@ from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
-from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, check_frontend, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import Board, Keeper
@@ -21,7 +20,7 @@ from sertk.runs.card import card, trained_on
 from sertk.runs.fingerprint import data_marks, machine_marks, order_mark
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runs.run import Run, restarted_by_this_job, started_with
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labelled, labels_of, read_labelling
@@ -69,7 +68,7 @@ class Inputs:
 
 def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop, *, init: Path | None = None,
                   utt2fold=None, fold=None, soft_labels=None, device=None, num_threads=None, restart=False, max_skip=0.05,
-                  checkpoint_every=math.inf, precision=None, trunk_scale=None, keep=0, tensorboard=None,
+                  checkpoint_every=math.inf, trunk_scale=None, keep=0, tensorboard=None,
                   **options) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt.
 
@@ -93,9 +92,7 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop
         log.setLevel(logging.ERROR)  # process 0 speaks for all
     threads = prepare_cpu(num_threads)
     wanted = {name: options.pop(name) for name in NETWORK_OPTIONS}
-    settings = Settings(
-        **options, trunk_scale=trunk_scale or (0.1 if init else 1.0), precision=precision or default_precision(device)
-    )
+    settings = Settings(**options, trunk_scale=trunk_scale or (0.1 if init else 1.0))
     initial = load_model(init) if init else None
     inputs = read_inputs(feats, utt2label, utt2fold, fold, settings, soft_labels, max_skip)
     network = start_network(initial, init, inputs.labelling, inputs.store.bins, settings, wanted)
@@ -105,8 +102,8 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop
     check_shares(settings, len(inputs.store), world)
 
     restart = restart and not restarted_by_this_job(directory)
-    before = {} if restart else started_with(directory / "state.pt")
-    settings = resolve_compile(settings, before, len(inputs.store), device)
+    before = {} if restart else started_with(directory)
+    settings = resolved(settings, before, len(inputs.store), device, world)
     run = Run(directory, run_settings(settings, network, initial, inputs, world, device, threads), settings.rounding())
     # The folder is touched only now, that the inputs are read: a wrong call leaves it as it is.
     with run.lock(restart) if world.rank == 0 else nullcontext():
@@ -161,8 +158,15 @@ def run_settings(settings: Settings, network: ResNet, initial: Model | None, inp
     }
 
 
-def resolve_compile(settings: Settings, before: dict, num_segments: int, device: torch.device) -> Settings:
-    """Settings with `compile` true or false: as the run was started, or where it is long enough to pay."""
+def resolved(settings: Settings, before: dict, num_segments: int, device: torch.device, world: World) -> Settings:
+    """Settings with `precision` and `compile` decided: as the run was started, else by hardware and length.
+
+    Args:
+        before: the settings that the run was started with, {} for a new one.
+    """
+    precision = choose_precision(settings.precision, device, before.get("precision"))
+    bf16 = world.sum(torch.tensor(float(precision == "bf16"), device=device))  # all processes compute alike
+    settings = replace(settings, precision="bf16" if int(bf16) == world.size else "float32")
     steps = settings.epochs * settings.sampler(num_segments).num_batches()
     return replace(settings, compile=choose_compile(settings.compile, before.get("compile"), steps, settings, device))
 
@@ -201,6 +205,7 @@ def fit(run: Run, network: ResNet, inputs: Inputs, settings: Settings, initial: 
     training = Training(network, inputs.store, inputs.targets, settings, device, world, progress=progress,
                         save=run.checkpoint, develop=develop, callbacks=callbacks)  # fmt: skip
     log_start(training, inputs.labelling, settings)
+    warn_of_emulated_bf16(settings.precision, device)
     if world.rank == 0:
         run.write_conf({**vars(settings), **{name: getattr(network.spec, name) for name in NETWORK_OPTIONS}})
     training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)

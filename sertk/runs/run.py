@@ -137,12 +137,21 @@ class Run:
         log.info("wrote %s", self.final)
 
 
-def started_with(state: Path) -> dict:
-    """The settings that the run whose state is at `state` was started with, {} where there is none."""
+def started_with(directory: Path) -> dict:
+    """The settings of the run in `directory`, from its state or else its finished model; {} where there is neither.
+
+    Raises:
+        SertkError: the state is damaged.
+    """
+    if (directory / "state.pt").exists():
+        try:
+            return read_state(directory / "state.pt")[0]
+        except SertkError as error:
+            raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
     try:
-        return read_state(state)[0] if state.exists() else {}
-    except SertkError as error:
-        raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
+        return load_model(directory / "final.pt").card.get("settings", {})
+    except (FileNotFoundError, SertkError):
+        return {}  # a damaged model: there is nothing to lose
 
 
 def restarted_by_this_job(directory: Path) -> bool:
