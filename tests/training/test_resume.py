@@ -149,7 +149,7 @@ CHANGES = {
 # What goes with them.
 NEEDED = ("--init", "other/final.pt", "--train", "head")
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
-FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
+FREE = {"version", "print-args", "epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
         "keep", "tensorboard"}  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def test_a_finished_model_without_a_state_is_kept_or_refused_but_never_overwritt
     assert "final.pt: is of another run (seed=0, now it is 3) and would be overwritten (--restart true" in err
     assert (toy / "exp/final.pt").read_bytes() == before
     (toy / "exp/final.pt").write_bytes(before[:99])
-    assert "cut short (99 bytes): made anew" in train("exp", "--epochs", 1).err
+    assert "cut short (99 bytes): trained again" in train("exp", "--epochs", 1).err
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
