@@ -70,6 +70,18 @@ def test_no_import_circles():
         visit(name, [])
 
 
+def test_prediction_does_not_import_training():
+    """predict-emotion, classify-audio and score-loso need no training engine."""
+    graph = {".".join(p.relative_to(ROOT).with_suffix("").parts): set(imports(p)) for p, _ in modules()}
+    reached, todo = set(), ["sertk.cli.predict_emotion", "sertk.cli.classify_audio", "sertk.cli.score_loso"]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += graph.get(name, ())
+    assert not {name for name in reached if name.startswith("sertk.training")} - {"sertk.training"}
+
+
 def test_libraries_are_imported_only_on_their_floors():
     for path, floor in modules():
         for name in imports(path):

@@ -22,23 +22,24 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     """Say which emotion each recording has, with the probability of every label.
 
     AUDIO are files or folders (searched for recordings): wav, flac, ogg, mp3, sph, and m4a where ffmpeg is installed,
-    of any sample rate and number of channels.
+    of any sample rate and number of channels. What is damaged, silent or not audio is skipped and counted.
 
     \b
     e.g.: classify-audio exp/exp1/1/final.pt interview.wav
           classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
     See also: predict-emotion, train-resnet
     """
-    from sertk.frontend.audio import UnfitAudio
-    from sertk.frontend.extractor import Listener, recordings_in
-    from sertk.models.compute import default_precision
+    from sertk.frontend.extractor import FeatureExtractor, recordings_in
+    from sertk.frontend.unfit import UnfitAudio
     from sertk.models.inference import on_segments
     from sertk.models.modelfile import load_model
-    from sertk.runtime import choose_device, prepare_cpu
+    from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
     device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, device)
     loaded = load_model(model)
-    listen, files = Listener(loaded.frontend, model), list(recordings_in(audio))
+    extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
+    warn_of_emulated_bf16(precision, device)
     show = _Table(loaded.labels, files) if form == "table" else _json_line
 
     with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
@@ -46,13 +47,12 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
         def heard():
             for path in progress(files):
                 try:
-                    yield str(path), listen(path)
+                    yield str(path), extract.of_file(path)
                 except UnfitAudio as error:
                     tally.skip(str(path), str(error))
                 except SertkError as error:
                     raise SertkError(f"{path}: {error}") from None
 
-        precision = precision or default_precision(device)
         results = on_segments(loaded.network, heard(), "posterior", device, precision)
         for path, posteriors in results:
             click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))

@@ -1,194 +1,162 @@
-"""Audio files into samples: wav, flac, ogg, mp3, sph through libsndfile, m4a through ffmpeg.
+"""Audio files into samples: wav, flac, ogg, mp3, sph, aiff, au, caf through libsndfile, m4a through ffmpeg.
 
 Samples come in the range of 16-bit integers whatever the container, as Kaldi's do: a recording has the same features
-as wav and as flac.
+as wav and as flac. What a header says is held against bounds before anything is computed or allocated by it.
 """
 
 import io
 import re
-import shutil
-import struct
-import subprocess
-import tempfile
 
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.containers import counts_mp3_frames, is_mp4, missing_bytes
+from sertk.frontend.containers import check_whole, counts_mp3_frames, is_mp4
+from sertk.frontend.ffmpeg import decode_ffmpeg
+from sertk.frontend.identify import chunk_codec, refusal, unread_codec
+from sertk.frontend.unfit import MAX_VALUES, UnfitAudio, check_header, one_recording
+from sertk.frontend.wav import is_wav, parse_wav
 
 SCALE = 32768
-# A header written before the length was known says 0 or one of the largest numbers (ffmpeg's, sox's, Kaldi's).
-_UNKNOWN = 0x7FFFF000
-_PCM, _EXTENSIBLE = 1, 0xFFFE
+# Samples times channels that libsndfile decodes at a time.
 _PIECE = 1 << 22
-
-
-class UnfitAudio(SertkError):
-    """A recording that is there but of no use: truncated, empty, not audio. make-fbank skips and counts it."""
 
 
 def read_audio(source, channel: int | None = None) -> tuple[np.ndarray, int]:
     """The samples of one recording and their rate.
 
-    source: path, content (bytes) or binary stream
-    channel: which one to take, from 0; None wants a recording that has just one
-    Returns float32 (samples,) in the range of 16-bit integers, and Hz.
-    Raises UnfitAudio for what is truncated, empty or not audio, SertkError for several channels without `channel` and
-    for NaN or infinity.
+    Args:
+        source: path, content (bytes) or binary stream
+        channel: which one to take, from 0; None wants a recording that has just one
+
+    Returns:
+        float32 (samples,) in the range of 16-bit integers, and Hz.
+
+    Raises:
+        UnfitAudio: for what is missing, truncated, empty or not audio, has several channels without `channel`, or NaN
+            or infinite samples.
     """
-    if hasattr(source, "read"):
-        source = source.read()
-    elif not isinstance(source, bytes):
-        with open(source, "rb") as file:
-            source = file.read()
-    samples, rate = decode_ffmpeg([source])[0] if is_mp4(source) else decode(source)
-    return one_channel(samples, channel), rate
+    with one_recording():
+        if hasattr(source, "read"):
+            source = source.read()
+        elif not isinstance(source, bytes):
+            with open(source, "rb") as file:
+                source = file.read()
+        samples, rate = decode(source)
+        return one_channel(samples, channel), rate
 
 
 def decode(data: bytes) -> tuple[np.ndarray, int]:
-    """All channels of the content of an audio file, float32 (samples, channels) in the 16-bit range, and the rate."""
+    """All channels of the content of an audio file, float32 (samples, channels) in the 16-bit range, and the rate in Hz.
+
+    Raises:
+        UnfitAudio: for what is truncated, empty or not audio.
+        SertkError: where soundfile or ffmpeg is missing.
+    """
     if not data:
         raise UnfitAudio("is empty")
-    wav = _parse_wav(data) if data[:4] == b"RIFF" and data[8:12] == b"WAVE" else None
-    if wav and wav.form == _PCM and wav.bits == 16 and wav.channels:
-        # By far the most usual case, ten times faster than through libsndfile.
-        samples = np.frombuffer(wav.data, "<i2", len(wav.data) // (2 * wav.channels) * wav.channels)
-        samples, rate = samples.reshape(-1, wav.channels).astype(np.float32), wav.rate
+    if is_mp4(data):
+        return decode_ffmpeg([data])[0]
+    if reason := refusal(data):
+        raise UnfitAudio(reason)
+    wav = parse_wav(data) if is_wav(data) else None
+    # 16-bit PCM is by far the most usual case, ten times faster than through libsndfile.
+    samples = wav.samples() if wav else None
+    if samples is not None:
+        rate = wav.rate
+    elif wav and not len(wav.data):
+        raise UnfitAudio("has a header and no samples")
     else:
-        samples, rate = _decode_sndfile(wav.content if wav else data)
+        samples, rate = _decode_sndfile(wav.content if wav else data, wav.form if wav else None)
     if not len(samples):
         raise UnfitAudio("has a header and no samples")
     return samples, rate
 
 
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """One column of (samples, channels), checked to be of numbers."""
+    """One column of (samples, channels), checked to be finite.
+
+    Raises:
+        UnfitAudio: where there is no such channel, or several and none was chosen, and for NaN or infinite samples.
+    """
     channels = samples.shape[1]
     if channel is None and channels > 1:
-        raise SertkError(f"has {channels} channels: choose one with --channel (from 0)")
+        raise UnfitAudio(f"has {channels} channels: choose one with --channel (from 0)")
     if channel is not None and channel >= channels:
         raise UnfitAudio(f"has no channel {channel} (channels: {channels}, counted from 0)")
     samples = np.ascontiguousarray(samples[:, channel or 0])
     # A sum is infinite or NaN where a sample is, at a tenth of the cost of asking each one.
     if not np.isfinite(samples.sum(dtype=np.float64)) and not np.isfinite(samples).all():
         where = int(np.flatnonzero(~np.isfinite(samples))[0])
-        raise SertkError(f"sample {where} is {samples[where]}: NaN or infinity")
+        raise UnfitAudio(f"has NaN or infinite samples (sample {where} is {samples[where]})")
     return samples
 
 
-def read_wav_of_archive(stream) -> bytes:
-    """The one wav file that `stream` stands at in an archive of wav files (Kaldi's wav-copy): its header has the size."""
-    head = stream.read(12)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        raise SertkError("is not a wav file: an archive of recordings holds wav files alone")
-    size = struct.unpack("<I", head[4:8])[0]
-    if size == 0 or size >= _UNKNOWN:
-        raise SertkError("is a wav file whose header does not say how long it is: it cannot stand in an archive")
-    body = stream.read(size - 4)
-    if len(body) < size - 4:
-        raise SertkError(f"the archive ends within the recording ({size - 4 - len(body)} bytes are missing)")
-    return head + body
+def check_sound(samples: np.ndarray) -> None:
+    """UnfitAudio where (samples,) in the 16-bit range has no sound: 16 bits would hold the same number throughout."""
+    # Few recordings begin and end with the same sample: the others are not searched.
+    if not len(samples) or abs(samples[0] - samples[-1]) >= 1:
+        return
+    low, high = samples.min(), samples.max()
+    if high - low < 1:
+        value = "0" if low <= 0 <= high else f"{samples[0]:g}"
+        raise UnfitAudio(f"has no sound: every one of its {len(samples)} samples is {value}")
 
 
-def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
-    """Decode files (paths, or contents as bytes) that libsndfile cannot, with one ffmpeg process for all of them.
-
-    Starting ffmpeg takes longer than decoding an utterance: thirty files at a time are many times faster than one by one.
-    Returns (samples (samples, channels) in the 16-bit range, rate) for each. Raises SertkError without ffmpeg,
-    UnfitAudio if any of them cannot be decoded.
-    """
-    if not shutil.which("ffmpeg"):
-        raise SertkError(
-            "m4a needs ffmpeg, and there is none on PATH: install it (apt install ffmpeg, conda install ffmpeg)"
-        )
-    with tempfile.TemporaryDirectory(prefix="sertk-") as folder:
-        words, outputs = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1"], []
-        for i, source in enumerate(sources):
-            with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-                _check_whole(file)
-            if isinstance(source, bytes):  # an mp4 file may have its index at the end: a pipe will not do
-                path = f"{folder}/{i}.m4a"
-                with open(path, "wb") as file:
-                    file.write(source)
-                source = path
-            # "file:" keeps ffmpeg from taking a name with a colon for a protocol.
-            words += ["-i", f"file:{source}"]
-            outputs += ["-map", f"{i}:a:0", "-c:a", "pcm_s16le", "-f", "wav", f"{folder}/{i}.wav"]
-        done = subprocess.run([*words, *outputs], stdin=subprocess.DEVNULL, capture_output=True)
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
-            raise UnfitAudio(f"cannot be decoded by ffmpeg ({said[-1]})")
-        decoded = []
-        for i in range(len(sources)):
-            with open(f"{folder}/{i}.wav", "rb") as file:
-                decoded.append(decode(file.read()))
-        return decoded
-
-
-class _Wav:
-    """What a wav file's header says: format code, channels, rate, bits, and the bytes of its samples.
-
-    content: the file, with the size of the samples put right where the header left it open
-    """
-
-    def __init__(self, content: bytes):
-        self.content = content
-        self.form = self.channels = self.rate = self.bits = 0
-        self.data = memoryview(b"")
-
-
-def _parse_wav(data: bytes) -> _Wav:
-    """Walk over the chunks of a wav file; UnfitAudio where the samples are fewer than the header says."""
-    wav, position = _Wav(data), 12
-    while position + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, position)
-        position += 8
-        if name == b"fmt " and size >= 16 and position + 16 <= len(data):
-            wav.form, wav.channels, wav.rate, _, _, wav.bits = struct.unpack_from("<HHIIHH", data, position)
-            if wav.form == _EXTENSIBLE and size >= 26 and position + 26 <= len(data):
-                wav.form = struct.unpack_from("<H", data, position + 24)[0]
-        elif name == b"data":
-            left = len(data) - position
-            if size == 0 or size >= _UNKNOWN:
-                size = left
-                wav.content = data[: position - 4] + struct.pack("<I", size) + data[position:]
-            if size > left:
-                raise UnfitAudio(f"is truncated: {left} bytes of samples where its header says {size}")
-            wav.data = memoryview(data)[position : position + size]
-            return wav
-        position += size + size % 2
-    raise UnfitAudio("has a header and no samples" if wav.rate else "is a damaged wav file")
-
-
-def _decode_sndfile(data: bytes) -> tuple[np.ndarray, int]:
+def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
+    """Decode through libsndfile; `code` is a wav file's codec."""
     if data[:4] == b"OggS":
         _check_last_page(data)
-    _check_whole(io.BytesIO(data))
+    check_whole(io.BytesIO(data))
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise SertkError(f"soundfile cannot be used ({error}): pip install soundfile") from None
     try:
         with soundfile.SoundFile(_Content(data)) as file:
-            rate, stated, form = file.samplerate, file.frames, file.format
-            # Piece by piece: a damaged header may promise more than any memory holds.
-            pieces = [file.read(_PIECE, dtype="float32", always_2d=True)]
-            while len(pieces[-1]) == _PIECE:
-                pieces.append(file.read(_PIECE, dtype="float32", always_2d=True))
-            samples = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+            rate, stated, form, subtype = file.samplerate, file.frames, file.format, file.subtype
+            check_header(rate, file.channels, form)
+            samples = _read_pieces(file)
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
-        reason = str(error).rpartition(": ")[2].strip().rstrip(".")
-        raise UnfitAudio(f"is damaged, or not audio that can be decoded ({reason})") from None
+        raise UnfitAudio(_refused(data, code, str(error))) from None
     if data[:7] == b"NIST_1A" and (count := re.search(rb"sample_count -i (\d{1,18})", data[:4096])):
         stated = int(count[1])  # libsndfile goes by the file's size
+        samples = samples[:stated]
+    frame = 1152 if rate >= 32000 else 576
     if form == "MP3":
         # Writers disagree whether the frame that holds the count is counted; without it libsndfile goes by the size.
-        frame = 1152 if rate >= 32000 else 576
         stated = stated - frame if counts_mp3_frames(data) else 0
+    elif subtype == "MPEG_LAYER_III":
+        # The count of a wav's fact chunk has the encoder's delay in it. Its bytes have been counted.
+        stated -= 2 * frame
     if len(samples) < stated:
         raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {stated}")
     samples *= SCALE
     return samples, rate
+
+
+def _read_pieces(file) -> np.ndarray:
+    """All samples of a SoundFile, float32 (samples, channels), piece by piece: a header may promise what it has not."""
+    size, pieces, total = max(1, _PIECE // file.channels), [], 0
+    while True:
+        pieces.append(file.read(size, dtype="float32", always_2d=True))
+        total += pieces[-1].size
+        if total > MAX_VALUES:
+            hours = MAX_VALUES / file.channels / file.samplerate / 3600
+            raise UnfitAudio(f"is longer than the {hours:.1f} hours that are decoded at once: cut it into parts")
+        if len(pieces[-1]) < size:
+            return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _refused(data: bytes, code: int | None, error: str) -> str:
+    """What to say of a file that libsndfile refuses with `error`."""
+    reason = error.rpartition(": ")[2].strip().rstrip(".")
+    if re.search("unimplemented|unknown format|not supported|unsupported", error, re.IGNORECASE):
+        if code is not None:
+            return unread_codec(code)
+        if codec := chunk_codec(data):
+            return (f"has the codec '{codec.strip()}', which is not read: "
+                    "convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)")  # fmt: skip
+    return f"is damaged, or not audio that can be decoded ({reason})"
 
 
 class _Content(io.BytesIO):
@@ -197,11 +165,6 @@ class _Content(io.BytesIO):
     def seek(self, offset, whence=io.SEEK_SET):
         origin = (0, self.tell(), len(self.getbuffer()))[whence]
         return super().seek(max(0, origin + offset))
-
-
-def _check_whole(file):
-    if missing := missing_bytes(file):
-        raise UnfitAudio(f"is truncated: {missing} of the bytes that its header promises are missing")
 
 
 def _check_last_page(data: bytes):

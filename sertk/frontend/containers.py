@@ -1,19 +1,29 @@
 """What an audio file's own header promises, against what the file has: a copy that was cut short is told from a whole one.
 
-libsndfile and ffmpeg read such a file to its end and say nothing. Known here: AIFF and AIFC, RF64 and BW64, W64, AU, and
-m4a/mp4; the wav header is read in audio.py, FLAC and NIST say their number of samples, Ogg marks its last page. An mp3
-says how many frames it has only where its writer left a Xing or Info frame; one without is taken as it is.
+libsndfile and ffmpeg read such a file to its end and say nothing. Known here: AIFF and AIFC, RIFX, RF64 and BW64, W64, AU,
+CAF, and m4a/mp4; the wav header is read in wav.py, FLAC and NIST say their number of samples, Ogg marks its last page. An
+mp3 says how many frames it has only where its writer left a Xing or Info frame; one without is taken as it is.
 
-Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; ISO/IEC 14496-12, 4.2 (boxes); the Xing header of LAME.
+Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; Apple, Core Audio Format 1.0; ISO/IEC 14496-12, 4.2 (boxes);
+the Xing header of LAME.
 """
 
 import io
 import struct
 from collections.abc import Iterator
 
+from sertk.frontend.unfit import UnfitAudio
+from sertk.frontend.wav import MAX_CHUNKS
+
 # Sizes that say "not known when this was written": 0, and the largest numbers.
 _UNKNOWN_32, _UNKNOWN_64 = 0x7FFFF000, 1 << 62
 _RIFF64, _WAVE64 = (b"RF64", b"BW64"), b"riff\x2e\x91\xcf\x11"
+
+
+def check_whole(file: io.BufferedIOBase) -> None:
+    """UnfitAudio where the header of `file` (binary, seekable) promises more bytes than there are."""
+    if missing := missing_bytes(file):
+        raise UnfitAudio(f"is truncated: {missing} of the bytes that its header promises are missing")
 
 
 def missing_bytes(file: io.BufferedIOBase) -> int:
@@ -23,13 +33,17 @@ def missing_bytes(file: io.BufferedIOBase) -> int:
     head = file.read(40)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         ends = [end for name, _, end in _chunks(file, size, ">4sI") if name == b"SSND" and end < _UNKNOWN_32]
+    elif head[:4] == b"RIFX":
+        ends = [end for name, _, end in _chunks(file, size, ">4sI") if name == b"data" and end < _UNKNOWN_32]
     elif head[:4] in _RIFF64:
         ends = list(_rf64_end(file, size))
     elif head[:8] == _WAVE64:
         ends = list(_w64_end(file, size))
-    elif head[:4] == b".snd" and len(head) >= 12:
-        start, length = struct.unpack_from(">II", head, 4)
+    elif head[:4] in (b".snd", b"dns.") and len(head) >= 12:
+        start, length = struct.unpack_from(">II" if head[:1] == b"." else "<II", head, 4)
         ends = [start + length] if 0 < length < _UNKNOWN_32 else []
+    elif head[:4] == b"caff":
+        ends = list(_caf_end(file, size))
     elif is_mp4(head):
         ends = list(_box_ends(file, size))
     else:
@@ -38,8 +52,8 @@ def missing_bytes(file: io.BufferedIOBase) -> int:
 
 
 def is_mp4(data: bytes) -> bool:
-    """Whether the content is of an m4a or mp4 file, which libsndfile cannot read."""
-    return data[4:8] == b"ftyp"
+    """Whether the content is of an m4a, mp4 or QuickTime file, which libsndfile cannot read."""
+    return data[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 def counts_mp3_frames(data: bytes) -> bool:
@@ -56,7 +70,9 @@ def counts_mp3_frames(data: bytes) -> bool:
 def _chunks(file, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of the chunks after a header of 12 bytes; what is padded to even lengths."""
     place = 12
-    while place + 8 <= size:
+    for _ in range(MAX_CHUNKS):
+        if place + 8 > size:
+            return
         file.seek(place)
         name, length = struct.unpack(form, file.read(8))
         yield name, place + 8, place + 8 + length
@@ -79,7 +95,9 @@ def _rf64_end(file, size: int) -> Iterator[int]:
 
 def _w64_end(file, size: int) -> Iterator[int]:
     place = 40
-    while place + 24 <= size:
+    for _ in range(MAX_CHUNKS):
+        if place + 24 > size:
+            return
         file.seek(place)
         name, length = struct.unpack("<4s12xQ", file.read(24))
         if name == b"data":
@@ -89,10 +107,26 @@ def _w64_end(file, size: int) -> Iterator[int]:
         place += max(24, length + -length % 8)
 
 
+def _caf_end(file, size: int) -> Iterator[int]:
+    place = 8
+    for _ in range(MAX_CHUNKS):
+        if place + 12 > size:
+            return
+        file.seek(place)
+        name, length = struct.unpack(">4sQ", file.read(12))
+        if name == b"data":
+            if length < _UNKNOWN_64:
+                yield place + 12 + length
+            return
+        place += 12 + length
+
+
 def _box_ends(file, size: int) -> Iterator[int]:
     """The ends of the boxes of the outermost level; one of length 0 goes to the file's end, whatever that is."""
     place = 0
-    while place + 8 <= size:
+    for _ in range(MAX_CHUNKS):
+        if place + 8 > size:
+            return
         file.seek(place)
         length, large = struct.unpack(">I4xQ", file.read(16).ljust(16, b"\0"))
         length = large if length == 1 else length

@@ -1,28 +1,64 @@
-"""From a person's recording, whatever its rate and channels, to the features that a model was trained on."""
+"""From samples, files or the entries of a wav.scp to features: one path, so that the same recording has the same numbers.
 
+>>> from sertk.frontend.options import FbankOptions
+>>> extract = FeatureExtractor(FbankOptions(num_mel_bins=80), cmvn=True)
+>>> extract(np.arange(16000, dtype=np.int16) % 251, 16000).shape
+(98, 80)
+"""
+
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import UnfitAudio, decode, decode_ffmpeg, is_mp4
+from sertk.frontend.audio import SCALE, check_sound, decode
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
-from sertk.frontend.resample import resample
+from sertk.frontend.resample import TorchaudioFbank, resample
+from sertk.frontend.unfit import UnfitAudio, check_header, one_recording
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".m4a", ".mp4", ".aif", ".aiff", ".au"}
+SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".m4a", ".mp4", ".aif", ".aiff", ".au", ".caf"}
 
 
-class Listener:
-    """Recordings into the features that `frontend` (a model's settings) describes.
+class FeatureExtractor:
+    """Samples into features, whether they come from an array, a file or make-fbank; each thread needs one of its own.
 
-    Raises:
-        SertkError: where the settings are unknown, or such that a single recording cannot be brought to them.
+    Args:
+        options: the front end's settings
+        cmvn: normalise every recording by its own mean and variance
+        allow_resample: bring other sample rates to the one of `options` (else they are unfit)
+        min_duration: seconds; what is shorter is unfit
+        backend: numpy or torchaudio
+        seed: of the dither, with the key
     """
 
-    def __init__(self, frontend: dict, model_path: Path):
+    def __init__(
+        self,
+        options: FbankOptions,
+        cmvn: bool = False,
+        allow_resample: bool = True,
+        min_duration: float = 0.0,
+        backend: str = "numpy",
+        seed: int = 0,
+    ):
+        self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
+        self.min_duration, self.seed = min_duration, seed
+        self.fbank = TorchaudioFbank(options) if backend == "torchaudio" else Fbank(options)
+
+    @classmethod
+    def of_model(cls, frontend: dict, model_path: Path) -> "FeatureExtractor":
+        """The front end that a model's features were made with.
+
+        Args:
+            frontend: the model's settings, {"fbank": …, "cmvn": "segment" or "none"}
+            model_path: for messages
+
+        Raises:
+            SertkError: where the settings are unknown, or such that a single recording cannot be brought to them.
+        """
         if "fbank" not in frontend:
             raise SertkError(
                 f"{model_path}: does not say how its features were made (train on a table with a manifest)"
@@ -30,26 +66,102 @@ class Listener:
         if frontend.get("cmvn") not in ("segment", "none"):
             raise SertkError(f"{model_path}: its features were normalised over groups of segments, not over each alone")
         try:
-            self.options = FbankOptions.of(frontend["fbank"])
+            return cls(FbankOptions.of(frontend["fbank"]), frontend["cmvn"] == "segment")
         except SertkError as error:
             raise SertkError(f"{model_path}: {error}") from None
-        self.fbank, self.cmvn = Fbank(self.options), frontend["cmvn"] == "segment"
 
-    def __call__(self, path: Path) -> np.ndarray:
-        """The features of a recording; channels are averaged, other rates converted. Shape: (frames, bins), float32.
+    def __call__(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
+        """The features of a recording.
+
+        Args:
+            samples: (samples,) or (samples, channels), which are averaged; int16, or floats in ±1 (see `in_16_bits`)
+            rate: Hz
+            key: what the dither is drawn by, beside the seed
+
+        Returns:
+            float32 (frames, bins)
 
         Raises:
-            UnfitAudio: where it is not audio, damaged or too short.
+            UnfitAudio: for NaN or infinite samples, a silent recording, one too short, a rate that may not be converted.
+            ValueError: for samples of another type, shape or range.
         """
-        data = path.read_bytes()
-        samples, rate = decode_ffmpeg([data])[0] if is_mp4(data) else decode(data)
-        mono = resample(samples.mean(axis=1, dtype=np.float32), rate, int(self.options.sample_frequency))
-        if not np.isfinite(mono).all():
-            raise UnfitAudio("has samples that are not numbers")
-        feats = self.fbank(mono)
-        if not len(feats):
-            raise UnfitAudio(f"{len(mono)} samples are too few for a frame")
-        return normalise(feats) if self.cmvn else feats
+        return self.features(mono(in_16_bits(samples)), rate, key)
+
+    def of_file(self, path: Path) -> np.ndarray:
+        """The features of an audio file, (frames, bins) float32; channels are averaged, other rates converted.
+
+        Raises:
+            UnfitAudio: where it is missing, not audio, damaged, silent or too short.
+        """
+        with one_recording():
+            samples, rate = decode(Path(path).read_bytes())
+            return self.features(mono(samples), rate)
+
+    def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
+        """The features of (samples,) in the 16-bit range, float32; what `__call__` and `of_file` end in."""
+        with one_recording():
+            check_header(rate, 1)
+            if not np.isfinite(samples.sum(dtype=np.float64)):
+                raise UnfitAudio("has NaN or infinite samples")
+            seconds = len(samples) / rate
+            if seconds < self.min_duration:
+                raise UnfitAudio(f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
+            check_sound(samples)
+            samples = self._at_rate(samples, rate)
+            # By key and not by order, so that neither threads nor the splitting of a list change the noise.
+            rng = np.random.default_rng([self.seed, zlib.crc32(key.encode())]) if self.options.dither else None
+            feats = self.fbank(samples, rng)
+            if not len(feats):
+                raise UnfitAudio(f"{len(samples)} samples are too few for a frame")
+            return normalise(feats, out=feats) if self.cmvn else feats
+
+    def _at_rate(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        wanted = self.options.sample_frequency
+        if rate == wanted:
+            return samples
+        if not self.allow_resample:
+            raise UnfitAudio(
+                f"has {rate:g} samples a second and {wanted:g} are wanted: --allow-resample=true converts it"
+            )
+        return resample(samples, int(rate), int(wanted))
+
+
+def in_16_bits(samples: np.ndarray) -> np.ndarray:
+    """Samples of an array in the range that all of sertk computes in, that of 16-bit integers, as float32.
+
+    int16 is taken as it is; int32 and uint8 are scaled as wav files of theirs are; floats are in ±1, as soundfile,
+    librosa and torchaudio give them, and are multiplied by 32768.
+
+    Raises:
+        ValueError: for floats beyond ±8, which are 16-bit numbers in all likelihood: `.astype(np.int16)` says so.
+    """
+    samples = np.asarray(samples)
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32)
+    if samples.dtype == np.int32:
+        return (samples / 65536).astype(np.float32)
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128) * 256
+    if samples.dtype.kind != "f":
+        raise ValueError(f"samples of type {samples.dtype}: int16, int32, uint8 or floats in ±1 are read")
+    largest = float(np.max(np.abs(samples), initial=0))
+    if np.isfinite(largest) and largest > 8:
+        raise ValueError(f"floats up to {largest:g}, and ±1 is their range: give 16-bit samples as int16")
+    return samples.astype(np.float32) * np.float32(SCALE)
+
+
+def mono(samples: np.ndarray) -> np.ndarray:
+    """(samples,) or (samples, channels) as (samples,) float32: the mean of the channels.
+
+    Raises:
+        ValueError: for another shape, and where there are more channels than samples (they are the last axis).
+    """
+    if samples.ndim == 1:
+        return samples
+    if samples.ndim != 2 or samples.shape[1] > max(samples.shape[0], 1):
+        raise ValueError(f"samples of shape {samples.shape}: (samples,) or (samples, channels) is wanted")
+    # A channel alone keeps its bits.
+    return np.ascontiguousarray(samples[:, 0]) if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
 
 
 def recordings_in(paths: tuple[Path, ...]) -> Iterator[Path]:

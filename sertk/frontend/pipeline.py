@@ -1,19 +1,16 @@
 """Recordings into features, several at a time, in the recordings' order."""
 
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import local
 
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.cmvn import normalise
-from sertk.frontend.fbank import Fbank
-from sertk.frontend.options import FbankOptions
+from sertk.frontend.extractor import FeatureExtractor
 from sertk.frontend.recordings import Job, Speech
+from sertk.frontend.unfit import UnfitAudio
 
 
 @dataclass(frozen=True)
@@ -26,62 +23,25 @@ class Features:
     reason: str = ""
 
 
-class Extractor:
-    """A job's utterances into features; each thread needs one of its own.
+def features_of(job: Job, extract: FeatureExtractor) -> list[Features]:
+    """The features of a job's utterances; what is unfit as a reason.
 
-    cmvn: normalise every utterance by its own mean and variance
-    allow_resample: bring other sample rates to the one of `options` (else they are a SertkError)
-    min_duration: seconds; shorter utterances get a reason instead of features
+    Raises:
+        SertkError: for what holds for every recording, with the file, line and key.
     """
+    return [_features(speech, extract) for speech in job()]
 
-    def __init__(
-        self,
-        options: FbankOptions,
-        backend: str = "numpy",
-        cmvn: bool = False,
-        allow_resample: bool = False,
-        min_duration: float = 0.0,
-        seed: int = 0,
-    ):
-        self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
-        self.min_duration, self.seed = min_duration, seed
-        if backend == "torchaudio":
-            from sertk.frontend.resample import TorchaudioFbank
 
-            self.fbank = TorchaudioFbank(options)
-        else:
-            self.fbank = Fbank(options)
-
-    def __call__(self, job: Job) -> list[Features]:
-        return [self.features(speech) for speech in job()]
-
-    def features(self, speech: Speech) -> Features:
-        """The features of one utterance."""
-        if speech.samples is None:
-            return Features(speech.key, reason=speech.reason)
-        seconds = len(speech.samples) / speech.rate
-        if seconds < self.min_duration:
-            return Features(speech.key, reason=f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
-        samples = self._at_rate(speech)
-        # By key and not by order, so that neither threads nor the splitting of a list change the noise.
-        rng = np.random.default_rng([self.seed, zlib.crc32(speech.key.encode())]) if self.options.dither else None
-        feats = self.fbank(samples, rng)
-        if not len(feats):
-            return Features(speech.key, reason=f"{len(samples)} samples are too few for a frame")
-        return Features(speech.key, normalise(feats) if self.cmvn else feats, seconds)
-
-    def _at_rate(self, speech: Speech) -> np.ndarray:
-        wanted = self.options.sample_frequency
-        if speech.rate == wanted:
-            return speech.samples
-        if not self.allow_resample:
-            raise SertkError(
-                f"{speech.where}: has {speech.rate} samples a second and {wanted:g} are wanted: "
-                f"--allow-resample=true converts it"
-            )
-        from sertk.frontend.resample import resample
-
-        return resample(speech.samples, speech.rate, int(wanted))
+def _features(speech: Speech, extract: FeatureExtractor) -> Features:
+    if speech.samples is None:
+        return Features(speech.key, reason=speech.reason)
+    try:
+        feats = extract.features(speech.samples, speech.rate, speech.key)
+        return Features(speech.key, feats, len(speech.samples) / speech.rate)
+    except UnfitAudio as error:
+        return Features(speech.key, reason=str(error))
+    except SertkError as error:
+        raise SertkError(f"{speech.where}: {error}") from None
 
 
 def in_order(make_worker: Callable[[], Callable], jobs: Iterable, num_threads: int) -> Iterator:
@@ -95,6 +55,8 @@ def in_order(make_worker: Callable[[], Callable], jobs: Iterable, num_threads: i
         for job in jobs:
             yield from worker(job)
         return
+    from concurrent.futures import ThreadPoolExecutor  # 2 ms of every start
+
     own = local()
 
     def work(job):

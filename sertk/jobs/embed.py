@@ -1,32 +1,21 @@
-"""A model's outputs on tables of features: embeddings, training draws, posteriors."""
+"""A model's outputs on tables of features: embeddings, pooled vectors, posteriors."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from sertk import __version__
-from sertk.data.chunks import ChunkRule
-from sertk.data.masks import parse_policy
-from sertk.data.store import load_store
 from sertk.errors import SertkError
-from sertk.jobs.train import check_frontend
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.compute import default_precision
 from sertk.models.inference import on_segments
-from sertk.models.modelfile import Model, load_model
-from sertk.models.resnet import NetworkSpec
-from sertk.runs.fingerprint import data_marks, machine_marks
-from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
+from sertk.models.modelfile import Model, check_frontend, load_model
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 Results = tuple[Iterator[tuple[str, np.ndarray]], int | None, dict]
 
 
-def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=None, num_threads=None,
+def embed(model_path: Path, feats: Rspecifier, at: str, precision="auto", device=None, num_threads=None,
           wanted=None) -> Results:  # fmt: skip
     """A vector for every segment (for which wanted(key) is true).
 
@@ -37,88 +26,23 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
         SertkError: where the features are not what the model was trained on.
     """
     device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, device)
     model = open_model(model_path, feats)
     segments = checked(read_table(feats), model.network.spec.bins, model_path, feats)
     chosen = ((key, matrix) for key, matrix in segments if wanted is None or wanted(key))
-    results = on_segments(model.network, chosen, at, device, precision or default_precision(device))
+    warn_of_emulated_bf16(precision, device)
+    results = on_segments(model.network, chosen, at, device, precision)
     manifest = read_manifest(feats)
     settings = {
         "model": model.digest,
         "at": at,
+        "precision": precision,
         "frontend": model.frontend,
         "trained_on": model.card.get("trained_on", {}),
     }
     if at == "posterior":
         settings["labels"] = model.labels
     return results, manifest.keys if manifest and wanted is None else None, settings
-
-
-def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *, chunk_frames, augment, padding,
-                mask_scope, precision, seed, device, num_threads) -> "TrunkPass":  # fmt: skip
-    """A pass that gives a matrix of training draws, (epochs * versions, dim) float32, for every segment.
-
-    Raises:
-        SertkError: where the features are not what the model was trained on.
-    """
-    device, threads = choose_device(device), prepare_cpu(num_threads)
-    model = open_model(model_path, feats)
-    spec = model.network.spec
-    if spec.frames and at != "map":
-        chunk_frames = (spec.frames,)
-    store = load_store(feats)
-    if store.bins != spec.bins:
-        raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
-    policies = tuple(parse_policy(name) for name in augment)
-    plan = DrawPlan(ChunkRule(seed, policies, padding, mask_scope), num_epochs, chunk_frames)
-    precision = precision or default_precision(device)
-    settings = {
-        "model": model.digest, "at": at, "draws": num_epochs, "augment": list(augment), "seed": seed,
-        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope, "precision": precision,
-    }  # fmt: skip
-    manifest = read_manifest(feats)
-    everything = dict.fromkeys(store.keys, "")
-    identity = {
-        "sertk": __version__,
-        **data_marks("data", everything, store, manifest.sha256 if manifest else ""),
-        **machine_marks(device, threads),
-    }
-    run = partial(draw_vectors, model.network, store, plan, at, device, precision)
-    return TrunkPass(store.keys, run, plan.rows, width(spec, at, chunk_frames), WINDOW[device.type], settings, identity)
-
-
-@dataclass(frozen=True)
-class TrunkPass:
-    """A pass of a frozen trunk over the draws of all segments.
-
-    Args:
-        keys: of the segments.
-        run: function of (first, stop), see draw_vectors, that gives (key, (rows, dim) float32) from segment `first` on.
-        rows: draws of a segment.
-        dim: numbers of a draw.
-        window: segments that are passed together: where a pass can be gone on with.
-        settings: for the manifest.
-        identity: what else the numbers are a function of.
-    """
-
-    keys: list[str]
-    run: Callable[..., Iterator[tuple[str, np.ndarray]]]
-    rows: int
-    dim: int
-    window: int
-    settings: dict
-    identity: dict
-
-    def size(self, compress: str) -> str:
-        """What the draws will take on disk, for people."""
-        gigabytes = len(self.keys) * self.rows * self.dim * (2 if compress == "cm2" else 4) / 1e9
-        return f"{len(self.keys)} segments, {self.rows} draws of {self.dim} numbers each: {gigabytes:.3g} GB"
-
-
-def width(spec: NetworkSpec, at: str, chunk_frames: tuple[int, ...]) -> int:
-    """Numbers of a draw at this place of the network."""
-    if at == "embedding":
-        return spec.embedding_dim
-    return replace(spec, pooling="none", frames=chunk_frames[0]).pooled_dim if at == "map" else spec.pooled_dim
 
 
 def open_model(path: Path, feats: Rspecifier) -> Model:

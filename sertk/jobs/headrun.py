@@ -10,9 +10,9 @@ import numpy as np
 from sertk.atomic import only_process_in, remove
 from sertk.data.store import Store
 from sertk.errors import SertkError
-from sertk.jobs.train import card, trained_on, write_conf
 from sertk.models.modelfile import Model, load_model, read_checked, save_model, write_checked
 from sertk.models.resnet import Head
+from sertk.runs.card import card, trained_on, write_conf
 from sertk.runs.state import MACHINE, difference
 from sertk.training.head import HeadTraining, with_head
 from sertk.training.labelling import Labelling
@@ -135,7 +135,7 @@ class HeadRun:
         head, epoch = training.chosen()
         looked_at = [key for key in keys if task.labelling.fold_of[key] == self.chooser]
         how = how_chosen(training.settings.select, epoch, self.chooser, looked_at)
-        record = trained_on(chosen, self.fold, how, trunk=trunk)
+        record = trained_on(chosen, task.labelling.speaker_of, self.fold, how, trunk=trunk)
         network = with_head(trunk.network, training.spec, head)
         model = Model(network, task.labelling.labels, trunk.frontend, card("transfer-head", self.shape, record))
         save_model(self.final, model)

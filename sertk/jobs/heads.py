@@ -12,7 +12,6 @@ from sertk import __version__
 from sertk.data.store import RESIDENT_BYTES, Store, load_store
 from sertk.errors import SertkError
 from sertk.jobs.headrun import HeadRun, LabelSet
-from sertk.jobs.train import labelled
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import Model, load_model
@@ -21,7 +20,7 @@ from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.head import HeadSettings, HeadTraining, train_heads
-from sertk.training.labelling import read_labelling
+from sertk.training.labelling import labelled, read_labelling
 from sertk.training.model_selection import choosing_fold, figures
 from sertk.training.targets import targets_of
 

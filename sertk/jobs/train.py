@@ -1,45 +1,40 @@
 """A training run from its inputs to final.pt."""
 
 import logging
-import platform
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sertk import __version__
-from sertk.atomic import atomic_file
-from sertk.data.store import Store, load_store
+from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_manifest
-from sertk.models.compute import default_precision
-from sertk.models.modelfile import Model, load_model, save_model
+from sertk.models.modelfile import Model, check_frontend, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import Board, Keeper
+from sertk.runs.card import card, trained_on, write_conf
 from sertk.runs.fingerprint import data_marks, machine_marks, order_mark
 from sertk.runs.lock import claimed, is_finished, restart_was_done
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runs.state import begun_settings, read_state
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
-from sertk.training.labelling import Labelling, read_labelling
+from sertk.training.labelling import Labelling, labelled, labels_of, read_labelling
 from sertk.training.loop import Settings, Training, seeded, write_records
 from sertk.training.model_selection import Development, choosing_fold, how_chosen
 from sertk.training.targets import targets_of
 
 log = logging.getLogger("sertk")
 
-# Beyond so many segments a model keeps the names of its labels instead of theirs: no set of emotions is as large.
-MOST_KEYS = 100_000
 NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
 
 
 def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=None, utt2fold=None, fold=None,
                   soft_labels=None, device=None, num_threads=None, restart=False, max_skip=0.05,
-                  checkpoint_every=float("inf"), precision=None, trunk_scale=None, keep=0, tensorboard=None,
+                  checkpoint_every=float("inf"), trunk_scale=None, keep=0, tensorboard=None,
                   **options) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt; the exit status is 0, or RUN_AGAIN when `stop` came first.
 
@@ -68,11 +63,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         wanted = labelling.of_fold(choosing)
         development = labelled(everything.only(wanted.__contains__), labelling, wanted, max_skip, str(feats))
     network_options = {name: options.pop(name) for name in NETWORK_OPTIONS}
-    settings = Settings(
-        **options,
-        trunk_scale=trunk_scale or (0.1 if init else 1.0),
-        precision=precision or default_precision(device),
-    )
+    settings = Settings(**options, trunk_scale=trunk_scale or (0.1 if init else 1.0))
     initial = load_model(init) if init else None
     network = start_network(initial, init, labelling, store.bins, settings, network_options)
     if initial and manifest:
@@ -97,7 +88,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     }
     check_shares(settings, len(store), world)
     restart = restart and not restart_was_done(directory)
-    begun = {} if restart else begun_settings(directory / "state.pt")
+    begun = {} if restart else begun_settings(directory)
+    precision = choose_precision(settings.precision, device, begun.get("precision"))
+    settings = replace(settings, precision=agreed_precision(precision, world, device))
     steps = settings.epochs * settings.sampler(len(store)).num_batches()
     settings = replace(
         settings, compile=choose_compile(settings.compile, begun.get("compile"), steps, settings, device)
@@ -120,10 +113,11 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
 
         def model(how: dict) -> Model:
             """The network as it is now, with all that belongs to it."""
-            record = trained_on(chosen, fold, how, init=initial)
+            record = trained_on(chosen, labelling.speaker_of, fold, how, init=initial)
             return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
 
         log_start(training, labelling, threads)
+        warn_of_emulated_bf16(settings.precision, device)
         if world.rank == 0:
             spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
             write_conf(directory / "train.conf", {**settings.__dict__, **spec})
@@ -144,32 +138,10 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     return 0
 
 
-def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:
-    """The segments of `store` that are `chosen`; those of them that have no features are warned of and counted.
-
-    Raises:
-        SertkError: where more than `max_skip` of the chosen have no features.
-    """
-    kept = store.only(chosen.__contains__)
-    missing = sorted(chosen.keys() - set(kept.keys))
-    for key in missing[:10]:
-        log.warning("skipped %s: labelled, but not in %s", key, where)
-    if missing:
-        log.warning("%d of %d labelled segments have no features", len(missing), len(chosen))
-    if not len(kept) or len(missing) > max_skip * len(chosen):
-        raise SertkError(
-            f"{where}: {len(missing)} of {len(chosen)} labelled segments are not in it, the first is {missing[0]}"
-            f" (--max-skip={max_skip:g})"
-        )
-    unlabelled = sum(key not in labelling.of_segment for key in store.keys)
-    if unlabelled:
-        log.info("%d segments of %s have no label and are left out", unlabelled, where)
-    return kept
-
-
-def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
-    """The label of every segment of a store, in its order."""
-    return {key: labelling.of_segment[key] for key in store.keys}
+def agreed_precision(precision: str, world: World, device: torch.device) -> str:
+    """The precision that all processes compute in: bf16 where each of them has chosen it."""
+    votes = world.sum(torch.tensor(float(precision == "bf16"), device=device))
+    return "bf16" if int(votes) == world.size else "float32"
 
 
 def check_shares(settings: Settings, num_segments: int, world: World) -> None:
@@ -228,61 +200,6 @@ def start_network(
     return network
 
 
-def check_frontend(model: Model, settings: dict, model_path, where: str) -> None:
-    """Refuse features that were made with other settings than the model's.
-
-    Raises:
-        SertkError: naming the first setting that differs.
-    """
-    flat = [_flat(model.frontend), _flat(settings)]
-    if not all(flat):  # settings are unknown on one side: a pipe has no manifest
-        return
-    for name in sorted(flat[0].keys() | flat[1].keys()):
-        if flat[0].get(name) != flat[1].get(name):
-            raise SertkError(
-                f"{where}: features with {name}={flat[1].get(name)}, but {model_path} was trained on {name}={flat[0].get(name)}"
-            )
-
-
-def trained_on(chosen: dict[str, str], fold: str | None, how: dict, **before: Model | None) -> dict:
-    """What a model was trained on, for the guard against leaks (sertk.scoring.protocol).
-
-    Args:
-        chosen: label of every training segment.
-        fold: what was held out.
-        how: how the epoch was chosen (choosing.how_chosen).
-        before: the model that it began from, as trunk=… or init=….
-    """
-    counts: dict[str, int] = {}
-    for label in chosen.values():
-        counts[label] = counts.get(label, 0) + 1
-    record = {"fold": fold, "segments": len(chosen), **how}
-    if len(chosen) <= MOST_KEYS:
-        record |= {"keys": sorted(chosen), "labels": dict(sorted(counts.items()))}
-    else:
-        record["speakers"] = sorted(counts)
-    for name, model in before.items():
-        if model:
-            record[name] = model.card.get("trained_on", {})
-    return record
-
-
-def card(command: str, settings: dict, trained_on: dict) -> dict:
-    """What is kept in a model of how it was made."""
-    versions = {"sertk": __version__, "torch": str(torch.__version__), "numpy": np.__version__,
-                "python": platform.python_version()}  # fmt: skip
-    return {"command": command, "settings": settings, "trained_on": trained_on, "versions": versions}
-
-
-def write_conf(path: Path, settings: dict) -> None:
-    """Settings as lines of --name=value, which --config reads."""
-    with atomic_file(path, "w") as file:
-        for name, value in settings.items():
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            text = text.lower() if isinstance(value, bool) else text
-            file.write(f"--{name.replace('_', '-')}={text}\n")
-
-
 def log_start(training: Training, labelling: Labelling, threads: int) -> None:
     """Say what is going to be trained, on what."""
     settings, trained = training.settings, sum(p.numel() for p in training.network.parameters() if p.requires_grad)
@@ -293,10 +210,3 @@ def log_start(training: Training, labelling: Labelling, threads: int) -> None:
     done = len(training.state.history)
     if done or training.state.batch:
         log.info("going on after epoch %d, batch %d", done, training.state.batch)
-
-
-def _flat(settings: dict, prefix: str = "") -> dict:
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

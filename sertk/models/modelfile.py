@@ -142,3 +142,26 @@ def _feed(value, hasher) -> None:
             _feed(item, hasher)
     else:
         hasher.update(f"{type(value).__name__}{json.dumps(value)};".encode())
+
+
+def check_frontend(model: Model, settings: dict, model_path, where: str) -> None:
+    """Refuse features that were made with other settings than the model's.
+
+    Raises:
+        SertkError: naming the first setting that differs.
+    """
+    flat = [_flat(model.frontend), _flat(settings)]
+    if not all(flat):  # settings are unknown on one side: a pipe has no manifest
+        return
+    for name in sorted(flat[0].keys() | flat[1].keys()):
+        if flat[0].get(name) != flat[1].get(name):
+            raise SertkError(
+                f"{where}: features with {name}={flat[1].get(name)}, but {model_path} was trained on {name}={flat[0].get(name)}"
+            )
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -11,7 +11,7 @@ from sertk.data.store import Store
 from sertk.runtime import hardware
 
 # Parts of the package that have a say in what a training computes.
-SHAPING = ("data", "models", "training")
+SHAPING = ("data", "models", "training", "jobs")
 # Segments whose first, middle and last row stand for all, in case that a table was changed beneath its manifest.
 SAMPLE = 256
 

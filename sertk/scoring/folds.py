@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.atomic import atomic_file
+from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
+from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
@@ -165,6 +167,18 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
             )
 
 
+def keeps_apart(utt2fold: Mapping[str, int], utt2spk: Mapping[str, str]) -> bool | None:
+    """Whether every person is in one fold, whatever their perturbed copies are called; None where one is not known.
+
+    >>> keeps_apart({"a": 1, "b": 2}, {"a": "anna", "b": "sp0.9-anna"})
+    False
+    """
+    home: dict[str, int] = {}
+    if any(utt not in utt2spk for utt in utt2fold):
+        return None
+    return all(home.setdefault(original(utt2spk[utt]), fold) == fold for utt, fold in utt2fold.items())
+
+
 # Maps that are left beside a utt2fold, for the leak guard: of all segments, those without a fold too.
 MAPS = {"speaker": "utt2spk", "session": "utt2session"}
 
@@ -213,9 +227,11 @@ def read_utt2fold(path) -> dict[str, int]:
 
 
 def read_maps(utt2fold_path) -> dict[str, dict[str, str]]:
-    """The maps of all segments beside a utt2fold, those that are there."""
+    """The maps of all segments beside a utt2fold, those that are there and say something."""
     paths = {what: Path(utt2fold_path).parent / name for what, name in MAPS.items()}
-    return {what: read_list(path) for what, path in paths.items() if path.exists()}
+    maps = {what: read_list(path) for what, path in paths.items() if what != "speaker" and path.exists()}
+    speakers = read_speakers(paths["speaker"])
+    return maps | ({"speaker": speakers} if speakers else {})
 
 
 def read_scheme(utt2fold_path) -> dict:

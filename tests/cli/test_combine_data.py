@@ -23,7 +23,6 @@ def test_folders_are_put_together_and_what_is_left_out_is_said(call, parts):
 @pytest.mark.parametrize(
     "args, code",
     [
-        ([], 2),
         (["a"], 2),
         (["out", "a", "a"], 1),
         (["out", "a", "gone"], 1),

@@ -75,6 +75,19 @@ def test_a_recording_that_is_not_there_fails_the_step_and_leaves_no_feats_scp(da
     assert not (data / "feats.scp").exists()
 
 
+def test_a_missing_file_and_a_failed_pipe_cost_their_segments_up_to_max_skip(data, tmp_path):
+    (tmp_path / "4.wav").unlink()
+    script = (data / "wav.scp").read_text()
+    (data / "wav.scp").write_text(script.replace(f"{tmp_path}/7.wav", f"cat {tmp_path}/7.wav; exit 3 |"))
+    done = make_feats("--nj", 2, "--max-skip", 0.5, "data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "features for 7 of 9 segments" in done.stdout
+    keys = [line.split()[0] for line in (data / "feats.scp").read_text().splitlines()]
+    assert len(keys) == 7 and "s1-u4" not in keys and "s1-u7" not in keys
+    logs = "".join(path.read_text() for path in (data / "feats" / "log").iterdir())
+    assert "4.wav cannot be read" in logs and "exited with 3" in logs
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -7,10 +7,10 @@ import pytest
 from references import audible, signal
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import UnfitAudio
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.resample import TorchaudioFbank, resample
+from sertk.frontend.unfit import UnfitAudio
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])

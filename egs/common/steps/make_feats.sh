@@ -6,8 +6,8 @@
 # e.g.: make_feats.sh --cmd "$feats_cmd" --nj 8 --config conf/fbank.conf data/train
 #
 # Reads DATA-DIR/wav.scp (and segments), writes DATA-DIR/feats.scp and utt2num_frames over the arks in FEATS-DIR
-# (default DATA-DIR/feats). The bytes of a segment do not depend on --nj. More than --max-skip of the segments without
-# features is an error. --config is make-fbank's; without it make-fbank's own defaults hold.
+# (default DATA-DIR/feats). The bytes of a segment do not depend on --nj. A file that is missing or unfit, and a pipe that
+# fails, costs its segments, as in Kaldi's make_fbank.sh; more than --max-skip of them is an error. --config is make-fbank's; without it make-fbank's own defaults hold.
 set -euo pipefail
 export LC_ALL=C
 
@@ -28,14 +28,14 @@ mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
 # What is there now would name places in archives that are written anew.
 rm -f "$data/feats.scp" "$data/utt2num_frames" "$feats"/feats.*.{ark,scp,manifest} "$feats"/utt2num_frames.*
-split-data --verbose 0 --per-utt true "$data" "$nj"
+split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
 split=$data/split${nj}utt
 segments=()
 [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
 $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
   make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
   "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
-  "scp:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
+  "scp,p:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 
 # The arks stay where they are: a script over all of them is the table, and finds their manifests.
 scripts=() lengths=()

@@ -1,0 +1,114 @@
+"""The wav files that nearly all recordings are, 16-bit PCM, into samples; other codecs of wav are decoded elsewhere."""
+
+import struct
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.frontend.unfit import UnfitAudio, check_header
+
+# A header written before the length was known says 0 or one of the largest numbers (ffmpeg's, sox's, Kaldi's).
+UNKNOWN = 0x7FFFF000
+PCM, _EXTENSIBLE = 1, 0xFFFE
+# More chunks than any writer makes: a file of zeros would be walked over in steps of 8 bytes.
+MAX_CHUNKS = 4096
+
+
+class Wav:
+    """What a wav file's header says: format code, channels, rate (Hz), bits, and the bytes of its samples.
+
+    content: the file, with the size of the samples put right where the header left it open
+    """
+
+    def __init__(self, content: bytes):
+        self.content = content
+        self.form = self.channels = self.rate = self.bits = 0
+        self.data = memoryview(b"")
+
+    def samples(self) -> np.ndarray | None:
+        """The samples of 16-bit PCM, float32 (samples, channels); None where it is another codec."""
+        if self.form != PCM or self.bits != 16:
+            return None
+        count = len(self.data) // (2 * self.channels)
+        return np.frombuffer(self.data, "<i2", count * self.channels).reshape(-1, self.channels).astype(np.float32)
+
+
+def is_wav(data: bytes) -> bool:
+    """Whether the content is a wav file with little-endian numbers and 32-bit sizes."""
+    return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
+
+
+def parse_wav(data: bytes) -> Wav:
+    """Walk over the chunks of a wav file.
+
+    Raises:
+        UnfitAudio: where the samples are fewer than the header says, and for numbers that no recorder writes.
+    """
+    wav, position, seen = Wav(data), 12, False
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > len(data):
+            break
+        name, size = struct.unpack_from("<4sI", data, position)
+        position += 8
+        if name == b"fmt " and size >= 16 and position + 16 <= len(data):
+            wav.form, wav.channels, wav.rate, _, _, wav.bits = struct.unpack_from("<HHIIHH", data, position)
+            if wav.form == _EXTENSIBLE and size >= 26 and position + 26 <= len(data):
+                wav.form = struct.unpack_from("<H", data, position + 24)[0]
+            check_header(wav.rate, wav.channels, "wav")
+            seen = True
+        elif name == b"data":
+            if not seen:
+                raise UnfitAudio("is a damaged wav file (samples before their format)")
+            left = len(data) - position
+            if size >= UNKNOWN or (size == 0 and not _is_empty(data, position)):
+                size = left
+                wav.content = data[: position - 4] + struct.pack("<I", size) + data[position:]
+            if size > left:
+                raise UnfitAudio(f"is truncated: {left} bytes of samples where its header says {size}")
+            wav.data = memoryview(data)[position : position + size]
+            return wav
+        position += size + size % 2
+    raise UnfitAudio("has a header and no samples" if seen else "is a damaged wav file")
+
+
+def read_wav_of_archive(stream) -> bytes:
+    """The one wav file that `stream` stands at in an archive of wav files (Kaldi's wav-copy): its header has the size."""
+    head = stream.read(12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        raise SertkError("is not a wav file: an archive of recordings holds wav files alone")
+    size = struct.unpack("<I", head[4:8])[0]
+    if size == 0 or size >= UNKNOWN:
+        raise SertkError("is a wav file whose header does not say how long it is: it cannot stand in an archive")
+    body = stream.read(size - 4)
+    if len(body) < size - 4:
+        raise SertkError(f"the archive ends within the recording ({size - 4 - len(body)} bytes are missing)")
+    return head + body
+
+
+def _is_empty(data: bytes, position: int) -> bool:
+    """Whether a size of 0 means no samples, and not that the writer did not know it.
+
+    Args:
+        data: the file
+        position: where its samples would begin
+    """
+    (size,) = struct.unpack_from("<I", data, 4)
+    if 0 < size < UNKNOWN and size + 8 <= position + 1:
+        return True  # the file ends here by its own count; what stands behind is of others
+    return _are_chunks(data, position)
+
+
+def _are_chunks(data: bytes, position: int) -> bool:
+    """Whether the rest of the file is chunks, one after the other to its end."""
+    for _ in range(MAX_CHUNKS):
+        if len(data) - position <= 1:
+            return True
+        if position + 8 > len(data):
+            return False
+        name, size = struct.unpack_from("<4sI", data, position)
+        if not all(32 <= letter < 127 for letter in name):
+            return False
+        position += 8 + size + size % 2
+        if position > len(data) + 1:
+            return False
+    return False
