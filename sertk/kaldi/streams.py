@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 
-from sertk.errors import SertkError
+from sertk.errors import ReaderGone, SertkError
 
 _OFFSET = re.compile(r"(?P<path>.*):(?P<offset>[0-9]+)", re.DOTALL)
 # Read ahead little: what is larger goes into its array without a copy in between. Written in larger pieces.
@@ -211,6 +211,8 @@ class Output:
             self._close()
             check_status(process.wait(), self.label)
             raise SertkError(f"{self.label}: the command ended before it had read everything") from None
+        if not self.owned and isinstance(error, BrokenPipeError):
+            raise ReaderGone(self.label) from None
         raise SertkError(f"{self.label}: cannot be written: {error.strerror or error}") from None
 
 
