@@ -33,7 +33,8 @@ class Test:
     @cached_property
     def speaker_independent(self) -> bool | None:
         """Whether every person is in one fold only, by utt2spk; without one as the scheme says, None where none does."""
-        apart = keeps_apart(self.utt2fold, self.maps["speaker"]) if self.utt2fold and "speaker" in self.maps else None
+        known = self.utt2fold and "speaker" in self.maps
+        apart = keeps_apart(self.utt2fold, self.maps["speaker"], self.maps.get("recording")) if known else None
         promised = self.scheme.get("speaker_independent")
         return promised if apart is None else apart and promised is not False
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sertk.datadir.copies import is_celebrity, original, renamed, telling
+from sertk.datadir.speakers import people
 from sertk.errors import SertkError
 
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
@@ -44,7 +45,7 @@ class Corpus:
 
     Args:
         keys: of all segments that are known.
-        maps: "speaker", "session" to each segment's.
+        maps: "speaker", "session" to each segment's, "recording" (Kaldi's utt2uniq) to the one that it is a copy of.
         apart: those of `maps` that must not be on both sides.
         trials: these are of speakers, and so are the labels of a network that does not say what its labels are.
     """
@@ -60,13 +61,17 @@ class Corpus:
         found = {}
         for segments in (self.keys, *self.maps.values()):
             for key in segments:
-                found.setdefault(original(key), key)
+                found.setdefault(self.original(key), key)
         return found
+
+    def original(self, key: str) -> str:
+        """The recording of a segment of the corpus, by utt2uniq or by its name."""
+        return original(self.maps.get("recording", {}).get(key, key))
 
     def recording(self, key: str) -> str | None:
         """The recording of a training segment, None where it is none of these."""
         if key not in self._recording_of:  # the folds' networks have most of their segments in common
-            name = original(key)
+            name = self.original(key)
             self._recording_of[key] = name if name in self.recordings else renamed(name, self.recordings)
         return self._recording_of[key]
 
@@ -81,9 +86,10 @@ class Corpus:
 
     @cached_property
     def _groups(self) -> dict[str, dict[str, str]]:
-        return {
-            what: {original(key): group for key, group in utt2group.items()} for what, utt2group in self.maps.items()
-        }
+        groups = dict(self.maps)
+        if "speaker" in groups:
+            groups["speaker"] = people(groups["speaker"], self.maps.get("recording"))
+        return {what: {self.original(key): group for key, group in found.items()} for what, found in groups.items()}
 
 
 @dataclass
@@ -157,10 +163,10 @@ class Guard:
             seen.update(dict.fromkeys(chosen_on.get("keys", ())))
         recordings = {key: corpus.recording(key) for key in seen}
         here = {recording: key for key, recording in recordings.items() if recording}
-        tested = {original(key): key for key in keys}
+        tested = {corpus.original(key): key for key in keys}
         both = sorted(tested[recording] for recording in here.keys() & tested.keys())
         if both:
-            there = here[original(both[0])]
+            there = here[corpus.original(both[0])]
             self._leak(name, "segment", both, prefix, f", as {there}" if there != both[0] else "")
         for what in corpus.apart:
             if what not in corpus.maps:
@@ -196,18 +202,17 @@ class Guard:
             elsewhere: not all training segments are in the test's lists, so that only names tell of their speakers.
             foreign: they may be of another corpus, which calls its speakers as it likes.
         """
-        utt2spk = corpus.maps.get("speaker")
-        if not utt2spk:
+        if not corpus.maps.get("speaker"):
             if elsewhere:
                 self.doubt(name, "the test's speakers are not known (no utt2spk): the training's may be among them")
             return
-        tested = {original(utt2spk[key]) for key in keys if key in utt2spk}
-        people = {original(speaker) for speaker in speakers}
-        both = sorted(tested & people)
+        tested = {corpus.group("speaker", corpus.original(key)) for key in keys} - {None}
+        trained = {original(speaker) for speaker in speakers}
+        both = sorted(tested & trained)
         certain = [person for person in both if telling(person)] if foreign else both
         if prefix and len(certain) == 1 and not is_celebrity(certain[0]):
             certain = []  # of a trunk of another corpus: one common name is chance, two are not
-        similar = both or sorted({found for person in people if (found := renamed(person, tested))})
+        similar = both or sorted({found for person in trained if (found := renamed(person, tested))})
         if certain and "speaker" in corpus.apart:
             self._leak(name, "speaker", certain, prefix)
         elif similar and elsewhere:
