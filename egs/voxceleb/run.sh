@@ -15,7 +15,7 @@
 #   --simulated true     the corpus is simulated; the results are stamped SIMULATED
 #   --speaker-conf FILE --fbank-conf FILE
 #                        settings of train-resnet and make-fbank
-#   --num-gpus 1         more than one: train under torchrun, each batch shared between them
+#   --num-gpus 1         more than one: a training process for each, every batch shared between them
 #   --nj 32 --device cpu|cuda|cuda:N --seed 0
 #                        jobs for features, where to compute
 #   --config FILE        lines of --name=value with any of these
@@ -35,8 +35,8 @@ enter_recipe voxceleb1 voxceleb2 trials work
 work=${work:-.}
 train=$work/data/train test=$work/data/test dir=$work/exp/resnet34
 compute=(${device:+--device "$device"})
-torchrun=()
-[ "$num_gpus" -le 1 ] || torchrun=(torchrun --standalone --nproc-per-node "$num_gpus" --no-python)
+ranks=()
+[ "$num_gpus" -le 1 ] || ranks=(run-ranks "$num_gpus")
 
 if at_stage 1 "data folders: speakers to train with, trials to judge by"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
@@ -50,7 +50,7 @@ if at_stage 2 "features"; then
 fi
 
 if at_stage 3 "a network that tells speakers apart"; then
-  $train_cmd "$dir/log/train.log" "${torchrun[@]}" \
+  $train_cmd "$dir/log/train.log" "${ranks[@]}" \
     train-resnet --config "$speaker_conf" --seed "$seed" "${compute[@]}" "scp:$train/feats.scp" "$train/utt2spk" "$dir"
 fi
 

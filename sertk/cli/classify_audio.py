@@ -31,14 +31,15 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     """
     from sertk.frontend.extractor import FeatureExtractor, recordings_in
     from sertk.frontend.unfit import UnfitAudio
-    from sertk.models.compute import default_precision
     from sertk.models.inference import on_segments
     from sertk.models.modelfile import load_model
-    from sertk.runtime import choose_device, prepare_cpu
+    from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
     device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, device)
     loaded = load_model(model)
     extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
+    warn_of_emulated_bf16(precision, device)
     show = _Table(loaded.labels, files) if form == "table" else _json_line
 
     with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
@@ -52,7 +53,6 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
                 except SertkError as error:
                     raise SertkError(f"{path}: {error}") from None
 
-        precision = precision or default_precision(device)
         results = on_segments(loaded.network, heard(), "posterior", device, precision)
         for path, posteriors in results:
             click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))

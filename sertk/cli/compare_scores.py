@@ -33,12 +33,11 @@ def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, s
     """
     from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import compare_systems
-    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import comparison_text
 
     found = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
-    if found["unchecked"]:
-        log.warning(unchecked_line(found["unchecked"]))
+    for reason in found["unchecked"]:
+        log.warning("leaks unchecked: %s", reason)
     if clusters is None:
         log.warning(
             "segments were taken as independent, which they are not: name their dialogs or speakers by --clusters"

@@ -19,7 +19,7 @@ from sertk.cli.options import (
 )
 from sertk.cli.train_resnet import chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
-from sertk.kaldi.resumable import is_resumable, resumable_writer
+from sertk.kaldi.resumable import begun_with, is_resumable, resumable_writer
 from sertk.kaldi.writer import table_writer
 from sertk.runs.preemption import Stopped
 
@@ -92,7 +92,7 @@ def _write_draws(target, compress, *source, **options):
     stop = catch_signals() if is_resumable(target) else False
     from sertk.jobs.draws import embed_draws
 
-    trunk = embed_draws(*source, **options)
+    trunk = embed_draws(*source, begun=begun_with(target) if is_resumable(target) else {}, **options)
     log.info("%s in %s", trunk.size(compress), target)
     total, tally = len(trunk.keys), Tally(source[1], 0)
     if not is_resumable(target):

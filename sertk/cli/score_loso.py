@@ -37,12 +37,11 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, data,
     """
     from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import score_folder
-    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.results import as_text
 
     found = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, data, stamp, i_know, seed)
-    if found["unchecked"]:
-        log.warning(unchecked_line(found["unchecked"]))
+    for reason in found["unchecked"]:
+        log.warning("leaks unchecked: %s", reason)
     if json_file:
         with atomic_file(json_file, "w") as file:
             json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)

@@ -76,8 +76,9 @@ select_option = click.option(
     help="Keep the last epoch, or the one with the best UA on whole segments: of the next fold, which is not trained on"
          " either (dev-session), or of the held-out fold itself (oracle: its scores are stamped LEAKY).")  # fmt: skip
 
-precision_option = click.option("--precision", type=click.Choice(["float32", "bf16"]),
-                                help="Of the computation.  [default: bf16 on CUDA, float32 on a CPU]")  # fmt: skip
+precision_option = click.option(
+    "--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto", show_default=True,
+    help="Of the computation; auto: bf16 where the hardware computes in it, float32 elsewhere.")  # fmt: skip
 
 
 def catch_signals() -> StopRequest:

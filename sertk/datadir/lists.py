@@ -11,10 +11,11 @@ from sertk.kaldi.keys import check_key
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
-def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
+def read_lines(path, wanted: str = "", windows: bool = False) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file with their numbers, white space at both ends removed.
 
     wanted: what Windows' text is told of in a file that is none of Kaldi's
+    windows: lines may end in CR LF
     Raises SertkError with file and line for what is not text.
     """
     try:
@@ -26,7 +27,7 @@ def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
                     raise SertkError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from None
                 if "\0" in text:
                     raise SertkError(f"{path}:{number}: a NUL byte: this is no text file")
-                if text.endswith("\r\n"):
+                if text.endswith("\r\n") and not windows:
                     what = wanted or "Kaldi's lists end lines in LF"
                     raise SertkError(f"{path}:{number}: the line ends in CR LF (Windows); {what}")
                 if number == 1 and text.startswith("\ufeff"):

@@ -21,31 +21,35 @@ STRETCH = 4096
 _ONES = np.ones(STRETCH, np.float32)
 
 
-def normalise(feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
-    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: a new array.
+def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None = None) -> np.ndarray:
+    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: in `out`, or a new array.
 
     A bin that is constant over the segment becomes 0. NaN or inf must have been refused before (the readers do).
+
+    Args:
+        out: of the shape of `feats`, which it may be itself.
     """
     if not len(feats):
         return feats.astype(np.float32)
-    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
-    normal = feats - column_means(feats)
-    if norm_vars:
-        normal *= 1 / np.sqrt(np.maximum(column_means(np.square(normal)), VAR_FLOOR))
-    # What rounding leaves of such a column would be blown up to ±1.
+    # What rounding leaves of a constant column would be blown up to ±1.
     constant = feats[0] == feats[-1]
     if constant.any():
         constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
+    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
+    normal = np.subtract(feats, column_means(feats), out=out)
+    if norm_vars:
+        normal *= 1 / np.sqrt(np.maximum(column_means(normal, np.square), VAR_FLOOR))
+    if constant.any():
         normal[:, constant] = 0
     return normal
 
 
-def column_means(feats: np.ndarray) -> np.ndarray:
-    """Mean over the frames, (bins,) float32."""
+def column_means(feats: np.ndarray, of=None) -> np.ndarray:
+    """Mean over the frames, or that of the function `of` them: (bins,) float32."""
     if len(feats) <= STRETCH:
-        return _ONES[: len(feats)] @ feats / np.float32(len(feats))
-    parts = [feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH)]
-    total = sum((_ONES[: len(part)] @ part).astype(np.float64) for part in parts)
+        return _ONES[: len(feats)] @ (of(feats) if of else feats) / np.float32(len(feats))
+    parts = (feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH))
+    total = sum((_ONES[: len(part)] @ (of(part) if of else part)).astype(np.float64) for part in parts)
     return (total / len(feats)).astype(np.float32)
 
 

@@ -8,15 +8,14 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.compute import default_precision
 from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, check_frontend, load_model
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 Results = tuple[Iterator[tuple[str, np.ndarray]], int | None, dict]
 
 
-def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=None, num_threads=None,
+def embed(model_path: Path, feats: Rspecifier, at: str, precision="auto", device=None, num_threads=None,
           wanted=None) -> Results:  # fmt: skip
     """A vector for every segment (for which wanted(key) is true).
 
@@ -27,14 +26,17 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision=None, device=N
         SertkError: where the features are not what the model was trained on.
     """
     device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, device)
     model = open_model(model_path, feats)
     segments = checked(read_table(feats), model.network.spec.bins, model_path, feats)
     chosen = ((key, matrix) for key, matrix in segments if wanted is None or wanted(key))
-    results = on_segments(model.network, chosen, at, device, precision or default_precision(device))
+    warn_of_emulated_bf16(precision, device)
+    results = on_segments(model.network, chosen, at, device, precision)
     manifest = read_manifest(feats)
     settings = {
         "model": model.digest,
         "at": at,
+        "precision": precision,
         "frontend": model.frontend,
         "trained_on": model.card.get("trained_on", {}),
     }

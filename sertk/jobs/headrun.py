@@ -135,7 +135,7 @@ class HeadRun:
         head, epoch = training.chosen()
         looked_at = [key for key in keys if task.labelling.fold_of[key] == self.chooser]
         how = how_chosen(training.settings.select, epoch, self.chooser, looked_at)
-        record = trained_on(chosen, self.fold, how, trunk=trunk)
+        record = trained_on(chosen, task.labelling.speaker_of, self.fold, how, trunk=trunk)
         network = with_head(trunk.network, training.spec, head)
         model = Model(network, task.labelling.labels, trunk.frontend, card("transfer-head", self.shape, record))
         save_model(self.final, model)

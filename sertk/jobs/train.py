@@ -11,7 +11,6 @@ from sertk import __version__
 from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_manifest
-from sertk.models.compute import default_precision
 from sertk.models.modelfile import Model, check_frontend, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import Board, Keeper
@@ -20,7 +19,7 @@ from sertk.runs.fingerprint import data_marks, machine_marks, order_mark
 from sertk.runs.lock import claimed, is_finished, restart_was_done
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runs.state import begun_settings, read_state
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labelled, labels_of, read_labelling
@@ -35,7 +34,7 @@ NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation
 
 def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=None, utt2fold=None, fold=None,
                   soft_labels=None, device=None, num_threads=None, restart=False, max_skip=0.05,
-                  checkpoint_every=float("inf"), precision=None, trunk_scale=None, keep=0, tensorboard=None,
+                  checkpoint_every=float("inf"), trunk_scale=None, keep=0, tensorboard=None,
                   **options) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt; the exit status is 0, or RUN_AGAIN when `stop` came first.
 
@@ -64,11 +63,7 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
         wanted = labelling.of_fold(choosing)
         development = labelled(everything.only(wanted.__contains__), labelling, wanted, max_skip, str(feats))
     network_options = {name: options.pop(name) for name in NETWORK_OPTIONS}
-    settings = Settings(
-        **options,
-        trunk_scale=trunk_scale or (0.1 if init else 1.0),
-        precision=precision or default_precision(device),
-    )
+    settings = Settings(**options, trunk_scale=trunk_scale or (0.1 if init else 1.0))
     initial = load_model(init) if init else None
     network = start_network(initial, init, labelling, store.bins, settings, network_options)
     if initial and manifest:
@@ -93,7 +88,9 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
     }
     check_shares(settings, len(store), world)
     restart = restart and not restart_was_done(directory)
-    begun = {} if restart else begun_settings(directory / "state.pt")
+    begun = {} if restart else begun_settings(directory)
+    precision = choose_precision(settings.precision, device, begun.get("precision"))
+    settings = replace(settings, precision=agreed_precision(precision, world, device))
     steps = settings.epochs * settings.sampler(len(store)).num_batches()
     settings = replace(
         settings, compile=choose_compile(settings.compile, begun.get("compile"), steps, settings, device)
@@ -116,10 +113,11 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
 
         def model(how: dict) -> Model:
             """The network as it is now, with all that belongs to it."""
-            record = trained_on(chosen, fold, how, init=initial)
+            record = trained_on(chosen, labelling.speaker_of, fold, how, init=initial)
             return Model(network, labelling.labels, frontend, card("train-resnet", training.shape, record))
 
         log_start(training, labelling, threads)
+        warn_of_emulated_bf16(settings.precision, device)
         if world.rank == 0:
             spec = {name: getattr(network.spec, name) for name in NETWORK_OPTIONS}
             write_conf(directory / "train.conf", {**settings.__dict__, **spec})
@@ -138,6 +136,12 @@ def train_network(feats, utt2label: Path, directory: Path, bar, stop, *, init=No
             log.info("wrote %s", directory / "final.pt")
         world.leave()
     return 0
+
+
+def agreed_precision(precision: str, world: World, device: torch.device) -> str:
+    """The precision that all processes compute in: bf16 where each of them has chosen it."""
+    votes = world.sum(torch.tensor(float(precision == "bf16"), device=device))
+    return "bf16" if int(votes) == world.size else "float32"
 
 
 def check_shares(settings: Settings, num_segments: int, world: World) -> None:

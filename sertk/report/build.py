@@ -25,6 +25,7 @@ from sertk.report.tables import (
     speakers_table,
     widest,
 )
+from sertk.scoring.protocol import CLEAN
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,20 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
 def _results(experiments: list[Experiment]) -> list:
     items = []
     for experiment in experiments:
+        whose: dict[str, list[str]] = {}
         for system in experiment.systems:
-            items += [Paragraph(f"{system.name}: {leak}", warning=True) for leak in system.leaks]
-            if unchecked := system.results["unchecked"]:
-                text = f"{system.name}: {unchecked[0]} does not say what it was trained on: leaks cannot be seen."
-                items.append(Paragraph(text, warning=True))
+            for reason in system.guard:
+                whose.setdefault(reason, []).append(system.name)
+        for reason, names in whose.items():
+            if not reason.startswith(CLEAN):
+                items.append(Paragraph(f"{', '.join(names)}: {reason}", warning=True))
         paper = experiment.known and experiment.known.name.startswith("Exp")
         items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
+        items += [
+            Paragraph(f"Leak guard, {', '.join(names)}: {reason}.")
+            for reason, names in whose.items()
+            if reason.startswith(CLEAN)
+        ]
     return items
 
 

@@ -94,7 +94,7 @@ def widest(system: System) -> tuple[str, dict]:
 def folds_table(system: System, experiment: Experiment) -> Table:
     """What each fold gave; for scripted dialogs, how many of its segments are of a script that the training has too."""
     labels = system.results["labels"]
-    held_out, scripts = (experiment.test.scheme.get(name, {}) for name in ("held_out", "scripts"))
+    held_out, scripts = (system.scheme.get(name, {}) for name in ("held_out", "scripts"))
     scripted = any(found["scripted"] for found in scripts.values())
     rows = []
     for fold, found in system.results["folds"].items():

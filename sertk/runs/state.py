@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import read_checked, write_checked
+from sertk.models.modelfile import load_model, read_checked, write_checked
 
 FORMAT = "sertk-state-1"
 # A run may be prolonged; all else that shapes it must stay.
@@ -70,9 +70,18 @@ def load_state(path: Path, settings: dict, machine: Set[str] = MACHINE) -> Train
     return state
 
 
-def begun_settings(path: Path) -> dict:
-    """What the run whose state is at `path` was begun with; nothing where there is none."""
-    return read_state(path)["settings"] if path.exists() else {}
+def begun_settings(directory: Path) -> dict:
+    """The settings of the run in `directory`, of its state or else of its finished model; none where there is neither.
+
+    Raises:
+        SertkError: where the state is damaged.
+    """
+    if (directory / "state.pt").exists():
+        return read_state(directory / "state.pt")["settings"]
+    try:
+        return load_model(directory / "final.pt").card.get("settings", {})
+    except (FileNotFoundError, SertkError):
+        return {}  # nothing to lose
 
 
 def difference(before: dict, now: dict, but: Set[str] = frozenset()) -> str:

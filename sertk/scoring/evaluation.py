@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,11 @@ from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.scoring.agreement import agreement_scores
 from sertk.scoring.emotion import confusion, unweighted_accuracy, weighted_accuracy
-from sertk.scoring.folds import read_labels, read_maps, read_scheme, read_utt2fold
+from sertk.scoring.folds import keeps_apart, read_labels, read_maps, read_scheme, read_utt2fold
 from sertk.scoring.groups import column, known_groups, votes_of
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import Scored, check_folds, read_posteriors, truth_of
-from sertk.scoring.protocol import DEPENDENT, Guard, held_apart
+from sertk.scoring.protocol import DEPENDENT, UNCHECKED, UNKNOWN_SCHEME, Corpus, Guard, held_apart
 from sertk.scoring.results import evaluate
 
 
@@ -27,20 +28,38 @@ class Test:
     truth: np.ndarray
     utt2fold: dict[str, int]
     scheme: dict
-    maps: dict[str, dict[str, str]]  # "speaker", "session" -> the map beside the folds, where there is one
+    maps: dict[str, dict[str, str]]  # "speaker", "session" -> the map beside the folds or the labels
 
-    @property
-    def held_apart(self) -> dict[str, dict[str, str]]:
-        """Those of `maps` that the scheme keeps on one side."""
-        return {what: self.maps[what] for what in held_apart(self.scheme) if what in self.maps}
+    @cached_property
+    def speaker_independent(self) -> bool | None:
+        """Whether every person is in one fold only, by utt2spk; without one as the scheme says, None where none does."""
+        known = self.utt2fold and "speaker" in self.maps
+        apart = keeps_apart(self.utt2fold, self.maps["speaker"], self.maps.get("recording")) if known else None
+        promised = self.scheme.get("speaker_independent")
+        return promised if apart is None else apart and promised is not False
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """What the leak guard knows of the test."""
+        apart = held_apart(self.scheme) or ("speaker",)
+        return Corpus(self.keys, self.maps, apart if self.speaker_independent is not False else ())
 
     @property
     def title(self) -> list[str]:
         """Words for a headline."""
-        words = [self.scheme["scheme"] if self.scheme else "folds of unknown scheme"]
-        words += ["speaker-independent"] * bool(self.scheme.get("speaker_independent"))  # the other is a stamp
+        by_hand = "folds of unknown scheme" if self.speaker_independent is None else "folds made by hand"
+        words = [self.scheme.get("scheme", by_hand)]
+        words += ["speaker-independent"] * bool(self.speaker_independent)  # the others are stamps
         part = self.scheme.get("part", "all")
         return words + ([f"{part} part"] if part != "all" else [])
+
+    @property
+    def stamps(self) -> list[str]:
+        """What every figure of this test carries."""
+        words = list(self.scheme.get("stamps", ()))
+        if self.speaker_independent is None:
+            words.append(UNKNOWN_SCHEME)
+        return words + [DEPENDENT] * (self.speaker_independent is False)
 
 
 def read_test(utt2label_path: Path, utt2fold_path: Path | None, labels_path: Path | None) -> Test:
@@ -49,9 +68,10 @@ def read_test(utt2label_path: Path, utt2fold_path: Path | None, labels_path: Pat
     Raises SertkError where the two maps have not the same segments, and for a label that is not listed.
     """
     utt2label = read_list(utt2label_path)
-    utt2fold, scheme, maps = {}, {}, {}
+    utt2fold, scheme, maps = {}, {}, read_maps(utt2label_path)
     if utt2fold_path is not None:
-        utt2fold, scheme, maps = read_utt2fold(utt2fold_path), read_scheme(utt2fold_path), read_maps(utt2fold_path)
+        utt2fold, scheme = read_utt2fold(utt2fold_path), read_scheme(utt2fold_path)
+        maps |= read_maps(utt2fold_path)
         for path, other in ((utt2fold_path, utt2label_path), (utt2label_path, utt2fold_path)):
             here, there = (utt2fold, utt2label) if path == utt2fold_path else (utt2label, utt2fold)
             lacking = [key for key in there if key not in here]
@@ -70,7 +90,7 @@ def read_system(test: Test, source: str, guard: Guard) -> Scored:
     for key, name in zip(scored.keys, scored.archives):
         tested.setdefault(name, []).append(key)
     for name, keys in tested.items():
-        guard.check(name, scored.settings[name], keys, test.held_apart)
+        guard.check(name, scored.settings[name], keys, test.corpus)
     return scored
 
 
@@ -89,7 +109,8 @@ def score_folder(
     """What `results.evaluate` finds, with the headline's `title` and `stamps`, the scheme, how the epochs were chosen
     (`select`), leaks and what could not be checked. Arguments as score-loso's."""
     test = read_test(utt2label, utt2fold, labels)
-    guard = _guard(test, stamps, i_know)
+    guard = Guard(i_know)
+    guard.stamp(*stamps, *test.stamps)
     scored = read_system(test, source, guard)
     label_map = test.scheme.get("label_map")
     groups = known_groups(data, test.keys, label_map) if data else {}
@@ -125,7 +146,8 @@ def compare_systems(
     """
     beside = Path(utt2label).parent / "utt2fold"
     test = read_test(utt2label, beside if beside.exists() else None, labels)
-    guard = _guard(test, stamps, i_know)
+    guard = Guard(i_know)
+    guard.stamp(*stamps, *test.stamps)
     systems = [read_system(test, source, guard) for source in sources]
     for scored in systems:
         if scored.chosen_on_test:
@@ -155,22 +177,15 @@ def compare_systems(
     }
 
 
-def _guard(test: Test, stamps: Sequence[str], i_know: bool) -> Guard:
-    guard = Guard(i_know)
-    guard.stamp(*stamps, *test.scheme.get("stamps", ()))
-    if test.scheme and not test.scheme["speaker_independent"]:
-        guard.stamp(DEPENDENT)
-    return guard
-
-
 def _head(test: Test, guard: Guard) -> dict:
     return {
-        "title": test.title + ["leaks unchecked"] * bool(guard.unknown),
+        "title": test.title + ["leaks unchecked"] * (guard.state == UNCHECKED),
         "stamps": guard.stamps,
         "scheme": test.scheme.get("scheme"),
-        "speaker_independent": test.scheme.get("speaker_independent"),
+        "speaker_independent": test.speaker_independent,
+        "guard": guard.state,
         "leaks": guard.leaks,
-        "unchecked": guard.unknown,
+        "unchecked": guard.unchecked,
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from sertk.scoring.calibration import calibration_error, coverage_curve, log_loss, reliability, temperatures, tempered
 from sertk.scoring.emotion import Accuracy, FoldScores, row_normalised, score_folds
 from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
+from sertk.scoring.protocol import guard_reasons
 
 # A map of numbers with more different values than this measures something; with fewer it names speakers or sessions.
 _MOST_NAMES = 50
@@ -109,7 +110,7 @@ def as_text(found: Mapping) -> str:
     what = f"mean of {num_folds} folds" if num_folds > 1 else "one fold"
     inside = ", ".join([what, f"{found['segments']} segments", *found.get("title", ())])
     head = f"%WA {_percent(mean['wa'])} %UA {_percent(mean['ua'])} [ {inside} ]"
-    lines = [" ".join([head, *found.get("stamps", ())]), ""]
+    lines = [" ".join([head, *found.get("stamps", ())]), *guard_lines(found), ""]
     heading = ["segments", "WA", "UA", *labels]
     rows = [["fold", *heading]]
     rows += [[name, *_cells(fold, labels)] for name, fold in found["folds"].items()]
@@ -148,7 +149,7 @@ def comparison_text(found: Mapping) -> str:
     comparisons, several = found["comparisons"], len(found["comparisons"]) > 1
     number = comparisons[0]["clusters"]
     inside = ", ".join([f"{found['segments']} segments", f"{number} drawn by {found['drawn']}", *found["title"]])
-    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]])]
+    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]]), *guard_lines(found)]
     names = ["A", *(f"B{n}" if several else "B" for n in range(1, len(comparisons) + 1))]
     rows = [["system", "WA", "UA"]]
     rows += [
@@ -167,6 +168,11 @@ def comparison_text(found: Mapping) -> str:
         row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}", _p(c["mcnemar_p"])]
         rows.append(row + [_p(c["holm"]["mcnemar"])] * several)
     return "\n".join([*lines, *_table(rows)]) + "\n"
+
+
+def guard_lines(found: Mapping) -> list[str]:
+    """The leak guard's state and why; nothing of results that were not held against a training."""
+    return [f"leak guard: {line}" for line in guard_reasons(found)] if "guard" in found else []
 
 
 def _p(value: float) -> str:

@@ -21,7 +21,7 @@ def test_folders_are_put_together_and_what_is_left_out_is_said(call, parts):
 
 
 @pytest.mark.parametrize(
-    "args, code", [([], 2), (["a"], 2), (["a", "a", "out"], 1), (["a", "gone", "out"], 1), (["a", "b", "a"], 1)]
+    "args, code", [(["a"], 2), (["a", "a", "out"], 1), (["a", "gone", "out"], 1), (["a", "b", "a"], 1)]
 )
 def test_wrong_calls_end_in_one_line(call, parts, args, code):
     result = call("combine-data", *args, code=code)

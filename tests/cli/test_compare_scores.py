@@ -71,7 +71,8 @@ def test_scores_of_other_folds_are_refused(call, two, tmp_path):
     result = compare(call, two[0], systems=("a", f"scp:{tmp_path}/c.scp"), code=1)
     assert "model, utt2fold has it in" in result.err and result.err.count("\n") == 1
     # Without a utt2fold to hold them against, against each other.
-    (tmp_path / "folds" / "utt2fold").unlink()
+    for name in ("utt2fold", "utt2spk", "utt2session"):
+        (tmp_path / "folds" / name).unlink()
     result = compare(call, two[0], systems=("a", f"scp:{tmp_path}/c.scp"), code=1)
     assert "were scored by different folds" in result.err and result.err.count("\n") == 1
 

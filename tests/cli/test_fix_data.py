@@ -27,9 +27,7 @@ def test_what_remains_wrong_is_an_error(call, tmp_path):
     assert "speaker bob is not a prefix" in call("fix-data", folder, code=1).err
 
 
-@pytest.mark.parametrize(
-    "args, code", [(["gone"], 1), ([], 2), (["empty"], 1), (["data", "more"], 2), (["disjoint"], 1)]
-)
+@pytest.mark.parametrize("args, code", [(["gone"], 1), (["empty"], 1), (["data", "more"], 2), (["disjoint"], 1)])
 def test_wrong_calls_end_in_one_line(call, tmp_path, monkeypatch, args, code):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()

@@ -52,7 +52,8 @@ def test_the_figures_are_scikit_learns_and_the_headline_is_their_mean(call, made
 def test_the_text_has_every_fold_aligned_and_the_confusion(call, made):
     made.write()
     lines = score(call, made).text.splitlines()
-    table = lines[2:9]
+    assert lines[1].startswith("leak guard: clean: ")
+    table = lines[3:10]
     assert [line.split()[0] for line in table] == ["fold", "1", "2", "3", "mean", "std", "pooled"]
     assert len({len(line) for line in (table[0], *table[1:4], table[6])}) == 1
     confusion = lines.index("confusion, summed over the folds: rows the truth, columns what was recognised")
@@ -117,6 +118,41 @@ def test_stratified_folds_are_stamped_speaker_dependent(call, tmp_path):
     assert "stratified" in head and head.endswith("] SPEAKER-DEPENDENT")
 
 
+def test_folds_made_by_hand_are_what_their_utt2spk_makes_them(call, made, tmp_path):
+    made.write()
+    (tmp_path / "folds" / "scheme.json").unlink()
+    head = score(call, made).text.splitlines()[0]
+    assert head.endswith("folds made by hand, speaker-independent ]")
+    # A copy of one fold's segment in another fold: the speaker is on both sides, whatever the copy is called.
+    spoiled = tmp_path / "folds" / "utt2spk"
+    old = spoiled.read_text()
+    spoiled.write_text(old.replace("Ses02F-ang0 Ses02F", "Ses02F-ang0 sp0.9-Ses01F"))
+    result = score(call, made, "--json", tmp_path / "r.json")
+    assert result.text.splitlines()[0].endswith("folds made by hand ] SPEAKER-DEPENDENT")
+    assert json.loads((tmp_path / "r.json").read_text())["speaker_independent"] is False
+    spoiled.unlink()
+    result = score(call, made)
+    assert result.text.splitlines()[0].endswith("folds of unknown scheme, leaks unchecked ] UNKNOWN-SCHEME")
+    assert "the speaker of 18 test segments is not known" in result.err
+
+
+def test_a_scheme_that_promises_more_than_its_folds_keep_is_not_believed(call, made, tmp_path):
+    made.write()
+    lists = (tmp_path / "folds" / "utt2spk").read_text()
+    (tmp_path / "folds" / "utt2spk").write_text(lists.replace("Ses02F-ang0 Ses02F", "Ses02F-ang0 sp0.9-Ses01F"))
+    head = score(call, made).text.splitlines()[0]
+    assert "speaker-independent" not in head and head.endswith("] SPEAKER-DEPENDENT")
+
+
+def test_folds_that_are_only_numbered_otherwise_are_the_same(call, made, tmp_path):
+    made.write()
+    before = score(call, made).text
+    path = tmp_path / "folds" / "utt2fold"
+    pairs = [line.split() for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{key} {int(fold) % 3 + 1}\n" for key, fold in pairs))
+    assert score(call, made).text.splitlines()[0] == before.splitlines()[0]
+
+
 def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, made, tmp_path):
     made.write()
     parts = [tmp_path / "exp" / str(n) / "scores.ark" for n in (1, 2, 3)]
@@ -127,7 +163,7 @@ def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, mad
     assert len({result.text.split(" [")[0] for result in results}) == 1
     # A script leads to the archives and their manifests, a pipe and a joined archive to none.
     assert ["leaks unchecked" in result.text for result in results] == [False, True, False, True]
-    assert "leaks cannot be seen" in results[3].err
+    assert "leaks unchecked: cat " in results[3].err and "no manifest says" in results[3].err
 
 
 def test_scores_written_again_are_not_checked_for_leaks(call, made, tmp_path):
@@ -286,7 +322,8 @@ def test_shared_speakers_are_no_leak_where_the_scheme_shares_them(call, tmp_path
 def test_another_corpus_may_call_its_speakers_the_same(call, made):
     made.settings[2]["trained_on"]["init"] = {"keys": ["libri-1"], "speakers": ["Ses02F"]}
     made.write()
-    assert "LEAKY" not in score(call, made).text
+    text = score(call, made).text
+    assert "LEAKY" not in text and "called like the test's (Ses02F)" in text.splitlines()[1]
 
 
 def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
@@ -328,7 +365,7 @@ def test_a_fold_without_a_class_has_no_recall_of_it(call, made, tmp_path):
     assert found["folds"]["3"]["ua"] == pytest.approx(
         np.mean([found["folds"]["3"]["recalls"][label] for label in ("ang", "neu")])
     )
-    assert text.splitlines()[5].split()[-1] == "-"
+    assert text.splitlines()[6].split()[-1] == "-"
 
 
 @pytest.mark.parametrize("binary", ["make_folds", "score_loso", "score_trials", "compare_scores"])

@@ -1,5 +1,6 @@
 """run-slurm: what it does beyond Kaldi's contract, over a stand-in for Slurm that runs the tasks as processes."""
 
+import doctest
 import json
 import os
 import signal
@@ -91,6 +92,7 @@ def test_a_cancelled_task_is_named_while_the_others_run(start, state):
     wait_for(lambda: (state / "1" / "2.pid").exists())
     (state / "1" / "2.cancel").touch()
     os.kill(int((state / "1" / "2.pid").read_text()), signal.SIGTERM)
+    assert driver.stderr.readline() == "run-slurm: job 1 (2 tasks) submitted, log x.JOB.log\n"
     assert driver.stderr.readline() == "run-slurm: WARNING: job 1_2: CANCELLED, see x.2.log\n"
     assert driver.poll() is None
     (state.parents[1] / "go").touch()
@@ -124,14 +126,18 @@ def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(
 def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again(run, state, tmp_path):
     words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 -o -e mended ]"]
     done = run("--detach", "true", *words)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "1\n",
+        "run-slurm: job 1 (3 tasks) submitted, log x.JOB.log\n",
+    )
     wait_for(
         lambda: "RUNNING" not in (states := [(state / "1" / n).read_text() for n in "123"]) and "PENDING" not in states
     )
     (tmp_path / "slurm" / "forgotten").touch()  # Slurm forgets a job minutes after its end: the logs tell
     (tmp_path / "mended").touch()
     again = run("--detach", "true", *words)
-    assert (again.stdout, again.stderr) == ("2\n", "")
+    assert (again.stdout, again.stderr) == ("2\n", "run-slurm: job 2 submitted, log x.JOB.log\n")
     assert options_of(state, "2")["--array"] == "2"
     wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
     last = run(*words)
@@ -142,25 +148,33 @@ def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again
     assert run(*words).returncode == 0 and options_of(state, "3")["--array"] == "1-3"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_term_cancels_the_array_and_a_hangup_leaves_it(start, state, tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "in_a_job", "leaves"),
+    [("SIGINT", True, False), ("SIGTERM", False, False), ("SIGTERM", True, True), ("SIGHUP", False, True)],
+)
+def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_environment, number, in_a_job, leaves):
+    """A hangup leaves it, and so does TERM where the driver is a job: that is its own time limit, or its scancel."""
+    slurm_environment.pop("SLURM_JOB_ID", None)
+    slurm_environment |= {"SLURM_JOB_ID": "77"} if in_a_job else {}
     driver = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
     wait_for(lambda: all((tmp_path / f"pid.{n}").exists() for n in "12"))
-    driver.send_signal(number)
+    driver.send_signal(signal.Signals[number])
     _, err = driver.communicate(timeout=30)
-    assert driver.returncode == 128 + number
+    assert driver.returncode == 128 + signal.Signals[number]
     left = [(state / "1" / n).read_text() for n in "12"]
-    if number == signal.SIGTERM:
-        assert err == "run-slurm: ERROR: stopped by SIGTERM, cancelling job 1\n"
+    if not leaves:
+        assert err.endswith(f"run-slurm: ERROR: stopped by {number}, cancelling job 1\n")
         assert left == ["CANCELLED", "CANCELLED"]
         assert all("# Ended (code 143)" in (tmp_path / f"x.{n}.log").read_text() for n in "12")
         assert not any(Path(f"/proc/{(tmp_path / f'pid.{n}').read_text().strip()}").exists() for n in "12")
         assert not (tmp_path / "x.JOB.log.slurm").exists()
-    else:
-        assert err == "run-slurm: ERROR: stopped by SIGHUP; job 1 goes on, the same call waits for it\n"
-        assert left == ["RUNNING", "RUNNING"]
-        for n in "12":
-            os.kill(int((state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
+        return
+    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 goes on, the same call waits for it\n")
+    assert left == ["RUNNING", "RUNNING"]
+    again = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
+    assert again.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
+    for n in "12":
+        os.kill(int((state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
 
 
 def test_a_later_array_starts_when_the_ones_before_it_have_ended_however_they_ended(run, state, tmp_path):
@@ -216,6 +230,7 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
     driver = start("d.log", "until [ -e go ]; do sleep 0.1; done")
     wait_for(lambda: (state / "1" / "1.pid").exists())
     (tmp_path / "slurm" / "deaf").touch()
+    assert driver.stderr.readline() == "run-slurm: job 1 submitted, log d.log\n"
     assert driver.stderr.readline() == (
         "run-slurm: WARNING: squeue: Unable to contact slurm controller (connect failure); asking again\n"
     )
@@ -228,6 +243,106 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
     (tmp_path / "go").touch()
     _, err = driver.communicate(timeout=30)
     assert (driver.returncode, err) == (0, "")
+
+
+def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, tmp_path):
+    reason = tmp_path / "slurm" / "reason"
+    reason.write_text("PartitionConfig")
+    hint = "where it can never start, scancel 1 and ask for something else\n"
+    done = run("--detach true", "JOB=1:2 d.JOB.log true")
+    assert done.stderr.splitlines(keepends=True)[1:] == [
+        f"run-slurm: WARNING: job 1 is pending, Slurm's reason is PartitionConfig: {hint}"
+    ]
+    driver = start("JOB=1:2 d.JOB.log true")
+    assert driver.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
+    for said in ("PartitionConfig", "ReqNodeNotAvail, UnavailableNodes:n1"):
+        reason.write_text(said)
+        line = driver.stderr.readline()
+        assert line == f"run-slurm: WARNING: job 1_[1-2] is pending, Slurm's reason is {said}: {hint}"
+    reason.unlink()
+    assert driver.wait(timeout=30) == 0
+
+
+def test_an_array_longer_than_slurm_takes_is_refused(run, state, tmp_path):
+    (tmp_path / "slurm" / "maxarray").write_text("1001")
+    done = run("JOB=1:1001 d.JOB.log true")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "run-slurm: ERROR: JOB=1:1001 is too long: this cluster's MaxArraySize is 1001, so that JOB may be 1 to 1000; "
+        "ask for fewer jobs\n",
+    )
+    assert arrays(state) == [] and [path.name for path in tmp_path.iterdir()] == ["slurm"]
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """The module slurmqueue, whose squeue answers what `queue.shown` is."""
+    monkeypatch.syspath_prepend(ROOT / "egs" / "common" / "utils")
+    import slurmqueue
+
+    monkeypatch.setattr(slurmqueue, "slurm", lambda *words, **_: slurmqueue.shown)
+    monkeypatch.setattr(slurmqueue, "SECONDS_TO_APPEAR", 0)
+    return slurmqueue
+
+
+def test_squeue_may_name_tasks_in_any_of_its_forms(queue):
+    assert doctest.testmod(queue).failed == 0
+    queue.shown = "[40-1000%20]|PENDING|Priority\n3|RUNNING|None\n1-2|COMPLETED|None\nN/A|RUNNING|None\n"
+    tasks = queue.tasks_of("7")
+    assert len(tasks) == 964 and tasks[999] == ("PENDING", "Priority") and tasks[3] == ("RUNNING", "None")
+    queue.shown = "1,3,5,...|PENDING|Priority\n"
+    with pytest.raises(queue.SlurmError, match="cannot read the task numbers"):
+        queue.tasks_of("7")
+
+
+def test_tasks_that_squeue_misses_leave_the_array_in_doubt(queue, tmp_path):
+    watch = queue.Watch("7", {n: str(tmp_path / f"{n}.log") for n in (1, 2)}, lambda line: None)
+    (tmp_path / "1.log").write_text("# Running on x\n# Ended (code 0) at now\n")
+    queue.shown = ""
+    while watch.look():
+        pass
+    assert watch.failed == {2: "gone from the queue"} and watch.unsure == {2}
+
+
+def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
+    told = []
+    watch = queue.Watch("7", {n: f"{n}.log" for n in range(1, 1001)}, told.append)
+    for n in range(1, 1001):
+        queue.shown = "".join(f"{m}|{'FAILED' if m <= n else 'RUNNING'}|None\n" for m in range(n, 1001))
+        if n < 5 or n == 1000:
+            watch.look()
+    assert told == [
+        "job 7_1: FAILED, see 1.log",
+        "job 7_2: FAILED, see 2.log",
+        "more of its tasks failed; all of them are told of at the end",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (None, "x.log (is missing: its node could not write it); the end of the first:"),
+        ("", "x.log (is empty: the job did not start, or its node could not write it); the end of the first:"),
+        ("# Running on n1\nhalf", "x.log (has no end line: the job was killed or never began); the end of the first:"),
+        ("# Running on n1\n# Ended (code 1) at noon\n", "x.log; the end of the first:"),
+    ],
+)
+def test_a_log_that_is_not_whole_is_named_as_such(queue, monkeypatch, tmp_path, capsys, text, fault):
+    import jobs
+
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / "x.log").write_text(text)
+    call = jobs.parse(["x.log", "true"], {"--num-threads": "", "--max-jobs-run": ""}, "")
+    assert jobs.report_failed("run-slurm", call, {1: ""}) == 1
+    assert capsys.readouterr().err.splitlines()[0] == f"run-slurm: ERROR: the job failed, see {fault}"
+
+
+def test_a_full_disk_is_named_with_the_log(queue):
+    import jobs
+
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        jobs.Job("/dev/full", "true", {}, set())
 
 
 def test_two_drivers_do_not_wait_for_the_same_jobs(start, run, state):

@@ -21,9 +21,14 @@ def run(runner, call_runner):
     return call
 
 
+def told(done):
+    """What a runner says, without what run-slurm alone does: the job's id, and failures while others run."""
+    return [line for line in done.stderr.splitlines() if "WARNING" not in line and " submitted, log " not in line]
+
+
 def test_the_log_has_the_host_the_command_the_output_and_how_it_ended(run, tmp_path):
     done = run("exp/log/a.log", "echo", "to stdout", ";", "echo", "to stderr", ">&2")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, told(done)) == (0, "", [])
     log = (tmp_path / "exp/log/a.log").read_text()
     assert re.fullmatch(
         r"# Running on \S+\n# Started at .+\n# echo \"to stdout\" ; echo \"to stderr\" >&2\n#\n"
@@ -55,7 +60,7 @@ def test_a_failing_left_side_of_a_pipe_fails_the_job(run, runner, tmp_path):
     done = run("p.log", "(", "echo", "half", ";", "exit", "3", ")", "|", "cat")
     assert done.returncode == 1
     assert "# Ended (code 3) at" in (tmp_path / "p.log").read_text()
-    lines = [line for line in done.stderr.splitlines() if "WARNING" not in line]
+    lines = told(done)
     assert lines[0] == f"{runner}: ERROR: the job failed, see p.log; the end of the first:"
     assert "  half" in lines
 
@@ -63,10 +68,19 @@ def test_a_failing_left_side_of_a_pipe_fails_the_job(run, runner, tmp_path):
 def test_failed_jobs_are_named_in_one_message_and_the_others_still_run(run, runner, tmp_path):
     done = run("--max-jobs-run", "2", "JOB=1:5", "JOB.log", "echo", "job JOB", ";", "[", "$((JOB%2))", "=", "1", "]")
     assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if "WARNING" not in line]
+    lines = told(done)
     assert lines[0] == f"{runner}: ERROR: 2 of 5 jobs failed, see 2.log 4.log; the end of the first:"
     assert "  job 2" in lines
     assert [body(tmp_path / f"{n}.log") for n in range(1, 6)] == [[f"job {n}"] for n in range(1, 6)]
+
+
+def test_many_failures_are_told_in_ten_lines(run, runner):
+    done = run("--max-jobs-run", "9", "JOB=1:9", "x.JOB.log", "seq", "20;", "[", "JOB", "=", "9", "]")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) <= 10, lines
+    assert f"{runner}: ERROR: 8 of 9 jobs failed, see x.JOB.log for JOB=1-8; the end of the first:" in lines
+    assert lines[-1].startswith("  # Ended (code 1)")
 
 
 def test_a_command_that_a_signal_ended_is_a_failure(run, tmp_path):
@@ -100,9 +114,11 @@ def test_misuse_is_one_line_and_exit_2(run, runner, words, message):
 
 def test_a_log_that_cannot_be_written_is_one_line(run, runner, tmp_path):
     (tmp_path / "file").write_text("")
-    done = run("file/x.log", "true")
-    assert done.returncode == 1
-    assert re.fullmatch(rf"{runner}: ERROR: .*file.*\n", done.stderr), done.stderr
+    (tmp_path / "folder.log").mkdir()
+    for log, reason in {"file/x.log": "Not a folder: 'file'", "folder.log": "Is a directory: 'folder.log'"}.items():
+        done = run(log, "true")
+        assert done.returncode == 1
+        assert re.fullmatch(rf"{runner}: ERROR: \[Errno \d+\] {reason}\n", done.stderr), done.stderr
 
 
 def test_a_job_starts_with_no_signal_blocked(run, tmp_path):

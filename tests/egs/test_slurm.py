@@ -11,13 +11,14 @@ from support import ROOT, body
 from toydata import NETWORK, write_toy_data
 
 pytestmark = pytest.mark.slow
-RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
+UTILS = ROOT / "egs" / "common" / "utils"
+RUN_SLURM = str(UTILS / "run-slurm")
 
 
 @pytest.fixture
 def start(cluster, tmp_path):
     """Start a driver: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
-    environment = cluster.environment | {"PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    environment = cluster.environment | {"PATH": f"{ROOT / 'bin'}:{UTILS}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
     def call(*words):
         return subprocess.Popen(
@@ -72,7 +73,8 @@ def test_an_array_with_a_failing_task_names_its_log_and_runs_the_others(run, tmp
         "--mem 100M --gpu 1 --num-threads 1 JOB=1:4 log/a.JOB.log echo gpu $CUDA_VISIBLE_DEVICES; [ JOB != 3 ]"
     )
     assert code == 1
-    lines = err.splitlines()
+    submitted, *lines = err.splitlines()
+    assert re.fullmatch(r"run-slurm: job \d+ \(4 tasks\) submitted, log log/a\.JOB\.log", submitted)
     assert re.fullmatch(r"run-slurm: WARNING: job \d+_3: FAILED, see log/a\.3\.log", lines[0])
     assert lines[1] == "run-slurm: ERROR: 1 of 4 jobs failed, see log/a.3.log; the end of the first:"
     assert {body(tmp_path / f"log/a.{n}.log")[0] for n in range(1, 5)} <= {"gpu 0", "gpu 1"}
@@ -86,6 +88,7 @@ def test_a_cancelled_task_is_named_within_30_seconds(start, cluster, tmp_path):
     time.sleep(20)  # by now the driver looks at the queue at its slowest
     cluster.run("scancel", f"{job}_2")
     began = time.monotonic()
+    assert driver.stderr.readline() == f"run-slurm: job {job} (2 tasks) submitted, log c.JOB.log\n"
     line = driver.stderr.readline()
     seconds = time.monotonic() - began
     print(f"a cancelled task was named after {seconds:.1f} s")
@@ -104,6 +107,36 @@ def test_a_task_over_its_memory_or_its_time_is_named_with_the_reason(start, tmp_
     assert "the job failed, see mem.log; the end of the first:" in err and "exceeded memory limit" in err
     _, err = time_out.communicate(timeout=300)
     assert ": TIMEOUT, see time.log\n" in err and "the job failed, see time.log (TIMEOUT); the end of the first:" in err
+
+
+def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, cluster, tmp_path):
+    driver = start(f"--num-threads {os.cpu_count() + 1} p.log true")
+    job = job_of(tmp_path, "p.log")
+    driver.stderr.readline()
+    line = driver.stderr.readline()
+    assert line.startswith(f"run-slurm: WARNING: job {job}_1 is pending, Slurm's reason is PartitionConfig"), line
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=60) == 130
+    _, err = start("--gpu 9 q.log true").communicate(timeout=60)
+    assert (err.count("\n"), [path.name for path in tmp_path.glob("q.log*")]) == (1, [])
+
+
+def test_a_log_that_the_node_cannot_write_is_named_as_such(start, cluster, tmp_path):
+    """The folder is gone when the task starts: as where the node does not mount it."""
+    hold = cluster.run("sbatch", "--parsable", f"-n{os.cpu_count()}", "--wrap=sleep 100", "-o", "/dev/null").strip()
+    driver = start("gone/a.log true")
+    job_of(tmp_path, "gone/a.log")
+    for path in sorted((tmp_path / "gone").iterdir()):
+        path.unlink()
+    (tmp_path / "gone").rmdir()
+    cluster.run("scancel", hold)
+    _, err = driver.communicate(timeout=120)
+    assert driver.returncode == 1 and "see gone/a.log (is missing: its node could not write it)" in err, err
+
+
+def test_more_tasks_than_max_array_size(start, tmp_path):
+    _, err = start("JOB=1000:1001 m.JOB.log true").communicate(timeout=60)
+    assert "is too long: this cluster's MaxArraySize is 1001" in err
 
 
 def test_a_driver_that_was_killed_leaves_its_array_and_the_next_takes_it_up(start, run, tmp_path):
@@ -187,7 +220,7 @@ def test_slurm_gives_notice_before_the_time_limit(run, tmp_path):
         "trap 'echo told; exit 75' USR1\n[ -e once ] && exit\ntouch once; sleep 90 & wait\n"
     )
     code, err = run("--time 1 --notice 30 n.log bash told.sh")
-    assert (code, err) == (0, "")
+    assert (code, len(err.splitlines())) == (0, 1)
     text = (tmp_path / "n.log").read_text()
     assert body(tmp_path / "n.log")[0] == "told" and "# Ended (code 75)" in text and "# Ended (code 0)" in text
     print("notice after", *re.findall(r"Ended \(code 75\).* time (\d+) s", text), "s of 60")
@@ -207,6 +240,20 @@ def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straigh
         assert driver.returncode == 0, err
         assert starts(tmp_path / f"{name}.log") >= 2
         assert files(tmp_path / "taken") == files(tmp_path / "straight") != {}
+
+
+def test_two_ranks_in_a_task_checkpoint_after_a_notice_and_end_with_the_same_bytes(start, cluster, tmp_path):
+    """As egs/voxceleb --num-gpus 2 does it, over gloo."""
+    write_toy_data(tmp_path)
+    utils = {name: start(f"{name}.log run-ranks 2", *TRAIN, name) for name in ("straight", "told")}
+    log = tmp_path / "told.log"
+    wait_for(lambda: log.exists() and "epoch 2 of" in log.read_text())
+    cluster.run("scancel", "--batch", "--signal=USR1", job_of(tmp_path, "told.log"))
+    for driver in utils.values():
+        _, err = driver.communicate(timeout=600)
+        assert driver.returncode == 0, err
+    assert log.read_text().count("# Ended (code 75)") == 1
+    assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 
 CLUSTER = ROOT / "egs" / "common" / "cluster"
@@ -247,21 +294,20 @@ def test_the_example_trains_under_srun_and_goes_on_after_a_notice_to_the_same_by
     assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 
-def test_the_example_runs_a_recipe_as_a_job_whose_steps_are_arrays(submit, cluster, tmp_path):
+def test_the_example_runs_a_recipe_as_a_job_whose_arrays_outlive_it(submit, cluster, tmp_path):
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "run.sh").write_text(
         '#!/usr/bin/env bash\nset -e\n. "$SERTK_ROOT/egs/common/path.sh"\n'
-        '$train_cmd JOB=1:2 "$1/train.JOB.log" echo "job JOB"\necho all done\n'
+        '$train_cmd JOB=1:2 "$1/train.JOB.log" echo "job JOB" ";" sleep 10\necho all done\n'
     )
     (recipe / "run.sh").chmod(0o755)
-    submit(
-        "--mem=100M",
-        "--output=driver.log",
-        CLUSTER / "driver.sbatch",
-        recipe,
-        tmp_path / "log",
-        train_cmd="run-slurm --mem 100M",
-    )
-    wait_for(lambda: (tmp_path / "driver.log").exists() and "all done" in (tmp_path / "driver.log").read_text())
+    words = ["--mem=100M", "--output=driver.log", CLUSTER / "driver.sbatch", recipe, tmp_path / "log"]
+    driver = submit(*words, train_cmd="run-slurm --mem 100M")
+    job = job_of(tmp_path, "log/train.JOB.log")
+    cluster.run("scancel", driver)
+    wait_for(lambda: f"stopped by SIGTERM; job {job} goes on" in (tmp_path / "driver.log").read_text())
+    submit(*words, train_cmd="run-slurm --mem 100M")
+    wait_for(lambda: "all done" in (tmp_path / "driver.log").read_text())
+    assert f"job {job} is in the queue already" in (tmp_path / "driver.log").read_text()
     assert [body(tmp_path / f"log/train.{n}.log") for n in (1, 2)] == [["job 1"], ["job 2"]]

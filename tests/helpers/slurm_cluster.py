@@ -54,6 +54,7 @@ PreemptMode=REQUEUE
 JobRequeue=1
 KillWait=20
 MinJobAge={remembers}
+MaxArraySize=1001
 ReturnToService=2
 GresTypes=gpu
 """

@@ -1,7 +1,8 @@
 """A stand-in for sbatch, squeue, scontrol and scancel that really runs an array's tasks, as processes of this machine.
 
 Linked under these names; STANDIN_SLURM is the folder of its state: a folder for each array with sbatch's words in
-`call.json` and for each task its state, and `<task>.requeue` or `<task>.cancel` for what it was asked.
+`call.json` and for each task its state, and `<task>.requeue` or `<task>.cancel` for what it was asked. Beside it, files
+that a test makes: `deaf` (no answers), `forgotten` (no array is known), `reason` (why nothing starts), `maxarray`.
 """
 
 import json
@@ -24,6 +25,8 @@ def main(program, words):
 
 
 def sbatch(words, options):
+    if (STATE.parent / "maxarray").exists() and max(numbers(options["--array"])) >= max_array():
+        sys.exit("sbatch: error: Batch job submission failed: Invalid job array specification")
     array = str(1 + sum(1 for _ in STATE.iterdir()))
     folder = STATE / array
     folder.mkdir()
@@ -39,6 +42,10 @@ def sbatch(words, options):
         stderr=subprocess.DEVNULL,
     )
     print(array)
+
+
+def max_array():
+    return int((STATE.parent / "maxarray").read_text())
 
 
 def numbers(spec):
@@ -57,10 +64,11 @@ def controller(words, _):
         while other and any(is_active(path) for path in tasks(STATE / other)):
             time.sleep(0.02)
     while waiting or running:
+        starts_tasks = not (STATE.parent / "reason").exists()
         for number in [n for n in waiting if (folder / f"{n}.cancel").exists()]:
             waiting.remove(number)
             (folder / str(number)).write_text("CANCELLED")
-        while waiting and len(running) < at_once:
+        while starts_tasks and waiting and len(running) < at_once:
             number = waiting.pop(0)
             running[number] = start(folder, options, number, starts[number])
             starts[number] += 1
@@ -118,8 +126,8 @@ def squeue(words, options):
     if "--me" in words:
         for folder in STATE.iterdir():
             name = json.loads((folder / "call.json").read_text())[1]["--job-name"]
-            for path in tasks(folder):
-                print(f"{folder.name}|{path.read_text()}|{name}")
+            for state in sorted({path.read_text() for path in tasks(folder)}):
+                print(f"{folder.name}|{state}|{name}")
         return
     jobs = words[words.index("--jobs") + 1]
     if "--Format" in words:
@@ -128,12 +136,27 @@ def squeue(words, options):
     assert options["--format"] == "%K|%T|%r"
     if (STATE.parent / "forgotten").exists():
         sys.exit("slurm_load_jobs error: Invalid job id specified")
-    for path in tasks(STATE / jobs):
-        held = (path.parent / "held").exists()
-        print(f"{path.name}|{path.read_text()}|{'launch failed requeued held' if held else 'None'}")
+    states = {path.name: path.read_text() for path in tasks(STATE / jobs)}
+    pending = [name for name, state in states.items() if state == "PENDING"]
+    if pending:  # one line for all of them
+        print(f"{','.join(pending)}|PENDING|{reason(STATE / jobs)}")
+    for name, state in states.items():
+        if state != "PENDING":
+            print(f"{name}|{state}|None")
+
+
+def reason(folder):
+    if (folder / "held").exists():
+        return "launch failed requeued held"
+    if (STATE.parent / "reason").exists():
+        return (STATE.parent / "reason").read_text()
+    return "Dependency" if "--dependency" in (folder / "call.json").read_text() else "Resources"
 
 
 def scontrol(words, _):
+    if words[:2] == ["show", "config"]:
+        print(f"MaxArraySize            = {max_array()}")
+        return
     assert words[0] == "requeue"
     path = task_of(words[1])
     path.with_name(f"{path.name}.requeue").touch()

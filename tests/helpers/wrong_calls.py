@@ -7,7 +7,7 @@ FOLDS = "exp/folds/utt2label exp/folds/utt2fold"
 # as outputs, so that a call that fails must leave them as they were.
 CALLS = {
     "make-fbank": [
-        ("", "Missing argument 'WAV-RSPECIFIER'"),
+        ("--verbose 0", "Missing argument 'WAV-RSPECIFIER'"),
         ("scp:wav.scp", "Missing argument 'FEATS-WSPECIFIER'"),
         ("wav.scp ark:feats.ark", "'WAV-RSPECIFIER': bad rspecifier 'wav.scp'"),
         ("scp:wav.scp scp:feats.scp", "'data/all/feats.ark:10' names an offset"),
@@ -34,7 +34,7 @@ CALLS = {
         ("--compress cm3 scp:wav.scp ark,t:feats.ark", "--compress cm3 is for binary tables"),
     ],
     "cmvn-segment": [
-        ("", "Missing argument 'FEATS-RSPECIFIER'"),
+        ("--verbose 0", "Missing argument 'FEATS-RSPECIFIER'"),
         ("scp:fbank.scp feats.ark", "'FEATS-WSPECIFIER': bad wspecifier 'feats.ark'"),
         ("scp:nowhere.scp ark:feats.ark", "nowhere.scp"),
         ("ark:bad/empty ark:feats.ark", "bad/empty"),
@@ -49,11 +49,11 @@ CALLS = {
         ("scp:feats.scp ark:x.ark", "normalised already"),
         ("--utt2group nowhere scp:fbank.scp ark:feats.ark", "nowhere"),
         ("--utt2group data/train/utt2spk scp:fbank.scp ark:feats.ark", "(6 read, 6 skipped)"),
-        ("--norm-vars 1 scp:fbank.scp ark:feats.ark", "'1' is neither true nor false"),
+        ("--norm-vars=2 scp:fbank.scp ark:feats.ark", "'2' is neither true nor false"),
         ("--compress cm2 scp:fbank.scp ark,t:feats.ark", "--compress cm2 is for binary tables"),
     ],
     "validate-data": [
-        ("", "Missing argument 'DATA-DIR'"),
+        ("--verbose 0", "Missing argument 'DATA-DIR'"),
         ("nowhere", "nowhere"),
         ("wav.scp", "wav.scp"),
         ("conf", "conf"),
@@ -63,7 +63,7 @@ CALLS = {
         ("data/train data/test", "unexpected extra argument (data/test)"),
     ],
     "fix-data": [
-        ("", "Missing argument 'DATA-DIR'"),
+        ("--verbose 0", "Missing argument 'DATA-DIR'"),
         ("nowhere", "nowhere"),
         ("wav.scp", "wav.scp"),
         ("conf", "conf"),
@@ -93,7 +93,7 @@ CALLS = {
         ("--first 2 data/all", "Missing argument 'OUT-DIR'"),
     ],
     "combine-data": [
-        ("", "Missing argument 'DATA-DIR…'"),
+        ("--verbose 0", "Missing argument 'DATA-DIR…'"),
         ("data/vox1", "Missing argument"),
         ("data/vox1 nowhere data/test", "nowhere"),
         ("data/vox1 data/vox1 data/test", "data/vox1/"),
@@ -188,7 +188,7 @@ CALLS = {
         ("--device cuda:99 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "cuda:99"),
     ],
     "average-models": [
-        ("", "Missing argument 'MODEL...'"),
+        ("--verbose 0", "Missing argument 'MODEL...'"),
         (f"{MODEL} exp/new.pt", "a mean takes two models at least"),
         (f"{MODEL} nowhere.pt exp/new.pt", "nowhere.pt"),
         (f"{MODEL} wav.scp exp/new.pt", "wav.scp: not a model file"),
@@ -197,7 +197,7 @@ CALLS = {
         (f"{MODEL} {MODEL} nowhere/new.pt", "nowhere/new.pt"),
     ],
     "plot-training": [
-        ("", "Missing argument 'DIR...'"),
+        ("--verbose 0", "Missing argument 'DIR...'"),
         ("exp/resnet34 curves.jpg", "'curves.jpg': a picture ends in .png or .pdf"),
         ("nowhere curves.png", "nowhere: neither it nor its folds have a train.jsonl"),
         ("exp/resnet34 folds curves.png", "folds: neither it nor its folds have a train.jsonl"),
@@ -235,7 +235,7 @@ CALLS = {
         (f"--clusters nowhere {FOLDS} exp/exp1", "nowhere"),
         (f"--clusters folds/utt2fold {FOLDS} exp/exp1", "folds/utt2fold"),
         (f"--json nowhere/r.json {FOLDS} exp/exp1", "nowhere"),
-        (f"--i-know 1 {FOLDS} exp/exp1", "'1' is neither true nor false"),
+        (f"--i-know=2 {FOLDS} exp/exp1", "'2' is neither true nor false"),
     ],
     "score-trials": [
         ("data/voxceleb1_test/trials", "Missing argument 'EMBEDDINGS-R'"),
@@ -271,7 +271,7 @@ CALLS = {
         ("exp/exp1 wav.scp", "wav.scp"),
     ],
     "classify-audio": [
-        ("", "Missing argument 'MODEL'"),
+        ("--verbose 0", "Missing argument 'MODEL'"),
         (MODEL, "Missing argument 'AUDIO…'"),
         ("nowhere.pt interview.wav", "nowhere.pt"),
         ("interview.wav interview.wav", "interview.wav: not a model file"),

@@ -34,6 +34,7 @@ def test_systems_of_the_same_folds_are_one_experiment(experiments):
         ("exp1", "Exp 1", ["exp1", "exp1_scratch"]),
         ("exp3", "Exp 3", ["exp3"]),
     ]
+    assert all(s.guard[0].startswith("clean: ") for e in experiments for s in e.systems)
     assert [s.what for s in experiments[0].systems] == ["frozen trunk, new head", "without transfer"]
 
 
@@ -49,6 +50,25 @@ def test_a_system_from_elsewhere_with_the_same_folds_is_of_the_same_experiment(r
     (tmp_path / "exp" / "exp1_scratch").symlink_to(root / "exp" / "exp1_scratch")
     found = find_experiments(tmp_path / "exp")
     assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
+
+
+def test_a_system_of_the_same_division_with_other_fold_numbers_is_of_the_same_experiment(root, tmp_path):
+    (tmp_path / "exp").mkdir()
+    for name in ("exp1", "exp1_scratch"):
+        (tmp_path / "exp" / name).mkdir()
+        for path in (root / "exp" / name).iterdir():
+            if path.name != "folds":
+                (tmp_path / "exp" / name / path.name).symlink_to(path)
+        shutil.copytree(root / "exp" / "exp1" / "folds", tmp_path / "exp" / name / "folds")
+    other = tmp_path / "exp" / "exp1_scratch" / "folds" / "utt2fold"
+    pairs = [line.split() for line in other.read_text().splitlines()]
+    other.write_text("".join(f"{key} {int(fold) % 5 + 1}\n" for key, fold in pairs))
+    found = find_experiments(tmp_path / "exp")
+    assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
+    # Another division is another experiment.
+    other.write_text("".join(f"{key} {1 + n % 5}\n" for n, (key, _) in enumerate(pairs)))
+    with pytest.raises(SertkError, match="was scored by fold 1's model"):
+        find_experiments(tmp_path / "exp")
 
 
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
@@ -103,11 +123,12 @@ def test_the_raters_who_agree_are_a_row_for_each_system(experiments, root):
 
 def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):
     experiment = experiments[0]
-    experiment.test.scheme["scripts"] = {str(n): {"scripted": 8, "shared": n} for n in range(1, 6)}
+    scheme = experiment.systems[0].scheme
+    scheme["scripts"] = {str(n): {"scripted": 8, "shared": n} for n in range(1, 6)}
     table = folds_table(experiment.systems[0], experiment)
     assert [row[-1] for row in table.rows] == ["1 of 8", "2 of 8", "3 of 8", "4 of 8", "5 of 8", ""]
     assert table.columns[-1] == "shared script" and "the words are not" in table.notes[0]
-    del experiment.test.scheme["scripts"]
+    del scheme["scripts"]
     assert "shared script" not in folds_table(experiment.systems[0], experiment).columns
 
 

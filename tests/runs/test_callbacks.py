@@ -14,7 +14,7 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.models.averaging import union
 from sertk.models.modelfile import load_model, save_model
-from sertk.scoring.protocol import Guard
+from sertk.scoring.protocol import Corpus, Guard
 
 
 def epochs(folder):
@@ -72,10 +72,11 @@ def test_an_average_of_epochs_is_scored_as_they_are(toy, train, call):
     record = load_model(toy / "mean.pt").card["trained_on"]
     assert record["fold"] == "1" and record["segments"] == 20 and "chosen_epoch" not in record
     folds = read_list(toy / "utt2fold")
-    guard = Guard()
-    guard.check("mean", {"trained_on": record}, [key for key, fold in folds.items() if fold == "1"])
+    guard, corpus = Guard(), Corpus(folds)
+    guard.check("mean", {"trained_on": record}, [key for key, fold in folds.items() if fold == "1"], corpus)
+    assert guard.state == "clean"
     with pytest.raises(SertkError, match=r"test segment .* and 19 more in its training"):
-        guard.check("mean", {"trained_on": record}, [key for key, fold in folds.items() if fold == "2"])
+        guard.check("mean", {"trained_on": record}, [key for key, fold in folds.items() if fold == "2"], corpus)
 
 
 def test_models_of_other_networks_labels_or_front_ends_are_refused(toy, train, call):
@@ -117,6 +118,15 @@ def test_what_a_mean_was_trained_on_is_all_that_its_models_were():
     oracle = {"keys": ["b"], "fold": "1", "select": "oracle", "chosen_on": {"fold": "1", "keys": ["t"]}}
     assert union([first, oracle]) == {"keys": ["a", "b"], "segments": 2, "fold": "1", "select": "oracle", "init": base}
     assert union([{}, {}]) == {}
+    # What one of them does not say is not taken for nothing.
+    assert union([first, {"speakers": ["s"], "fold": "1"}])["incomplete"] is True
+    assert union([first, {"keys": ["b"], "init": {}}])["init"]["incomplete"] is True
+    assert union([{"keys": ["a"], "init": {}}, {"keys": ["b"], "trunk": {}}])["init"] == {}
+    known = [{"keys": [key], "speakers": [key.upper()]} for key in "ab"]
+    assert union(known)["speakers"] == ["A", "B"]
+    assert "speakers" not in union([known[0], {"keys": ["c"]}]) and "incomplete" not in union(
+        [known[0], {"keys": ["c"]}]
+    )
 
 
 def test_tensorboard_shows_every_epoch_once_though_the_run_went_on(toy, train):

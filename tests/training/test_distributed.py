@@ -15,6 +15,7 @@ from ranks import Ranks, wait_for
 from support import ROOT
 from toydata import NETWORK
 
+from sertk import runtime
 from sertk.data.loader import chunks_of
 from sertk.data.sampler import Batch
 from sertk.data.store import load_store
@@ -90,6 +91,13 @@ def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
         for rank in range(4):
             share = Batch(batch.number, batch.frames, World(rank, 4).share(batch.items))
             assert torch.equal(chunks_of(store, rule, share, 3), whole[rank::4])
+
+
+def test_processes_on_unlike_processors_agree_on_a_precision(toy, monkeypatch):
+    monkeypatch.setattr(runtime, "computes_bf16", lambda device: os.environ["SLURM_PROCID"] == "0")
+    for wanted, agreed in (("auto", "float32"), ("bf16", "bf16")):
+        Ranks(toy, 2, words(toy, wanted, "--epochs", 1, "--precision", wanted)).ended_well()
+        assert load_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
 
 
 def test_a_batch_too_small_to_be_shared_is_refused(toy):

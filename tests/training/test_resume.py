@@ -15,12 +15,13 @@ from support import ROOT
 from toydata import NETWORK, write_toy_data
 
 import sertk.jobs.train
+from sertk import runtime
 from sertk.atomic import only_process_in
 from sertk.cli.train_resnet import main as train_resnet
 from sertk.datadir.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
-from sertk.models.modelfile import read_checked
+from sertk.models.modelfile import load_model, read_checked
 from sertk.runs.lock import STARTERS
 from sertk.training import compile as compiling
 
@@ -333,3 +334,25 @@ def test_a_single_chunk_is_too_few(toy, train):
     write_list(toy / "utt2fold", {key: str(n) for n, key in enumerate(read_list(toy / "utt2label"))})
     folds = ("--utt2fold", toy / "utt2fold", "--fold", 1)
     assert "BatchNorm takes two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err
+
+
+def test_a_run_that_goes_on_on_another_processor_keeps_the_precision(toy, train, monkeypatch):
+    def run(*options, built_for_bf16, name="exp"):
+        monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
+        return train(name, *options).err
+
+    assert "bf16 on cpu" in run("--epochs", 1, built_for_bf16=True)
+    err = run("--epochs", 2, built_for_bf16=False)
+    assert "bf16 on cpu" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
+    assert load_model(toy / "exp/final.pt").card["settings"]["precision"] == "bf16"
+    assert "--precision=bf16\n" in (toy / "exp/train.conf").read_text()
+    run("--epochs", 2, built_for_bf16=True, name="once")
+    assert (toy / "once/final.pt").read_bytes() == (toy / "exp/final.pt").read_bytes()
+    # A finished model is kept, also where nothing but the model was copied from the other machine.
+    for name in ("state.pt", "train.conf"):
+        err = run("--epochs", 2, built_for_bf16=False)
+        assert "kept, it is of this call" in err and "WARNING" not in err
+        (toy / "exp" / name).unlink()
+    run("--epochs", 1, built_for_bf16=False, name="here")
+    assert load_model(toy / "here/final.pt").card["settings"]["precision"] == "float32"
+    assert "--precision=float32\n" in (toy / "here/train.conf").read_text()

@@ -10,9 +10,12 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+LOGS_NAMED = 5  # one by one; of more failed jobs the numbers are given
 SECONDS_TO_END = 10  # between TERM and KILL: enough for a checkpoint
 
 
@@ -103,8 +106,27 @@ def jobs_environment(options: dict) -> dict[str, str]:
     return os.environ | threads
 
 
+@contextmanager
+def naming(path: str | Path):
+    """Give an OSError from inside that names no file (a full disk) the name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def make_folder(folder: Path):
+    """Make a folder and those above it; an OSError that says so where a file is in the way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, "Not a folder", str(folder)) from None
+
+
 def empty_log(log: str):
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(log).parent)
     with open(log, "wb"):
         pass
 
@@ -148,7 +170,7 @@ class Job:
         return True
 
     def note(self, text: str):
-        with open(self.log, "a") as log:
+        with naming(self.log), open(self.log, "a") as log:
             log.write(text + "\n")
 
 
@@ -165,19 +187,112 @@ def stop(running: list[Job]):
         job.note_end()
 
 
+def pass_on(number: int, ancestors: list[int], told: set[tuple[int, str]]):
+    """Send a signal to those of some processes and their descendants that handle it or wait for it, to each once."""
+    parents, starts = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                # After the name in brackets: state, parent, …; the 22nd field of all is when the process started.
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)], starts[int(entry.name)] = int(fields[1]), fields[19]
+            except OSError:
+                pass  # it has ended
+    family, new = set(), set(ancestors)
+    while new:
+        family |= new
+        new = {pid for pid, parent in parents.items() if parent in new}
+    for process in {(pid, starts.get(pid, "")) for pid in family} - told:
+        if handles(process[0], number):
+            told.add(process)
+            try:
+                os.kill(process[0], number)
+            except ProcessLookupError:
+                pass
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process catches a signal, or blocks it, as those do that wait for it (srun)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigCgt:", "SigBlk:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def date() -> str:
     return time.strftime("%a %b %e %H:%M:%S %Z %Y")
 
 
-def report_failed(program: str, failed: list[str], number: int, notes: dict[str, str]) -> int:
-    """Name the logs of the jobs that failed, of `number`, with a note behind some; the exit status."""
+def spans(numbers) -> str:
+    """Numbers as sbatch's --array takes them.
+
+    >>> spans([1, 2, 3, 5, 7, 8])
+    '1-3,5,7-8'
+    """
+    ends = []
+    for number in sorted(numbers):
+        if ends and ends[-1][1] == number - 1:
+            ends[-1][1] = number
+        else:
+            ends.append([number, number])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in ends)
+
+
+def short_spans(numbers) -> str:
+    """The spans of many numbers, cut off after LOGS_NAMED of them."""
+    found = spans(numbers).split(",")
+    return ",".join(found[:LOGS_NAMED] + ["…"] * (len(found) > LOGS_NAMED))
+
+
+def log_fault(log: str) -> str:
+    """What is wrong with the log of a job that is over; "" where it has an end line."""
+    try:
+        lines = Path(log).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "is missing: its node could not write it"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not lines:
+        return "is empty: the job did not start, or its node could not write it"
+    return "" if last_mark(lines).startswith("# Ended") else "has no end line: the job was killed or never began"
+
+
+def last_mark(lines: list[str]) -> str:
+    """The last line of a log that says that its job started or how it ended."""
+    return next((line for line in reversed(lines) if re.match(r"# (Running on \S+$|Ended \(code )", line)), "")
+
+
+def report_failed(program: str, call: Call, failed: dict[int, str]) -> int:
+    """Tell which jobs failed and how the first one's log ends, in ten lines where they are many; the exit status.
+
+    Args:
+        program: which runner says so.
+        call: what it was asked for.
+        failed: by the job's number a note on how it failed, "" where the exit status says all.
+    """
     if not failed:
         return 0
-    some = f"{len(failed)} of {number} jobs" if number > 1 else "the job"
-    named = " ".join(f"{log} ({notes[log]})" if log in notes else log for log in failed)
-    print(f"{program}: ERROR: {some} failed, see {named}; the end of the first:", file=sys.stderr)
-    text = Path(failed[0]).read_text(errors="replace") if Path(failed[0]).exists() else ""
-    for line in text.splitlines()[-10:]:
+    numbers = sorted(failed)
+    some = f"{len(failed)} of {len(call.numbers)} jobs" if len(call.numbers) > 1 else "the job"
+    few = len(failed) <= LOGS_NAMED
+    if few:
+        notes = {n: "; ".join(filter(None, [failed[n], log_fault(call.log_of(n))])) for n in numbers}
+        named = " ".join(call.log_of(n) + (f" ({notes[n]})" if notes[n] else "") for n in numbers)
+    else:
+        kinds = {note: list(failed.values()).count(note) for note in sorted(set(failed.values()) - {""})}
+        told = "".join(f"; {number} {note}" for note, number in kinds.items())
+        named = f"{call.log} for {call.name}={short_spans(numbers)}{told}"
+    first = call.log_of(numbers[0])
+    fault = log_fault(first)
+    ends = f"the first, {first}, {fault}" if fault and not few else "the end of the first:"
+    print(f"{program}: ERROR: {some} failed, see {named}; {ends}", file=sys.stderr)
+    try:
+        text = Path(first).read_text(errors="replace")
+    except OSError:
+        text = ""
+    for line in text.splitlines()[-10 if few else -5 :]:
         print(f"  {line}", file=sys.stderr)
     return 1
 

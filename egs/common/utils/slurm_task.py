@@ -15,11 +15,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from jobs import Job, stop, with_number
+from jobs import RUN_AGAIN, Job, pass_on, stop, with_number
 
-RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 # bash runs a trap when the command in the foreground has ended: its status, or TERM's where it ended well, since
 # what the line has behind it does not run.
 END_ON_TERM = "trap 's=$?; exit $((s ? s : 143))' TERM; "
@@ -51,41 +49,7 @@ def wait(job: Job, signals: set):
             deadline = min(deadline, time.monotonic() + SECONDS_TO_CHECKPOINT)
         near_the_end |= number == signal.SIGUSR1
         if near_the_end:
-            pass_on(signal.SIGUSR1, job.process.pid, told)
-
-
-def pass_on(number: int, ancestor: int, told: set[tuple[int, str]]):
-    """Send a signal to the descendants of a process that handle it or wait for it, to each once."""
-    parents, starts = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                # After the name in brackets: state, parent, …; the 22nd field of all is when the process started.
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                parents[int(entry.name)], starts[int(entry.name)] = int(fields[1]), fields[19]
-            except OSError:
-                pass  # it has ended
-    family, new = set(), {ancestor}
-    while new:
-        family |= new
-        new = {pid for pid, parent in parents.items() if parent in new}
-    for process in {(pid, starts.get(pid, "")) for pid in family} - told:
-        if handles(process[0], number):
-            told.add(process)
-            try:
-                os.kill(process[0], number)
-            except ProcessLookupError:
-                pass
-
-
-def handles(pid: int, number: int) -> bool:
-    """Whether a process catches a signal, or blocks it, as those do that wait for it (srun)."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return False
-    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigCgt:", "SigBlk:"))]
-    return any(mask >> (number - 1) & 1 for mask in masks)
+            pass_on(signal.SIGUSR1, [job.process.pid], told)
 
 
 def run_again(job: Job):
@@ -109,4 +73,8 @@ def run_again(job: Job):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except OSError as error:  # of the log, mostly: where Slurm could open it this line stands in it
+        print(f"run-slurm: ERROR: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,5 +1,6 @@
 """Asking Slurm about a job array: by squeue alone, since many clusters keep no accounts (sacct)."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,11 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jobs import last_mark, short_spans
+
 # What squeue calls a task that will not run again by itself.
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"}
 OVER |= {"PREEMPTED", "REVOKED"}
 LONGEST_WAIT = 10  # seconds between two looks at the queue
 SECONDS_TO_APPEAR = 15  # a log written on another node is seen here so late
+FAILURES_TOLD = 2  # at once; then one line that there are more
+GONE = "gone from the queue"
 
 
 class SlurmError(Exception):
@@ -42,26 +47,49 @@ def slurm(*words: str, script: str = "", environment=None, keep_open=()) -> str:
 def tasks_of(array: str) -> dict[int, tuple[str, str]]:
     """State and reason of every task of an array that Slurm knows of, those that ended a moment ago among them.
 
+    squeue has one line for all tasks that have not started: its --array would take them apart, but no further than the
+    MaxArraySize of this machine's slurm.conf, which need not be the controller's.
+
     Raises:
-        SlurmError: where Slurm does not answer.
+        SlurmError: where Slurm does not answer, or not in this form.
     """
+    whole = os.environ | {"SLURM_BITSTR_LEN": "0"}  # else long lists of numbers end in "..."
+    words = ("squeue", "--noheader", "--states=all", "--jobs", array, "--format=%K|%T|%r")
     try:
-        shown = slurm("squeue", "--noheader", "--array", "--states=all", "--jobs", array, "--format=%K|%T|%r")
+        shown = slurm(*words, environment=whole)
     except SlurmError as error:
         if "Invalid job id" in str(error):
             return {}
         raise
     tasks = {}
     for line in shown.splitlines():
-        number, state, reason = line.split("|", 2)
-        if number.isdigit():
-            tasks[int(number)] = state, reason
+        numbers, state, reason = (line.split("|", 2) + ["", ""])[:3]
+        if numbers != "N/A":
+            tasks |= dict.fromkeys(numbers_of(numbers), (state, reason))
     return tasks
+
+
+def numbers_of(text: str) -> list[int]:
+    """The numbers in squeue's %K.
+
+    >>> numbers_of("3"), numbers_of("1-3,7%2"), numbers_of("1-9:4")
+    ([3], [1, 2, 3, 7], [1, 5, 9])
+
+    Raises:
+        SlurmError: where it is not such a list.
+    """
+    found = []
+    for part in text.strip("[]").partition("%")[0].split(","):
+        span = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
+        if not span:
+            raise SlurmError(f"squeue: cannot read the task numbers {text}")
+        found += range(int(span[1]), int(span[2] or span[1]) + 1, int(span[3] or 1))
+    return found
 
 
 def find_array(name: str) -> str | None:
     """The id of our array of that (unique) name which has tasks that are not over."""
-    for line in slurm("squeue", "--noheader", "--me", "--array", "--format=%F|%T|%j").splitlines():
+    for line in slurm("squeue", "--noheader", "--me", "--format=%F|%T|%j").splitlines():
         array, state, found = line.split("|", 2)
         if found == name and state not in OVER:
             return array
@@ -74,8 +102,7 @@ def has_ended_well(log: str) -> bool:
         lines = Path(log).read_text(errors="replace").splitlines()
     except OSError:
         return False
-    ends = [line for line in lines if re.match(r"# (Running on \S+$|Ended \((code|signal) )", line)]
-    return bool(ends) and ends[-1].startswith("# Ended (code 0) at ")
+    return last_mark(lines).startswith("# Ended (code 0) at ")
 
 
 class Watch:
@@ -84,13 +111,18 @@ class Watch:
     Args:
         array: its id.
         logs: the log of every task by its number.
-        tell: is given a line for a person about everything that goes wrong, at once.
+        tell: is given a line for a person about what goes wrong, at once; of many failures the first ones.
+
+    Attributes:
+        left: the numbers of the tasks that are not over.
+        failed: how the others failed.
+        unsure: tasks that Slurm's answers did not have, and whose logs do not say that they ended well.
     """
 
     def __init__(self, array: str, logs: dict[int, str], tell: Callable[[str], None]):
         self.array, self.logs, self.tell = array, logs, tell
-        self.left, self.failed = set(logs), {}
-        self.told, self.gone_since = set(), {}
+        self.left, self.failed, self.unsure = set(logs), {}, set()
+        self.told, self.failures_told, self.gone_since = set(), 0, {}
 
     def look(self) -> bool:
         """Ask Slurm; True while tasks are left."""
@@ -101,30 +133,72 @@ class Watch:
             self._tell_once("deaf", f"{error}; asking again")
             return True
         self.told.discard("deaf")
+        ended: dict[str, list[int]] = {}
+        waiting: dict[str, list[int]] = {}
+        now = time.monotonic()
         for number in sorted(self.left):
             state, reason = tasks.get(number, ("", ""))
             if state == "COMPLETED" or (not state and has_ended_well(self.logs[number])):
                 self.left.discard(number)
             elif state in OVER:
-                self._fail(number, state)
-            elif (
-                not state
-                and time.monotonic() - self.gone_since.setdefault(number, time.monotonic()) > SECONDS_TO_APPEAR
-            ):
-                self._fail(number, "gone from the queue")
-            elif state == "PENDING" and re.search("held", reason, re.I):
-                self._tell_once(number, f"job {self.array}_{number} is held ({reason}): scontrol release lets it go on")
+                ended.setdefault(state, []).append(number)
+            elif state == "PENDING":
+                waiting.setdefault(reason, []).append(number)
+            if state:
+                self.gone_since.pop(number, None)
+            elif number in self.left and now - self.gone_since.setdefault(number, now) > SECONDS_TO_APPEAR:
+                ended.setdefault(GONE, []).append(number)
+        for state, numbers in ended.items():
+            self._fail(numbers, state)
+        for reason, numbers in waiting.items():
+            if is_unusual(reason):
+                self._tell_once(reason, f"job {self._name(numbers)} {pending(reason, self.array)}")
         return bool(self.left)
 
-    def _fail(self, number: int, how: str):
-        self.left.discard(number)
-        self.failed[number] = how
-        self.tell(f"job {self.array}_{number}: {how}, see {self.logs[number]}")
+    def _fail(self, numbers: list[int], how: str):
+        self.left -= set(numbers)
+        self.failed |= dict.fromkeys(numbers, how)
+        self.unsure |= set(numbers if how == GONE else ())
+        if self.failures_told < FAILURES_TOLD:
+            log = self.logs[numbers[0]]
+            see = f"see {log}" if len(numbers) == 1 else f"see {log} and the others'"
+            self.tell(f"job {self._name(numbers)}: {how}, {see}")
+        elif self.failures_told == FAILURES_TOLD:
+            self.tell("more of its tasks failed; all of them are told of at the end")
+        self.failures_told += 1
 
-    def _tell_once(self, what, message: str):
+    def _name(self, numbers: list[int]) -> str:
+        found = short_spans(numbers)
+        return f"{self.array}_{found}" if len(numbers) == 1 else f"{self.array}_[{found}]"
+
+    def _tell_once(self, what: str, message: str):
         if what not in self.told:
             self.told.add(what)
             self.tell(message)
+
+
+def is_unusual(reason: str) -> bool:
+    """Whether a task waits for something else than its turn."""
+    return reason not in ("", "None", "Priority", "Resources", "Dependency", "JobArrayTaskLimit", "BeginTime")
+
+
+def pending(reason: str, array: str) -> str:
+    """What a person should know of a task that waits for an unusual reason."""
+    if re.search("held", reason, re.I):
+        return f"is held ({reason}): scontrol release lets it go on"
+    return (
+        f"is pending, Slurm's reason is {reason}: where it can never start, scancel {array} and ask for something else"
+    )
+
+
+def first_reasons(array: str) -> set[str]:
+    """The unusual reasons for which a new array waits; Slurm needs a moment to have one."""
+    for _ in range(8):
+        found = {reason for state, reason in tasks_of(array).values() if state == "PENDING"}
+        if found != {"None"}:
+            break
+        time.sleep(0.25)
+    return {reason for reason in found if is_unusual(reason)}
 
 
 def cancel(array: str, interrupted: Callable[[float], bool]):
