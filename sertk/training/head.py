@@ -17,6 +17,7 @@ from sertk.errors import SertkError, error_context
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.runs.preemption import Stopped
+from sertk.runs.state import Progress
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.model_selection import chosen_epoch
@@ -98,14 +99,30 @@ class HeadTraining:
         record = {"epoch": number, "loss": float(loss_sum) / items, "accuracy": int(correct) / items,
                   "learning_rate": self.schedule.rate(number)}  # fmt: skip
         if not math.isfinite(record["loss"]) or not finite(self.head):
-            what = "weights are no numbers" if math.isfinite(record["loss"]) else f"loss is {record['loss']}"
-            raise SertkError(f"epoch {number}: the {what} (learning rate {record['learning_rate']:g})")
+            what = "weights are NaN or infinite" if math.isfinite(record["loss"]) else f"the loss is {record['loss']}"
+            raise SertkError(f"epoch {number}: {what} (learning rate {record['learning_rate']:g})")
         self.history.append(record)
         if self.develop:
             record |= self.develop(self.head)
             if chosen_epoch(self.history) == number:
                 self.best = copy.deepcopy(self.head)
         return record
+
+    def progress(self) -> Progress:
+        """History, weights and momenta after the last epoch, for a checkpoint."""
+        tensors = {"head": self.head.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return Progress(self.history, tensors=tensors | ({"best": self.best.state_dict()} if self.best else {}))
+
+    def load_progress(self, progress: Progress) -> None:
+        """Resume from a checkpoint; an empty one changes nothing, and one of more than --epochs is not used."""
+        if not progress.history or len(progress.history) > self.settings.epochs:
+            return
+        self.history = progress.history
+        self.head.load_state_dict(progress.tensors["head"])
+        self.optimiser.load_state_dict(progress.tensors["optimiser"])
+        if "best" in progress.tensors:
+            self.best = Head(self.spec).to(self.device)
+            self.best.load_state_dict(progress.tensors["best"])
 
     def chosen(self) -> tuple[Head, int]:
         """The head of the chosen epoch, and its number."""

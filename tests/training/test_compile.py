@@ -88,7 +88,7 @@ def test_a_compiled_run_that_is_gone_on_with_ends_with_the_bytes_of_one_at_once(
     assert (toy / "once/final.pt").read_bytes() == (toy / "twice/final.pt").read_bytes()
     assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     err = train("twice", "--chunk-frames", 24, "--epochs", 3, "--compile", "false", code=1).err
-    assert "begun with compile=true, now it is false" in err
+    assert "started with compile=true, now it is false" in err
 
 
 @pytest.mark.slow

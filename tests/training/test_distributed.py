@@ -70,7 +70,7 @@ def test_a_finished_run_is_left_as_it_is_by_any_number_of_processes(toy, train):
     for _ in range(2):
         Ranks(toy, 2, words(toy, "exp", *options)).ended_well()
         before = (toy / "exp/final.pt").read_bytes()
-    assert "kept, it is of this call" in train("exp", *options).err
+    assert "finished with these settings and data, skipped" in train("exp", *options).err
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
@@ -167,12 +167,12 @@ def test_one_process_writes_and_speaks(toy):
 def test_another_number_of_processes_is_refused_unless_only_rounding_changes(toy, train):
     train("own", "--epochs", 1)
     ranks = Ranks(toy, 2, words(toy, "own", "--epochs", 2))
-    assert ranks.codes() == [1, 1] and "begun with processes=1, now it is 2" in ranks.errors()[0]
+    assert ranks.codes() == [1, 1] and "started with processes=1, now it is 2" in ranks.errors()[0]
     train("synced", "--epochs", 1, "--sync-batchnorm", "true")
     ranks = Ranks(toy, 2, words(toy, "synced", "--epochs", 2, "--sync-batchnorm", "true"))
     ranks.ended_well()
     assert (
-        "WARNING" in ranks.errors()[0] and "begun with processes=1, now it is 2: it goes on, but" in ranks.errors()[0]
+        "WARNING" in ranks.errors()[0] and "started with processes=1, now it is 2: the last bits" in ranks.errors()[0]
     )
 
 

@@ -1,5 +1,6 @@
 """Which epoch's network is kept, and what its card says of it."""
 
+import copy
 import json
 
 import pytest
@@ -15,7 +16,7 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.scoring.protocol import Guard
+from sertk.scoring.protocol import Corpus, Guard
 from sertk.training import model_selection as choosing
 from sertk.training.distributed import World
 from sertk.training.labelling import Labelling
@@ -84,10 +85,12 @@ def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
         seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         return {"dev_ua": uas[len(seen) - 1]}
 
+    saved = []
     for epochs in (2, 4):  # as if it had been killed after the second
         network = seeded(lambda: ResNet(NetworkSpec(4, 16, 2, (1, 1, 1, 1), embedding_dim=8)), 0)
         settings = Settings(epochs=epochs, chunk_frames=(24,), augment=("none",))
-        training = Training(network, store, targets, settings, toy, {}, torch.device("cpu"), World(), develop)
+        training = Training(network, store, targets, settings, torch.device("cpu"), World(), develop=develop,
+                            progress=saved[-1] if saved else None, save=lambda p: saved.append(copy.deepcopy(p)))  # fmt: skip
         training.run(lambda *_: None)
     assert not torch.equal(network.state_dict()["head.output.bias"], seen[1]["head.output.bias"])
     kept, epoch = training.chosen()
@@ -152,11 +155,11 @@ def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
         train(rule, "--epochs", 1, "--select", rule, "--utt2fold", toy / "utt2fold", "--fold", 1)
         decisions(toy, call, toy / rule / "final.pt", "1")
         guard, settings = Guard(), read_manifest(f"scp:{toy}/1.scp").settings
-        guard.check("scores", settings, held_out)
+        guard.check("scores", settings, held_out, Corpus(folds))
         assert guard.stamps == stamps
         if rule == "dev-session":
             with pytest.raises(SertkError, match=r"test segment .* in its training"):
-                guard.check("scores", settings, [key for key in folds if folds[key] == "2"])
+                guard.check("scores", settings, [key for key in folds if folds[key] == "2"], Corpus(folds))
 
 
 def test_a_rule_that_cannot_be_followed_is_one_line(toy, train, folds):
