@@ -115,7 +115,9 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
             if other is None or _preference(path) < _preference(other):
                 recordings[utterance] = path
     if copies:
-        log.info("%s: %d recordings are there more than once: wav is taken before flac, and flac before m4a", root, copies)
+        log.info(
+            "%s: %d recordings are there more than once: wav is taken before flac, and flac before m4a", root, copies
+        )
     if not recordings:
         raise SertkError(f"{root}: no recordings in {', '.join(folder.name for folder in folders)}")
     if any(path.suffix == ".m4a" for path in recordings.values()) and not shutil.which("ffmpeg"):
