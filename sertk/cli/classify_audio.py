@@ -53,7 +53,7 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
                 except SertkError as error:
                     raise SertkError(f"{path}: {error}") from None
 
-        results = on_segments(loaded.network, heard(), "posterior", device, precision)
+        results = on_segments(loaded.network, heard(), "posterior", device, precision, tally.skip)
         for path, posteriors in results:
             click.echo(show(path, dict(zip(loaded.labels, posteriors.tolist()))))
             tally.done()

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from sertk.cli.options import FILE, FOLDER, command, log, seed_option
+from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
 from sertk.datadir.speakers import recordings
-from sertk.scoring.folds import MAPS, SCHEMES, STAMPS, divide, map_labels, write_folds
+from sertk.scoring.folds import MAPS, SCHEMES, divide, map_labels, write_folds
 from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 
 

@@ -311,9 +311,10 @@ class Tally:
         self.first_reason = self.first_reason or f", the first one: {key}: {reason}"
         log.warning("skipped %s: %s", key, reason)
 
-    def check(self):
-        total = self.num_done + self.num_skipped
-        if not self.num_done:
+    def check(self, to_come: int = 0):
+        """Raise where nothing was done, or too much was skipped of what was read and is `to_come`."""
+        total = self.num_done + self.num_skipped + to_come
+        if not self.num_done + to_come:
             counts = f"{total} read, {self.num_skipped} skipped"
             raise SertkError(f"{self.source}: nothing was processed ({counts}){self.first_reason}")
         if self.num_skipped > self.max_skip * total:

@@ -21,8 +21,6 @@ from sertk.errors import SertkError
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
 SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
-# What a data folder says of itself by a file of that name; results made from it carry the word.
-STAMPS = ("PARTIAL", "SIMULATED")
 
 
 @dataclass(frozen=True)
