@@ -9,6 +9,7 @@ PYTHON ?= python3.11
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	.venv/bin/python -m compileall -q sertk
 	touch $@
 
 run: .venv/installed

@@ -79,10 +79,10 @@ def run(commands, folder) -> tuple[float, float, float]:
     return time.perf_counter() - start, cpu, max(used.ru_maxrss for used in usage) / 1024
 
 
-def write_waves(folder: Path):
+def write_waves(folder: Path, files: int = FILES, seconds: float = SECONDS):
     lines = []
-    for i in range(FILES):
-        samples = np.random.default_rng(i).normal(0, 1000, SECONDS * RATE).astype("<i2")
+    for i in range(files):
+        samples = np.random.default_rng(i).normal(0, 1000, int(seconds * RATE)).astype("<i2")
         with wave.open(str(folder / f"{i:04d}.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

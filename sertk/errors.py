@@ -8,6 +8,13 @@ class SertkError(Exception):
     """
 
 
+class ReaderGone(SertkError):
+    """Whoever read our standard output or error stopped reading (`… | head`): no mistake, and nothing to say.
+
+    The binaries end by SIGPIPE then, as Unix tools do.
+    """
+
+
 class error_context:
     """Context manager that puts `where` (file, key, offset) in front of the message of a SertkError raised inside."""
 

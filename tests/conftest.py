@@ -2,16 +2,29 @@
 
 import importlib
 import os
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import CORPORA, ROOT, Result
+from support import CORPORA, ROOT, Result, without_commands
 from toydata import NETWORK, write_toy_data
 
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure(config):
+    """Make every machine compute the same, before torch is imported here or by a process that a test starts.
+
+    What names no device computes on the CPU, unless the tests marked gpu are asked for (-m gpu), and what names no
+    precision in float32, by a processor that is kept from its bf16 instructions.
+    """
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+    if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture
@@ -24,7 +37,8 @@ def call(capfdbinary):
         with pytest.raises(SystemExit) as exit:
             main([str(arg) for arg in args])
         out, err = capfdbinary.readouterr()
-        result = Result(exit.value.code, out, err.decode())
+        echoed = shlex.join([binary, *map(str, args)]) + "\n"
+        result = Result(exit.value.code, out, err.decode().removeprefix(echoed))
         assert code is None or result.code == code, result.err
         return result
 
@@ -40,7 +54,7 @@ def shell(tmp_path):
         done = subprocess.run(
             ["bash", "-c", line], cwd=tmp_path, env=env, input=stdin, capture_output=True, timeout=600
         )
-        result = Result(done.returncode, done.stdout, done.stderr.decode())
+        result = Result(done.returncode, done.stdout, without_commands(done.stderr.decode()))
         assert code is None or result.code == code, result.err
         return result
 

@@ -6,8 +6,11 @@ import sys
 import pytest
 import torch
 
+from sertk import runtime
 from sertk.errors import SertkError
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import bf16_slowdown, choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 def test_threads_are_those_asked_for_then_those_of_the_batch_system_then_all(monkeypatch):
@@ -37,6 +40,80 @@ def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch
     assert not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic
     with pytest.raises(SertkError, match="2 CUDA devices"):
         choose_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("flags", "cap", "precision"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16", "", "bf16"),
+        ("flags\t\t: fpu avx2 amx_bf16 amx_tile", "", "bf16"),
+        ("Features\t: fp asimd i8mm bf16", "", "bf16"),  # ARM
+        ("Features\t: fp asimd", "", "float32"),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni", "", "float32"),
+        ("flags\t\t: fpu avx2 svebf16x", "", "float32"),
+        # The user keeps torch's convolutions from instructions that are there.
+        ("flags\t\t: fpu avx512_bf16 amx_bf16", "AVX2", "float32"),
+        ("flags\t\t: fpu avx512_bf16 amx_bf16", "avx512_core_vnni", "float32"),
+        ("flags\t\t: fpu avx512_bf16 amx_bf16", "AVX512_CORE_BF16", "bf16"),
+        ("flags\t\t: fpu avx512_bf16 amx_bf16", "ALL", "bf16"),
+    ],
+)
+def test_auto_is_bf16_where_the_processor_has_it(tmp_path, monkeypatch, flags, cap, precision):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: amx_bf16\n{flags}\n\nprocessor\t: 1\n")
+    monkeypatch.setattr(runtime, "CPUINFO", str(tmp_path / "cpuinfo"))
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", cap)  # the older name
+    assert choose_precision("auto", CPU) == precision
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    assert choose_precision("auto", CPU) == precision
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_torch_is_asked_where_linux_does_not_tell_the_processor(tmp_path, monkeypatch, known):
+    monkeypatch.setattr(runtime, "CPUINFO", str(tmp_path / "none"))
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: known, raising=False)
+    assert choose_precision("auto", CPU) == ("bf16" if known else "float32")
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")  # an older torch
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert choose_precision("auto", CPU) == "float32"
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float32"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_auto_is_bf16_on_gpus_from_capability_8_0_on(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", GPU) == precision
+
+
+def test_a_precision_that_is_named_or_begun_with_stays():
+    assert choose_precision("bf16", CPU) == choose_precision("bf16", CPU, "float32") == "bf16"
+    assert choose_precision("float32", CPU, "bf16") == "float32"
+    assert choose_precision("auto", CPU, "bf16") == "bf16"
+
+
+def test_emulated_bf16_is_warned_of_with_what_it_costs(monkeypatch):
+    warnings = []
+    monkeypatch.setattr(runtime.log, "warning", lambda text, *values: warnings.append(text % values))
+    warn_of_emulated_bf16("float32", CPU)
+    assert not warnings
+    assert bf16_slowdown(CPU) > 1.5  # measured: conftest.py keeps oneDNN to AVX2
+    monkeypatch.setattr(runtime, "bf16_slowdown", lambda device: 6.789)
+    warn_of_emulated_bf16("bf16", CPU)
+    assert len(warnings) == 1
+    assert "bf16 is emulated on this processor: a layer took 6.8 times as long as in float32" in warnings[0]
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
+    monkeypatch.setattr(runtime, "_cpu_flags", lambda: {"amx_bf16"})
+    warn_of_emulated_bf16("bf16", CPU)
+    assert len(warnings) == 1
+
+
+def test_a_gpu_for_which_torch_has_no_bf16_at_all_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
+    with pytest.raises(SertkError, match=r"--precision bf16: torch .* has none on Tesla V100 \(float32 works\)"):
+        warn_of_emulated_bf16("bf16", GPU)
 
 
 # Some times, until the library has found its places; then the pages that are new to the process.

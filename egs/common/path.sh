@@ -4,7 +4,10 @@
 # nothing but SERTK_ROOT in its environment.
 # shellcheck shell=bash
 
-[ ! -x "$SERTK_ROOT/.venv/bin/python3" ] || PATH=$SERTK_ROOT/.venv/bin:$PATH
+if [ -x "$SERTK_ROOT/.venv/bin/python3" ]; then
+  PATH=$SERTK_ROOT/.venv/bin:$PATH
+  PYTHONPATH= # its packages are not mixed with others (module load on a cluster)
+fi
 PATH=$SERTK_ROOT/bin:$SERTK_ROOT/egs/common/utils:$SERTK_ROOT/egs/common/steps:$PATH
 PYTHONPATH=$SERTK_ROOT${PYTHONPATH:+:$PYTHONPATH}
 # Tables and lists are sorted byte by byte, and joined on that order.

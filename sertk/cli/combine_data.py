@@ -10,20 +10,25 @@ log = logging.getLogger("sertk")
 
 
 @command
-@click.argument("folders", metavar="DATA-DIR…", type=FOLDER, nargs=-1, required=True)
 @click.argument("out", metavar="OUT-DIR", type=FOLDER)
-def main(folders, out):
+@click.argument("folders", metavar="DATA-DIR…", type=FOLDER, nargs=-1, required=True)
+def main(out, folders):
     """Put data folders together; a list that not all of them have is left out, with a warning.
 
-    An utterance that is in two of them is an error, and so is a speaker or recording with two different lines.
+    The order is that of Kaldi's combine_data.sh: OUT-DIR comes first. An utterance that is in two folders is an error,
+    and so is a speaker or recording with two different lines. What else OUT-DIR holds stays as it is; lists of what it
+    held before, that do not fit, are moved to OUT-DIR/.backup.
 
     \b
-    e.g.: combine-data data/vox1 data/vox2 data/train
+    e.g.: combine-data data/train data/vox1 data/vox2
     See also: subset-data, split-data
     """
     from sertk.datadir.edit import combine
 
-    found, left_out = combine(folders, out)
-    for name in left_out:
-        log.warning("%s: left out, since not every folder has it", name)
+    if (out / "utt2spk").exists() and not (folders[-1] / "utt2spk").exists():
+        order = " ".join(map(str, ["combine-data", folders[-1], out, *folders[:-1]]))
+        raise click.UsageError(f"{folders[-1]} is no data folder: OUT-DIR comes first, as in {order}")
+    found, told = combine(folders, out)
+    for line in told:
+        log.warning("%s", line)
     log.info("wrote %s: %d utterances", out, len(found.utterances))

@@ -4,7 +4,16 @@ import os
 
 import click
 
-from sertk.cli.frontend import compress_option, compression, fbank_options
+from sertk.cli.frontend import (
+    NUMBERS_PLACE,
+    compress_option,
+    compression,
+    fbank_options,
+    kaldis_other_options,
+    numbers_writer,
+    refuse_shared_stdout,
+    settle_kaldis_options,
+)
 from sertk.cli.options import (
     BOOL,
     FILE,
@@ -28,27 +37,35 @@ from sertk.frontend.options import FbankOptions
 )
 @click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
 @compress_option
-@click.option("--channel", type=click.IntRange(0), help="Which channel to take, where there are several.")
+@click.option("--channel", type=click.IntRange(-1),
+              help="Channel to take, from 0, where there are several; -1: one channel is expected.  [default: -1]")  # fmt: skip
 @click.option("--allow-resample", type=BOOL, default=False, show_default=True, help="Convert other sample rates.")
 @click.option("--max-overshoot", type=click.FloatRange(0), default=0.5, show_default=True,
               help="Seconds by which a segment may end after its recording.")  # fmt: skip
 @click.option("--min-duration", type=click.FloatRange(0), default=0.0, show_default=True,
               help="Skip what is shorter, in seconds.")  # fmt: skip
-@click.option("--write-num-frames", metavar="FILE", help="Write utt2num_frames, to FILE or ark,t:FILE.")
-@click.option("--write-utt2dur", metavar="FILE", help="Write utt2dur in seconds, to FILE or ark,t:FILE.")
+@click.option("--write-num-frames", metavar="WSPECIFIER", type=NUMBERS_PLACE,
+              help="Write the number of frames of each utterance: ark,t:FILE, or FILE (sorted).")  # fmt: skip
+@click.option("--write-utt2dur", metavar="WSPECIFIER", type=NUMBERS_PLACE,
+              help="Write the duration of each utterance in seconds: ark,t:FILE, or FILE (sorted).")  # fmt: skip
 @click.option("--backend", type=click.Choice(["numpy", "torchaudio"]), default="numpy", show_default=True,
               help="What computes the features; they agree to 0.001.")  # fmt: skip
 @fbank_options
+@kaldis_other_options
 @threads_option
 @max_skip_option
 @seed_option
-def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, max_overshoot, min_duration,
-         write_num_frames, write_utt2dur, backend, num_threads, max_skip, seed, **fbank):  # fmt: skip
+def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, min_duration, write_num_frames,
+         write_utt2dur, backend, num_threads, max_skip, seed, **options):  # fmt: skip
     """Compute Kaldi's log-mel features of the recordings in WAV-RSPECIFIER.
 
     Its entries are wav, flac, ogg, mp3, sph, aiff, au, caf or m4a files, places in an archive of wav files, or commands
     that end in '|'. What is missing, truncated, silent or not audio is skipped and counted; a command that fails is an
     error (with scp,p: it is skipped too).
+
+    Options are named as those of Kaldi's compute-fbank-feats, but the defaults are the paper's (128 bins, 40 to 8000 Hz,
+    no dither). Those of its options that have no effect here are accepted; those that would change the features are
+    refused.
 
     \b
     e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
@@ -58,32 +75,35 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, allow_resample, m
     """
     # The threads are ours, a recording each: the linear algebra shall not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from sertk.datadir.lists import write_list
+    options = settle_kaldis_options(options)
+    allow_resample = options.pop("allow_resample")
+    refuse_shared_stdout(feats_out, write_num_frames, write_utt2dur)
     from sertk.frontend.extractor import FeatureExtractor
     from sertk.frontend.pipeline import features_of, in_order
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
 
-    options = FbankOptions(**fbank)
-    settings = {"fbank": options.settings(), "cmvn": "segment" if cmvn else "none"}
-    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
+    fbank = FbankOptions(**options)
+    settings = {"fbank": fbank.settings(), "cmvn": "segment" if cmvn else "none"}
+    jobs = recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot)
 
     def worker():
-        extract = FeatureExtractor(options, cmvn, allow_resample, min_duration, backend, seed)
+        extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed)
         return lambda job: features_of(job, extract)
 
     made = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))
-    frames, seconds = {}, {}
-    with Tally(wav_in, max_skip) as tally:
-        with table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write:
-            for found in progress(made):
-                if found.feats is None:
-                    tally.skip(found.key, found.reason)
-                    continue
-                write(found.key, found.feats)
-                frames[found.key], seconds[found.key] = len(found.feats), f"{found.seconds:.6g}"
-                tally.done()
-            tally.check()
-        for path, values in ((write_num_frames, frames), (write_utt2dur, seconds)):
-            if path:
-                write_list(path.removeprefix("ark,t:"), values)
+    with (
+        Tally(wav_in, max_skip) as tally,
+        table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
+        numbers_writer(write_num_frames, "int") as write_frames,
+        numbers_writer(write_utt2dur, "double") as write_seconds,
+    ):
+        for found in progress(made):
+            if found.feats is None:
+                tally.skip(found.key, found.reason)
+                continue
+            write(found.key, found.feats)
+            write_frames(found.key, len(found.feats))
+            write_seconds(found.key, found.seconds)
+            tally.done()
+        tally.check()

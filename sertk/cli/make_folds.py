@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from sertk.cli.options import FILE, FOLDER, command, log, seed_option
+from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
-from sertk.scoring.folds import MAPS, SCHEMES, STAMPS, divide, map_labels, write_folds
+from sertk.datadir.speakers import recordings
+from sertk.scoring.folds import MAPS, SCHEMES, divide, map_labels, write_folds
 from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 
 
@@ -26,7 +28,8 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     """Divide the segments of DATA-DIR/utt2label into folds; write utt2label, utt2fold, labels.txt and scheme.json to
     FOLD-DIR.
 
-    loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused.
+    loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused. Perturbed
+    copies (sp0.9-SPK, utt2uniq) are one person and one recording with what they are of.
     stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT. Scripts
     that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
 
@@ -43,6 +46,9 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
         utt2label = {utt: utt2label[utt] for utt in of_part(list(utt2label), utt2dialog, part)}
     maps = {what: read_list(data_dir / name) for what, name in MAPS.items() if (data_dir / name).exists()}
     folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
+    if copies := len(utt2label) - len(set(recordings(utt2label, maps.get("recording")).values())):
+        log.warning("%d segments are perturbed copies of others: they will be test segments too, unless they are left"
+                    " out of utt2label", copies)  # fmt: skip
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
     told = data_dir / "utt2script"

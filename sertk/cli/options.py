@@ -1,9 +1,12 @@
 """What the binaries share: how they are called, how they fail, and what they say on stderr."""
 
+import copy
 import functools
 import logging
 import math
 import os
+import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -11,20 +14,18 @@ from pathlib import Path
 
 import click
 
+from sertk import __version__
 from sertk.datadir.lists import read_lines
-from sertk.errors import SertkError, out_of_memory
+from sertk.errors import ReaderGone, SertkError, out_of_memory
 from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
+from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
 
-STANDARD = ("config", "verbose")
+STANDARD = ("config", "print_args", "verbose", "version")
 # What --help calls the value of an option, by the name of its type; a choice lists its values.
 METAVARS = {"integer": "N", "integer range": "N", "float": "X", "float range": "X", "path": "FILE", "text": "NAME",
             "true|false": "true|false", "N,N,…": "N,N,…"}  # fmt: skip
-
-
-class _NoReader(SertkError):
-    """Whoever read our standard output is gone."""
 
 
 class Command(click.Command):
@@ -40,44 +41,70 @@ class Command(click.Command):
                 param.default = str(param.default).lower()  # --help shows a default as it is typed
 
     def main(self, args=None, prog_name=None, **_):
-        """Run with `args` (default: the command line) and exit: 0 done, 1 failed, 2 misuse."""
-        name, code = self.name, 1
+        """Run with `args` (default: the command line) and exit.
+
+        0: done; 1: failed; 2: misuse; 141 in the shell (SIGPIPE): whoever read the output had enough.
+        """
+        self.words = sys.argv[1:] if args is None else list(args)
         # Where standard error is closed, print() would fall back on standard output.
         sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
         try:
+            code = self._exit_code()
+        except ReaderGone:
+            code = None
+        # Not in the handler, where the error still holds the frames of generators that have something to close.
+        if code is None:
+            _end_by_sigpipe()
+        sys.exit(code)
+
+    def _exit_code(self) -> int:
+        name = self.name
+        try:
             if sys.stdout is None:  # the next file to be opened would take its place
                 raise SertkError("standard output is closed (> /dev/null drops what is written)")
-            code = super().main(args, prog_name=name, standalone_mode=False) or 0
+            if not self.words:
+                with click.Context(self, info_name=name, **self.context_settings) as ctx:
+                    _to_stderr(self.get_help(ctx))
+                return 2
+            code = super().main(self.words, prog_name=name, standalone_mode=False) or 0
             click.echo(nl=False)  # flushes
         except click.UsageError as error:
             message = error.format_message().replace(" range.", ".")  # click's word for a number with bounds
-            print(f"{name}: ERROR: {_one_line(message)} (see {name} --help)", file=sys.stderr)
+            _to_stderr(f"{name}: ERROR: {_one_line(message)} (see {name} --help)")
             code = 2
+        except ReaderGone:
+            raise
+        except BrokenPipeError as error:
+            if _came_of_echo(error):
+                raise ReaderGone("standard output") from None
+            code = _failed(name, _reason(error))
         except (SertkError, OSError) as error:
-            print(f"{name}: ERROR: {_one_line(_reason(error))}", file=sys.stderr)
-            if isinstance(error, BrokenPipeError | _NoReader):  # do not flush at exit what is still buffered
+            code = _failed(name, _reason(error))
+            if _came_of_echo(error):  # do not flush again at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] == "sertk":
+                raise
+            code = _failed(name, _wrong_environment(error))
         except (KeyboardInterrupt, click.Abort):  # before RuntimeError, which an Abort is one of
-            print(f"{name}: ERROR: interrupted", file=sys.stderr)
-            code = 130
+            code = _failed(name, "interrupted", 130)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            reason = _one_line(str(error))[:200] or "numbers too large?"
-            print(f"{name}: ERROR: out of memory: {reason}", file=sys.stderr)
-        sys.exit(code)
+            code = _failed(name, f"out of memory: {_one_line(str(error))[:200] or 'numbers too large?'}")
+        return code
 
     def invoke(self, ctx):
-        verbose = ctx.params.pop("verbose")
+        verbose, print_args = ctx.params.pop("verbose"), ctx.params.pop("print_args")
+        if print_args:
+            _to_stderr(shlex.join([self.name, *self.words]))
         _log_to_stderr(self.name, verbose)
         for param in self.params:
             value = ctx.params.get(param.name)
             if isinstance(value, float) and not math.isfinite(value) and value != param.default:
                 raise click.BadParameter(f"{value} is not a finite number", ctx, param)
-        try:
+        with _own_broken_pipes():
             result = super().invoke(ctx)
-        except BrokenPipeError as error:  # click would end without a word
-            raise _NoReader(_reason(error)) from None
         return result if isinstance(result, int) else 0
 
     def format_options(self, ctx, formatter):
@@ -85,75 +112,117 @@ class Command(click.Command):
         groups = {}
         for param in self.get_params(ctx):
             if isinstance(param, click.Option):
-                groups.setdefault(getattr(param, "group", None), []).append(param.get_help_record(ctx))
+                shown = copy.copy(param)
+                shown.type = _without_bounds(param.type)
+                if record := shown.get_help_record(ctx):
+                    groups.setdefault(getattr(param, "group", None), []).append(record)
         ungrouped = "Options" if next(iter(groups)) is None else "Other options"
         for title, records in groups.items():
             with formatter.section(title or ungrouped):
                 formatter.write_dl(records)
 
     def make_context(self, info_name, args, parent=None, **extra):
-        return super().make_context(info_name, self._with_config(list(args)), parent, **extra)
+        with _own_broken_pipes():  # --help and --version
+            return super().make_context(info_name, self._with_config(list(args)), parent, **extra)
 
     def _with_config(self, args: list[str]) -> list[str]:
         """`args` with the lines of each --config file put before them, so that the command line wins."""
+        options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
         lines, rest = [], []
-        words = iter(args)
-        for word in words:
+        words = list(reversed(args))
+        while words:
+            word = words.pop()
+            flag, equals, value = word.partition("=")
+            flag = _normalised(flag)
             if word == "--":
-                rest += [word, *words]
-            elif word == "--config" or word.startswith("--config="):
-                path = next(words, None) if word == "--config" else word.partition("=")[2]
+                rest += [word, *reversed(words)]
+                break
+            if flag == "--config":
+                path = value if equals else words.pop() if words else ""
                 if not path:
                     raise click.UsageError("Option '--config' requires a file.")
-                lines += self._config_words(Path(path), args)
+                lines += self._config_words(Path(path), options, args)
+            elif flag in options and not equals and isinstance(options[flag].type, _Bool):
+                # Alone it means true; what may follow is a truth value, or an argument that is not this option's.
+                rest.append(f"{flag}={words.pop() if words and words[-1].lower() in _SPOKEN else 'true'}")
             else:
                 rest.append(word)
         return lines + rest
 
-    def _config_words(self, path: Path, args: list[str]) -> Iterator[str]:
-        options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
-        given = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
-        for number, line in read_lines(path, "a config file is UTF-8 with lines that end in LF"):
+    def _config_words(self, path: Path, options: dict[str, click.Option], args: list[str]) -> Iterator[str]:
+        given = {_normalised(word.split("=")[0]) for word in args if word.startswith("--")}
+        for number, line in read_lines(path, "a config file is UTF-8", windows=True):
             line = line.split("#")[0].strip()
             if not line:
                 continue
             flag, equals, value = line.partition("=")
-            flag, value = flag.strip().replace("_", "-"), value.strip()
-            if flag not in options or flag == "--config" or not equals:
+            flag, value = _normalised(flag.strip()), value.strip()
+            option = options.get(flag)
+            if not flag.startswith("--") or flag == "--config" or option is None or option.is_flag:
                 raise SertkError(f"{path}:{number}: {self.name} has no setting '{line}' (wanted: --name=value)")
+            if not equals and not isinstance(option.type, _Bool):
+                raise SertkError(f"{path}:{number}: {flag} needs a value (wanted: --name=value)")
+            value = value if equals else "true"
             try:
-                options[flag].type.convert(value, options[flag], None)
+                option.type.convert(value, option, None)
             except click.BadParameter as error:
                 raise SertkError(f"{path}:{number}: {flag}: {error.message}") from None
-            if not (options[flag].multiple and flag in given):
+            if not (option.multiple and flag in given):
                 yield f"{flag}={value}"
 
 
 def command(function):
     """Make `function` the binary that its file is named after (make_fbank.py is make-fbank; a recipe's local/ too)."""
     name = Path(function.__code__.co_filename).stem.replace("_", "-")
-    function = click.option("--verbose", type=click.Choice(["0", "1", "2"]), default="1", show_default=True,
-                            help="What to say on stderr: warnings, progress, everything.")(function)  # fmt: skip
+    function = click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+                            help="Show the version and exit.")(function)  # fmt: skip
+    function = click.option("--verbose", type=int, default=1, show_default=True, metavar="N",
+                            help="0: warnings only; 1: progress; 2 or more: everything.")(function)  # fmt: skip
+    function = click.option("--print-args", type=BOOL, default=True, show_default=True,
+                            help="Print the command line first, on stderr.")(function)  # fmt: skip
     # Read by Command before click sees the arguments; declared so that --help shows it.
     function = click.option("--config", type=click.Path(), expose_value=False, metavar="FILE",
                             help="Read options from lines of --name=value; the command line wins.")(function)  # fmt: skip
     settings = {
         "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("_", "-"),
+        "token_normalize_func": _normalised,
         "max_content_width": 110,
     }
     return click.command(name, cls=Command, context_settings=settings)(function)
 
 
+def _normalised(name: str) -> str:
+    """An option's name as it is compared (Kaldi, src/util/parse-options.cc, NormalizeArgName)."""
+    return name.replace("_", "-").lower()
+
+
+def _show_version(ctx: click.Context, _, wanted: bool):
+    if wanted:
+        click.echo(f"{ctx.command.name} (sertk) {__version__}")
+        ctx.exit()
+
+
+_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+# What is read as the value of the option before it, though there is no '=' between; the last ones are then refused.
+_SPOKEN = (*_TRUE, *_FALSE, "yes", "no", "on", "off")
+
+
 class _Bool(click.ParamType):
+    """A truth value as Kaldi reads it (src/util/parse-options.cc, ToBool)."""
+
     name = "true|false"
 
     def convert(self, value, param, ctx):
         if isinstance(value, bool):
             return value
-        if value not in ("true", "false"):
+        if value.lower() not in _TRUE + _FALSE:
             self.fail(f"'{value}' is neither true nor false", param, ctx)
-        return value == "true"
+        return value.lower() in _TRUE
+
+
+def _without_bounds(kind: click.ParamType) -> click.ParamType:
+    """A type as --help shows it: the bounds of a number are told where they are broken."""
+    return {click.IntRange: click.INT, click.FloatRange: click.FLOAT}.get(type(kind), kind)
 
 
 class _Numbers(click.ParamType):
@@ -215,7 +284,7 @@ device_option = click.option("--device", default=None, metavar="cpu|cuda|cuda:N"
                              help="Where to compute.  [default: cuda if there is one, else cpu]")  # fmt: skip
 threads_option = click.option("--num-threads", type=click.IntRange(1, 4096), default=None,
                               help="CPU threads for the computation.  [default: OMP_NUM_THREADS, else all cores]")  # fmt: skip
-max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=MAX_SKIP, show_default=True,
                                help="Fail when more than this part of the input had to be skipped.")  # fmt: skip
 verify_option = click.option("--verify", type=BOOL, default=False, show_default=True,
                              help="Check tables against their manifests (sha256) before they are read.")  # fmt: skip
@@ -230,7 +299,7 @@ class Tally:
     skipped: call it inside the writer's block, so that a bad run does not replace a good table.
     """
 
-    def __init__(self, source, max_skip: float = 0.05):
+    def __init__(self, source, max_skip: float = MAX_SKIP):
         self.source, self.max_skip, self.num_done, self.num_skipped = source, max_skip, 0, 0
         self.first_reason = ""
 
@@ -242,9 +311,10 @@ class Tally:
         self.first_reason = self.first_reason or f", the first one: {key}: {reason}"
         log.warning("skipped %s: %s", key, reason)
 
-    def check(self):
-        total = self.num_done + self.num_skipped
-        if not self.num_done:
+    def check(self, to_come: int = 0):
+        """Raise where nothing was done, or too much was skipped of what was read and is `to_come`."""
+        total = self.num_done + self.num_skipped + to_come
+        if not self.num_done + to_come:
             counts = f"{total} read, {self.num_skipped} skipped"
             raise SertkError(f"{self.source}: nothing was processed ({counts}){self.first_reason}")
         if self.num_skipped > self.max_skip * total:
@@ -279,15 +349,46 @@ class _Stderr(logging.StreamHandler):
         if tqdm and sys.stderr.isatty():
             tqdm.tqdm.write(line, file=sys.stderr)
         else:
-            print(line, file=sys.stderr)
+            _to_stderr(line)
 
 
-def _log_to_stderr(name: str, verbose: str):
+def _to_stderr(text: str):
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise ReaderGone("standard error") from None
+
+
+def _failed(name: str, reason: str, code: int = 1) -> int:
+    """Say in one line why a binary ends; its exit status."""
+    _to_stderr(f"{name}: ERROR: {_one_line(reason)}")
+    return code
+
+
+class _own_broken_pipes:
+    """A broken pipe of click.echo is ReaderGone: click itself would end without a word and with status 1."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _, error, __):
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone("standard output") if _came_of_echo(error) else SertkError(_reason(error)) from None
+
+
+def _end_by_sigpipe():
+    """End as Unix tools do when nobody reads on: without a word, by SIGPIPE, which Python itself ignores."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
+    os.kill(os.getpid(), signal.SIGPIPE)
+
+
+def _log_to_stderr(name: str, verbose: int):
     handler = _Stderr()
     handler.setFormatter(_Formatter(name))
     log.handlers[:] = [handler]
     log.propagate = False
-    log.setLevel({"0": logging.WARNING, "1": logging.INFO, "2": logging.DEBUG}[verbose])
+    log.setLevel({0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}[min(max(verbose, 0), 2)])
 
 
 class _Formatter(logging.Formatter):
@@ -308,6 +409,13 @@ def _reason(error: SertkError | OSError) -> str:
         where = error.filename or ("standard output" if _came_of_echo(error) else None)
         return f"{where}: {error.strerror}" if where else error.strerror
     return str(error)
+
+
+def _wrong_environment(error: ImportError) -> str:
+    """What an import error says of the environment that sertk runs in, and the remedy."""
+    foreign = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
+    remedy = f"its packages come before sertk's own: unset PYTHONPATH (now {foreign})" if foreign else "pip install ."
+    return f"a package that is wanted cannot be imported ({_one_line(str(error))[:150]}): {remedy}"
 
 
 def _came_of_echo(error: OSError) -> bool:

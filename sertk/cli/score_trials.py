@@ -31,7 +31,6 @@ def main(trials, embeddings, mean, utt2spk, json_file, stamp, i_know, max_skip):
     See also: embed-segments
     """
     from sertk.atomic import atomic_file
-    from sertk.scoring.protocol import unchecked_line
     from sertk.scoring.verification import as_line, score
 
     found = score(trials, embeddings, mean, utt2spk, stamp, i_know, max_skip)
@@ -39,8 +38,8 @@ def main(trials, embeddings, mean, utt2spk, json_file, stamp, i_know, max_skip):
         log.warning("%s: no embedding", name)
     if found["missing"]:
         log.warning("%d utterances have no embedding: %d trials left out", len(found["missing"]), found["left_out"])
-    if found["unchecked"]:
-        log.warning(unchecked_line(found["unchecked"]))
+    for reason in found["unchecked"]:
+        log.warning("leaks unchecked: %s", reason)
     if json_file:
         with atomic_file(json_file, "w") as file:
             json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)

@@ -23,4 +23,7 @@ def main(folder, number, per_utt):
     """
     from sertk.datadir.edit import split
 
-    log.info("wrote %s/{1..%d}", split(folder, number, per_utt), number)
+    place, told = split(folder, number, per_utt)
+    for line in told:
+        log.warning("%s", line)
+    log.info("wrote %s/{1..%d}", place, number)

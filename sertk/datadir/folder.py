@@ -1,75 +1,96 @@
 """Kaldi's data folder: lists that speak of the same utterances, in the same order.
 
-Kaldi's files are known (`wav.scp`, `segments`, `utt2spk`, `spk2utt`, `feats.scp`, `text`, …), ours (`utt2label`,
-`utt2session`, `utt2dialog`), and by their names any other `utt2…`, `spk2…`, `reco2…` and `….scp`: a list that is left
-out when the others are cut is how folders go wrong.
-Source: Kaldi, egs/wsj/s5/utils/validate_data_dir.sh and fix_data_dir.sh.
+Kaldi's lists are known (`wav.scp`, `segments`, `utt2spk`, `spk2utt`, `feats.scp`, `text`, …), and ours (`utt2label`,
+`utt2session`, `utt2dialog`, …). Other files that are called `utt2…`, `spk2…`, `reco2…` or `….scp` may be about
+anything: nothing is demanded of them, and a folder made out of this one gets those of their lines that begin with a
+key of its own.
+Source: Kaldi, egs/wsj/s5/utils/validate_data_dir.sh, fix_data_dir.sh and subset_data_dir.sh.
 """
 
-import os
-import shutil
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sertk.atomic import sync_folder
-from sertk.datadir.lists import read_list
+from sertk.datadir.lists import read_lines, read_list
+from sertk.datadir.publish import STAGE
 from sertk.errors import SertkError
 
-_TWO_COLUMNS = {
-    "utt2spk",
-    "utt2label",
-    "utt2session",
-    "utt2dialog",
-    "utt2dur",
-    "utt2num_frames",
-    "utt2uniq",
-    "spk2gender",
-}
+# What a data folder says of itself by a file of that name; results made from it carry the word.
+STAMPS = ("PARTIAL", "SIMULATED", "TRANSDUCTIVE", "SPEAKER-DEPENDENT", "LEAKY")
+FRAME_SHIFT = "frame_shift"
+# Of these Kaldi has no rule, and IEMOCAP's raters did not vote on every segment.
+MAY_LACK = ("utt2votes", "utt2script")
+_SPEAKER_LISTS = ("spk2utt", "spk2gender", "spk2warp", "cmvn.scp")
+_RECORDING_LISTS = ("reco2dur", "reco2file_and_channel")
+_COLUMNS = dict.fromkeys(
+    ("utt2spk", "utt2label", "utt2session", "utt2dialog", "utt2script", "utt2dur", "utt2num_frames", "utt2uniq",
+     "utt2lang", "utt2warp", "spk2gender", "spk2warp", "reco2dur"), 2
+) | {"segments": 4, "reco2file_and_channel": 3}  # fmt: skip
+KNOWN = {*_SPEAKER_LISTS, *_RECORDING_LISTS, *_COLUMNS, "utt2votes", "text", "wav.scp", "feats.scp", "vad.scp"}
+_OTHER = re.compile(r"(utt2|spk2|reco2)[\w-]+|[\w-]+\.scp|stm")
 
 
 def level(name: str, segmented: bool) -> str | None:
     """What the keys of the list `name` are: "utterance", "speaker", "recording"; None for a file that is no list."""
+    if name not in KNOWN and not _OTHER.fullmatch(name):
+        return None
     if name.startswith("spk2") or name == "cmvn.scp":
         return "speaker"
-    if name.startswith("reco2") or (name == "wav.scp" and segmented):
+    if name.startswith("reco2") or name == "stm" or (name == "wav.scp" and segmented):
         return "recording"
-    if name in ("segments", "text") or name.startswith("utt2") or name.endswith(".scp"):
-        return "utterance"
-    return None
+    return "utterance"
 
 
 def columns(name: str) -> int | None:
-    """How many words a line of the list `name` has, None for two or more."""
-    return 4 if name == "segments" else 2 if name in _TWO_COLUMNS else None
+    """How many words a line of the list `name` has, None for two or more (`text`: one or more)."""
+    return _COLUMNS.get(name)
 
 
 def list_names(folder: Path) -> list[str]:
-    """The lists that a data folder holds, utt2spk first."""
+    """The known lists that a data folder holds, utt2spk first."""
+    names = _file_names(folder)
+    if "utt2spk" not in names:
+        unfinished = " (what was writing it was killed: run it again)" if (folder / STAGE).is_dir() else ""
+        raise SertkError(f"{folder}: no data folder: it has no utt2spk{unfinished}")
+    return ["utt2spk", *(name for name in names if name in KNOWN - {"utt2spk"})]
+
+
+def _file_names(folder: Path) -> list[str]:
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        return sorted(path.name for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise SertkError(f"{folder}: cannot be read: {error.strerror}") from None
-    names = [name for name in names if level(name, False) and not name.endswith((".tmp", ".old", ".npy"))]
-    if "utt2spk" not in names:
-        raise SertkError(f"{folder}: no data folder: it has no utt2spk")
-    return ["utt2spk", *(name for name in names if name != "utt2spk")]
 
 
 @dataclass
 class DataDir:
-    """The lists of a data folder: lists["utt2spk"]["utt1"] is a speaker. spk2utt is made anew when it is written."""
+    """The lists of a data folder: lists["utt2spk"]["utt1"] is a speaker. spk2utt is made anew when it is written.
+
+    others: the lines of lists that are not known, each with its key
+    files: what goes along as it is (stamps, frame_shift)
+    """
 
     folder: Path
     lists: dict[str, dict[str, str]]
+    others: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder) -> "DataDir":
-        """Read all lists; SertkError at the first line that is not as it should be (see datachecks for all of them)."""
+        """Read all lists; SertkError at the first line that is not as it should be (checks.py lists all of them)."""
         folder = Path(folder)
-        names = [name for name in list_names(folder) if name != "spk2utt"]
-        return cls(folder, {name: read_list(folder / name, columns(name)) for name in names})
+        lists = {name: read_list(folder / name, columns(name)) for name in list_names(folder) if name != "spk2utt"}
+        others, files = {}, {}
+        try:
+            for name in _file_names(folder):
+                if name not in KNOWN and level(name, False):
+                    others[name] = list(_keyed_lines((folder / name).read_bytes()))
+                elif name in (*STAMPS, FRAME_SHIFT):
+                    files[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise SertkError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return cls(folder, lists, others, files)
 
     @property
     def speaker_of(self) -> dict[str, str]:
@@ -90,67 +111,86 @@ class DataDir:
         segments = self.lists["segments"]
         return {segments[utterance].split()[0] for utterance in utterances if utterance in segments}
 
+    def keys(self, utterances: Iterable[str] | None = None) -> dict[str, set[str]]:
+        """The utterances (all where none are given), their speakers and recordings, by level."""
+        utterances = set(self.speaker_of if utterances is None else utterances)
+        speakers = {self.speaker_of[utterance] for utterance in utterances}
+        return {"utterance": utterances, "speaker": speakers, "recording": self.recordings(utterances)}
+
     def keep(self, utterances: Iterable[str]) -> "DataDir":
         """The same folder with these utterances alone, their speakers and their recordings."""
-        kept = {"utterance": set(utterances)}
-        kept["speaker"] = {self.speaker_of[utterance] for utterance in kept["utterance"]}
-        kept["recording"] = self.recordings(kept["utterance"])
-        lists = {}
+        kept = self.keys(utterances)
+        lists, others = {}, {}
         for name, values in self.lists.items():
             wanted = kept[level(name, self.segmented)]
             lists[name] = {key: value for key, value in values.items() if key in wanted}
-        return DataDir(self.folder, lists)
+        for name, lines in self.others.items():
+            wanted = kept[level(name, self.segmented)]
+            others[name] = [(key, line) for key, line in lines if key in wanted or (name == "stm" and key[:2] == ";;")]
+        return DataDir(self.folder, lists, others, self.files)
 
-    def texts(self) -> dict[str, str]:
-        """The content of each file, in LC_ALL=C order, spk2utt among them."""
+    def spk2utt(self) -> dict[str, str]:
+        """Speaker to utterances, both in LC_ALL=C order."""
         of_speaker: dict[str, list[str]] = {}
         for utterance in self.utterances:
             of_speaker.setdefault(self.speaker_of[utterance], []).append(utterance)
-        spk2utt = {speaker: " ".join(utterances) for speaker, utterances in of_speaker.items()}
-        return {
-            name: "".join(f"{key} {values[key]}\n" for key in sorted(values))
-            for name, values in [*self.lists.items(), ("spk2utt", spk2utt)]
-            if values
-        }
+        return {speaker: " ".join(of_speaker[speaker]) for speaker in sorted(of_speaker)}
+
+    def contents(self) -> dict[str, bytes]:
+        """The content of each file, lists in LC_ALL=C order, utt2spk last: without it a folder is no data folder."""
+        contents = dict(self.files)
+        contents |= {name: b"".join(line for _, line in lines) for name, lines in self.others.items() if lines}
+        for name, values in [("spk2utt", self.spk2utt()), *reversed(self.lists.items())]:
+            if values:
+                contents[name] = "".join(f"{key} {values[key]}".rstrip() + "\n" for key in sorted(values)).encode()
+        contents["utt2spk"] = contents.pop("utt2spk")
+        return contents
 
 
-def publish_folders(folder, parts: dict[str, DataDir]):
-    """Write data folders, {name below `folder`: content} ("." for the folder itself), in place of what is there.
+def stale_names(folder: Path, data: DataDir, keep_fitting: bool) -> list[str]:
+    """The known lists and stamps in a folder that do not belong to what is about to be written there.
 
-    All is written beside and renamed in one step, so that a half-written folder is never found.
+    keep_fitting: a list of exactly the keys of `data` stays, as feats.scp does where the recordings are the same
     """
-    folder = Path(os.path.realpath(folder))
-    tmp, old = (folder.with_name(folder.name + end) for end in (".tmp", ".old"))
+    if not folder.is_dir():
+        return []
+    contents = data.contents()
+    names = [name for name in _file_names(folder) if name in KNOWN or name in STAMPS]
+    names = [name for name in names if name not in contents]
+    if not keep_fitting:
+        return names
+    recordings = [name for name in ("wav.scp", "segments") if (folder / name).is_file() or name in contents]
+    same = all(_content(folder / name) == contents.get(name) for name in recordings)
+    return [name for name in names if not _fits(folder / name, data, same)]
+
+
+def _fits(path: Path, data: DataDir, same_recordings: bool) -> bool:
+    name = path.name
+    if name in ("segments", "wav.scp") or name not in KNOWN:
+        return False
+    if not same_recordings and name in ("feats.scp", "vad.scp", "cmvn.scp", "utt2num_frames", "utt2dur", "reco2dur"):
+        return False
     try:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if not folder.exists() and old.exists():  # a run was killed between the two renames
-            old.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-        for name, content in parts.items():
-            (tmp / name).mkdir(parents=True, exist_ok=True)
-            write_files(tmp / name, content.texts())
-        if folder.exists():
-            folder.rename(old)
-        try:
-            tmp.rename(folder)
-            sync_folder(folder.parent)
-        except OSError:
-            with suppress(OSError):
-                if old.exists():
-                    shutil.rmtree(folder, ignore_errors=True)
-                    old.rename(folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        shutil.rmtree(tmp, ignore_errors=True)
-        raise SertkError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
+        keys = read_list(path, columns(name)).keys()
+    except SertkError:
+        return False
+    wanted = data.keys()[level(name, data.segmented)]
+    return list(keys) == sorted(wanted) or (name in MAY_LACK and list(keys) == sorted(keys & wanted))
 
 
-def write_files(folder: Path, texts: dict[str, str], end: str = ""):
-    """Write {name: text} into a folder and onto the disk; `end` is put after every name. Raises OSError."""
-    for name, text in texts.items():
-        with open(folder / (name + end), "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_folder(folder)
+def utterances_of(folder: Path) -> set[str]:
+    """The utterances of a folder's utt2spk as far as it can be read, none where there is none."""
+    try:
+        return {line.split()[0] for _, line in read_lines(folder / "utt2spk") if line}
+    except SertkError:
+        return set()
+
+
+def _keyed_lines(content: bytes) -> Iterator[tuple[str, bytes]]:
+    for line in content.splitlines(keepends=True):
+        if words := line.split(None, 1):
+            yield words[0].decode("utf-8", "surrogateescape"), line if line.endswith(b"\n") else line + b"\n"
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

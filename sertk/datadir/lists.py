@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from sertk.atomic import atomic_file
 from sertk.errors import SertkError
@@ -11,10 +12,11 @@ from sertk.kaldi.keys import check_key
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
-def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
+def read_lines(path, wanted: str = "", windows: bool = False) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file with their numbers, white space at both ends removed.
 
     wanted: what Windows' text is told of in a file that is none of Kaldi's
+    windows: lines may end in CR LF
     Raises SertkError with file and line for what is not text.
     """
     try:
@@ -26,7 +28,7 @@ def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
                     raise SertkError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from None
                 if "\0" in text:
                     raise SertkError(f"{path}:{number}: a NUL byte: this is no text file")
-                if text.endswith("\r\n"):
+                if text.endswith("\r\n") and not windows:
                     what = wanted or "Kaldi's lists end lines in LF"
                     raise SertkError(f"{path}:{number}: the line ends in CR LF (Windows); {what}")
                 if number == 1 and text.startswith("\ufeff"):
@@ -37,21 +39,27 @@ def read_lines(path, wanted: str = "") -> Iterator[tuple[int, str]]:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def split_words(line: str) -> list[str]:
+    """The words of a line, as Kaldi splits them: at ASCII white space."""
+    return _SPACE.split(line) if line else []
+
+
 def read_list(path, columns: int | None = 2) -> dict[str, str]:
     """A map of key to value, in the file's order.
 
-    columns: how many words a line has: 2 for utt2spk; None for one or more words of value (wav.scp, text, spk2utt),
-    which are then given as one string.
+    columns: how many words a line has: 2 for utt2spk; None for one or more words of value (wav.scp, spk2utt), which
+    are then given as one string. In `text` a key alone is an empty transcript.
     Raises SertkError with file and line for a missing file, an empty one, an empty line, a wrong number of words, a
     key that comes twice, and what is not UTF-8.
     """
+    least = 1 if Path(path).name == "text" else 2
     values: dict[str, str] = {}
     for number, line in read_lines(path):
         words = _SPACE.split(line, 1) if columns in (None, 2) else _SPACE.split(line)
         if not line:
             raise SertkError(f"{path}:{number}: an empty line")
         if columns is None:
-            if len(words) < 2:
+            if len(words) < least:
                 raise SertkError(f"{path}:{number}: '{line}' has a key and no value")
         elif len(words) != columns or (columns == 2 and _SPACE.search(words[1])):
             raise SertkError(
@@ -71,7 +79,7 @@ def write_list(path, values: dict[str, str] | Iterable[tuple[str, str]]):
     lines = sorted((str(key), str(value)) for key, value in dict(values).items())
     for key, value in lines:
         check_key(key, str(path))
-        if not value.strip() or "\n" in value:
+        if (not value.strip() and Path(path).name != "text") or "\n" in value:
             raise SertkError(f"{path}: key {key}: value {value!r} cannot stand in a list")
     with atomic_file(path, "w") as file:
-        file.writelines(f"{key} {value}\n" for key, value in lines)
+        file.writelines(f"{key} {value}".rstrip() + "\n" for key, value in lines)

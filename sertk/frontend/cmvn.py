@@ -12,7 +12,7 @@ from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input
-from sertk.kaldi.tables import read_manifest, read_table
+from sertk.kaldi.tables import filled, read_manifest, read_table
 
 # Variances are floored here as Kaldi's are (apply-cmvn); constant columns are found before that and become 0.
 VAR_FLOOR = np.float32(1e-20)
@@ -21,31 +21,35 @@ STRETCH = 4096
 _ONES = np.ones(STRETCH, np.float32)
 
 
-def normalise(feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
-    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: a new array.
+def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None = None) -> np.ndarray:
+    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: in `out`, or a new array.
 
     A bin that is constant over the segment becomes 0. NaN or inf must have been refused before (the readers do).
+
+    Args:
+        out: of the shape of `feats`, which it may be itself.
     """
     if not len(feats):
         return feats.astype(np.float32)
-    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
-    normal = feats - column_means(feats)
-    if norm_vars:
-        normal *= 1 / np.sqrt(np.maximum(column_means(np.square(normal)), VAR_FLOOR))
-    # What rounding leaves of such a column would be blown up to ±1.
+    # What rounding leaves of a constant column would be blown up to ±1.
     constant = feats[0] == feats[-1]
     if constant.any():
         constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
+    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
+    normal = np.subtract(feats, column_means(feats), out=out)
+    if norm_vars:
+        normal *= 1 / np.sqrt(np.maximum(column_means(normal, np.square), VAR_FLOOR))
+    if constant.any():
         normal[:, constant] = 0
     return normal
 
 
-def column_means(feats: np.ndarray) -> np.ndarray:
-    """Mean over the frames, (bins,) float32."""
+def column_means(feats: np.ndarray, of=None) -> np.ndarray:
+    """Mean over the frames, or that of the function `of` them: (bins,) float32."""
     if len(feats) <= STRETCH:
-        return _ONES[: len(feats)] @ feats / np.float32(len(feats))
-    parts = [feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH)]
-    total = sum((_ONES[: len(part)] @ part).astype(np.float64) for part in parts)
+        return _ONES[: len(feats)] @ (of(feats) if of else feats) / np.float32(len(feats))
+    parts = (feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH))
+    total = sum((_ONES[: len(part)] @ (of(part) if of else part)).astype(np.float64) for part in parts)
     return (total / len(feats)).astype(np.float32)
 
 
@@ -92,20 +96,24 @@ def normalised_table(
     """The segments of a table, normalised one by one or, with the map `utt2group`, by the moments of their group.
 
     The table is then read twice, so it must be a file. `skip` is called with the key and the reason for segments that
-    the map does not have.
+    are empty or that the map does not have.
     """
     if utt2group is None:
-        for key, feats in read_table(source, verify=verify, skip=skip):
+        for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
             yield key, normalise(feats, norm_vars)
         return
     source = as_rspecifier(source)
     if classify_input(source.filename) not in ("file", "offset"):
         raise SertkError(f"{source}: --utt2group reads the table twice: a file is wanted")
     groups, moments = read_list(utt2group), {}
-    for key, feats in read_table(source, verify=verify, skip=skip):
+
+    def silently(*_):
+        """The second reading skips what the first one has told of."""
+
+    for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
         if key in groups:
             moments.setdefault(groups[key], Moments(feats.shape[1])).add(feats)
-    for key, feats in read_table(source, skip=lambda *_: None):
+    for key, feats in filled(read_table(source, skip=silently), silently):
         if key in groups:
             yield key, moments[groups[key]].normalise(feats, norm_vars)
         else:

@@ -113,7 +113,7 @@ class FeatureExtractor:
             feats = self.fbank(samples, rng)
             if not len(feats):
                 raise UnfitAudio(f"{len(samples)} samples are too few for a frame")
-            return normalise(feats) if self.cmvn else feats
+            return normalise(feats, out=feats) if self.cmvn else feats
 
     def _at_rate(self, samples: np.ndarray, rate: float) -> np.ndarray:
         wanted = self.options.sample_frequency

@@ -14,17 +14,20 @@ from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.jobs.embed import open_model
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.tables import read_manifest
-from sertk.models.compute import default_precision
+from sertk.kaldi.tables import read_manifest, warn_of_skipped
 from sertk.models.resnet import NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
-from sertk.runtime import choose_device, prepare_cpu
+from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
 
 
 def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *, chunk_frames, augment, padding,
-                mask_scope, precision, seed, device, num_threads) -> "TrunkPass":  # fmt: skip
+                mask_scope, precision, seed, device, num_threads, begun=None, skip=warn_of_skipped) -> "TrunkPass":  # fmt: skip
     """A pass that gives a matrix of training draws, (epochs * versions, dim) float32, for every segment.
+
+    Args:
+        begun: what the partial table that is resumed was begun with (resumable.begun_with).
+        skip: called with (key, reason) for each segment that is empty.
 
     Raises:
         SertkError: where the features are not what the model was trained on.
@@ -34,15 +37,14 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
     spec = model.network.spec
     if spec.frames and at != "map":
         chunk_frames = (spec.frames,)
-    store = load_store(feats)
+    store = load_store(feats, skip=skip)
     if store.bins != spec.bins:
         raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
     policies = tuple(parse_policy(name) for name in augment)
     plan = DrawPlan(ChunkRule(seed, policies, padding, mask_scope), num_epochs, chunk_frames)
-    precision = precision or default_precision(device)
     settings = {
         "model": model.digest, "at": at, "draws": num_epochs, "augment": list(augment), "seed": seed,
-        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope, "precision": precision,
+        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope,
     }  # fmt: skip
     manifest = read_manifest(feats)
     everything = dict.fromkeys(store.keys, "")
@@ -51,8 +53,18 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
         **data_marks("data", everything, store, manifest.sha256 if manifest else ""),
         **machine_marks(device, threads),
     }
-    run = partial(draw_vectors, model.network, store, plan, at, device, precision)
+    settings["precision"] = choose_precision(precision, device, _begun_precision(begun or {}, settings, identity))
+    warn_of_emulated_bf16(settings["precision"], device)
+    run = partial(draw_vectors, model.network, store, plan, at, device, settings["precision"])
     return TrunkPass(store.keys, run, plan.rows, width(spec, at, chunk_frames), WINDOW[device.type], settings, identity)
+
+
+def _begun_precision(begun: dict, settings: dict, identity: dict) -> str | None:
+    """The precision of a partial table that was begun with these settings and this identity; None for any other."""
+    before = begun.get("settings", {})
+    same = all(before.get(name) == value for name, value in settings.items())
+    same = same and all(begun.get(name) == value for name, value in identity.items())
+    return before.get("precision") if same else None
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,15 @@ from sertk.errors import SertkError
 from sertk.jobs.headrun import HeadRun, LabelSet
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, load_model
+from sertk.models.modelfile import Model, read_model
 from sertk.models.resnet import Head, NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.head import HeadSettings, HeadTraining, train_heads
+from sertk.training.head import HeadTraining, train_heads
 from sertk.training.labelling import labelled, read_labelling
 from sertk.training.model_selection import choosing_fold, figures
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import targets_of
 
 log = logging.getLogger("sertk")
@@ -32,7 +33,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
                     num_threads=None, max_skip=0.05, **options) -> int:  # fmt: skip
     """Train a head for each of `folds` (None: all) of each label set and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
 
-    A finished head of the same settings and data is kept, one that was begun is gone on with.
+    If rerun, it skips finished heads and resumes the others.
 
     Args:
         sets: (UTT2LABEL, UTT2FOLD, DIR) of each label set.
@@ -44,7 +45,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
         SertkError: where the draws were made by another model, or are too few for the epochs.
     """
     device, threads = choose_device(device), prepare_cpu(num_threads)
-    model, manifest = load_model(model_path), read_manifest(draws)
+    model, manifest = read_model(model_path), read_manifest(draws)
     made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     settings = HeadSettings(**options, versions=versions_of(made))
     # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.
@@ -64,33 +65,33 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
     runs = []
     for task in tasks:
         for fold in folds or task.labelling.folds():
-            chooser = choosing_fold(task.labelling, settings.select, fold)
-            members = indices(task.store, task.labelling.training(fold, chooser))
-            runs.append(HeadRun(task, fold, chooser, members, how))
+            choosing = choosing_fold(task.labelling, settings.select, fold)
+            members = indices(task.store, task.labelling.training(fold, choosing))
+            runs.append(HeadRun(task, fold, choosing, members, how))
     runs = [run for run in runs if not run.finished()]
     whole = {}
-    if any(run.chooser for run in runs):  # read once: it may be a pipe
+    if any(run.choosing for run in runs):  # read once: it may be a pipe
         keys = list(dict.fromkeys(key for run in runs for key in run.task.store.keys))
         spec = head_spec(model, made, len(runs[0].task.labelling.labels))
         whole = dict(zip(keys, read_vectors(eval_vectors, model, model_path, spec, keys).to(device)))
     with ExitStack() as held:
         for run in runs:
-            held.enter_context(run.hold())
+            held.enter_context(run.lock())
             task, spec, develop = run.task, head_spec(model, made, len(run.task.labelling.labels)), None
-            if run.chooser:
-                look = indices(task.store, task.labelling.of_fold(run.chooser))
+            if run.choosing:
+                look = indices(task.store, task.labelling.of_fold(run.choosing))
                 if not len(look):
-                    raise SertkError(f"{draws}: has no draws of fold {run.chooser}, which is to choose the epoch")
+                    raise SertkError(f"{draws}: has no draws of fold {run.choosing}, which is to choose the epoch")
                 vectors = torch.stack([whole[task.store.keys[index]] for index in look])
                 develop = look_at(vectors, task.targets.labels[look], spec)
-            run.begin(HeadTraining(spec, run.members, task.targets, settings, device, develop))
+            run.start(HeadTraining(spec, run.members, task.targets, settings, device, develop))
         try:
             train_side_by_side(runs, table, device, stop)
         except Stopped as stopped:
-            log.info("asked to stop: %s; run the same command again to go on", stopped)
+            log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
         for run in runs:
-            run.finish(model)
+            run.write_model(model)
     return 0
 
 
@@ -112,7 +113,7 @@ def train_side_by_side(runs: list[HeadRun], table: Store, device: torch.device, 
     places = {run: np.array([number[key] for key in run.task.store.keys]) for run in runs}
     trainings = {run: run.training for run in runs}
     for epoch, run, record in train_heads(trainings, places, union, device, stop):
-        run.checkpoint()
+        run.save()
         looked = f", UA of whole segments {100 * record['dev_ua']:.1f}" if "dev_ua" in record else ""
         log.info("%s, epoch %d of %d: loss %.3f, accuracy %.1f %%%s", run.directory, epoch,
                  run.training.settings.epochs, record["loss"], 100 * record["accuracy"], looked)  # fmt: skip

@@ -12,10 +12,15 @@ from sertk.errors import SertkError
 from sertk.kaldi.codec import finite
 
 COMPRESSIONS = ("none", "cm", "cm2", "cm3")
+# Tables of a number for each key, which are written and not read: Kaldi's Int32Writer, and its DoubleWriter as
+# compute-fbank-feats uses it for durations, which are float32 before.
+NUMBERS = ("int", "double")
 
 
 def checked(array, kind: str) -> np.ndarray:
-    """`array` as what is stored: float32 (frames, bins), float32 (dim,) or int32 (size,), or SertkError."""
+    """`array` as what is stored: float32 (frames, bins), float32 (dim,), int32 (size,), or a number (1,); or SertkError."""
+    if kind in NUMBERS:
+        return np.array([array], "<i4") if kind == "int" else finite(np.array([array], "<f4").astype("<f8"))
     if not isinstance(array, np.ndarray):
         raise SertkError(f"a {type(array).__name__} is not written: a numpy array is wanted")
     if kind == "ints":
@@ -38,6 +43,8 @@ def _checked_ints(array: np.ndarray) -> np.ndarray:
 
 def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
     """A checked array as pieces to write one after the other: bytes, and arrays that are written as they lie."""
+    if kind in NUMBERS:
+        return b"\0B" + bytes([array.itemsize]), array
     if kind == "ints":
         items = np.empty(len(array), np.dtype([("four", "u1"), ("value", "<i4")]))
         items["four"], items["value"] = 4, array
@@ -64,12 +71,19 @@ def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
 
 def encode_text(array: np.ndarray, kind: str) -> bytes:
     """The text of a checked array, line end included; float32 numbers as short as they can be read back exactly."""
+    if kind in NUMBERS:
+        return f"{number_text(array.item())}\n".encode()
     if kind == "ints":
         return (" ".join(map(str, array.tolist())) + "\n").encode()
     if kind == "vector":
         return f" [ {' '.join(array.astype(str))} ]\n".encode()
     rows = "\n".join("  " + " ".join(row) for row in array.astype(str))
     return f" [\n{rows} ]\n".encode()
+
+
+def number_text(value: int | float) -> str:
+    """A number in text, with Kaldi's seven digits."""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def _steps(array, low, span, top) -> np.ndarray:

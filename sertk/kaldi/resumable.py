@@ -31,6 +31,15 @@ def is_resumable(target: Wspecifier) -> bool:
     return target.archive is not None and publishable(target.archive)
 
 
+def begun_with(target: Wspecifier) -> dict:
+    """The identity and "settings" that a partial table was begun with; nothing where there is none, or it is damaged."""
+    try:
+        with open(_progress(target), encoding="utf-8") as file:
+            return dict(json.load(file)["identity"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
 @contextmanager
 def resumable_writer(target: Wspecifier | str, keys: list[str], *, compress: str = "none",
                      settings: dict | None = None, identity: dict | None = None):  # fmt: skip
@@ -56,7 +65,7 @@ class ResumableWriter(ArchiveWriter):
 
     def __init__(self, target: Wspecifier, keys: list[str], compress: str, settings: dict, identity: dict):
         self.keys, self.identity = keys, identity | {"settings": settings, "compress": compress, "table": str(target)}
-        self.progress = os.path.realpath(target.archive) + ".progress"
+        self.progress = _progress(target)
         self.good: dict[str, tuple[int, hashlib._Hash]] = {}
         entries, reason = self._read_progress([name for name in (target.archive, target.script) if name])
         super().__init__(target, "matrix", compress, settings)
@@ -147,6 +156,10 @@ class _Partial(Target):
             raise SertkError(f"{name}: another process is writing it")
         os.ftruncate(fd, start)
         os.lseek(fd, start, os.SEEK_SET)
+
+
+def _progress(target: Wspecifier) -> str:
+    return os.path.realpath(target.archive) + ".progress"
 
 
 def _partial(name: str) -> str:

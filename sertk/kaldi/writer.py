@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from sertk.atomic import publish, recover, temporary
 from sertk.errors import SertkError
 from sertk.kaldi.codec import KINDS
-from sertk.kaldi.encode import COMPRESSIONS, checked, encode, encode_text
+from sertk.kaldi.encode import COMPRESSIONS, NUMBERS, checked, encode, encode_text
 from sertk.kaldi.keys import check_key
 from sertk.kaldi.manifest import Manifest, manifest_path, note_published
 from sertk.kaldi.script import script_entries
@@ -26,14 +26,15 @@ def table_writer(
 ):
     """A context that gives `write(key, array)`.
 
-    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,)
+    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,), "int" and "double"
+        a number, for tables like utt2num_frames and utt2dur, which have no manifest
     compress: "none", or Kaldi's "cm", "cm2", "cm3" for matrices (not in text)
     settings: how the numbers were made (plain JSON), kept in the manifest
     Files are published when the block ends well and stay as they were when it raises. Raises SertkError for keys that
     could not be read back, a key that comes twice, arrays of another type or shape, NaN or infinity, and for a table
     that stays empty; nothing of such an entry is written.
     """
-    assert kind in KINDS and compress in COMPRESSIONS, (kind, compress)
+    assert kind in (*KINDS, *NUMBERS) and compress in COMPRESSIONS, (kind, compress)
     target = as_wspecifier(target)
     writer = (ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
     try:
@@ -152,11 +153,14 @@ class ArchiveWriter(_Writer):
         published = [part for part in (self.archive, self.script) if part is not None and part.path]
         for part in published:
             part.finish()
-        if published:
+        if published and self.kind in KINDS:
             self.manifest = Target(manifest_path(self.target.archive))
             self.manifest.write(self._manifest().text().encode())
             self.manifest.finish()
-            publish([(part.tmp, part.path) for part in [*published, self.manifest]])
+            published.append(self.manifest)
+        if published:
+            publish([(part.tmp, part.path) for part in published])
+        if self.manifest:
             note_published(self.archive.path)
         for part in streamed:
             part.finish()

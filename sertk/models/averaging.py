@@ -6,10 +6,10 @@ from pathlib import Path
 from torch import Tensor
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, finite, load_model
+from sertk.models.modelfile import Model, finite, read_model
 
 # What a record lists; of the rest only what all say stays.
-LISTS = ("keys", "speakers", "sessions")
+LISTS = ("keys", "speakers")
 ORACLE = "oracle"
 
 
@@ -54,7 +54,7 @@ def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
 
 def load_finite(path: Path) -> Model:
     """The model at `path`, refused where its weights are no numbers."""
-    model = load_model(path)
+    model = read_model(path)
     if not finite(model.network):
         raise SertkError(f"{path}: has weights that are no numbers")
     return model
@@ -89,14 +89,24 @@ def union(records: Iterable[dict]) -> dict:
     rules = {record.get("select", "last") for record in records}
     merged["select"] = next((rule for rule in (ORACLE, "dev-session") if rule in rules), "last")
     for name in LISTS:
-        lists = [record[name] for record in records if name in record]
-        if name == "keys" and "chosen_on" not in merged:  # those that chose count as seen, but for the oracle's
-            lists += [r["chosen_on"]["keys"] for r in records if "chosen_on" in r and r.get("select") != ORACLE]
-        if lists:
+        parts = list(records)
+        if "chosen_on" not in merged:  # those that chose count as seen, but for the oracle's
+            parts += [r["chosen_on"] for r in records if "chosen_on" in r and r.get("select") != ORACLE]
+        lists = [part[name] for part in parts if name in part]
+        whole = len(lists) == len(parts)
+        if lists and (whole or name == "keys" or "keys" not in merged):
             merged[name] = sorted(set().union(*lists))
+            if not whole:
+                merged["incomplete"] = True
+        elif lists:
+            merged.pop(name, None)  # the segments say all, and a part of their speakers would say less
     if "keys" in merged:
         merged["segments"] = len(merged["keys"])
         if any(len(record.get("keys", ())) != merged["segments"] for record in records):
             merged.pop("labels", None)  # these counted other segments
-    before = union(record.get("trunk") or record.get("init") or {} for record in records)
-    return merged | ({"init": before} if before and not {"trunk", "init"} & merged.keys() else {})
+    begun = [record[name] or {} for record in records for name in ("trunk", "init") if name in record]
+    if begun and not {"trunk", "init"} & merged.keys():
+        merged["init"] = union(begun)
+        if {} in begun and merged["init"]:
+            merged["init"]["incomplete"] = True  # one of them could have been trained on anything
+    return merged

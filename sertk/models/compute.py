@@ -5,11 +5,6 @@ import torch
 from sertk.models.resnet import NetworkSpec
 
 
-def default_precision(device: torch.device) -> str:
-    """bf16 where the hardware is built for it, float32 elsewhere."""
-    return "bf16" if device.type == "cuda" else "float32"
-
-
 def autocast(device: torch.device, precision: str):
     """Computation in `precision` ("float32" or "bf16") on `device`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,28 +1,35 @@
 """A trained network on whole segments of any length."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sertk.data.chunks import fit
+from sertk.errors import SertkError, out_of_memory
 from sertk.models.fuse import for_evaluation
+from sertk.models.pieces import longest, pooled_in_pieces
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 
-# Segments that are sorted by length to be together with their like, and frames that are computed together, padding included:
-# on a GPU some 1 GB with the paper's network, whether 500 words or one speech. On a CPU each segment is alone.
+# Segments that are sorted by length to be together with their like, the frames that they may have (1 GB of 128 bins), and
+# frames that are computed together, padding included: on a GPU some 1 GB with the paper's network, whether 500 words or one
+# speech. On a CPU each segment is alone.
 WINDOW = {"cpu": 1, "cuda": 512}
+MOST_FRAMES = 1 << 21
 TOGETHER = {"cpu": 0, "cuda": 32_000}
+# Frames of a piece: where there is no memory for fewer, there is none.
+SHORTEST = 256
 
 
 def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
-                precision: str = "float32") -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+                precision: str = "float32", skip: Callable[[str, str], None] | None = None,
+                ) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
     """What a network gives for each segment, in the order of the segments.
 
     On a CPU one segment at a time is the fastest; a GPU is given batches of similar lengths, in which padding
-    changes nothing (see Trunk).
+    changes nothing (see Trunk). A segment of any length takes the memory of a piece (see sertk.models.pieces).
 
     Args:
         network: stays as it is; what computes is its copy for evaluation.
@@ -30,18 +37,28 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
         at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm) or "pool".
         device: where to compute.
         precision: "float32" or "bf16".
+        skip: is called with the key and the reason for a segment that there is no memory for; without it that is an error.
 
     Yields:
         (key, (dim,) float32)
+
+    Raises:
+        SertkError: naming the segment that there is no memory for.
     """
-    network = for_evaluation(network, device, precision)
-    window = []
+    yield from segment_outputs(for_evaluation(network, device, precision), segments, at, device, skip)
+
+
+def segment_outputs(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
+                    skip: Callable[[str, str], None] | None = None) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+    """The same as on_segments, for a network that is a copy for evaluation already (fuse.for_evaluation)."""
+    window, frames = [], 0
     for key, feats in segments:
         window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))
-        if len(window) == WINDOW[device.type]:
-            yield from _window(network, window, at, device)
-            window = []
-    yield from _window(network, window, at, device)
+        frames += len(feats)
+        if len(window) == WINDOW[device.type] or frames >= MOST_FRAMES:
+            yield from _window(network, window, at, device, skip)
+            window, frames = [], 0
+    yield from _window(network, window, at, device, skip)
 
 
 @torch.no_grad()
@@ -56,7 +73,10 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
     feats = feats.to(network.trunk.stem.weight.dtype)
     if at == "map":
         return Flatten()(*network.trunk(feats, lengths))
-    pooled = network.pooled(feats, lengths)
+    return _after_pooling(network, network.pooled(feats, lengths), at)
+
+
+def _after_pooling(network: ResNet, pooled: Tensor, at: str) -> Tensor:
     match at:
         case "pool":
             return pooled
@@ -70,16 +90,59 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
     raise ValueError(at)
 
 
-def _window(network, window, at, device):
+def _window(network, window, at, device, skip):
     order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
     results: dict[int, np.ndarray] = {}
     for picked in together(order, [len(feats) for _, feats in window], TOGETHER[device.type]):
-        feats, lengths = padded([window[index][1] for index in picked])
-        same = int(lengths.min()) == feats.shape[2]
-        out = output(network, feats.to(device), None if same else lengths.to(device), at)
-        results.update(zip(picked, out.cpu().numpy()))
+        results.update(_batch(network, window, picked, at, device, skip))
     for index, (key, _) in enumerate(window):
-        yield key, results[index]
+        if index in results:
+            yield key, results[index]
+
+
+def _batch(network, window, picked: list[int], at: str, device, skip) -> dict[int, np.ndarray]:
+    """The outputs of the segments of these numbers; where memory runs out, in smaller parts."""
+    frames = len(window[picked[-1]][1])
+    most = longest(network.spec, device)
+    whole = network.spec.frames or frames <= most
+    while True:
+        try:
+            if whole:
+                return _together(network, window, picked, at, device)
+            return {picked[0]: _alone(network, window[picked[0]][1], at, device, most)}
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        # Here, where the error no longer holds what was computed.
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(picked) > 1:
+            half = len(picked) // 2
+            parts = (picked[:half], picked[half:])
+            return {i: out for part in parts for i, out in _batch(network, window, part, at, device, skip).items()}
+        most = (frames if whole else most) // 2
+        whole = False
+        if network.spec.frames or most < SHORTEST:
+            key = window[picked[0]][0]
+            remedy = "nvidia-smi shows who holds it, --device cpu needs none" if device.type == "cuda" else "free some"
+            reason = f"{device.type} out of memory, with {most} of {frames} frames at a time: {remedy}"
+            if skip is None:
+                raise SertkError(f"{key}: {reason}")
+            skip(key, reason)
+            return {}
+
+
+def _together(network, window, picked, at, device) -> dict[int, np.ndarray]:
+    feats, lengths = padded([window[index][1] for index in picked])
+    same = int(lengths.min()) == feats.shape[2]
+    out = output(network, feats.to(device), None if same else lengths.to(device), at)
+    return dict(zip(picked, out.cpu().numpy()))
+
+
+@torch.no_grad()
+def _alone(network, feats: np.ndarray, at, device, most: int) -> np.ndarray:
+    pooled = pooled_in_pieces(network, torch.from_numpy(np.asarray(feats, np.float32)).T, most, device)
+    return _after_pooling(network, pooled, at)[0].cpu().numpy()
 
 
 def together(order: list[int], lengths: list[int], most: int) -> list[list[int]]:

@@ -17,6 +17,40 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     return (torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, None, :]
 
 
+class Moments:
+    """Mean and variance over frames that come in pieces, in float64 (Chan, Golub and LeVeque 1979: pairwise merging).
+
+    Example:
+        >>> moments = Moments()
+        >>> for piece in (torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[8.0]]]])):
+        ...     moments.add(piece)
+        >>> moments.frames, moments.mean.item(), moments.variance.item()
+        (3, 4.0, 8.666666666666666)
+    """
+
+    def __init__(self):
+        self.frames = 0
+        self.mean = self._squares = torch.zeros(())
+
+    def add(self, maps: Tensor) -> None:
+        """Take in the frames that follow. Shape: (batch, channels, bins, frames)."""
+        maps, frames = maps.double(), maps.shape[-1]
+        mean = maps.mean(dim=-1)
+        squares = (maps - mean[..., None]).square().sum(dim=-1)
+        if not self.frames:
+            self.frames, self.mean, self._squares = frames, mean, squares
+            return
+        total, apart = self.frames + frames, mean - self.mean
+        self.mean = self.mean + apart * (frames / total)
+        self._squares = self._squares + squares + apart.square() * (self.frames * frames / total)
+        self.frames = total
+
+    @property
+    def variance(self) -> Tensor:
+        """The population's, as StatsPool has it."""
+        return self._squares / self.frames
+
+
 class MeanPool(nn.Module):
     """Mean over frames.
 
@@ -25,10 +59,12 @@ class MeanPool(nn.Module):
         - Output: (batch, channels * bins)
     """
 
-    factor = 1
-
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _mean(maps.float(), lengths).flatten(1)
+
+    def of(self, moments: Moments) -> Tensor:
+        """What `forward` gives for all the frames that `moments` has taken in."""
+        return moments.mean.float().flatten(1)
 
 
 class StatsPool(nn.Module):
@@ -46,13 +82,16 @@ class StatsPool(nn.Module):
         tensor([[2., 1.]])
     """
 
-    factor = 2
-
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         maps = maps.float()  # sums over frames are kept in float32 under autocast too
         mean = _mean(maps, lengths)
         variance = _mean((maps - mean[..., None]).square(), lengths)
         return torch.cat([mean.flatten(1), (variance + VARIANCE_FLOOR).sqrt().flatten(1)], dim=1)
+
+    def of(self, moments: Moments) -> Tensor:
+        """What `forward` gives for all the frames that `moments` has taken in."""
+        deviation = (moments.variance + VARIANCE_FLOOR).sqrt()
+        return torch.cat([moments.mean.flatten(1), deviation.flatten(1)], dim=1).float()
 
 
 class Flatten(nn.Module):
@@ -62,8 +101,6 @@ class Flatten(nn.Module):
         - Input: (batch, channels, bins, frames), lengths None
         - Output: (batch, channels * bins * frames)
     """
-
-    factor = 1
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         assert lengths is None, "a network without pooling takes chunks of one length"

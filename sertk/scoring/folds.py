@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.atomic import atomic_file
+from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
+from sertk.datadir.speakers import people, read_speakers, recordings
 from sertk.errors import SertkError
 
 # What the folds of a scheme are made of, and whether its speakers are all on one side.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
 SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
-# What a data folder says of itself by a file of that name; results made from it carry the word.
-STAMPS = ("PARTIAL", "SIMULATED")
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,19 @@ def divide(
     num_folds: int | None = None,
     seed: int = 0,
 ) -> Folds:
-    """Folds by any scheme; maps: "session" and "speaker" to the data folder's maps, where it has them.
+    """Folds by any scheme; maps: "session", "speaker", "recording" (utt2uniq) to the data folder's, where it has them.
 
+    A person under the names of perturbed copies (sp0.9-SPK) is one speaker, copies of one recording are in one fold.
     num_folds: 5 unless told for `stratified`; for the others only compared with what the sessions or speakers make.
     """
     if scheme == "stratified":
-        return stratified_folds(utt2label, labels, num_folds or 5, seed)
+        return stratified_folds(utt2label, labels, num_folds or 5, seed, maps.get("recording"))
     what = SCHEMES[scheme]
     if what not in maps:
         raise SertkError(f"scheme {scheme} needs each segment's {what}, and the data folder does not say it")
-    folds = grouped_folds(scheme, utt2label, labels, maps[what], maps.get("speaker"))
+    persons = people(maps["speaker"], maps.get("recording")) if "speaker" in maps else None
+    groups = persons if what == "speaker" else {utt: original(group) for utt, group in maps[what].items()}
+    folds = grouped_folds(scheme, utt2label, labels, groups, persons)
     if num_folds not in (None, folds.num_folds):
         raise SertkError(f"{folds.num_folds} {what}s make as many folds, not {num_folds}")
     return folds
@@ -120,22 +123,33 @@ def grouped_folds(
     return _checked(Folds(scheme, tuple(labels), dict(utt2label), utt2fold, {number[g]: [g] for g in groups}))
 
 
-def stratified_folds(utt2label: Mapping[str, str], labels: Sequence[str], num_folds: int, seed: int) -> Folds:
+def stratified_folds(
+    utt2label: Mapping[str, str],
+    labels: Sequence[str],
+    num_folds: int,
+    seed: int,
+    utt2uniq: Mapping[str, str] | None = None,
+) -> Folds:
     """Each class dealt over `num_folds` folds in a random order that is a function of (seed, segment) alone.
 
-    A class's count differs by one at most between folds, and so does the folds' size.
+    A class's count differs by one at most between folds, and so does the folds' size; perturbed copies follow their
+    recording.
     """
     if num_folds < 2:
         raise SertkError(f"a stratified division needs two folds or more, not {num_folds}")
-    if len(utt2label) < num_folds:
-        raise SertkError(f"{len(utt2label)} segments cannot be divided into {num_folds} folds")
+    recording_of = recordings(utt2label, utt2uniq)
+    copies: dict[str, list[str]] = {}
+    for utt, recording in recording_of.items():
+        copies.setdefault(recording, []).append(utt)
+    if len(copies) < num_folds:
+        raise SertkError(f"{len(copies)} segments cannot be divided into {num_folds} folds")
     # sha256 and not `random`: the same folds from every version of Python.
-    order = sorted(utt2label, key=lambda utt: hashlib.sha256(f"{seed} {utt}".encode()).digest())
+    order = sorted(copies, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
     utt2fold, dealt = {}, 0
     for label in labels:
-        for utt in order:
-            if utt2label[utt] == label:
-                utt2fold[utt] = dealt % num_folds + 1
+        for recording in order:
+            if utt2label[copies[recording][0]] == label:
+                utt2fold.update(dict.fromkeys(copies[recording], dealt % num_folds + 1))
                 dealt += 1
     return _checked(Folds("stratified", tuple(labels), dict(utt2label), utt2fold, {}))
 
@@ -167,12 +181,27 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
             )
 
 
+def keeps_apart(
+    utt2fold: Mapping[str, int], utt2spk: Mapping[str, str], utt2uniq: Mapping[str, str] | None = None
+) -> bool | None:
+    """Whether every person is in one fold, whatever their perturbed copies are called; None where one is not known.
+
+    >>> keeps_apart({"a": 1, "b": 2}, {"a": "anna", "b": "sp0.9-anna"})
+    False
+    """
+    home: dict[str, int] = {}
+    if any(utt not in utt2spk for utt in utt2fold):
+        return None
+    person = people(utt2spk, utt2uniq)
+    return all(home.setdefault(person[utt], fold) == fold for utt, fold in utt2fold.items())
+
+
 # Maps that are left beside a utt2fold, for the leak guard: of all segments, those without a fold too.
-MAPS = {"speaker": "utt2spk", "session": "utt2session"}
+MAPS = {"speaker": "utt2spk", "session": "utt2session", "recording": "utt2uniq"}
 
 
 def write_folds(folder, folds: Folds, maps: Mapping[str, Mapping[str, str]], settings: dict):
-    """Write utt2label, utt2fold, labels.txt, the `maps` ("speaker", "session") of all segments that there are, and,
+    """Write utt2label, utt2fold, labels.txt, the `maps` ("speaker", "session", "recording") of all segments that there are, and,
     last, scheme.json with the folds' own settings and `settings`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,9 +244,11 @@ def read_utt2fold(path) -> dict[str, int]:
 
 
 def read_maps(utt2fold_path) -> dict[str, dict[str, str]]:
-    """The maps of all segments beside a utt2fold, those that are there."""
+    """The maps of all segments beside a utt2fold, those that are there and say something."""
     paths = {what: Path(utt2fold_path).parent / name for what, name in MAPS.items()}
-    return {what: read_list(path) for what, path in paths.items() if path.exists()}
+    maps = {what: read_list(path) for what, path in paths.items() if what != "speaker" and path.exists()}
+    speakers = read_speakers(paths["speaker"])
+    return maps | ({"speaker": speakers} if speakers else {})
 
 
 def read_scheme(utt2fold_path) -> dict:

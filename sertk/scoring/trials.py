@@ -7,10 +7,12 @@ veri_test2.txt, list_test_all.txt …), whose files are the keys `id10270-5r0dWx
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from sertk.datadir.lists import read_lines, read_list
+from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 
 _KALDI = {"target": True, "nontarget": False}
@@ -147,10 +149,18 @@ def voxceleb_speakers(names: Iterable[str]) -> dict[str, str]:
     return {name: match[1] for name, match in found.items()} if all(found.values()) else {}
 
 
-def speakers_of(names: Iterable[str], path) -> dict[str, str]:
-    """A utt2spk that has all the trials' utterances; SertkError for one that it lacks."""
-    utt2spk = read_list(path)
-    for name in names:
-        if name not in utt2spk:
-            raise SertkError(f"{path}: {name} is in the trials and not in this map")
-    return utt2spk
+def trial_speakers(trials, names: Iterable[str], utt2spk=None) -> dict[str, str]:
+    """The speakers of a trial list's utterances; {} where they are not known.
+
+    They are those of the map `utt2spk`, of the utt2spk beside the list where that has all of them, or VoxCeleb's.
+    Raises SertkError for an utterance that `utt2spk` lacks.
+    """
+    names = list(names)
+    if utt2spk is not None:
+        found = read_list(utt2spk)
+        for name in names:
+            if name not in found:
+                raise SertkError(f"{utt2spk}: {name} is in the trials and not in this map")
+        return found
+    found = read_speakers(Path(trials).with_name("utt2spk"))
+    return found if all(name in found for name in names) else voxceleb_speakers(names)

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from sertk.errors import SertkError
-from sertk.kaldi.tables import read_manifest, read_table
-from sertk.scoring.protocol import Guard
+from sertk.kaldi.tables import filled, read_manifest, read_table
+from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard
 from sertk.scoring.speaker import eer, min_dcf
 from sertk.scoring.trials import (
     cosine_scores,
     embedding_matrix,
     mean_vector,
     read_trials,
-    speakers_of,
-    voxceleb_speakers,
+    trial_speakers,
 )
 
 P_TARGETS = (0.01, 0.05)
@@ -21,22 +20,20 @@ P_TARGETS = (0.01, 0.05)
 def score(
     trials_path, embeddings, mean=None, utt2spk=None, stamps: Sequence[str] = (), i_know=False, max_skip=0.05
 ) -> dict:
-    """Plain JSON: eer, min_dcf by p_target, counts, the utterances without embedding, stamps, leaks, unchecked.
+    """Plain JSON: eer, min_dcf by p_target, counts, the utterances without embedding, stamps; the guard's state (clean,
+    leaking, unchecked), the leaks, and what is unchecked.
 
     Arguments as score-trials's. Raises SertkError where more than `max_skip` of the trials have no embedding.
     """
     listed = read_trials(trials_path)
     manifest = read_manifest(embeddings)
-    # VoxCeleb1-E and -H are of speakers that most networks were trained on: seen without a utt2spk, and in what the
-    # network began from, since these names are VoxCeleb's alone.
-    celebrities = voxceleb_speakers(listed.names)
-    speakers = celebrities if utt2spk is None else speakers_of(listed.names, utt2spk)
+    speakers = trial_speakers(trials_path, listed.names, utt2spk)
+    corpus = Corpus(listed.names, {"speaker": speakers} if speakers else {}, ("speaker",), trials=True)
     guard = Guard(i_know)
     guard.stamp(*stamps)
-    groups = {"speaker": speakers} if speakers else {}
-    guard.check(str(embeddings), manifest and manifest.settings, listed.names, groups, everywhere=bool(celebrities))
-    offset = None if mean is None else mean_vector(read_table(mean, kind="vector"), mean)
-    matrix, there = embedding_matrix(read_table(embeddings, kind="vector"), listed.names, offset, embeddings)
+    guard.check(str(embeddings), manifest and manifest.settings, listed.names, corpus)
+    offset = None if mean is None else mean_vector(filled(read_table(mean, kind="vector")), mean)
+    matrix, there = embedding_matrix(filled(read_table(embeddings, kind="vector")), listed.names, offset, embeddings)
     trials = listed.of(there[listed.first] & there[listed.second])
     total, scored = len(listed.target), len(trials.target)
     if total - scored > max_skip * total:
@@ -62,7 +59,8 @@ def score(
         "source": str(embeddings),
         "stamps": guard.stamps,
         "leaks": guard.leaks,
-        "unchecked": guard.unknown,
+        "unchecked": guard.unchecked,
+        "guard": guard.state,
     }
 
 
@@ -76,5 +74,5 @@ def as_line(found: Mapping) -> str:
     ]
     told = (("left_out", "left out"), ("duplicates", "listed again"))
     inside += [f"{found[what]} {words}" for what, words in told if found[what]]
-    inside += ["leaks unchecked"] * bool(found["unchecked"])
+    inside += [{CLEAN: "no leak", LEAKING: "leaks", UNCHECKED: "leaks unchecked"}[found["guard"]]]
     return " ".join([f"%EER {100 * found['eer']:.2f} {costs} [ {', '.join(inside)} ]", *found["stamps"]])

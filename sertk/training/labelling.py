@@ -1,12 +1,13 @@
 """Which segments a network is trained on, and which label each has."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from sertk.data.store import Store
 from sertk.datadir.lists import read_list
+from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 from sertk.scoring.folds import read_labels
 
@@ -21,11 +22,13 @@ class Labelling:
         labels: their names, in the order of the network's outputs.
         of_segment: the label of every segment that has one.
         fold_of: the fold of every segment, {} without folds.
+        speaker_of: the speaker of every segment that has one, {} where nobody says who speaks.
     """
 
     labels: list[str]
     of_segment: dict[str, str]
     fold_of: dict[str, str]
+    speaker_of: dict[str, str] = field(default_factory=dict)
 
     def training(self, fold: str | None, choosing: str | None = None) -> dict[str, str]:
         """Segment -> label of what is trained on.
@@ -76,6 +79,8 @@ class Labelling:
 def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
     """The labels in `utt2label`, in the order of the labels.txt beside it, or sorted where there is none.
 
+    The speakers are those of a utt2spk beside `utt2label` or `utt2fold`.
+
     Raises:
         SertkError: for what the files lack, a label that labels.txt has twice, a fold that is no folder's name.
     """
@@ -97,7 +102,7 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
             raise SertkError(f"{utt2fold}: {wrong}: fold '{fold_of[wrong]}' cannot be the name of a folder")
     if len(labels) < 2:
         raise SertkError(f"{utt2label}: all segments are labelled {labels[0]}: there is nothing to tell apart")
-    return Labelling(labels, of_segment, fold_of)
+    return Labelling(labels, of_segment, fold_of, speakers_beside(utt2label, utt2fold))
 
 
 def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_skip: float, where: str) -> Store:
@@ -126,3 +131,11 @@ def labelled(store: Store, labelling: Labelling, chosen: dict[str, str], max_ski
 def labels_of(store: Store, labelling: Labelling) -> dict[str, str]:
     """The label of every segment of a store, in its order."""
     return {key: labelling.of_segment[key] for key in store.keys}
+
+
+def speakers_beside(utt2label: Path, utt2fold: Path | None = None) -> dict[str, str]:
+    """The labels where they are speakers (a utt2spk), else the utt2spk beside the labels or the folds; {} without one."""
+    if utt2label.name.split(".")[0] == "utt2spk":
+        return read_speakers(utt2label)
+    beside = [path.with_name("utt2spk") for path in (utt2label, utt2fold) if path]
+    return next((found for path in beside if (found := read_speakers(path))), {})

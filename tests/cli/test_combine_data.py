@@ -14,14 +14,21 @@ def parts(tmp_path, monkeypatch):
 
 
 def test_folders_are_put_together_and_what_is_left_out_is_said(call, parts):
-    result = call("combine-data", "b", "a", "out")
+    result = call("combine-data", "out", "b", "a")
     assert "WARNING: utt2label: left out" in result.err
     assert (parts / "out/utt2spk").read_text() == "a-1 a\nb-1 b\n"
     call("validate-data", "out")
 
 
 @pytest.mark.parametrize(
-    "args, code", [([], 2), (["a"], 2), (["a", "a", "out"], 1), (["a", "gone", "out"], 1), (["a", "b", "a"], 1)]
+    "args, code",
+    [
+        (["a"], 2),
+        (["out", "a", "a"], 1),
+        (["out", "a", "gone"], 1),
+        (["a", "b", "a"], 1),
+        (["a", "b", "out"], 2),
+    ],
 )
 def test_wrong_calls_end_in_one_line(call, parts, args, code):
     result = call("combine-data", *args, code=code)

@@ -132,3 +132,22 @@ def test_what_is_wrong_with_the_data_is_one_line_and_writes_nothing(call, data, 
 
 def test_an_unknown_scheme_is_misuse(call, data, tmp_path):
     assert "--scheme" in call("make-folds", "--scheme", "random", data, tmp_path / "folds", code=2).err
+
+
+@pytest.mark.parametrize("uniq", [False, True])
+@pytest.mark.parametrize("scheme", ["loso", "speaker", "stratified"])
+def test_perturbed_copies_are_one_person_and_one_recording_in_every_scheme(call, data, tmp_path, scheme, uniq):
+    """By Kaldi's names (perturb_data_dir_speed.sh), or by its utt2uniq whatever they are called."""
+    before, affix = read_list(data / "utt2label"), "tempo7" if uniq else "sp0.9-"
+    for name in ("utt2label", "utt2spk", "utt2session", "utt2dialog"):
+        values = read_list(data / name)
+        prefix = affix if name in ("utt2spk", "utt2session") and (scheme != "loso" or not uniq) else ""
+        values |= {affix + utt: prefix + value for utt, value in values.items()}
+        (data / name).write_text("".join(f"{utt} {values[utt]}\n" for utt in sorted(values)))
+    if uniq:
+        (data / "utt2uniq").write_text("".join(f"{affix}{utt} {utt}\n" for utt in before))
+    result = call("make-folds", "--scheme", scheme, data, tmp_path / "folds")
+    folds = read_list(tmp_path / "folds" / "utt2fold")
+    assert all(folds[utt] == folds[affix + utt] for utt in before) and len(folds) == 2 * len(before)
+    assert len(set(folds.values())) == {"loso": 3, "speaker": 6, "stratified": 5}[scheme]
+    assert f"{len(before)} segments are perturbed copies of others" in result.err

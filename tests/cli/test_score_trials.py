@@ -53,7 +53,7 @@ def test_the_line_has_eer_and_both_costs(call, made, tmp_path):
     value, costs = eer(targets, nontargets), [min_dcf(targets, nontargets, p) for p in (0.01, 0.05)]
     assert result.text == (
         f"%EER {100 * value:.2f} minDCF(0.01) {costs[0]:.4f} minDCF(0.05) {costs[1]:.4f} "
-        "[ 190 trials, 40 target, cosine ]\n"
+        "[ 190 trials, 40 target, cosine, no leak ]\n"
     )
     assert result.err == ""
     found = json.loads((tmp_path / "r.json").read_text())
@@ -102,15 +102,20 @@ def test_utterances_of_the_training_are_refused_and_stamped_to_who_knows(call, m
 def test_speakers_of_the_training_are_refused_where_the_speakers_are_told(call, made):
     made.settings["trained_on"]["speakers"].append("id1")
     table = made.write()
-    call("score-trials", made.list, table)
     result = call("score-trials", "--utt2spk", made.root / "utt2spk", made.list, table, code=1)
     assert "test speaker id1 in its training" in result.err
+    # The map beside the list is found; without one it is said that nobody looked.
+    assert call("score-trials", made.list, table, code=1).err == result.err
+    (made.root / "utt2spk").unlink()
+    result = call("score-trials", "--json", made.root / "r.json", made.list, table)
+    assert "leaks unchecked ]" in result.text and "no utt2spk" in result.err
+    assert json.loads((made.root / "r.json").read_text())["guard"] == "unchecked"
 
 
 def test_embeddings_that_do_not_say_their_training_are_marked(call, made):
     made.settings = {}
     result = call("score-trials", "--stamp", "SIMULATED", made.list, made.write())
-    assert result.text.endswith("leaks unchecked ] SIMULATED\n") and "leaks cannot be seen" in result.err
+    assert result.text.endswith("leaks unchecked ] SIMULATED\n") and "no manifest says" in result.err
 
 
 @pytest.mark.parametrize(

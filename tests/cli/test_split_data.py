@@ -26,7 +26,7 @@ def test_a_folder_is_split_by_utterances_when_asked(call, data):
 
 
 @pytest.mark.parametrize("args, code", [(["data", "3"], 1), (["data", "0"], 2), (["data"], 2), (["gone", "1"], 1),
-                                        (["--per-utt", "data", "1"], 2), (["data", "two"], 2)])  # fmt: skip
+                                        (["--per-utt=maybe", "data", "1"], 2), (["data", "two"], 2)])  # fmt: skip
 def test_wrong_calls_end_in_one_line(call, data, args, code):
     result = call("split-data", *args, code=code)
     assert result.err.startswith("split-data: ERROR: ") and result.err.count("\n") == 1

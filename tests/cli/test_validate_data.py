@@ -33,7 +33,7 @@ def test_verification_is_asked_for(call, tmp_path):
     assert "a-1.wav is not there" in call("validate-data", "--verify", "true", folder, code=1).text
 
 
-@pytest.mark.parametrize("args, code", [(["gone"], 1), ([], 2), (["--verify", "maybe", "data"], 2), (["--limit", "0", "data"], 2),
+@pytest.mark.parametrize("args, code", [(["gone"], 1), (["--verify", "maybe", "data"], 2), (["--limit", "0", "data"], 2),
                                         (["data", "x"], 2), (["--nothing", "data"], 2)])  # fmt: skip
 def test_wrong_calls_end_in_one_line(call, tmp_path, monkeypatch, args, code):
     monkeypatch.chdir(tmp_path)

@@ -49,6 +49,7 @@ def test_the_papers_network_and_training_are_spelt_out(conf):
         "pooling": "stats",
         "embedding-dim": "256",
         "activation": "prelu",
+        "precision": "auto",
         "chunk-frames": "150,200,250,300",
         "augment": "none,conservative,aggressive",
         "padding": "repeat",

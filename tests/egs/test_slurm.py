@@ -290,7 +290,7 @@ def test_the_example_trains_under_srun_and_goes_on_after_a_notice_to_the_same_by
     cluster.run("scancel", "--signal=USR1", jobs["told"])
     wait_for(lambda: over("told"))
     text = (tmp_path / "told.log").read_text()
-    assert "run the same command again" in text and "going on after epoch" in text, text
+    assert "run the same command again" in text and "resuming after epoch" in text, text
     assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 

@@ -8,6 +8,7 @@ import pytest
 from references import audible, double_fbank, native_fbank, signal, torchaudio_fbank
 
 from sertk.errors import SertkError
+from sertk.frontend import fbank
 from sertk.frontend.audio import read_audio
 from sertk.frontend.fbank import BLOCK, FLOOR, Fbank, mel_filters
 from sertk.frontend.options import FbankOptions
@@ -210,3 +211,15 @@ def test_settings_name_kaldis_options_and_give_the_options_back():
     for wrong in ({"num-mel": 80}, {"num-mel-bins": "80"}, {"snip-edges": 1}, {"num-mel-bins": 80.5}):
         with pytest.raises(SertkError, match="no front-end setting"):
             FbankOptions.of(wrong)
+
+
+def test_fft_is_scipys_without_its_import_and_with_another_scipys_insides(monkeypatch):
+    """The compiled transform alone gives the bits of scipy.fft.rfft, which takes its place where it is not found."""
+    import scipy.fft
+
+    frames = np.random.default_rng(0).normal(size=(7, 512)).astype(np.float32)
+    direct = fbank.load_rfft()
+    assert direct is not scipy.fft.rfft
+    np.testing.assert_array_equal(direct(frames), scipy.fft.rfft(frames))
+    monkeypatch.setattr(fbank, "find_spec", lambda name: None)
+    assert fbank.load_rfft() is scipy.fft.rfft

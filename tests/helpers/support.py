@@ -1,6 +1,7 @@
 """Names that tests import: where the checkout is, where the corpora are, what a binary gave back."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg
 
 @dataclass
 class Result:
+    """How a binary ended; `err` is its standard error without the first line, the command (test_manners.py has that)."""
+
     code: int
     out: bytes
     err: str
@@ -22,6 +25,14 @@ class Result:
     @property
     def text(self) -> str:
         return self.out.decode()
+
+
+_COMMAND = re.compile(rf"^(?:{'|'.join(path.name for path in (ROOT / 'bin').iterdir())}) [^\n]*\n", re.MULTILINE)
+
+
+def without_commands(err: str) -> str:
+    """What binaries wrote on stderr, without the lines that say how they were called."""
+    return _COMMAND.sub("", err)
 
 
 def body(log: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """What is read out of an experiments' folder."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def test_systems_of_the_same_folds_are_one_experiment(experiments):
         ("exp1", "Exp 1", ["exp1", "exp1_scratch"]),
         ("exp3", "Exp 3", ["exp3"]),
     ]
+    assert all(s.guard[0].startswith("clean: ") for e in experiments for s in e.systems)
     assert [s.what for s in experiments[0].systems] == ["frozen trunk, new head", "without transfer"]
 
 
@@ -49,6 +51,25 @@ def test_a_system_from_elsewhere_with_the_same_folds_is_of_the_same_experiment(r
     (tmp_path / "exp" / "exp1_scratch").symlink_to(root / "exp" / "exp1_scratch")
     found = find_experiments(tmp_path / "exp")
     assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
+
+
+def test_a_system_of_the_same_division_with_other_fold_numbers_is_of_the_same_experiment(root, tmp_path):
+    (tmp_path / "exp").mkdir()
+    for name in ("exp1", "exp1_scratch"):
+        (tmp_path / "exp" / name).mkdir()
+        for path in (root / "exp" / name).iterdir():
+            if path.name != "folds":
+                (tmp_path / "exp" / name / path.name).symlink_to(path)
+        shutil.copytree(root / "exp" / "exp1" / "folds", tmp_path / "exp" / name / "folds")
+    other = tmp_path / "exp" / "exp1_scratch" / "folds" / "utt2fold"
+    pairs = [line.split() for line in other.read_text().splitlines()]
+    other.write_text("".join(f"{key} {int(fold) % 5 + 1}\n" for key, fold in pairs))
+    found = find_experiments(tmp_path / "exp")
+    assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
+    # Another division is another experiment.
+    other.write_text("".join(f"{key} {1 + n % 5}\n" for n, (key, _) in enumerate(pairs)))
+    with pytest.raises(SertkError, match="was scored by fold 1's model"):
+        find_experiments(tmp_path / "exp")
 
 
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
@@ -78,13 +99,15 @@ def test_systems_stand_side_by_side_in_one_breakdown(experiments, root):
     experiment = experiments[0]
     with Data(root / "data") as data:
         table, *folded = breakdown_tables(experiment, data)
-    assert table.columns[3:] == ["frozen trunk, new head: UA [%]", "frozen trunk, new head: WA [%]",
-                                 "without transfer: UA [%]", "without transfer: WA [%]"]  # fmt: skip
+    assert table.columns[3:] == ["frozen trunk, new head: UA [%] (95 %)", "frozen trunk, new head: WA [%] (95 %)",
+                                 "without transfer: UA [%] (95 %)", "without transfer: WA [%] (95 %)"]  # fmt: skip
     row = next(row for row in table.rows if row[1] == "female")
     women = np.array([key[5] == "F" for key in experiment.test.keys])
     for cell, system in zip(row[4::2], experiment.systems, strict=True):
         right = (system.scored.guess == experiment.test.truth)[women].mean()
-        assert cell == f"{100 * right:.2f}"
+        assert re.fullmatch(rf"{100 * right:.2f} \(\d+\.\d–\d+\.\d\)", cell)
+    # One speaker has no interval.
+    assert next(row for row in table.rows if row[1] == "Ses01F")[4].count("(") == 0
     assert [part.folded for part in folded] == [True, True]
 
 
@@ -103,11 +126,12 @@ def test_the_raters_who_agree_are_a_row_for_each_system(experiments, root):
 
 def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):
     experiment = experiments[0]
-    experiment.test.scheme["scripts"] = {str(n): {"scripted": 8, "shared": n} for n in range(1, 6)}
+    scheme = experiment.systems[0].scheme
+    scheme["scripts"] = {str(n): {"scripted": 8, "shared": n} for n in range(1, 6)}
     table = folds_table(experiment.systems[0], experiment)
     assert [row[-1] for row in table.rows] == ["1 of 8", "2 of 8", "3 of 8", "4 of 8", "5 of 8", ""]
     assert table.columns[-1] == "shared script" and "the words are not" in table.notes[0]
-    del experiment.test.scheme["scripts"]
+    del scheme["scripts"]
     assert "shared script" not in folds_table(experiment.systems[0], experiment).columns
 
 
@@ -122,7 +146,7 @@ def test_mistakes_are_the_wrong_answers_the_surest_first(experiments, root):
     assert [row[3] for row in table.rows] == [f"{100 * scored.posteriors[k].max():.1f}" for k in wanted]
     assert table.columns[-4:] == ["words", "raters", "spectrogram", "audio"]
     assert table.rows[0][-2].png.startswith(b"\x89PNG") and table.rows[0][-1].wav.startswith(b"RIFF")
-    assert f"The 4 surest of {len(wrong)} mistakes in 80 segments." in table.notes
+    assert f"The 4 most confident of {len(wrong)} errors in 80 segments." in table.notes
 
 
 def test_segments_of_longer_recordings_are_cut_out_to_be_heard(experiments, root, tmp_path):

@@ -1,41 +1,124 @@
-"""The leak guard, told and untold."""
+"""The leak guard's three states, told and untold."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sertk.errors import SertkError
-from sertk.scoring.protocol import Guard, held_apart
+from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard, chain, guard_reasons, held_apart
 
 names = st.sets(st.text("abc", min_size=1, max_size=2), max_size=6)
+UTT2SPK = {"u1": "s1", "u2": "s1", "u3": "s2", "u4": "s3"}
+APART = Corpus(UTT2SPK, {"speaker": UTT2SPK}, ("speaker",))
+
+
+def state(record, keys=("u1",), corpus=APART) -> tuple[str, list[str]]:
+    """The state of scores of a network with this record, and why."""
+    guard = Guard(i_know=True)
+    guard.check("x", {"trained_on": record}, keys, corpus)
+    return guard.state, [line.split(": ", 1)[1] for line in (guard.leaks or guard.unchecked)]
 
 
 @given(names, names)
 def test_a_leak_is_an_overlap_and_nothing_else(trained, tested):
     guard = Guard(i_know=True)
-    guard.check("x", {"trained_on": {"keys": sorted(trained)}}, tested)
-    assert bool(guard.leaks) == bool(trained & tested) == ("LEAKY" in guard.stamps)
+    guard.check("x", {"trained_on": {"keys": sorted(trained)}}, tested, Corpus(tested))
+    assert bool(guard.leaks) == bool(trained & tested) == ("LEAKY" in guard.stamps) == (guard.state == LEAKING)
+    assert bool(guard.doubts) == bool(trained - tested)
 
 
 def test_the_message_names_the_first_and_counts_the_rest():
+    utt2spk = {"u1": "s1", "u2": "s2", "u3": "s3"}
     with pytest.raises(SertkError, match=r"x: test speaker s1 and 2 more in its training \(--i-know true"):
         said = {"trained_on": {"speakers": ["s3", "s2", "s1"]}}
-        Guard().check("x", said, ["u1", "u2", "u3"], {"speaker": {"u1": "s1", "u2": "s2", "u3": "s3"}})
+        Guard().check("x", said, list(utt2spk), Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",)))
 
 
-@pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": {"fold": 1}}])
-def test_what_does_not_say_its_training_is_noted_once(settings):
+@pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": {"fold": 1, "segments": 9}},
+                                      {"trained_on": {"labels": {"ang": 5}}}])  # fmt: skip
+def test_what_does_not_say_its_training_is_unchecked_once(settings):
     guard = Guard()
     for _ in range(2):
-        guard.check("x", settings, ["u1"])
-    assert guard.unknown == ["x"] and not guard.stamps
+        guard.check("x", settings, ["u1"], APART)
+    assert guard.state == UNCHECKED and len(guard.unchecked) == 1 and not guard.stamps
 
 
 def test_every_network_of_a_chain_is_looked_at():
-    chain = {"keys": ["u1"], "trunk": {"keys": ["u2"], "init": {"keys": ["u3"]}}}
-    for key in ("u1", "u2", "u3"):
+    both = {"keys": ["u3"], "trunk": {"keys": ["u4"], "init": {"keys": ["u2"]}}, "init": {"keys": ["u1"]}}
+    assert [record["keys"] for record in chain(both)] == [["u3"], ["u4"], ["u2"], ["u1"]]
+    for key in ("u1", "u2", "u3", "u4"):
         with pytest.raises(SertkError, match=key):
-            Guard().check("x", {"trained_on": chain}, [key])
+            Guard().check("x", {"trained_on": both}, [key], Corpus(UTT2SPK))
+
+
+@pytest.mark.parametrize("trunk", [None, {}, {"segments": 5}, {"keys": ["elsewhere"]},
+                                   {"keys": ["elsewhere"], "labels": {"s9": 1}}])  # fmt: skip
+def test_a_trunk_that_cannot_be_matched_leaves_it_unchecked(trunk):
+    for name in ("trunk", "init"):
+        found, why = state({"keys": ["u3"], name: trunk})
+        assert found == UNCHECKED and "the network that it began from" in why[0]
+    assert state({"keys": ["u3"]})[0] == CLEAN
+
+
+def test_segments_of_another_corpus_are_clean_by_their_speakers_alone():
+    assert state({"keys": ["elsewhere"]})[0] == UNCHECKED
+    assert state({"keys": ["elsewhere"], "speakers": ["anna"]})[0] == CLEAN
+    assert state({"keys": ["u3"], "init": {"speakers": ["anna"]}})[0] == CLEAN
+    # The test's speakers are not known, so that anna may be one.
+    assert state({"keys": ["elsewhere"], "speakers": ["anna"]}, corpus=Corpus(UTT2SPK))[0] == UNCHECKED
+    assert state({"keys": ["u3"], "incomplete": True})[0] == UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("speakers", "found"),
+    [
+        (["id10270"], LEAKING),
+        (["Ses01F", "Ses01M"], LEAKING),
+        (["Ses01F"], UNCHECKED),
+        (["03", "04"], UNCHECKED),
+        (["spk1", "F03"], UNCHECKED),
+        (["x-Ses01F"], UNCHECKED),
+    ],
+)
+def test_a_trunks_speaker_of_a_common_name_is_one_person_only_where_it_can_be_no_other(speakers, found):
+    utt2spk = {f"u{n}": name.removeprefix("x-") for n, name in enumerate(speakers)} | {"v": "other"}
+    corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
+    for trunk in ({"keys": ["e"], "speakers": speakers}, {"speakers": speakers}):
+        assert state({"keys": ["v"], "trunk": trunk}, list(utt2spk)[:-1], corpus)[0] == found
+    # Of the network itself, trained on more segments than a record lists: it is of this corpus.
+    if not speakers[0].startswith("x-"):
+        assert state({"speakers": speakers}, list(utt2spk)[:-1], corpus)[0] == LEAKING
+
+
+@pytest.mark.parametrize("form", ["sp0.9-{}", "sp1.1-{}", "rvb1-{}", "rvb2_{}", "{}-noise", "{}-music", "{}-babble",
+                                  "{}-reverb", "{}-aug", "{}_sp0.9", "sp0.9-{}-noise", "x-{}", "{}-copy"])  # fmt: skip
+def test_a_copy_is_its_recording_on_either_side(form):
+    utt2spk = {"Ses01F-a": "Ses01F", "Ses01F-b": "Ses01F", "Ses02F-c": "Ses02F"}
+    corpus, copy = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",)), form.format("Ses01F-a")
+    found, why = state({"keys": ["Ses02F-c", copy]}, ["Ses01F-a"], corpus)
+    assert found == LEAKING and why[0] == f"test segment Ses01F-a in its training, as {copy}"
+    # Another recording of the person.
+    found, why = state({"keys": [copy]}, ["Ses01F-b"], corpus)
+    assert found == LEAKING and why == ["test speaker Ses01F in its training"]
+    assert state({"keys": [copy]}, ["Ses02F-c"], corpus)[0] == CLEAN
+    # The test has the copies.
+    copies = {form.format(key): "sp0.9-Ses01F" for key in utt2spk}
+    assert state({"keys": ["Ses01F-a"]}, [copy], Corpus(copies, {"speaker": copies}, ("speaker",)))[0] == LEAKING
+
+
+def test_labels_are_speakers_only_of_a_network_whose_trials_are_scored():
+    record = {"keys": ["u3"], "labels": {"s1": 4}}
+    assert state(record)[0] == CLEAN
+    record = {"keys": ["v9"], "labels": {"Ses01F": 4}}
+    utt2spk = {"u1": "Ses01F"}
+    trials = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",), trials=True)
+    assert state(record, corpus=trials)[0] == LEAKING
+    assert state(record | {"target": "label"}, corpus=trials)[0] == UNCHECKED
+
+
+def test_without_a_utt2spk_speakers_that_are_kept_apart_are_unchecked():
+    found, why = state({"keys": ["u3"]}, corpus=Corpus(UTT2SPK, {}, ("speaker",)))
+    assert (found, why) == (UNCHECKED, ["the speaker of 1 test segments is not known (u1)"])
 
 
 def test_a_schemes_promise_is_what_is_held_apart():
@@ -44,36 +127,42 @@ def test_a_schemes_promise_is_what_is_held_apart():
     assert held_apart({"scheme": "stratified"}) == held_apart({}) == ()
 
 
-def test_speakers_of_training_keys_are_looked_up_and_another_corpuss_are_not():
-    utt2spk = {"u1": "s1", "u2": "s1", "u3": "s2"}
+def test_speakers_of_training_keys_are_looked_up_where_they_are_kept_apart():
     with pytest.raises(SertkError, match="x: test speaker s1 in its training"):
-        Guard().check("x", {"trained_on": {"keys": ["u2"]}}, ["u1"], {"speaker": utt2spk})
-    Guard().check(
-        "x", {"trained_on": {"keys": ["u3", "s1-1"], "trunk": {"speakers": ["s1"]}}}, ["u1"], {"speaker": utt2spk}
-    )
-    Guard().check("x", {"trained_on": {"keys": ["u2"]}}, ["u1"])
+        Guard().check("x", {"trained_on": {"keys": ["u2"]}}, ["u1"], APART)
+    assert state({"keys": ["u2"]}, corpus=Corpus(UTT2SPK, {"speaker": UTT2SPK}))[0] == CLEAN
 
 
 def test_segments_that_chose_the_epoch_count_as_seen():
-    said = {"keys": ["u1"], "select": "dev-session", "chosen_on": {"fold": "3", "keys": ["u2"]}}
-    for record in (said, {"keys": ["u9"], "trunk": said}):
+    said = {"keys": ["u3"], "select": "dev-session", "chosen_on": {"fold": "3", "keys": ["u2"]}}
+    for record in (said, {"keys": ["u4"], "trunk": said}):
         with pytest.raises(SertkError, match="test segment u2 in its training"):
-            Guard().check("x", {"trained_on": record}, ["u2", "u3"])
-    with pytest.raises(SertkError, match="test speaker s1 in its training"):
-        Guard().check("x", {"trained_on": said}, ["u3"], {"speaker": {"u2": "s1", "u3": "s1"}})
-    guard = Guard()
-    guard.check("x", {"trained_on": said}, ["u3"])
-    assert guard.stamps == []
+            Guard().check("x", {"trained_on": record}, ["u2"], Corpus(UTT2SPK))
+    assert state(said) == (LEAKING, ["test speaker s1 in its training"])
+    assert state(said, ["u4"])[0] == CLEAN
+    strange = said | {"speakers": ["anna"], "chosen_on": {"keys": ["elsewhere"]}}
+    assert state(strange, ["u4"])[0] == UNCHECKED
+    strange["chosen_on"]["speakers"] = ["s3"]
+    assert state(strange, ["u4"])[0] == UNCHECKED
 
 
 def test_what_the_test_itself_chose_is_stamped_through_a_chain_and_its_training_still_refused():
-    oracle = {"keys": ["u1"], "select": "oracle", "chosen_on": {"fold": "2", "keys": ["u2"]}}
-    for record in (oracle, {"keys": ["u9"], "init": oracle}):
+    oracle = {"keys": ["u3"], "select": "oracle", "chosen_on": {"fold": "2", "keys": ["u2"]}}
+    for record in (oracle, {"keys": ["u4"], "init": oracle}):
         guard = Guard()
-        guard.check("x", {"trained_on": record}, ["u2"])
-        assert guard.stamps == ["LEAKY"] and not guard.leaks
-        with pytest.raises(SertkError, match="test segment u1"):
-            guard.check("x", {"trained_on": record}, ["u1"])
+        guard.check("x", {"trained_on": record}, ["u2"], APART)
+        assert guard.stamps == ["LEAKY"] and not guard.leaks and guard.state == LEAKING
+        with pytest.raises(SertkError, match="test segment u3"):
+            guard.check("x", {"trained_on": record}, ["u3"], APART)
+    found = {"guard": LEAKING, "leaks": [], "unchecked": []}
+    assert guard_reasons(found)[0].startswith("leaking: an epoch was chosen on the test itself")
+
+
+def test_one_line_is_said_of_one_reason_in_many_files():
+    guard = Guard()
+    for name in ("1/scores.ark", "2/scores.ark", "2/scores.ark"):
+        guard.check(name, None, ["u1"], APART)
+    assert guard.unchecked == ["1/scores.ark and 1 more: no manifest says what this was trained on"]
 
 
 def test_stamps_come_once_each():

@@ -9,7 +9,9 @@ import torch
 from killing import kill_at_random, start, wait
 from toydata import write_toy_data
 
-from sertk.kaldi.tables import verify_table
+from sertk import runtime
+from sertk.cli import embed_segments
+from sertk.kaldi.tables import read_manifest, verify_table
 from sertk.models.modelfile import Model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 
@@ -83,3 +85,36 @@ def test_a_part_made_with_other_settings_is_not_mixed_in(tmp_path, words):
     assert "was begun with seed=1, now it is 0: beginning anew" in (tmp_path / "log").read_text()
     assert wait(start(*words("straight"))) == 0
     assert table(tmp_path, "x") == table(tmp_path, "straight")
+
+
+class StopsAfter:
+    """A request to stop that comes after some looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def __bool__(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def test_draws_that_go_on_on_another_processor_keep_the_precision(tmp_path, words, call, monkeypatch):
+    def draws(*options, built_for_bf16, stop=False, code=0):
+        monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
+        monkeypatch.setattr(embed_segments, "catch_signals", lambda: stop)
+        binary, *rest = words("x", *options)
+        return call(binary, *rest, code=code).err
+
+    def made(name="x"):
+        return read_manifest(f"scp:{tmp_path}/{name}.scp").settings["precision"]
+
+    binary, *rest = words("straight", "--precision", "bf16")
+    call(binary, *rest)
+    draws(built_for_bf16=True, stop=StopsAfter(100), code=75)
+    err = draws(built_for_bf16=False)
+    assert "going on after" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
+    assert made() == "bf16" and table(tmp_path, "x") == table(tmp_path, "straight")
+    # What is begun anew since something else differs is of this processor's own.
+    draws(built_for_bf16=True, stop=StopsAfter(100), code=75)
+    assert "begun with precision=bf16, now it is float32" in draws("--seed", 1, built_for_bf16=False)
+    assert made() == "float32"

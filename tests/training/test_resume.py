@@ -15,13 +15,14 @@ from support import ROOT
 from toydata import NETWORK, write_toy_data
 
 import sertk.jobs.train
+from sertk import runtime
 from sertk.atomic import only_process_in
 from sertk.cli.train_resnet import main as train_resnet
 from sertk.datadir.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
-from sertk.models.modelfile import read_checked
-from sertk.runs.lock import STARTERS
+from sertk.models.modelfile import read_checked, read_model
+from sertk.runs.run import RESTARTS
 from sertk.training import compile as compiling
 
 
@@ -36,7 +37,7 @@ def start(toy, name, *options):
 
 def test_training_prolonged_is_training_at_once(toy, train):
     train("twice", "--epochs", 1)
-    assert "going on after epoch 1" in train("twice", "--epochs", 3).err
+    assert "resuming after epoch 1" in train("twice", "--epochs", 3).err
     train("once", "--epochs", 3)
     assert (toy / "twice/final.pt").read_bytes() == (toy / "once/final.pt").read_bytes()
 
@@ -148,7 +149,8 @@ CHANGES = {
 # What goes with them.
 NEEDED = ("--init", "other/final.pt", "--train", "head")
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
-FREE = {"epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
+FREE = {"version", "print-args", "epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config",
+        "verbose",
         "keep", "tensorboard"}  # fmt: skip
 
 
@@ -182,7 +184,7 @@ def test_a_changed_option_is_refused_with_the_difference_named(begun, call, monk
     before = (begun / "exp/state.pt").read_bytes()
     err = call("train-resnet", *words(begun, "exp", *options), code=1).err
     line = err.strip().splitlines()[-1]
-    assert "exp/state.pt: this run was begun with " in line and said in line and "--restart true" in line
+    assert "exp/state.pt: this run was started with " in line and said in line and "--restart true" in line
     assert err.count("ERROR") == 1 and (begun / "exp/state.pt").read_bytes() == before
 
 
@@ -191,7 +193,7 @@ def test_changed_labels_segments_and_features_are_told_apart(toy, train, call):
     labels = read_list(toy / "utt2label")
     first = next(iter(labels))
     write_list(toy / "utt2label", labels | {first: "neu" if labels[first] != "neu" else "sad"})
-    assert "begun with data.labels=" in train("exp", "--epochs", 2, code=1).err
+    assert "started with data.labels=" in train("exp", "--epochs", 2, code=1).err
     write_list(toy / "utt2label", {key: label for key, label in labels.items() if key != first})
     assert "data.segments=40, now it is 39" in train("exp", "--epochs", 2, code=1).err
     write_list(toy / "utt2label", labels)
@@ -199,17 +201,17 @@ def test_changed_labels_segments_and_features_are_told_apart(toy, train, call):
         for key, feats in read_table(parse_rspecifier(f"scp:{toy}/feats.scp")):
             write(key, 2 * feats)
     louder = [*NETWORK, "--epochs", 2, f"scp:{toy}/b.scp", toy / "utt2label"]
-    assert "begun with data.features=" in call("train-resnet", *louder, toy / "exp", code=1).err
+    assert "started with data.features=" in call("train-resnet", *louder, toy / "exp", code=1).err
     for name in ("feats", "b"):  # without a manifest some rows stand for the table
         (toy / f"{name}.manifest").unlink()
     train("bare", "--epochs", 1)
-    assert "begun with data.features=" in call("train-resnet", *louder, toy / "bare", code=1).err
+    assert "started with data.features=" in call("train-resnet", *louder, toy / "bare", code=1).err
 
 
 def test_another_version_of_the_code_is_refused(toy, train, monkeypatch):
     train("exp", "--epochs", 1)
     monkeypatch.setattr(sertk.jobs.train, "__version__", "0.0.9")
-    assert "begun with sertk=0.1.0, now it is 0.0.9" in train("exp", "--epochs", 2, code=1).err
+    assert "started with sertk=0.1.0, now it is 0.0.9" in train("exp", "--epochs", 2, code=1).err
 
 
 @pytest.mark.parametrize("name", ["threads", "hardware", "torch", "code"])
@@ -218,9 +220,7 @@ def test_another_machine_is_warned_of_and_goes_on(toy, train, monkeypatch, name)
     marks = sertk.jobs.train.machine_marks
     monkeypatch.setattr(sertk.jobs.train, "machine_marks", lambda *args: marks(*args) | {name: "another"})
     err = train("exp", "--epochs", 2).err
-    assert re.search(
-        rf"WARNING: .*begun with {name}=\S+, now it is another: it goes on, but not to the same bytes", err
-    )
+    assert re.search(rf"WARNING: .*started with {name}=\S+, now it is another: the last bits will differ", err)
     assert "WARNING" not in train("exp", "--epochs", 3).err  # from here on it is another
 
 
@@ -235,17 +235,17 @@ def test_labels_in_another_order_are_refused(toy, train):
     (toy / "labels.txt").write_text("sad\nneu\nhap\nang\n")
     for epochs in (1, 2):
         err = train("exp", "--epochs", epochs, code=1).err
-        assert "begun with labels=ang hap neu sad, now it is sad neu hap ang" in err
+        assert "started with labels=ang hap neu sad, now it is sad neu hap ang" in err
 
 
 def test_a_finished_run_is_left_as_it_is(toy, train, call):
     train("exp", "--epochs", 2)
     before = {path: path.read_bytes() for path in (toy / "exp").iterdir()}
     err = call("train-resnet", *words(toy, "exp", "--epochs", 2, "--num-threads", 2)).err
-    assert f"{toy}/exp/final.pt: kept, it is of this call" in err
+    assert f"{toy}/exp/final.pt: finished with these settings and data, skipped" in err
     assert {path: path.read_bytes() for path in (toy / "exp").iterdir()} == before
     err = train("exp", "--epochs", 1, code=1).err
-    assert "state.pt: 2 epochs are done, --epochs 1 is less (--restart true" in err
+    assert "state.pt: 2 epochs are finished, more than --epochs 1 (--restart true" in err
     records = toy / "exp/train.jsonl"
     records.write_text(records.read_text().splitlines(keepends=True)[0])  # killed before the second was written
     train("exp", "--epochs", 2)
@@ -256,12 +256,12 @@ def test_a_finished_model_without_a_state_is_kept_or_refused_but_never_overwritt
     train("exp", "--epochs", 1)
     (toy / "exp/state.pt").unlink()
     before = (toy / "exp/final.pt").read_bytes()
-    assert "kept" in train("exp", "--epochs", 1).err
+    assert "skipped" in train("exp", "--epochs", 1).err
     err = train("exp", "--epochs", 1, "--seed", 3, code=1).err
     assert "final.pt: is of another run (seed=0, now it is 3) and would be overwritten (--restart true" in err
     assert (toy / "exp/final.pt").read_bytes() == before
     (toy / "exp/final.pt").write_bytes(before[:99])
-    assert "cut short (99 bytes): made anew" in train("exp", "--epochs", 1).err
+    assert "cut short (99 bytes): trained again" in train("exp", "--epochs", 1).err
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
@@ -270,11 +270,11 @@ def test_a_restart_of_a_call_that_is_started_again_is_done_once(toy, train, monk
     train("exp", "--epochs", 2)
     again = ("--epochs", 2, "--restart", "true")
     monkeypatch.setenv(name, "7")
-    monkeypatch.setenv(STARTERS[name], "1")
+    monkeypatch.setenv(RESTARTS[name], "1")
     train("exp", *again)  # the job was started again before this call had its turn
     assert (toy / "exp.old.1/final.pt").exists()
     (toy / "exp/final.pt").unlink()  # killed before it was written
-    assert "going on after epoch 2" in train("exp", *again).err and not (toy / "exp.old.2").exists()
+    assert "resuming after epoch 2" in train("exp", *again).err and not (toy / "exp.old.2").exists()
     monkeypatch.setenv(name, "8")
     train("exp", *again)
     assert (toy / "exp.old.2").exists()
@@ -307,24 +307,24 @@ def test_features_changed_beneath_their_manifest_are_noticed(toy, train, row):
         for key, feats in table.items():
             write(key, feats)
     (toy / "feats.manifest").write_bytes(manifest)
-    assert "begun with data.features=" in train("exp", "--epochs", 2, code=1).err
+    assert "started with data.features=" in train("exp", "--epochs", 2, code=1).err
 
 
 def test_a_state_that_is_none_is_one_line(toy, train):
     train("exp", "--epochs", 1)
     (toy / "exp/state.pt").write_bytes((toy / "exp/final.pt").read_bytes())
     err = train("exp", "--epochs", 2, code=1).err
-    assert "state.pt: not a training state of this version of sertk (--restart true begins again)" in err
+    assert "state.pt: not a training state of this version of sertk (--restart true starts a new run" in err
     (toy / "exp/state.pt").write_bytes(b"cut")
     assert "--restart true" in train("exp", "--epochs", 2, code=1).err
     train("exp", "--epochs", 1, "--restart", "true")
 
 
-def test_weights_that_are_no_numbers_are_not_saved(toy, train):
+def test_nan_weights_are_not_saved(toy, train):
     """A step too large at the end of an epoch: no loss comes after it to tell."""
     one = ("--batch-size", 1000, "--augment", "none")
     err = train("exp", "--epochs", 1, "--learning-rate", 1e308, *one, code=1).err
-    assert "epoch 1: the weights are no numbers (learning rate 1e+308)" in err
+    assert "epoch 1: weights are NaN or infinite (learning rate 1e+308)" in err
     assert not (toy / "exp/state.pt").exists() and not (toy / "exp/final.pt").exists()
 
 
@@ -333,3 +333,25 @@ def test_a_single_chunk_is_too_few(toy, train):
     write_list(toy / "utt2fold", {key: str(n) for n, key in enumerate(read_list(toy / "utt2label"))})
     folds = ("--utt2fold", toy / "utt2fold", "--fold", 1)
     assert "BatchNorm takes two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err
+
+
+def test_resume_on_another_processor_keeps_precision(toy, train, monkeypatch):
+    def run(*options, built_for_bf16, name="exp"):
+        monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
+        return train(name, *options).err
+
+    assert "bf16 on cpu" in run("--epochs", 1, built_for_bf16=True)
+    err = run("--epochs", 2, built_for_bf16=False)
+    assert "bf16 on cpu" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
+    assert read_model(toy / "exp/final.pt").card["settings"]["precision"] == "bf16"
+    assert "--precision=bf16\n" in (toy / "exp/train.conf").read_text()
+    run("--epochs", 2, built_for_bf16=True, name="once")
+    assert (toy / "once/final.pt").read_bytes() == (toy / "exp/final.pt").read_bytes()
+    # A finished model is kept, also where nothing but the model was copied from the other machine.
+    for name in ("state.pt", "train.conf"):
+        err = run("--epochs", 2, built_for_bf16=False)
+        assert "skipped" in err and "WARNING" not in err
+        (toy / "exp" / name).unlink()
+    run("--epochs", 1, built_for_bf16=False, name="here")
+    assert read_model(toy / "here/final.pt").card["settings"]["precision"] == "float32"
+    assert "--precision=float32\n" in (toy / "here/train.conf").read_text()

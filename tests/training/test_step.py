@@ -7,9 +7,9 @@ from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.jobs import train as job
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training import loop
+from sertk.training import loop, memory
 from sertk.training.distributed import World
-from sertk.training.loop import Settings
+from sertk.training.settings import TrainingSettings
 from sertk.training.step import Step
 from sertk.training.targets import Targets
 
@@ -39,7 +39,7 @@ def step_with_room(room, world=World(), fail=gpu_is_full, largest=int):  # noqa:
     network = Small(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).train()
     network.room, network.fail = room, fail
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    return Step(network, optimiser, Settings(chunk_frames=(24, 32, 48)), CPU, world, largest)
+    return Step(network, optimiser, TrainingSettings(chunk_frames=(24, 32, 48)), CPU, world, largest)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_out_of_memory_in_one_of_several_processes_tries_nothing():
 def test_a_largest_batch_that_does_not_fit_is_said_before_the_first(toy, train, monkeypatch):
     train("straight", "--epochs", 1)
     monkeypatch.setitem(loop.REHEARSED, "cpu", True)
-    tried, fits = [], Step._fits
-    monkeypatch.setattr(Step, "_fits", lambda step, *size: tried.append(size) or fits(step, *size))
+    tried, fits = [], memory.fits
+    monkeypatch.setattr(memory, "fits", lambda step, *size: tried.append(size) or fits(step, *size))
     train("rehearsed", "--epochs", 1)
     assert tried == [(32, 16, 32)]  # 120 chunks are three batches of 32, and one of 24
     assert (toy / "rehearsed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
-    monkeypatch.setattr(Step, "_fits", lambda step, batch, bins, frames: batch < 12)
+    monkeypatch.setattr(memory, "fits", lambda step, batch, bins, frames: batch < 12)
     said = train("large", "--epochs", 1, code=1).err.splitlines()[-1]
     assert "out of memory on cpu: 32 chunks of 32 frames do not fit; 8 of 32 frames do (--batch-size 8)" in said
     assert not (toy / "large/state.pt").exists()

@@ -28,7 +28,7 @@ mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
 # What is there now would name places in archives that are written anew.
 rm -f "$data/feats.scp" "$data/utt2num_frames" "$feats"/feats.*.{ark,scp,manifest} "$feats"/utt2num_frames.*
-split-data --verbose 0 --per-utt true "$data" "$nj"
+split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
 split=$data/split${nj}utt
 segments=()
 [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")

@@ -1,0 +1,94 @@
+"""A trunk over a long segment piece by piece: the pooled statistics of the whole, in the memory of a piece.
+
+Pieces overlap by the trunk's receptive field (225 frames in the paper's network), and what is computed beside a cut is dropped:
+every map that counts is the one of the whole segment. Zeros are added at the segment's true ends alone.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sertk.models.pooling import Moments
+from sertk.models.resnet import NetworkSpec, ResNet, Trunk
+
+# Numbers of the widest map of a piece: 64 MB in float32, 4096 frames (41 s) of the paper's network; some eight are held at a
+# time. A GPU takes what it takes of short segments together (see inference.TOGETHER).
+WIDEST = {"cpu": 1 << 24, "cuda": 32_000 * 32 * 128}
+
+
+class Field(NamedTuple):
+    """What an output frame of a trunk sees: input frames before and after its own, and input frames an output frame."""
+
+    before: int
+    after: int
+    stride: int
+
+
+class Piece(NamedTuple):
+    """Input frames start to stop, out of which output frames first to last (counted in the piece) are of the whole."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def field(trunk: Trunk) -> Field:
+    """The receptive field of a trunk, from its convolutions. The 1×1 shortcuts see less than what they go around."""
+    before = after = 0
+    stride = 1
+    blocks = [block for stage in trunk.stages for block in stage]
+    for conv in [trunk.stem, *(conv for block in blocks for conv in (block.conv1, block.conv2))]:
+        before += stride * conv.padding[1]
+        after += stride * (conv.kernel_size[1] - 1 - conv.padding[1])
+        stride *= conv.stride[1]
+    return Field(before, after, stride)
+
+
+def longest(spec: NetworkSpec, device: torch.device) -> int:
+    """Frames of a segment that is still passed as a whole."""
+    return WIDEST[device.type] // (spec.channels * spec.bins)
+
+
+def pieces(frames: int, most: int, field: Field) -> Iterator[Piece]:
+    """The pieces of a segment, of about the same length.
+
+    Args:
+        frames: of the segment.
+        most: frames of a piece, more or less; where the field leaves little of them, as many again are computed.
+        field: of the trunk.
+
+    Example:
+        >>> list(pieces(20, 14, Field(2, 2, 2)))
+        [Piece(start=0, stop=11, first=0, last=5), Piece(start=8, stop=20, first=1, last=6)]
+    """
+    total = -(-frames // field.stride)
+    around = field.before + field.after
+    each = max(1, max(most - around, around) // field.stride)
+    count = -(-total // each)
+    margin = -(-field.before // field.stride)
+    for number in range(count):
+        first, last = number * total // count, (number + 1) * total // count
+        begin = max(0, first - margin)  # whole strides, so that the strided convolutions see the same frames
+        stop = min(frames, (last - 1) * field.stride + field.after + 1)
+        yield Piece(begin * field.stride, stop, first - begin, last - begin)
+
+
+def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.device) -> Tensor:
+    """What `network.pooled` gives for a segment, to the rounding of float32.
+
+    Args:
+        network: from for_evaluation; with pooling.
+        feats: of the segment, on the CPU.
+        most: frames of a piece.
+
+    Shape: (bins, frames) -> (1, pooled_dim), float32
+    """
+    moments = Moments()
+    for piece in pieces(feats.shape[1], most, field(network.trunk)):
+        part = feats[None, :, piece.start : piece.stop].to(device, network.trunk.stem.weight.dtype)
+        maps, _ = network.trunk(part.contiguous())
+        moments.add(maps[..., piece.first : piece.last])
+    return network.pool.of(moments)

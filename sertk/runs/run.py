@@ -1,0 +1,174 @@
+"""A run's folder: exclusive lock, finished check, resume, checkpoints and records."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sertk.atomic import atomic_file, only_process_in, remove
+from sertk.errors import SertkError
+from sertk.models.modelfile import Model, read_model, save_model
+from sertk.runs.card import write_conf
+from sertk.runs.state import ROUNDING, Progress, differences, read_state, write_state
+
+log = logging.getLogger("sertk")
+
+# Variables that name a job of torchrun or Slurm, and those that count its restarts.
+RESTARTS = {"TORCHELASTIC_RUN_ID": "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID": "SLURM_RESTART_COUNT"}
+# File in a folder that --restart emptied: the jobs that did it.
+RESTARTED = "restarted"
+
+
+class Run:
+    """One training and its folder: state.pt and train.jsonl while it trains, final.pt once it is finished.
+
+    Args:
+        directory: the folder.
+        settings: everything that the result depends on, settings and fingerprints, in plain types.
+        rounding: names of settings that change the last bits only: another value is a warning.
+        retrain: what files of other settings mean: True trains again with a warning (for runs of seconds), False
+            refuses (for runs of days).
+    """
+
+    def __init__(self, directory: Path, settings: dict, rounding: Set[str] = ROUNDING, retrain: bool = False):
+        self.directory, self.settings, self.rounding, self.retrain = directory, settings, rounding, retrain
+        self.final, self.state = directory / "final.pt", directory / "state.pt"
+
+    def __str__(self):
+        return str(self.directory)
+
+    @contextmanager
+    def lock(self, restart: bool = False) -> Iterator[None]:
+        """Context in which no other process writes in the folder, which is made; `restart` moves an old run aside.
+
+        Raises:
+            SertkError: another process holds the folder.
+        """
+        if restart and self.directory.is_dir():
+            with only_process_in(self.directory):
+                log.info("the old run is now %s", move_aside(self.directory))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with only_process_in(self.directory):
+            jobs = [f"{name}={os.environ[name]}\n" for name in RESTARTS if name in os.environ]
+            if restart and jobs:
+                with atomic_file(self.directory / RESTARTED, "w") as file:
+                    file.writelines(jobs)
+            yield
+
+    def finished(self) -> bool:
+        """True if final.pt is the model of these settings.
+
+        Raises:
+            SertkError: it is the model of other settings, would be overwritten, and `retrain` is False.
+        """
+        if not self.final.exists():
+            return False
+        try:
+            trained = read_model(self.final).card.get("settings", {})
+            reason = next(iter(differences(trained, self.settings, self.rounding)), "")
+        except SertkError as error:  # a damaged model: there is nothing to lose
+            log.warning("%s: trained again", error)
+            return False
+        if not reason:
+            log.info("%s: finished with these settings and data, skipped", self.final)
+            self._tidy()
+            return True
+        if self.retrain:
+            log.warning("%s: trained again: %s", self.final, reason)
+        elif not self.state.exists():  # where there is a state, resume() compares it
+            raise SertkError(
+                f"{self.final}: is of another run ({reason}) and would be overwritten (--restart true moves it aside)"
+            )
+        return False
+
+    def resume(self) -> Progress:
+        """The progress of the last checkpoint, an empty one where there is none.
+
+        Raises:
+            SertkError: the state is damaged or of other settings, and `retrain` is False.
+        """
+        if not self.state.exists():
+            return Progress()
+        try:
+            settings, progress = read_state(self.state)
+            refused = differences(settings, self.settings, self.rounding | {"epochs"})
+            if refused:
+                more = f"; and {len(refused) - 4} more" if len(refused) > 4 else ""
+                raise SertkError(f"{self.state}: this run was started with {'; '.join(refused[:4])}{more}")
+        except SertkError as error:
+            if not self.retrain:
+                raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
+            log.warning("%s: trained again", error)
+            return Progress()
+        for changed in differences(settings, self.settings, {"epochs"}):
+            log.warning("%s: this run was started with %s: the last bits will differ", self.state, changed)
+        return progress
+
+    def checkpoint(self, progress: Progress) -> None:
+        """Write the state that a rerun resumes from, and the epochs' records."""
+        write_state(self.state, self.settings, progress)
+        self.write_records(progress.history)
+
+    def _tidy(self) -> None:
+        """What a kill between two files left undone: records older than the state, the state of a finished run."""
+        if self.state.exists() and self.retrain:
+            with suppress(SertkError), only_process_in(self.directory):
+                remove(self.state)
+        elif self.state.exists():
+            self.write_records(read_state(self.state)[1].history)
+
+    def write_conf(self, settings: dict) -> None:
+        """Write DIR/train.conf: settings as lines of --name=value."""
+        write_conf(self.directory / "train.conf", settings)
+
+    def write_records(self, history: list[dict]) -> None:
+        """Write DIR/train.jsonl: a record for every epoch."""
+        with atomic_file(self.directory / "train.jsonl", "w") as file:
+            file.writelines(json.dumps(record) + "\n" for record in history)
+
+    def finish(self, model: Model, history: list[dict]) -> None:
+        """Write the finished model. The state stays where training may be prolonged (`retrain` False)."""
+        self.write_records(history)
+        save_model(self.final, model)
+        if self.retrain:
+            remove(self.state)
+        log.info("wrote %s", self.final)
+
+
+def started_with(directory: Path) -> dict:
+    """The settings of the run in `directory`, from its state or else its finished model; {} where there is neither.
+
+    Raises:
+        SertkError: the state is damaged.
+    """
+    if (directory / "state.pt").exists():
+        try:
+            return read_state(directory / "state.pt")[0]
+        except SertkError as error:
+            raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
+    try:
+        return read_model(directory / "final.pt").card.get("settings", {})
+    except (FileNotFoundError, SertkError):
+        return {}  # a damaged model: there is nothing to lose
+
+
+def restarted_by_this_job(directory: Path) -> bool:
+    """True if an earlier start of this same torchrun or Slurm job has already restarted the run in `directory`."""
+    try:
+        jobs = dict(line.split("=", 1) for line in (directory / RESTARTED).read_text().splitlines())
+    except (OSError, ValueError):
+        return False
+    return any(
+        name in jobs and jobs[name] == os.environ.get(name) and os.environ.get(count, "0") != "0"
+        for name, count in RESTARTS.items()
+    )
+
+
+def move_aside(directory: Path) -> Path:
+    """Rename a run's folder to the next free DIR.old.N."""
+    number = 1
+    while (aside := directory.with_name(f"{directory.name}.old.{number}")).exists():
+        number += 1
+    return directory.rename(aside)
