@@ -11,7 +11,7 @@ import numpy as np
 
 from sertk.errors import SertkError, error_context
 from sertk.kaldi.codec import Header, check_size, finite, numbers, parse_header
-from sertk.kaldi.index import SHAPE, file_identity, open_index, save_index
+from sertk.kaldi.index import SHAPE, SequentialOnly, file_identity, open_index, save_index
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input
@@ -57,7 +57,7 @@ class RandomTable:
 
     @property
     def dim(self) -> int:
-        """Columns of the first entry (num_frames checks that all have as many)."""
+        """Columns of the first entry, after num_frames of the first that is not empty (it checks that all have as many)."""
         return self._index.dim or self._shape(0)[2]
 
     def __len__(self):
@@ -134,9 +134,9 @@ class RandomTable:
         frames, shapes, dim = np.empty(len(index), np.int64), np.empty(len(index), SHAPE), 0
         for number in np.lexsort((index.offset, index.archive)).tolist():
             header, rows, cols = self._shape(number)
-            if cols != (dim or cols):
+            if rows and cols != (dim or cols):
                 raise SertkError(f"{self._where(number)}: has {cols} columns where the entries before have {dim}")
-            frames[number], dim = rows, cols
+            frames[number], dim = rows, dim or cols
             shapes[number] = (header.form, header.start, header.rows, header.cols, header.low, header.span)
         index.frames, index.shapes, index.identities, index.dim = frames, shapes, identities, dim
         for archive, (fd, _) in list(self._files.items()):
@@ -150,6 +150,8 @@ class RandomTable:
         try:
             header = self._header(fd, int(self._index.offset[number]))
             (top, bottom), (left, right) = self._window(number, header)
+        except SequentialOnly as error:
+            raise SequentialOnly(f"{self._where(number)}: {error}") from None
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
@@ -171,6 +173,8 @@ class RandomTable:
         head = os.pread(fd, 32, offset)
         if not head:
             raise SertkError("the file ends before the value")
+        if head.lstrip()[:1] == b"[":
+            raise SequentialOnly("is text, which cannot be read at random")
         header = parse_header(head, self.kind)
         check_size(header.nbytes, os.fstat(fd).st_size - offset - header.start)
         return header

@@ -9,12 +9,12 @@ from sertk.report.systems import Experiment, System
 CURVES = (
     ("loss", "loss", 1),
     ("accuracy", "training accuracy [%]", 100),
-    ("dev_ua", "UA of what chooses [%]", 100),
+    ("dev_ua", "UA on the selection set [%]", 100),
     ("learning_rate", "learning rate", 1),
     ("chunks_per_second", "chunks a second", 1),
 )
 
-# Fewer segments than this say nothing of an accuracy.
+# Bins of fewer segments are not drawn.
 FEW = 5
 
 
@@ -28,7 +28,7 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
             _matrix(axes, title, results)
 
     alt = "Confusion matrices, rows the truth: " + "; ".join(
-        f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % right"
+        f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % correct"
                                  for k, label in enumerate(r["labels"]))
         for title, r in zip(titles, found)
     )  # fmt: skip
@@ -42,7 +42,7 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
     heads = [f"as {label}" for label in found[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
     table = Table(f"{name}-numbers", "The same as numbers", ["experiment", "truth", *heads], rows, words=2)
     notes = (
-        "Rows are the truth, columns what was recognised; per cent of each row, and counts summed over the folds.",
+        "Rows are the truth, columns the predictions; per cent of each row, and counts summed over folds and training runs.",
     )
     title = "Figure 3. Confusion matrices"
     return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.5), alt, stamps, notes, table)
@@ -64,7 +64,7 @@ def _matrix(axes, title: str, results: dict):
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("recognised")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     axes.set_title(f"{title}: UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}")
 
@@ -110,7 +110,7 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
     def draw(canvas):
         left, right = canvas.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=LINE, linewidth=1.2, zorder=1)
-        left.annotate("as sure as right", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
+        left.annotate("perfect calibration", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
                       rotation_mode="anchor", transform_rotates_text=True, va="bottom")  # fmt: skip
         for k, system in enumerate(systems):
             look = {"color": COLOURS[k % 6], "linestyle": DASHES[k % 6], "marker": MARKERS[k % 6], "markersize": 4}
@@ -122,25 +122,32 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
             )
         left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="accuracy", title="Reliability")
         right.set(
-            xlim=(0, 102), xlabel="answered [%], the surest first", ylabel="WA of the answered [%]", title="Coverage"
+            xlim=(0, 102),
+            xlabel="coverage [%], most confident first",
+            ylabel="WA of the covered [%]",
+            title="Accuracy against coverage",
         )
         right.legend(loc="best")
 
     rows = []
     for system in systems:
         found = system.results["calibration"]
-        after = found.get("tempered")
+        raw, after = found["as_it_is"], found.get("tempered")
         heat = [f"{value:.2f}" for value in found.get("temperatures", {}).values()]
-        rows.append([words(system), percent(found["as_it_is"]["error"]), f"{found['as_it_is']['log_loss']:.3f}",
-                     percent(after["error"]) if after else MISSING, f"{after['log_loss']:.3f}" if after else MISSING,
-                     ", ".join(heat) or MISSING])  # fmt: skip
-    heads = ["system", "error [%]", "log loss", "tempered: error [%]", "tempered: log loss", "temperatures"]
-    table = Table(f"{name}-numbers", "Expected calibration error and log loss", heads, rows)
+        rows.append([words(system), percent(raw["error"]),
+                     f"{percent(raw['floor']['mean'])} (up to {percent(raw['floor']['high'])})", percent(raw["corrected"]),
+                     f"{raw['brier']:.3f}", f"{raw['log_loss']:.3f}", percent(after["error"]) if after else MISSING,
+                     f"{after['log_loss']:.3f}" if after else MISSING, ", ".join(heat) or MISSING])  # fmt: skip
+    heads = ["system", "ECE [%]", "its floor [%]", "corrected [%]", "Brier score", "log loss", "tempered: ECE [%]",
+             "tempered: log loss", "temperatures"]  # fmt: skip
+    table = Table(f"{name}-numbers", "Expected calibration error, Brier score and log loss", heads, rows)
     notes = (
         f"Confidence is the highest posterior, in 15 bins, of which those with {FEW} segments or more are drawn; each fold's"
         " temperature is fitted on the other folds only.",
+        "The floor is the mean ECE of perfectly calibrated posteriors of this size (simulated; 95 % of them are below the"
+        " number in brackets): an ECE below that is no sign of miscalibration. Corrected: less the bins' expected bias.",
     )
-    alt = "Reliability: accuracy against confidence; coverage: WA where only the surest segments are answered"
+    alt = "Reliability: accuracy against confidence; coverage: WA of the most confident segments"
     return figure(name, title, draw, (7.4, 3.5), alt, stamps, notes, table)
 
 
