@@ -50,7 +50,7 @@ done
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
 compute=(--seed "$seed" ${device:+--device "$device"})
-score=(score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2spk" --data "$data" --num-threads "$num_threads"
+score=(score_folds.sh --cmd "$train_cmd" --data "$data" --num-threads "$num_threads"
   --device "$device")
 
 if at_stage 1 "data folders"; then

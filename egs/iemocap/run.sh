@@ -96,7 +96,7 @@ if at_stage 6 "scores with transfer"; then
   for n in $exp; do
     for rule in $select; do
       kind=${rule#last} dir=$work/exp/exp$n${kind:+_$kind}
-      score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
+      score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
         --data "$data" "$data/feats.scp" "$work/exp/exp$n/folds" "$dir"
     done
   done
@@ -108,7 +108,7 @@ if [ "$scratch" = true ] && at_stage 7 "the same network without transfer"; then
     $train_cmd --num-threads "$num_threads" JOB=1:5 "$dir/log/train.JOB.log" \
       train-resnet --config "$scratch_conf" "${compute[@]}" --num-threads "$num_threads" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
-    score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
+    score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"
   done
 fi
@@ -119,7 +119,7 @@ if [ "$finetune" = true ] && at_stage 8 "fine-tuning of the whole network"; then
     $train_cmd --num-threads "$num_threads" JOB=1:5 "$dir/log/train.JOB.log" \
       train-resnet --config "$finetune_conf" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
-    score_folds.sh --cmd "$train_cmd" --clusters "$data/utt2dialog" --num-threads "$num_threads" --device "$device" \
+    score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"
   done
 fi

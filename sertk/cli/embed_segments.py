@@ -13,6 +13,7 @@ from sertk.cli.options import (
     Tally,
     command,
     device_option,
+    max_skip_option,
     progress,
     seed_option,
     threads_option,
@@ -41,10 +42,11 @@ OF_DRAWS = ("chunk_frames", "augment", "padding", "mask_scope")
 @click.option("--compress", type=click.Choice(["none", "cm2"]),
               help="Of the draws.  [default: cm2 (16 bits) in files; none in pipes and text]")  # fmt: skip
 @precision_option
+@max_skip_option
 @seed_option
 @device_option
 @threads_option
-def main(model, feats, vectors, at, draws, compress, **options):
+def main(model, feats, vectors, at, draws, compress, max_skip, **options):
     """Run a network's trunk over segments and write a vector for each: speaker embeddings, pooled statistics.
 
     With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
@@ -71,11 +73,14 @@ def main(model, feats, vectors, at, draws, compress, **options):
                 f"--{given[0].replace('_', '-')} is for --draws: whole segments are not cut nor masked"
             )
     if draws:
-        return _write_draws(vectors, compression(compress, vectors), model, feats, draws, at, **options)
+        return _write_draws(vectors, compression(compress, vectors), max_skip, model, feats, draws, at, **options)
     from sertk.jobs.embed import embed
 
-    results, total, settings = embed(model, feats, at, options["precision"], options["device"], options["num_threads"])
-    with Tally(feats, 0) as tally, table_writer(vectors, kind="vector", settings=settings) as write:
+    tally = Tally(feats, max_skip)
+    results, total, settings = embed(
+        model, feats, at, options["precision"], options["device"], options["num_threads"], skip=tally.skip
+    )
+    with tally, table_writer(vectors, kind="vector", settings=settings) as write:
         for key, value in progress(results, total):
             write(key, value)
             tally.done()
@@ -87,14 +92,16 @@ def _is_given(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _write_draws(target, compress, *source, **options):
+def _write_draws(target, compress, max_skip, *source, **options):
     """Write the draws; into a file, so that the next call can go on where this one was stopped."""
     stop = catch_signals() if is_resumable(target) else False
     from sertk.jobs.draws import embed_draws
 
-    trunk = embed_draws(*source, begun=begun_with(target) if is_resumable(target) else {}, **options)
+    tally, begun = Tally(source[1], max_skip), begun_with(target) if is_resumable(target) else {}
+    trunk = embed_draws(*source, begun=begun, skip=tally.skip, **options)
+    total = len(trunk.keys)
+    tally.check(to_come=total)
     log.info("%s in %s", trunk.size(compress), target)
-    total, tally = len(trunk.keys), Tally(source[1], 0)
     if not is_resumable(target):
         with tally, table_writer(target, compress=compress, settings=trunk.settings) as write:
             for key, rows in progress(trunk.run(), total):

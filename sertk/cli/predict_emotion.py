@@ -9,6 +9,7 @@ from sertk.cli.options import (
     Tally,
     command,
     device_option,
+    max_skip_option,
     progress,
     threads_option,
 )
@@ -23,9 +24,10 @@ from sertk.errors import SertkError
 @click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
 @click.option("--fold", metavar="N", help="Take the segments of this fold alone.")
 @precision_option
+@max_skip_option
 @device_option
 @threads_option
-def main(model, feats, posteriors, utt2fold, fold, **options):
+def main(model, feats, posteriors, utt2fold, fold, max_skip, **options):
     """Give every segment, whole and of any length, the probability of each of the model's labels.
 
     \b
@@ -45,8 +47,14 @@ def main(model, feats, posteriors, utt2fold, fold, **options):
         if not missing:
             raise SertkError(f"{utt2fold}: no segment is in fold {fold}")
         wanted = frozenset(missing).__contains__
-    results, total, settings = embed(model, feats, "posterior", wanted=wanted, **options)
-    with Tally(feats) as tally, table_writer(posteriors, kind="vector", settings=settings) as write:
+    tally = Tally(feats, max_skip)
+
+    def skip(key: str, reason: str):
+        missing.discard(key)
+        tally.skip(key, reason)
+
+    results, total, settings = embed(model, feats, "posterior", wanted=wanted, skip=skip, **options)
+    with tally, table_writer(posteriors, kind="vector", settings=settings) as write:
         for key, probabilities in progress(results, total):
             write(key, probabilities)
             missing.discard(key)

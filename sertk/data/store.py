@@ -1,12 +1,17 @@
 """Features of many segments, read by row range: held in memory where they fit, by offset from the table where not."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.index import SequentialOnly
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.tables import open_table, read_table
+from sertk.kaldi.tables import EMPTY, filled, open_table, read_table, warn_of_skipped
+
+log = logging.getLogger("sertk")
 
 # Half of the smallest machine that anyone trains on; IEMOCAP in float32 is 1.3 GB, VoxCeleb 500.
 RESIDENT_BYTES = 4 << 30
@@ -54,7 +59,10 @@ class Store:
 
     def only(self, wanted) -> "Store":
         """The store of those segments for whose key wanted(key) is true, in the same order."""
-        kept = np.array([index for index, key in enumerate(self.keys) if wanted(key)], dtype=np.int64)
+        return self.at(np.array([index for index, key in enumerate(self.keys) if wanted(key)], dtype=np.int64))
+
+    def at(self, kept: np.ndarray) -> "Store":
+        """The store of the segments of these numbers."""
         return Store(
             [self.keys[index] for index in kept],
             self.num_frames[kept],
@@ -64,24 +72,53 @@ class Store:
         )
 
 
-def load_store(source: Rspecifier, resident_bytes: int = RESIDENT_BYTES) -> Store:
+def load_store(
+    source: Rspecifier,
+    resident_bytes: int = RESIDENT_BYTES,
+    skip: Callable[[str, str], None] = warn_of_skipped,
+    most_piped_bytes: int = RESIDENT_BYTES,
+) -> Store:
     """The segments of a table: a script file that is larger than `resident_bytes` stays on disk.
 
+    Args:
+        source: the table.
+        resident_bytes: what is held in memory at most, where there is a choice.
+        skip: called with (key, reason) for each empty matrix, which is left out.
+        most_piped_bytes: what a script of commands or of text, which are read once and held in memory, may take.
+
     Raises:
-        SertkError: where a matrix is broken, empty or of another dimension than the first.
+        SertkError: where a matrix is broken or of another dimension than the first.
     """
+    in_memory = ""
     if source.script and Path(source.filename).is_file():
-        table = open_table(source)
-        if table.num_frames.sum() * table.dim * 4 > resident_bytes:
-            return Store(table.keys, table.num_frames, table.dim, table.rows, on_disk=True)
-    keys, matrices = [], []
-    for key, feats in read_table(source):
+        try:
+            table = open_table(source)
+            num_frames = table.num_frames
+        except SequentialOnly as error:
+            in_memory = str(error)
+        else:
+            if num_frames.sum() * table.dim * 4 > resident_bytes:
+                store = Store(table.keys, num_frames, table.dim, table.rows, on_disk=True)
+                empty = np.flatnonzero(num_frames == 0)
+                for index in empty:
+                    skip(table.keys[index], EMPTY)
+                return store.at(np.flatnonzero(num_frames)) if len(empty) else store
+    keys, matrices, total = [], [], 0
+    for key, feats in filled(read_table(source, skip=skip), skip):
         if matrices and feats.shape[1] != matrices[0].shape[1]:
             raise SertkError(f"{source}: {key}: {feats.shape[1]} bins, {keys[0]} has {matrices[0].shape[1]}")
-        if not len(feats):
-            raise SertkError(f"{source}: {key}: a matrix without frames")
+        total += feats.nbytes
+        if in_memory and total > most_piped_bytes:
+            raise SertkError(
+                f"{source}: is over {most_piped_bytes / 1e9:.3g} GB and has an entry that cannot be read at random"
+                f" ({in_memory}): write it to an archive first (copy-feats {source} ark,scp:feats.ark,feats.scp)"
+            )
         keys.append(key)
         matrices.append(feats)
+    if not keys:
+        raise SertkError(f"{source}: all its matrices are empty")
+    if in_memory:
+        log.info("%s: read once and held in memory (%.3g GB)", source, total / 1e9)
     return store_of(keys, matrices)
 
 

@@ -12,7 +12,7 @@ from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input
-from sertk.kaldi.tables import read_manifest, read_table
+from sertk.kaldi.tables import filled, read_manifest, read_table
 
 # Variances are floored here as Kaldi's are (apply-cmvn); constant columns are found before that and become 0.
 VAR_FLOOR = np.float32(1e-20)
@@ -96,20 +96,24 @@ def normalised_table(
     """The segments of a table, normalised one by one or, with the map `utt2group`, by the moments of their group.
 
     The table is then read twice, so it must be a file. `skip` is called with the key and the reason for segments that
-    the map does not have.
+    are empty or that the map does not have.
     """
     if utt2group is None:
-        for key, feats in read_table(source, verify=verify, skip=skip):
+        for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
             yield key, normalise(feats, norm_vars)
         return
     source = as_rspecifier(source)
     if classify_input(source.filename) not in ("file", "offset"):
         raise SertkError(f"{source}: --utt2group reads the table twice: a file is wanted")
     groups, moments = read_list(utt2group), {}
-    for key, feats in read_table(source, verify=verify, skip=skip):
+
+    def silently(*_):
+        """The second reading skips what the first one has told of."""
+
+    for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
         if key in groups:
             moments.setdefault(groups[key], Moments(feats.shape[1])).add(feats)
-    for key, feats in read_table(source, skip=lambda *_: None):
+    for key, feats in filled(read_table(source, skip=silently), silently):
         if key in groups:
             yield key, moments[groups[key]].normalise(feats, norm_vars)
         else:

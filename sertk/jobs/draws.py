@@ -14,7 +14,7 @@ from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.jobs.embed import open_model
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.tables import read_manifest
+from sertk.kaldi.tables import read_manifest, warn_of_skipped
 from sertk.models.resnet import NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
@@ -22,11 +22,12 @@ from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
 
 
 def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *, chunk_frames, augment, padding,
-                mask_scope, precision, seed, device, num_threads, begun=None) -> "TrunkPass":  # fmt: skip
+                mask_scope, precision, seed, device, num_threads, begun=None, skip=warn_of_skipped) -> "TrunkPass":  # fmt: skip
     """A pass that gives a matrix of training draws, (epochs * versions, dim) float32, for every segment.
 
     Args:
         begun: what the partial table that is resumed was begun with (resumable.begun_with).
+        skip: called with (key, reason) for each segment that is empty.
 
     Raises:
         SertkError: where the features are not what the model was trained on.
@@ -36,7 +37,7 @@ def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *
     spec = model.network.spec
     if spec.frames and at != "map":
         chunk_frames = (spec.frames,)
-    store = load_store(feats)
+    store = load_store(feats, skip=skip)
     if store.bins != spec.bins:
         raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
     policies = tuple(parse_policy(name) for name in augment)

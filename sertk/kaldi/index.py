@@ -48,6 +48,10 @@ _ARRAYS = {
 }
 
 
+class SequentialOnly(SertkError):
+    """An entry that is read from its beginning to its end or not at all: a command's output, or text."""
+
+
 @dataclass
 class Index:
     """The entries of a table in its order.
@@ -250,7 +254,7 @@ def _collected(places):
 def _script_places(source: Rspecifier):
     for entry in read_script(source):
         if classify_input(entry.name) not in ("file", "offset"):
-            raise SertkError(f"{entry.where}: '{entry.name}' cannot be read at random: a file is wanted")
+            raise SequentialOnly(f"{entry.where}: '{entry.name}' cannot be read at random: a file is wanted")
         path, start = split_offset(entry.name)
         yield entry.key, path, start, entry.range
 

@@ -12,7 +12,7 @@ Every error is a SertkError that names file, key and offset.
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from sertk.kaldi.streams import Input, classify_input, open_input, split_offset
 from sertk.kaldi.writer import table_writer
 
 __all__ = [
+    "filled",
     "open_table",
     "read_manifest",
     "read_raw_table",
@@ -38,6 +39,7 @@ __all__ = [
 
 log = logging.getLogger("sertk")
 _OPEN_FILES = 8
+EMPTY = "is empty"
 
 
 def read_table(
@@ -58,13 +60,29 @@ def read_table(
     source = as_rspecifier(source)
     if verify:
         verify_table(source)
-    read = _read_script(source, kind, skip or _warn) if source.script else _read_archive(source, kind)
+    read = _read_script(source, kind, skip or warn_of_skipped) if source.script else _read_archive(source, kind)
     seen = False
     for key, value in read:
         seen = True
         yield key, value
     if not seen:
         raise SertkError(f"{source}: no entry could be read")
+
+
+def filled(
+    entries: Iterable[tuple[str, np.ndarray]], skip: Callable[[str, str], None] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The entries that hold numbers.
+
+    Kaldi's tools write matrices without rows (of a segment that is too short, say) and copy them: one costs its key.
+
+    skip: called with (key, reason) for each empty matrix or vector (default: a warning)
+    """
+    for key, value in entries:
+        if value.size:
+            yield key, value
+        else:
+            (skip or warn_of_skipped)(key, EMPTY)
 
 
 def read_raw_table(source: Rspecifier | str) -> Iterator[tuple[str, Input]]:
@@ -212,5 +230,6 @@ def open_table(source: Rspecifier | str, kind: str = "matrix"):
     return RandomTable(as_rspecifier(source), kind)
 
 
-def _warn(key: str, reason: str):
+def warn_of_skipped(key: str, reason: str) -> None:
+    """Say that an entry is left out."""
     log.warning("skipped %s: %s", key, reason)

@@ -16,6 +16,7 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.report.document import Figure, Table, percent
 from sertk.report.drawing import COLOURS, INK, figure
+from sertk.report.lettering import wrapped
 from sertk.report.systems import ordered, read_json
 from sertk.scoring.protocol import DEPENDENT
 
@@ -74,11 +75,12 @@ def parts_table(cells: Cells) -> Table:
                 figures = [f"{x:+.2f}" for x in (np.mean(gains), min(gains), max(gains))]
                 rows.append([experiment, f"{part} ({short})", *figures, str(len(gains))])
     columns = ["experiment", "part", "WA with less without, points", "least", "most", "pairs of cells"]
+    seeds = "there is one training run a cell" if cells.seeds == 1 else f"there are {cells.seeds} seeds a cell"
     notes = (
-        "Means over the folds, cells with the part less those that differ in it alone, averaged over these pairs. Training"
-        " sets of the folds overlap, so no test is made of it.",
+        "Means over the folds, cells with the part less those that differ in it alone, averaged over these pairs. No interval"
+        f" and no test: the deviation over folds is not one of the mean, and {seeds}.",
     )
-    return Table("ablation-parts", "What each part adds", columns, rows, cells.stamps, notes, words=2)
+    return Table("ablation-parts", "Contribution of each part", columns, rows, cells.stamps, notes, words=2)
 
 
 def ablation_figure(cells: Cells) -> Figure:
@@ -103,7 +105,7 @@ def ablation_figure(cells: Cells) -> Figure:
             axes.bar_label(whole, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
             axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in there])
             axes.grid(False, axis="x")
-            axes.set_title(experiment)
+            axes.set_title(wrapped(experiment, max(8, 6 * len(bars))))
         grid[0].set_ylabel("WA [%]")
 
     rows = [
@@ -122,7 +124,7 @@ def ablation_figure(cells: Cells) -> Figure:
         f"{row[0]}, {row[1]}: {row[2]} %" for row in rows
     )
     size = (max(4.5, 0.5 * len(accuracies) + 1.2), 3.4)
-    return figure("figure-4", "Figure 4. What each part of the system gives", draw, size, alt, stamps, notes, table)
+    return figure("figure-4", "Figure 4. Ablation", draw, size, alt, stamps, notes, table)
 
 
 def _label(parts: tuple[bool, bool, bool]) -> str:

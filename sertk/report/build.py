@@ -8,7 +8,7 @@ from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, raters_table
 from sertk.report.card import card_table
 from sertk.report.data import Data
-from sertk.report.differences import Pair, differences_table, pairs_of, transfer_figure, verdict
+from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
 from sertk.report.document import Headline, Paragraph, Report, Section, interval, percent
 from sertk.report.figures import calibration_figure, confusion_figure, curves_figure, words
 from sertk.report.masks import masks_figure
@@ -18,14 +18,19 @@ from sertk.report.systems import Experiment, find_experiments, ordered, read_his
 from sertk.report.tables import (
     EXCEPT,
     as_number,
+    classes_table,
     comparable,
     counts_table,
     folds_table,
+    intervals_table,
     results_table,
+    runs_table,
     speakers_table,
-    widest,
 )
+from sertk.scoring.groups import unit_words
+from sertk.scoring.intervals import FEW
 from sertk.scoring.protocol import CLEAN
+from sertk.scoring.text import runs_words
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ class Choices:
 def build_report(folder: Path, choices: Choices) -> Report:
     """The report of an experiment's folder, or of a folder of them. Raises SertkError as `find_experiments` does."""
     if not scored_folders(folder) and (cells := read_cells(folder / "ablation", {})):
-        section = Section("ablation", "What each part gives", [ablation_figure(cells), parts_table(cells)])
-        return Report("Emotions from speech: what each part gives", cells.stamps, [], [section])
+        section = Section("ablation", "Ablation", [ablation_figure(cells), parts_table(cells)])
+        return Report("Emotions from speech: ablation", cells.stamps, [], [section])
     experiments = find_experiments(folder, choices.i_know)
     if choices.data is None:
         return _report(folder, experiments, None, choices)
@@ -58,9 +63,8 @@ def build_report(folder: Path, choices: Choices) -> Report:
 def _report(folder: Path, experiments: list[Experiment], data: Data | None, choices: Choices) -> Report:
     stamps = ordered(stamp for experiment in experiments for stamp in experiment.stamps)
     systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
-    pairs = {experiment.name: pairs_of(experiment) for experiment in experiments}
-    every = [(e, pair) for e in experiments for pair in pairs[e.name]]
-    transfer = [transfer_figure(every, stamps), differences_table(every, stamps)]
+    pairs = all_pairs(experiments)
+    transfer = [rules(pairs), transfer_figure(pairs, stamps), differences_table(pairs, stamps)]
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
     cells = read_cells(folder / "ablation", {e.name: e.short for e in experiments})
     ablation = [ablation_figure(cells), parts_table(cells)] if cells else []
@@ -72,44 +76,48 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     by = [table for e in experiments for table in (*breakdown_tables(e, data), raters_table(e, data)) if table]
     sections = [
         Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
-        Section("results", "Results, beside those of others", _results(experiments)),
-        Section("ablation", "What each part gives", ablation),
-        Section("selection", "Which epoch was kept", [t for t in map(selection_table, experiments) if t]),
-        Section("confusions", "What is taken for what", [confusion_figure(experiments, "figure-3", stamps)]),
-        Section("mistakes", "The surest mistakes", [table for table in mistakes if table.rows]),
-        Section("breakdowns", "For whom, and where", by),
-        Section("calibration", "How far the posteriors can be trusted", calibration),
+        Section("results", "Results and published results", _results(experiments)),
+        Section("ablation", "Ablation", ablation),
+        Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
+        Section("confusions", "Confusion matrices", [confusion_figure(experiments, "figure-3", stamps)]),
+        Section("mistakes", "Most confident errors", [table for table in mistakes if table.rows]),
+        Section("breakdowns", "Results by subgroup", by),
+        Section("calibration", "Calibration", calibration),
         Section("data", "The data", [counts_table(experiments, stamps), *([masks] if masks else [])]),
         _training(folder, experiments, stamps),
-        Section("folds", "Fold by fold", [folds_table(s, e) for s, e in systems]),
-        Section("cards", "Cards of the runs", [card_table(s, e, choices.cards) for s, e in systems]),
+        Section("folds", "Results by fold", [folds_table(s, e) for s, e in systems]),
+        Section("cards", "Run cards", [card_table(s, e, choices.cards) for s, e in systems]),
         _absent(folder, data, masks, ablation),
     ]
-    headlines = [_headline(e, pairs[e.name]) for e in experiments]
+    headlines = [_headline(e, [pair for other, pair in pairs if other is e]) for e in experiments]
     title = "Emotions from speech: " + ", ".join(experiment.short for experiment in experiments)
     return Report(title, stamps, headlines, [section for section in sections if section.items])
 
 
 def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
     system = experiment.systems[0]
-    mean, pooled, (_, ends) = system.results["mean"], system.results["pooled"], widest(system)
+    found = system.results
+    mean, pooled, ends = found["mean"], found["pooled"], found["intervals"][found["unit"]]
+    units = unit_words(found["unit"], ends["clusters"], ends["units"])
+    rough = f", rough: fewer than {FEW}" * (ends["units"] < FEW)
     figures = [
         (
             percent(mean[what], 1),
             f"{what.upper()} %",
-            f"pooled {percent(pooled[what], 1)}, 95 %: {interval(ends[what])}",
+            f"pooled {percent(pooled[what], 1)}, 95 %: {interval(ends[what])} by {units}{rough}",
         )
         for what in ("ua", "wa")
     ]
     answers = [verdict(pair) for pair in pairs]
     if not any(pair.of_transfer for pair in pairs):
         answers.append(
-            "No system without transfer is here, of the same choice of epoch: what transfer gives cannot be told."
+            "No system without transfer is here, of the same model selection: what transfer gives is not known."
         )
     if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
         row = next((row for row in others if row.system.startswith("Padi")), others[-1])
         answers.append(f"Beside it: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
-    return Headline(experiment.title, experiment.stamps, words(system), figures, answers)
+    said = f"{words(system)}, {runs_words(found['runs']['number'])}"
+    return Headline(experiment.title, experiment.stamps, said, figures, answers)
 
 
 def _results(experiments: list[Experiment]) -> list:
@@ -124,6 +132,8 @@ def _results(experiments: list[Experiment]) -> list:
                 items.append(Paragraph(f"{', '.join(names)}: {reason}", warning=True))
         paper = experiment.known and experiment.known.name.startswith("Exp")
         items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
+        items += [intervals_table(experiment), classes_table(experiment)]
+        items += [table for table in [runs_table(experiment)] if table]
         items += [
             Paragraph(f"Leak guard, {', '.join(names)}: {reason}.")
             for reason, names in whose.items()
@@ -150,8 +160,8 @@ def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ..
 
 
 def _absent(folder: Path, data: Data | None, masks, ablation) -> Section:
-    """What the paper shows and this report does not, and why."""
-    section = Section("absent", "What is not here")
+    """What the paper has and this report does not, and why."""
+    section = Section("absent", "Missing from this report")
     trained = {path.parent.parent for path in folder.glob("*/*/final.pt") if path.parent.name.isdigit()}
     for system in sorted(path for path in trained if not (path / "results.json").exists()):
         section.items.append(Paragraph(f"{system.name}: there are networks of it, and no results.json."))

@@ -4,17 +4,21 @@ import numpy as np
 
 from sertk.report.document import MISSING, Figure, Table, percent
 from sertk.report.drawing import COLOURS, DASHES, INK, LINE, MARKERS, figure
+from sertk.report.lettering import cut, names_in_figure
 from sertk.report.systems import Experiment, System
+from sertk.scoring.columns import cells
 
 CURVES = (
     ("loss", "loss", 1),
     ("accuracy", "training accuracy [%]", 100),
-    ("dev_ua", "UA of what chooses [%]", 100),
+    ("dev_ua", "UA on the selection set [%]", 100),
     ("learning_rate", "learning rate", 1),
     ("chunks_per_second", "chunks a second", 1),
 )
 
-# Fewer segments than this say nothing of an accuracy.
+# Inches of a letter, of a title's bold letter, and of a cell of a matrix.
+LETTER, BOLD, CELL = 0.078, 0.097, 0.58
+# Bins of fewer segments are not drawn.
 FEW = 5
 
 
@@ -23,12 +27,19 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
     titles = [experiment.short for experiment in experiments]
     found = [experiment.systems[0].results for experiment in experiments]
 
+    most = max(len(r["labels"]) for r in found)
+    names = [names_in_figure(r["labels"]) for r in found]
+    longest = max(name.width for name in names)
+    side = max(2.3, CELL * most)  # inches of a matrix
+    turned = LETTER * longest > side / most
+    beside = 0.45 + LETTER * longest
+
     def draw(canvas):
-        for axes, title, results in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found):
-            _matrix(axes, title, results)
+        for axes, title, results, name in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found, names):
+            _matrix(axes, title, results, name.shown, turned, side)
 
     alt = "Confusion matrices, rows the truth: " + "; ".join(
-        f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % right"
+        f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % correct"
                                  for k, label in enumerate(r["labels"]))
         for title, r in zip(titles, found)
     )  # fmt: skip
@@ -37,18 +48,20 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
         for title, r in zip(titles, found)
         for label, counts, parts in zip(r["labels"], r["confusion"]["counts"], r["confusion"]["rows"])
     ]
-    most = max(len(r["labels"]) for r in found)
     same = all(r["labels"] == found[0]["labels"] for r in found)
     heads = [f"as {label}" for label in found[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
     table = Table(f"{name}-numbers", "The same as numbers", ["experiment", "truth", *heads], rows, words=2)
     notes = (
-        "Rows are the truth, columns what was recognised; per cent of each row, and counts summed over the folds.",
+        "Rows are the truth, columns the predictions; per cent of each row, and counts summed over folds and training runs.",
     )
+    notes += tuple(dict.fromkeys(name.key for name in names if name.key))
     title = "Figure 3. Confusion matrices"
-    return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.5), alt, stamps, notes, table)
+    size = (len(found) * (side + beside) + 0.3, side + 1.0 + (LETTER * longest if turned else 0.15))
+    return figure(name, title, draw, size, alt, stamps, notes, table)
 
 
-def _matrix(axes, title: str, results: dict):
+def _matrix(axes, title: str, results: dict, names: list[str], turned: bool, width: float):
+    """names: the labels as they are written; turned: upright below the matrix; width: inches that the title has."""
     labels, counts = results["labels"], results["confusion"]["counts"]
     rows = np.array([[np.nan if x is None else x for x in row] for row in results["confusion"]["rows"]], dtype=float)
     axes.imshow(rows, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -60,13 +73,16 @@ def _matrix(axes, title: str, results: dict):
             axes.text(j, k - 0.08, percent(None if np.isnan(rows[k, j]) else rows[k, j], 1), ha="center", va="center",
                       color=colour, fontsize=9.5, fontweight="bold" if k == j else "normal")  # fmt: skip
             axes.text(j, k + 0.25, str(count), ha="center", va="center", color=colour, fontsize=7)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), names, rotation=90 if turned else 0)
+    axes.set_yticks(range(len(labels)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("recognised")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
-    axes.set_title(f"{title}: UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}")
+    accuracies = f"UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}"
+    room = int(width / BOLD)
+    line = f"{title}: {accuracies}"
+    axes.set_title(line if cells(line) <= room else f"{cut(title, room)}\n{accuracies}")
 
 
 def curves_figure(name: str, title: str, histories: dict[str, list[dict]], stamps: tuple[str, ...]) -> Figure | None:
@@ -110,7 +126,7 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
     def draw(canvas):
         left, right = canvas.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=LINE, linewidth=1.2, zorder=1)
-        left.annotate("as sure as right", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
+        left.annotate("perfect calibration", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
                       rotation_mode="anchor", transform_rotates_text=True, va="bottom")  # fmt: skip
         for k, system in enumerate(systems):
             look = {"color": COLOURS[k % 6], "linestyle": DASHES[k % 6], "marker": MARKERS[k % 6], "markersize": 4}
@@ -122,26 +138,34 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
             )
         left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="accuracy", title="Reliability")
         right.set(
-            xlim=(0, 102), xlabel="answered [%], the surest first", ylabel="WA of the answered [%]", title="Coverage"
+            xlim=(0, 102),
+            xlabel="coverage [%], most confident first",
+            ylabel="WA of the covered [%]",
+            title="Accuracy against coverage",
         )
-        right.legend(loc="best")
+        lines, names = right.get_legend_handles_labels()
+        canvas.legend(lines, [cut(name, 88) for name in names], loc="outside lower left")
 
     rows = []
     for system in systems:
         found = system.results["calibration"]
-        after = found.get("tempered")
+        raw, after = found["as_it_is"], found.get("tempered")
         heat = [f"{value:.2f}" for value in found.get("temperatures", {}).values()]
-        rows.append([words(system), percent(found["as_it_is"]["error"]), f"{found['as_it_is']['log_loss']:.3f}",
-                     percent(after["error"]) if after else MISSING, f"{after['log_loss']:.3f}" if after else MISSING,
-                     ", ".join(heat) or MISSING])  # fmt: skip
-    heads = ["system", "error [%]", "log loss", "tempered: error [%]", "tempered: log loss", "temperatures"]
-    table = Table(f"{name}-numbers", "Expected calibration error and log loss", heads, rows)
+        rows.append([words(system), percent(raw["error"]),
+                     f"{percent(raw['floor']['mean'])} (up to {percent(raw['floor']['high'])})", percent(raw["corrected"]),
+                     f"{raw['brier']:.3f}", f"{raw['log_loss']:.3f}", percent(after["error"]) if after else MISSING,
+                     f"{after['log_loss']:.3f}" if after else MISSING, ", ".join(heat) or MISSING])  # fmt: skip
+    heads = ["system", "ECE [%]", "its floor [%]", "corrected [%]", "Brier score", "log loss", "tempered: ECE [%]",
+             "tempered: log loss", "temperatures"]  # fmt: skip
+    table = Table(f"{name}-numbers", "Expected calibration error, Brier score and log loss", heads, rows)
     notes = (
         f"Confidence is the highest posterior, in 15 bins, of which those with {FEW} segments or more are drawn; each fold's"
         " temperature is fitted on the other folds only.",
+        "The floor is the mean ECE of perfectly calibrated posteriors of this size (simulated; 95 % of them are below the"
+        " number in brackets): an ECE below that is no sign of miscalibration. Corrected: less the bins' expected bias.",
     )
-    alt = "Reliability: accuracy against confidence; coverage: WA where only the surest segments are answered"
-    return figure(name, title, draw, (7.4, 3.5), alt, stamps, notes, table)
+    alt = "Reliability: accuracy against confidence; coverage: WA of the most confident segments"
+    return figure(name, title, draw, (7.4, 3.5 + 0.2 * len(systems)), alt, stamps, notes, table)
 
 
 def words(system: System) -> str:

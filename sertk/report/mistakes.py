@@ -1,4 +1,4 @@
-"""The mistakes that a system is surest of: a table to read, to look at and to listen to."""
+"""The most confident errors of a system: a table to read, to look at and to listen to."""
 
 import io
 
@@ -16,7 +16,7 @@ WIDE, HIGH = 180, 40
 
 
 def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio: bool) -> Table:
-    """The `number` most probable wrong answers of the first system."""
+    """The `number` most confident errors of the first system (of its first training run)."""
     system, test = experiment.systems[0], experiment.test
     sure, guess = system.scored.posteriors.max(axis=1), system.scored.guess
     wrong = np.flatnonzero(guess != test.truth)
@@ -25,8 +25,8 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
     columns = {
         "segment": keys,
         "truth": [test.labels[test.truth[k]] for k in chosen],
-        "answer": [test.labels[guess[k]] for k in chosen],
-        "sure %": [f"{100 * sure[k]:.1f}" for k in chosen],
+        "prediction": [test.labels[guess[k]] for k in chosen],
+        "confidence %": [f"{100 * sure[k]:.1f}" for k in chosen],
         "truth %": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
     }
     if data and data.text:
@@ -39,10 +39,10 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
         sounds = data.sounds(keys)
         columns["audio"] = [Sound(sounds[key], key) if key in sounds else MISSING for key in keys]
     rows = [list(row) for row in zip(*columns.values())]
-    notes = (f"The {len(keys)} surest of {len(wrong)} mistakes in {len(test.keys)} segments.",)
-    title = f"The surest mistakes of {experiment.short}, {words(system)}"
+    notes = (f"The {len(keys)} most confident of {len(wrong)} errors in {len(test.keys)} segments.",)
+    title = f"Most confident errors of {experiment.short}, {words(system)}"
     return Table(f"mistakes-{experiment.name}", title, list(columns), rows, system.stamps, notes, words=3,
-                 sortable=True, filters=("truth", "answer"))  # fmt: skip
+                 sortable=True, filters=("truth", "prediction"))  # fmt: skip
 
 
 def _said(votes: Votes) -> str:

@@ -1,4 +1,4 @@
-"""How the epoch was chosen, side by side: what choosing it on the test itself seems to buy."""
+"""Model selection rules side by side: how much choosing the epoch on the test itself inflates results."""
 
 from sertk.report.differences import compared, points
 from sertk.report.document import MISSING, Table, percent
@@ -32,11 +32,12 @@ def selection_table(experiment: Experiment) -> Table | None:
         "last: the last epoch, nothing is chosen. dev-session: one more fold is held out of the training, and its UA"
         " chooses; the network has one session less to learn from. oracle: the UA of the held-out fold itself chooses,"
         " which nobody can do in use: what it is above “last”, from the same training, is inflation.",
-        "UA and WA are means over the folds; differences are of the pooled figures, with 95 % intervals.",
+        "UA and WA are means over the folds; differences are of the pooled figures, with 95 % intervals by speakers, those of"
+        " one fold's network together.",
     )
     columns = ["system", "epoch chosen by", "epochs of the folds", "UA [%]", "WA [%]", "UA less last, points (95 %)",
                "WA less last, points (95 %)"]  # fmt: skip
-    title = f"What choosing the epoch gives: {experiment.short}"
+    title = f"Model selection: {experiment.short}"
     return Table(f"selection-{experiment.name}", title, columns, rows, ordered(stamps), notes, words=3)
 
 

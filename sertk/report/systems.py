@@ -8,21 +8,24 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from sertk.errors import SertkError
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
 from sertk.scoring.evaluation import Test, read_system, read_test
-from sertk.scoring.posteriors import Scored
+from sertk.scoring.groups import UNGROUPED
+from sertk.scoring.posteriors import Scored, guesses_of, select_of
 from sertk.scoring.protocol import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 
 # The order of stamps in a title, those that count most first.
-STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME)
+STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED)
 # How a system was trained, where its scores say it.
 FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
 # What of results.json is shown.
 RESULTS = (
-    "labels", "stamps", "leaks", "title", "mean", "deviation", "pooled", "folds", "confusion", "intervals",
-    "calibration", "coverage", "by", "unchecked",
+    "labels", "stamps", "leaks", "title", "mean", "deviation", "pooled", "folds", "runs", "baselines", "confusion",
+    "unit", "method", "intervals", "calibration", "coverage", "by", "unchecked",
 )  # fmt: skip
 
 
@@ -30,14 +33,15 @@ RESULTS = (
 class System:
     """One system: where it is, what score-loso found, and what it was scored on and with.
 
-    what: how it was trained, in words; scheme: of its own folds, which may be numbered otherwise than the experiment's;
-    guard: whether it is clean, leaking or unchecked, and why; histories: fold -> the epochs' records of its train.jsonl.
+    what: how it was trained, in words; runs: the scores of each of its training runs; scheme: of its own folds, which may
+    be numbered otherwise than the experiment's; guard: whether it is clean, leaking or unchecked, and why; histories:
+    fold -> the epochs' records of its train.jsonl.
     """
 
     folder: Path
     what: str
     results: dict
-    scored: Scored
+    runs: list[Scored]
     scheme: dict
     stamps: tuple[str, ...]
     leaks: tuple[str, ...]
@@ -49,9 +53,24 @@ class System:
         return self.folder.name
 
     @property
+    def scored(self) -> Scored:
+        """The first training run."""
+        return self.runs[0]
+
+    @property
+    def guess(self) -> np.ndarray:
+        """Predictions of all training runs, (runs, segments)."""
+        return guesses_of(self.runs)
+
+    @property
+    def chosen_on_test(self) -> bool:
+        """Whether an epoch of any of its training runs was chosen by the fold that it is tested on."""
+        return any(scored.chosen_on_test for scored in self.runs)
+
+    @property
     def rule(self) -> str:
         """How its epochs were chosen; what does not say it was not chosen at all."""
-        return self.scored.select or "last"
+        return select_of(self.runs) or "last"
 
     @property
     def family(self) -> str:
@@ -121,9 +140,9 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
             experiments[content] = Experiment(folds.parent.name, folds, test, known)
         experiment = experiments[content]
         system = _system(path, results, experiment.test, test.scheme, i_know)
-        if system.scored.chosen_on_test:
+        if system.chosen_on_test:
             experiment.picked.append(system)
-        if i_know or not system.scored.chosen_on_test:
+        if i_know or not system.chosen_on_test:
             experiment.systems.append(system)
     for experiment in experiments.values():
         if not experiment.systems:
@@ -158,19 +177,22 @@ def _system(folder: Path, results: dict, test: Test, scheme: dict, i_know: bool)
         raise SertkError(f"{folder}/results.json: not what score-loso --json writes: no '{lacking[0]}'")
     guard = Guard(i_know)
     guard.stamp(*results["stamps"], *test.stamps)
-    scored = read_system(test, str(folder), guard)
-    counts = confusion(test.truth, scored.guess, len(test.labels)).tolist()
+    runs = read_system(test, str(folder), guard)
+    counts = sum(confusion(test.truth, scored.guess, len(test.labels)) for scored in runs).tolist()
     if results["labels"] != list(test.labels) or results["confusion"]["counts"] != counts:
         raise SertkError(f"{folder}/results.json: is not of the scores and folds that are there now: run score-loso")
     leaks = tuple(dict.fromkeys([*results["leaks"], *guard.leaks]))
     reasons = guard_reasons({"guard": guard.state, "leaks": leaks, "unchecked": guard.unchecked})
-    what, stamps = _how(scored), ordered(guard.stamps)
-    return System(folder, what, results, scored, scheme, stamps, leaks, tuple(reasons), read_histories(folder))
+    what, stamps = _how(runs), ordered(guard.stamps)
+    # Curves of the first run: a panel with the folds of several would be a thicket.
+    histories = read_histories(folder if len(runs) == 1 else Path(runs[0].source))
+    return System(folder, what, results, runs, scheme, stamps, leaks, tuple(reasons), histories)
 
 
-def _how(scored: Scored) -> str:
+def _how(runs: list[Scored]) -> str:
     """How the models were trained, as far as the scores' manifests say it."""
-    records = [(settings or {}).get("trained_on") or {} for settings in scored.settings.values()]
+    records = [(settings or {}).get("trained_on") or {} for scored in runs for settings in scored.settings.values()]
+    select = select_of(runs)
     if not any(records):
         return ""
     if all("trunk" in record for record in records):
@@ -179,7 +201,7 @@ def _how(scored: Scored) -> str:
         how = "fine-tuned"
     else:
         how = SCRATCH
-    return how + (f", epoch by {scored.select}" if scored.select not in (None, "last") else "")
+    return how + (f", epoch by {select}" if select not in (None, "last") else "")
 
 
 def read_histories(folder: Path) -> dict[str, list[dict]]:

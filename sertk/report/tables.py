@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from sertk.report.document import MISSING, Table, interval, percent
 from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
+from sertk.scoring.groups import unit_words
+from sertk.scoring.intervals import FEW
+from sertk.scoring.text import runs_words
 
 RESULT_COLUMNS = ["UA [%]", "± folds", "WA [%]", "± folds", "UA pooled (95 %)", "WA pooled (95 %)"]
 
-DRAWN = {"utt2dialog": "dialogs", "utt2spk": "speakers", "utt2session": "sessions", "segment": "single segments"}
 # Why ours cannot be compared with what is published.
 EXCEPT = {
     "SIMULATED": "are of speech that nobody uttered and say nothing about people",
@@ -51,29 +53,88 @@ def results_table(experiment: Experiment, title: str) -> Table:
     elif experiment.known:
         notes.append("The published rows are left out: they are of LOSO on the whole corpus, these folds are not.")
     first = len(rows)
-    drawn = set()
+    drawn, few = set(), False
     for system in experiment.systems:
         found = system.results
-        name, ends = widest(system)
-        drawn.add(f"{ends['clusters']} {DRAWN.get(name, f'groups of {name}')}")
+        ends = found["intervals"][found["unit"]]
+        drawn.add(unit_words(found["unit"], ends["clusters"], ends["units"]))
+        mark, few = "*" * (ends["units"] < FEW), few or ends["units"] < FEW
         # The title has them all; a row has those that set it apart.
         stamps = [word for word in system.stamps if not all(word in other.stamps for other in experiment.systems)]
         rows.append([
             " ".join(["sertk:", words(system), *stamps]),
             percent(found["mean"]["ua"]), percent(found["deviation"]["ua"]),
             percent(found["mean"]["wa"]), percent(found["deviation"]["wa"]),
-            f"{percent(found['pooled']['ua'], 1)} ({interval(ends['ua'])})",
-            f"{percent(found['pooled']['wa'], 1)} ({interval(ends['wa'])})",
-            ", ".join(found["title"]),
+            f"{percent(found['pooled']['ua'], 1)} ({interval(ends['ua'])}){mark}",
+            f"{percent(found['pooled']['wa'], 1)} ({interval(ends['wa'])}){mark}",
+            ", ".join([runs_words(found["runs"]["number"]), *found["title"]]),
         ])  # fmt: skip
+    most = experiment.systems[0].results["baselines"]["majority"]
+    rows.append([f"baseline: always {most['label']}", percent(most["ua"]), MISSING, percent(most["wa"]), MISSING, MISSING,
+                 MISSING, "no network"])  # fmt: skip
+    methods = sorted({system.results["method"] for system in experiment.systems})
     notes += [
-        "UA (mean recall of the classes) and WA (accuracy) are means over the folds, ± their standard deviation; the"
-        " pooled figures with their 95 % intervals are of all segments together.",
-        f"Intervals are by the bootstrap of {', '.join(sorted(drawn))}.",
+        "UA (mean recall of the classes) is the primary measure, WA is accuracy; both are means over the folds, ± their"
+        " standard deviation. The pooled figures with their 95 % intervals are of all segments together.",
+        f"Intervals ({' and '.join(methods)}) are by {', '.join(sorted(drawn))}; speakers that one fold's network scored are"
+        " left out together.",
     ]
+    if few:
+        notes.append(f"* Fewer than {FEW} units: a rough interval, which holds only if they are normally distributed.")
     columns = ["system", *RESULT_COLUMNS, "source"]
-    ours = frozenset(range(first, len(rows)))
+    ours = frozenset(range(first, first + len(experiment.systems)))
     return Table(f"results-{experiment.name}", title, columns, rows, experiment.stamps, tuple(notes), ours)
+
+
+def intervals_table(experiment: Experiment) -> Table:
+    """The primary interval beside those of other units: how far the answer depends on what is taken as independent."""
+    rows = []
+    for system in experiment.systems:
+        for name, ends in system.results["intervals"].items():
+            primary = " (primary)" * (name == system.results["unit"])
+            alike = " as if independent" * (name == "segment")
+            rows.append([words(system), unit_words(name, ends["clusters"], ends["units"]) + alike + primary,
+                         *(interval(ends[what]) for what in ("ua", "wa", "macro_f1"))])  # fmt: skip
+    columns = ["system", "95 % interval by", "UA [%]", "WA [%]", "macro-F1 [%]"]
+    notes = (
+        "Sensitivity analysis. The claim is about new speakers; sessions are the stricter unit where speakers of one session"
+        " resemble each other. Intervals by single segments are too narrow, and stand here to show by how much.",
+    )
+    return Table(f"intervals-{experiment.name}", f"Intervals by unit: {experiment.short}", columns, rows,
+                 experiment.stamps, notes, words=2)  # fmt: skip
+
+
+def classes_table(experiment: Experiment) -> Table:
+    """Recall and precision of each class, with intervals, and macro-F1."""
+    rows = []
+    for system in experiment.systems:
+        found = system.results
+        pooled, ends = found["pooled"], found["intervals"][found["unit"]]
+        for label in found["labels"]:
+            cells = [
+                f"{percent(pooled[what][label], 1)} ({interval(ends[what][label])})"
+                for what in ("recalls", "precisions")
+            ]
+            rows.append([words(system), label, *cells])
+        rows.append([words(system), "macro-F1", f"{percent(pooled['macro_f1'], 1)} ({interval(ends['macro_f1'])})", ""])
+    columns = ["system", "class", "recall [%] (95 %)", "precision [%] (95 %)"]
+    title = f"Recall and precision of each class: {experiment.short}"
+    return Table(f"classes-{experiment.name}", title, columns, rows, experiment.stamps, words=2, folded=True)
+
+
+def runs_table(experiment: Experiment) -> Table | None:
+    """The training runs of systems that have several; None where none has."""
+    rows = []
+    for system in experiment.systems:
+        runs = system.results["runs"]
+        if runs["number"] > 1:
+            rows += [[words(system), name, percent(runs["ua"][k]), percent(runs["wa"][k])]
+                     for k, name in enumerate(runs["names"])]  # fmt: skip
+            rows.append([words(system), "± runs", percent(runs["deviation"]["ua"]), percent(runs["deviation"]["wa"])])
+    columns = ["system", "training run", "UA [%]", "WA [%]"]
+    notes = ("Means over the folds; ± is the standard deviation over the runs.",)
+    return Table(f"runs-{experiment.name}", f"Training runs: {experiment.short}", columns, rows, experiment.stamps, notes,
+                 words=2) if rows else None  # fmt: skip
 
 
 def comparable(experiment: Experiment) -> tuple:
@@ -83,16 +144,8 @@ def comparable(experiment: Experiment) -> tuple:
     return experiment.known.rows if same else ()
 
 
-def widest(system: System) -> tuple[str, dict]:
-    """The name and ends of the interval that knows of clusters, where there is one: the widest in WA."""
-    found = system.results["intervals"]
-    names = [name for name in found if name != "segment"] or ["segment"]
-    name = max(names, key=lambda name: found[name]["wa"][1] - found[name]["wa"][0])
-    return name, found[name]
-
-
 def folds_table(system: System, experiment: Experiment) -> Table:
-    """What each fold gave; for scripted dialogs, how many of its segments are of a script that the training has too."""
+    """Results of each fold; for scripted dialogs, how many of its segments are of a script that the training has too."""
     labels = system.results["labels"]
     held_out, scripts = (system.scheme.get(name, {}) for name in ("held_out", "scripts"))
     scripted = any(found["scripted"] for found in scripts.values())
@@ -113,7 +166,9 @@ def folds_table(system: System, experiment: Experiment) -> Table:
 
 def speakers_table(results: Mapping) -> Table:
     """What score-trials found of the speaker network."""
-    rows = [["equal error rate [%]", percent(results["eer"])]]
+    ends = results.get("interval")
+    by = f" ({interval(ends['eer'], 2)} by {ends['speakers']} speakers)" if ends else ""
+    rows = [["equal error rate [%]" + " (95 %)" * bool(ends), percent(results["eer"]) + by]]
     rows += [[f"minDCF at p = {prior}", f"{cost:.4f}"] for prior, cost in results["min_dcf"].items()]
     rows += [[name, str(results[name])] for name in ("trials", "targets", "nontargets")]
     return Table("speakers", "The speaker network on its trials", ["what", "value"], rows, tuple(results["stamps"]))

@@ -9,6 +9,23 @@ from sertk.errors import SertkError
 from sertk.scoring.parts import PARTS
 
 GENDERS = {"f": "female", "m": "male"}
+# What an interval's clusters are called, by the name of their map.
+UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialogs", "segment": "segments"}
+# The stamp of intervals and tests that took segments as independent because nothing says who speaks.
+UNGROUPED = "SPEAKERS-UNKNOWN"
+UNGROUPED_LINE = (
+    "speakers are not known (no utt2spk beside the folds, no --clusters): segments were taken as independent"
+)
+
+
+def unit_words(name: str, clusters: int, units: int) -> str:
+    """How many of what was left out, drawn or exchanged.
+
+    >>> unit_words("utt2spk", 24, 24), unit_words("utt2spk", 10, 5), unit_words("utt2scene", 3, 3)
+    ('24 speakers', '10 speakers in 5 folds', '3 groups of utt2scene')
+    """
+    joined = f" in {units} folds" if units < clusters else ""
+    return f"{clusters} {UNITS.get(name, f'groups of {name}')}{joined}"
 
 
 def column(path: Path, keys: Sequence[str], least: int = 1) -> list[str]:

@@ -57,6 +57,17 @@ class Scored:
         return {key: int(said[name]) for key, name in zip(self.keys, self.archives) if said[name].isdecimal()}
 
 
+def guesses_of(runs: Sequence[Scored]) -> np.ndarray:
+    """The most probable classes of each training run, (runs, segments)."""
+    return np.stack([scored.guess for scored in runs])
+
+
+def select_of(runs: Sequence[Scored]) -> str | None:
+    """How the epochs of all training runs were chosen, None where no manifest says it."""
+    rules = sorted({rule for scored in runs if scored.select for rule in scored.select.split(", ")})
+    return ", ".join(rules) or None
+
+
 def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.ndarray:
     """Class numbers of a utt2label, (segments,); SertkError for a label that is not among `labels`."""
     number = {label: index for index, label in enumerate(labels)}
@@ -96,6 +107,31 @@ def read_posteriors(source, keys: Sequence[str], labels: Sequence[str]) -> Score
     return Scored(str(source), list(keys), posteriors, archives, settings)
 
 
+def read_runs(source: str, keys: Sequence[str], labels: Sequence[str]) -> list[Scored]:
+    """The training runs of one system: a folder's `seed*` folders, or the one that `source` is.
+
+    Raises:
+        SertkError: as `read_posteriors`; for a folder with scores of its own beside those of runs; for two runs with the
+            same scores, which are one run.
+    """
+    folder = Path(str(source))
+    runs = (
+        sorted(path for path in folder.glob("seed*") if path.is_dir() and _archives_in(path)) if folder.is_dir() else []
+    )
+    if not runs:
+        return [read_posteriors(source, keys, labels)]
+    if own := _archives_in(folder):
+        raise SertkError(f"{folder}: has scores of its own ({own[0].relative_to(folder)}) and of runs ({runs[0].name})")
+    found = [read_posteriors(str(path), keys, labels) for path in runs]
+    for n, one in enumerate(found):
+        for other in found[:n]:
+            if np.array_equal(one.posteriors, other.posteriors):
+                raise SertkError(
+                    f"{other.source} and {one.source} hold the same scores: these are not two training runs"
+                )
+    return found
+
+
 def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
     """SertkError where a manifest says that another fold's model scored a segment than utt2fold holds out.
 
@@ -117,12 +153,16 @@ def _tables(source) -> Iterator[str]:
             raise SertkError(f"{source}: neither a folder nor a rspecifier (ark:FILE, scp:FILE)")
         yield str(source)
         return
-    # Of folds only: an experiment's folder may have others in it (folds, log, another system).
-    found = sorted(path for path in folder.glob("*/scores.ark") if path.parent.name.isdigit())
-    found = found or sorted(folder.glob("scores.ark"))
+    found = _archives_in(folder)
     if not found:
         raise SertkError(f"{folder}: neither scores.ark nor 1/scores.ark, 2/scores.ark, … in this folder")
     yield from (f"ark:{path}" for path in found)
+
+
+def _archives_in(folder: Path) -> list[Path]:
+    # Of folds only: an experiment's folder may have others in it (folds, log, another system).
+    found = sorted(path for path in folder.glob("*/scores.ark") if path.parent.name.isdigit())
+    return found or sorted(folder.glob("scores.ark"))
 
 
 def _archives(table: str) -> str | dict[str, str]:

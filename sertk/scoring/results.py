@@ -1,7 +1,7 @@
-"""What score-loso says: plain JSON with everything, and a text as readable as a Kaldi RESULTS file.
+"""Everything about one system, as the plain JSON of results.json.
 
-The JSON's accuracies are parts of 1, the text's are per cent; what does not exist (the recall of an absent class,
-the deviation of one fold) is null there and `-` here.
+Accuracies are parts of 1; what does not exist (the recall of an absent class, the deviation of one fold) is null.
+docs/results.md documents every field.
 """
 
 import math
@@ -10,13 +10,24 @@ from dataclasses import asdict
 
 import numpy as np
 
-from sertk.scoring.calibration import calibration_error, coverage_curve, log_loss, reliability, temperatures, tempered
-from sertk.scoring.emotion import Accuracy, FoldScores, row_normalised, score_folds
-from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
-from sertk.scoring.protocol import guard_reasons
+from sertk.scoring.calibration import (
+    brier_score,
+    calibration_error,
+    calibration_floor,
+    corrected_error,
+    coverage_curve,
+    log_loss,
+    reliability,
+    temperatures,
+    tempered,
+)
+from sertk.scoring.emotion import Accuracy, confusion, row_normalised, score_folds
+from sertk.scoring.intervals import Intervals, cluster_intervals, joined, plain_intervals
 
 # A map of numbers with more different values than this measures something; with fewer it names speakers or sessions.
 _MOST_NAMES = 50
+# The measures that have a mean over folds, a deviation and an interval.
+MEASURES = ("wa", "ua", "macro_f1")
 
 
 def evaluate(
@@ -26,42 +37,78 @@ def evaluate(
     labels: Sequence[str],
     clusters: Mapping[str, Sequence[str]] | None = None,
     breakdowns: Mapping[str, Sequence[str]] | None = None,
+    method: str = "jackknife",
     seed: int = 0,
 ) -> dict:
-    """Everything about one system, as plain JSON.
+    """Everything about one system, as plain JSON (docs/results.md).
 
-    truth, fold (segments,) integers; posteriors (segments, classes); clusters and breakdowns: a map's name to each
-    segment's value in it.
+    clusters and breakdowns: a map's name to each segment's value in it; the first of `clusters` is what the headline's
+    interval is of. method, seed: of the intervals by clusters.
+
+    Shape:
+        - truth, fold: (segments,) integers; posteriors: (segments, classes), or (runs, segments, classes) of several
+          training runs, whose figures are means over the runs
     """
-    guess = posteriors.argmax(axis=1)
-    scores = score_folds(truth, guess, fold, len(labels))
+    posteriors = posteriors if posteriors.ndim == 3 else posteriors[None]
+    guess, number = posteriors.argmax(axis=2), len(posteriors)
+    flat, flat_truth, flat_fold = posteriors.reshape(-1, len(labels)), np.tile(truth, number), np.tile(fold, number)
+    scores = score_folds(flat_truth, guess.ravel(), flat_fold, len(labels))
     counts = scores.pooled_counts
-    intervals = {"segment": plain_intervals(counts, seed=seed)}
-    for name, values in (clusters or {}).items():
-        intervals[name] = cluster_intervals(truth, guess, values, len(labels), seed=seed)
+    clusters = dict(clusters or {})
+    intervals = {
+        name: cluster_intervals(truth, guess, values, len(labels), fold, method, seed=seed)
+        for name, values in clusters.items()
+    }
+    intervals["segment"] = plain_intervals(counts, number)
+    by = next(iter(clusters.values()), None)
     return {
         "labels": list(labels),
         "segments": len(truth),
-        "mean": dict(zip(("wa", "ua"), scores.mean())),
-        "deviation": dict(zip(("wa", "ua"), map(_number, scores.deviation()))),
-        "pooled": _accuracy(scores.pooled, labels),
-        "folds": {str(n): _accuracy(found, labels) for n, found in scores.folds.items()},
+        "mean": dict(zip(MEASURES, scores.mean())),
+        "deviation": dict(zip(MEASURES, map(_number, scores.deviation()))),
+        "pooled": _accuracy(scores.pooled, labels, number),
+        "folds": {str(n): _accuracy(found, labels, number) for n, found in scores.folds.items()},
+        "runs": _runs(truth, guess, fold, len(labels)),
+        "baselines": _baselines(truth, labels),
         "confusion": {"counts": counts.tolist(), "rows": [[_number(x) for x in row] for row in row_normalised(counts)]},
+        "method": method,
+        "unit": next(iter(intervals)),
         "intervals": {name: _interval(found, labels) for name, found in intervals.items()},
-        "calibration": _calibration(posteriors, truth, fold),
-        "coverage": [asdict(point) for point in coverage_curve(posteriors, truth)],
-        "by": {name: breakdown(truth, guess, values, labels) for name, values in (breakdowns or {}).items()},
+        "calibration": _calibration(flat, flat_truth, flat_fold),
+        "coverage": [asdict(point) for point in coverage_curve(flat, flat_truth)],
+        "by": {name: breakdown(truth, guess, v, labels, by, fold) for name, v in (breakdowns or {}).items()},
     }
 
 
-def _accuracy(found: Accuracy, labels) -> dict:
-    recalls = dict(zip(labels, map(_number, found.recalls)))
-    return {"segments": found.segments, "wa": _number(found.wa), "ua": _number(found.ua), "recalls": recalls}
+def _accuracy(found: Accuracy, labels, runs: int = 1) -> dict:
+    each = {name: dict(zip(labels, map(_number, getattr(found, name)))) for name in ("recalls", "precisions")}
+    return {"segments": found.segments // runs, **{name: _number(getattr(found, name)) for name in MEASURES}, **each}
 
 
 def _interval(found: Intervals, labels) -> dict:
-    recalls = {label: [_number(end) for end in ends] for label, ends in zip(labels, found.recalls)}
-    return {"clusters": found.clusters, "wa": list(found.wa), "ua": list(found.ua), "recalls": recalls}
+    each = {
+        name: {label: list(map(_number, ends)) for label, ends in zip(labels, getattr(found, name))}
+        for name in ("recalls", "precisions")
+    }
+    ends = {name: list(map(_number, getattr(found, name))) for name in MEASURES}
+    return {"clusters": found.clusters, "units": found.units, **ends, **each}
+
+
+def _runs(truth: np.ndarray, guess: np.ndarray, fold: np.ndarray, num_classes: int) -> dict:
+    """Means over the folds of each training run, and their deviation over the runs."""
+    means = [score_folds(truth, one, fold, num_classes).mean() for one in guess]
+    deviation = np.std(means, axis=0, ddof=1) if len(means) > 1 else [math.nan] * len(MEASURES)
+    each = {name: [mean[k] for mean in means] for k, name in enumerate(MEASURES)}
+    return {"number": len(guess), **each, "deviation": dict(zip(MEASURES, map(_number, deviation)))}
+
+
+def _baselines(truth: np.ndarray, labels: Sequence[str]) -> dict:
+    """What needs no network: always the most frequent class, and a guess at random, each class as often."""
+    there = np.bincount(truth, minlength=len(labels))
+    most = int(there.argmax())
+    found = Accuracy.of(confusion(truth, np.full(len(truth), most), len(labels)))
+    majority = {"label": labels[most], **{name: _number(getattr(found, name)) for name in MEASURES}}
+    return {"majority": majority, "chance": {"wa": 1 / len(labels), "ua": 1 / len(labels)}}
 
 
 def _calibration(posteriors, truth, fold) -> dict:
@@ -77,14 +124,53 @@ def _calibration(posteriors, truth, fold) -> dict:
 def _calibrated(posteriors, truth) -> dict:
     bins = reliability(posteriors, truth)
     rows = [{name: _number(value) for name, value in asdict(b).items()} for b in bins]
-    return {"error": calibration_error(bins), "log_loss": log_loss(posteriors, truth), "bins": rows}
+    floor = calibration_floor(posteriors)
+    return {
+        "error": calibration_error(bins),
+        "floor": {"mean": floor.mean, "high": floor.high},
+        "corrected": corrected_error(bins),
+        "log_loss": log_loss(posteriors, truth),
+        "brier": brier_score(posteriors, truth),
+        "bins": rows,
+    }
 
 
-def breakdown(truth: np.ndarray, guess: np.ndarray, values: Sequence[str], labels: Sequence[str]) -> dict:
-    """The accuracies of the segments of each value, plain JSON; `values` is each segment's, ranges where it measures."""
+def breakdown(
+    truth: np.ndarray,
+    guess: np.ndarray,
+    values: Sequence[str],
+    labels: Sequence[str],
+    clusters: Sequence[str] | None = None,
+    fold: np.ndarray | None = None,
+) -> dict:
+    """The measures of the segments of each value, plain JSON, with `interval` where two units or more have it.
+
+    values: each segment's, as ranges where it measures; clusters: each segment's speaker, where it is known.
+
+    Shape:
+        - truth: (segments,), guess: (segments,) or (runs, segments)
+    """
+    guess = np.atleast_2d(guess)
     names, index = np.unique(np.asarray(_ranges(values)), return_inverse=True)
-    parts: FoldScores = score_folds(truth, guess, index, len(labels))
-    return {str(names[n]): _accuracy(found, labels) for n, found in parts.folds.items()}
+    found = {}
+    for n, name in enumerate(names):
+        here = index == n
+        counts = sum(confusion(truth[here], one[here], len(labels)) for one in guess)
+        part = _accuracy(Accuracy.of(counts), labels, len(guess))
+        part["interval"] = _part_interval(truth[here], guess[:, here], clusters, fold, here, len(labels))
+        found[str(name)] = part
+    return found
+
+
+def _part_interval(truth, guess, clusters, fold, here, num_classes) -> dict | None:
+    if clusters is None:
+        return None
+    clusters, fold = np.asarray(clusters)[here], None if fold is None else fold[here]
+    if len(np.unique(joined(clusters, fold)[0])) < 2:
+        return None
+    ends = cluster_intervals(truth, guess, clusters, num_classes, fold)
+    return {"clusters": ends.clusters, "units": ends.units,
+            **{name: list(map(_number, getattr(ends, name))) for name in MEASURES}}  # fmt: skip
 
 
 def _ranges(values: Sequence[str]) -> Sequence[str]:
@@ -101,121 +187,3 @@ def _ranges(values: Sequence[str]) -> Sequence[str]:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value if isinstance(value, int) else float(value)
-
-
-def as_text(found: Mapping) -> str:
-    """The tables of what `evaluate` found; `title` and `stamps`, where there are any, make the headline."""
-    labels = found["labels"]
-    mean, num_folds = found["mean"], len(found["folds"])
-    what = f"mean of {num_folds} folds" if num_folds > 1 else "one fold"
-    inside = ", ".join([what, f"{found['segments']} segments", *found.get("title", ())])
-    head = f"%WA {_percent(mean['wa'])} %UA {_percent(mean['ua'])} [ {inside} ]"
-    lines = [" ".join([head, *found.get("stamps", ())]), *guard_lines(found), ""]
-    heading = ["segments", "WA", "UA", *labels]
-    rows = [["fold", *heading]]
-    rows += [[name, *_cells(fold, labels)] for name, fold in found["folds"].items()]
-    rows.append(["mean", "", _percent(mean["wa"]), _percent(mean["ua"])])
-    rows.append(["std", "", _percent(found["deviation"]["wa"]), _percent(found["deviation"]["ua"])])
-    rows.append(["pooled", *_cells(found["pooled"], labels)])
-    lines += _table(rows)
-    scripts = found.get("scripts", {}).values()
-    if scripted := sum(fold["scripted"] for fold in scripts):
-        shared = _percent(sum(fold["shared"] for fold in scripts) / scripted)
-        lines += ["", f"{scripted} scripted segments, of which the training has the script too: {shared} %"]
-    lines += ["", "95 % intervals of the pooled figures, with what is drawn and how many there are"]
-    rows = [["drawn", "number", "WA", "UA", *labels]]
-    for name, ends in found["intervals"].items():
-        pairs = [ends["wa"], ends["ua"], *ends["recalls"].values()]
-        rows.append([name, str(ends["clusters"]), *(f"{_percent(low)}-{_percent(high)}" for low, high in pairs)])
-    lines += _table(rows)
-    lines += ["", "confusion, summed over the folds: rows the truth, columns what was recognised"]
-    lines += _table([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
-    lines += ["", "the same in % of each row"]
-    lines += _table([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
-    lines += ["", *_calibration_lines(found["calibration"])]
-    points = found["coverage"]
-    lines += ["", "accuracy where only the surest segments are answered"]
-    for name, what in (("coverage", "coverage"), ("WA", "wa")):
-        lines.append(f"{name:8s}" + "".join(f"{_percent(point[what]):>8s}" for point in points))
-    if told := found.get("agreement"):
-        lines += ["", *_agreement_lines(told)]
-    for name, parts in found["by"].items():
-        lines += ["", *_table([[name, *heading], *([value, *_cells(part, labels)] for value, part in parts.items())])]
-    return "\n".join(lines) + "\n"
-
-
-def comparison_text(found: Mapping) -> str:
-    """The tables of what `evaluation.compare_systems` found; differences are in points of %, of the pooled figures."""
-    comparisons, several = found["comparisons"], len(found["comparisons"]) > 1
-    number = comparisons[0]["clusters"]
-    inside = ", ".join([f"{found['segments']} segments", f"{number} drawn by {found['drawn']}", *found["title"]])
-    lines = [" ".join([f"pooled WA and UA [ {inside} ]", *found["stamps"]]), *guard_lines(found)]
-    names = ["A", *(f"B{n}" if several else "B" for n in range(1, len(comparisons) + 1))]
-    rows = [["system", "WA", "UA"]]
-    rows += [
-        [f"{name} {s['source']}", _percent(s["wa"]), _percent(s["ua"])] for name, s in zip(names, found["systems"])
-    ]
-    lines += ["", *_table(rows), ""]
-    rows = [["difference", "points", "95 % interval", "p", *["p (Holm)"] * several]]
-    for name, c in zip(names[1:], comparisons):
-        for what in ("wa", "ua"):
-            low, high = (f"{100 * end:+.2f}" for end in c[what]["interval"])
-            row = [f"A-{name} {what.upper()}", f"{100 * c[what]['value']:+.2f}", f"{low} to {high}", _p(c[what]["p"])]
-            rows.append(row + [_p(c["holm"][what])] * several)
-    lines += [*_table(rows), ""]
-    rows = [["McNemar", "A alone right", "B alone right", "Cohen's g", "p", *["p (Holm)"] * several]]
-    for name, c in zip(names[1:], comparisons):
-        row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}", _p(c["mcnemar_p"])]
-        rows.append(row + [_p(c["holm"]["mcnemar"])] * several)
-    return "\n".join([*lines, *_table(rows)]) + "\n"
-
-
-def guard_lines(found: Mapping) -> list[str]:
-    """The leak guard's state and why; nothing of results that were not held against a training."""
-    return [f"leak guard: {line}" for line in guard_reasons(found)] if "guard" in found else []
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def _calibration_lines(found: Mapping) -> list[str]:
-    rows = [["calibration", "error", "log loss"], ["as it is", *_calibration_cells(found["as_it_is"])]]
-    if "tempered" in found:
-        rows.append(["tempered", *_calibration_cells(found["tempered"])])
-    lines = _table(rows)
-    if "tempered" in found:
-        each = ", ".join(f"{value:.2f}" for value in found["temperatures"].values())
-        lines.append(f"temperatures of the folds, each fitted on the others only: {each}")
-    return lines
-
-
-def _calibration_cells(found: Mapping) -> list[str]:
-    return [_percent(found["error"]), f"{found['log_loss']:.4f}"]
-
-
-def _agreement_lines(found: Mapping) -> list[str]:
-    rows = [["raters", "segments", "WA", "UA"]]
-    for name, what in (("all agree", "full"), ("not all agree", "partial")):
-        rows.append([name, str(found[what]["segments"]), _percent(found[what]["wa"]), _percent(found[what]["ua"])])
-    lines = _table(rows)
-    if found["segments"]:
-        ends = f"{found['cross_entropy']:.4f}, the votes' own entropy {found['entropy']:.4f}"
-        lines.append(f"cross-entropy to the votes on {found['segments']} segments: {ends}")
-    return lines
-
-
-def _cells(found: Mapping, labels: Sequence[str]) -> list[str]:
-    parts = [found["wa"], found["ua"], *(found["recalls"][label] for label in labels)]
-    return [str(found["segments"]), *map(_percent, parts)]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Rows as lines, the first column flush left and the others flush right."""
-    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
-    padded = ([cell.rjust(width) for cell, width in zip(row, widths)] for row in rows)
-    return ["  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip() for row, cells in zip(rows, padded)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sertk.errors import SertkError
-from sertk.kaldi.tables import read_manifest, read_table
+from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard
 from sertk.scoring.speaker import eer, min_dcf
 from sertk.scoring.trials import (
@@ -32,8 +32,8 @@ def score(
     guard = Guard(i_know)
     guard.stamp(*stamps)
     guard.check(str(embeddings), manifest and manifest.settings, listed.names, corpus)
-    offset = None if mean is None else mean_vector(read_table(mean, kind="vector"), mean)
-    matrix, there = embedding_matrix(read_table(embeddings, kind="vector"), listed.names, offset, embeddings)
+    offset = None if mean is None else mean_vector(filled(read_table(mean, kind="vector")), mean)
+    matrix, there = embedding_matrix(filled(read_table(embeddings, kind="vector")), listed.names, offset, embeddings)
     trials = listed.of(there[listed.first] & there[listed.second])
     total, scored = len(listed.target), len(trials.target)
     if total - scored > max_skip * total:

@@ -39,9 +39,10 @@ def test_figures_are_the_accuracies_their_difference_and_scipys_test(call, two, 
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     assert (comparison["only_a"], comparison["only_b"]) == (only_a, only_b)
     assert comparison["mcnemar_p"] == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue)
-    assert comparison["wa"]["p"] == pytest.approx(2 / 2**6)  # every one of six speakers is better with A
+    assert comparison["wa"]["permuted"] == pytest.approx(2 / 2**6)  # every one of six speakers is better with A
+    assert comparison["wa"]["p"] >= comparison["wa"]["permuted"]
     assert comparison["clusters"] == 6
-    assert "pooled WA and UA [ 54 segments, 6 drawn by utt2spk, loso, speaker-independent ]" in text
+    assert "pooled WA and UA [ 54 segments, by 6 speakers in 3 folds, loso, speaker-independent ]" in text
     assert f"A-B WA {100 * (a.mean() - b.mean()):+.2f}" in " ".join(text.split())
 
 
@@ -49,14 +50,41 @@ def test_several_comparisons_are_corrected_with_holm(call, two, tmp_path):
     Experiment(tmp_path, skill=1.5, seed=2).write("c")
     text = compare(call, two[0], "--json", tmp_path / "r.json", systems=("a", "b", "c")).text
     found = json.loads((tmp_path / "r.json").read_text())["comparisons"]
-    raw = [comparison["mcnemar_p"] for comparison in found]
-    assert [comparison["holm"]["mcnemar"] for comparison in found] == pytest.approx(holm(raw))
-    assert "p (Holm)" in text and "B2" in text
+    raw = [comparison["ua"]["p"] for comparison in found]
+    assert [comparison["holm"]["ua"] for comparison in found] == pytest.approx(holm(raw))
+    assert (
+        "p (Holm)" in text and "B2" in text and "no corrected p below 0.0625 can come out: nothing can be shown" in text
+    )
+    assert [comparison["ua"]["detectable"] for comparison in found] == [None, None]
 
 
-def test_segments_taken_as_independent_are_warned_of(call, two, tmp_path):
-    assert "name their dialogs or speakers by --clusters" in compare(call, two[0]).err
-    assert compare(call, two[0], "--clusters", tmp_path / "utt2spk").err == ""
+def test_speakers_are_drawn_unless_they_are_unknown(call, two, tmp_path):
+    default = compare(call, two[0], "--json", tmp_path / "r.json")
+    assert default.err == "" and default.out == compare(call, two[0], "--clusters", tmp_path / "utt2spk").out
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["drawn"] == "utt2spk" and list(found["sensitivity"]) == ["utt2session"]
+    assert "A-B UA by 3 sessions" in default.text
+    (tmp_path / "folds" / "utt2spk").unlink()
+    (tmp_path / "folds" / "utt2session").unlink()
+    result = compare(call, two[0])
+    assert result.err.count("segments were taken as independent") == 1
+    assert "by 54 segments" in result.text and result.text.splitlines()[0].endswith("] SPEAKERS-UNKNOWN")
+
+
+def test_few_speakers_cannot_show_anything_and_it_is_said(call, two, tmp_path):
+    text = compare(call, two[0], "--clusters", tmp_path / "folds" / "utt2session").text
+    assert "with 3 sessions no p below 0.25 can come out: nothing can be shown" in text
+    assert "McNemar (assumes independent segments)" in text and "UA at p < 0.05 decides" in text
+
+
+def test_several_runs_of_a_system_are_one_system(call, two, tmp_path):
+    for seed in (1, 2):
+        Experiment(tmp_path, skill=3.0, seed=seed).write(f"many/seed{seed}")
+    text = compare(call, two[0], "--json", tmp_path / "r.json", systems=("many", "b")).text
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["comparisons"][0]["runs"] == [2, 1] and [system["runs"] for system in found["systems"]] == [2, 1]
+    assert "one training run of a system" in text and found["comparisons"][0]["mcnemar_p"] is None
+    assert "one training run" not in compare(call, two[0], systems=("many", "many")).text
 
 
 def test_the_same_seed_gives_the_same_bytes(call, two):

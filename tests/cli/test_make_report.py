@@ -98,7 +98,7 @@ def test_table_3_has_the_published_rows_and_ours_from_results_json(page, origina
     found = json.loads((original / "exp" / "exp1" / "results.json").read_text())
     ours = next(line for line in text.splitlines() if "sertk: frozen trunk, new head (exp1)" in line).split("|")
     mean, deviation, pooled = found["mean"], found["deviation"], found["pooled"]
-    low, high = (100 * end for end in found["intervals"]["clusters"]["wa"])
+    low, high = (100 * end for end in found["intervals"]["utt2spk"]["wa"])
     wanted = [100 * mean["ua"], 100 * deviation["ua"], 100 * mean["wa"], 100 * deviation["wa"]]
     assert [cell.strip(" *") for cell in ours[2:6]] == [f"{value:.2f}" for value in wanted]
     assert ours[7].strip(" *") == f"{100 * pooled['wa']:.1f} ({low:.1f}–{high:.1f})"
@@ -153,7 +153,7 @@ def test_what_is_not_there_is_said(page, call, original, tmp_path):
     assert "Figure 4: there are no cells of an ablation in exp/ablation." in page[1]
     call("make-report", "--mistakes", 0, original / "exp" / "exp1_scratch", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "no data folder was named (--data)" in text and "## The surest mistakes" not in text
+    assert "no data folder was named (--data)" in text and "## Most confident errors" not in text
     assert "without transfer (exp1_scratch)" in text.replace("\\", "") and "frozen trunk" not in text
     assert "needs --data" in call("make-report", "--audio", "true", original / "exp", tmp_path / "out", code=2).err
 

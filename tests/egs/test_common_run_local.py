@@ -1,5 +1,7 @@
 """run-local: what it does beyond Kaldi's contract (test_common_runners.py has that)."""
 
+import os
+import runpy
 import signal
 import subprocess
 import time
@@ -23,6 +25,83 @@ def test_at_most_max_jobs_run_at_a_time(run, tmp_path):
         done = run("--max-jobs-run", str(most), "JOB=1:6", "m.JOB.log", *command.split())
         assert done.returncode == 0, done.stderr
         assert max(int(body(tmp_path / f"m.{n}.log")[0]) for n in range(1, 7)) == most
+
+
+@pytest.fixture
+def unnamed_gpus(monkeypatch):
+    """No outer CUDA_VISIBLE_DEVICES (conftest.py hides all GPUs by it); to be asked for before call_runner."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+
+
+def standin_nvidia_smi(folder, listing, code=0):
+    """A folder whose nvidia-smi prints `listing`."""
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\ncat <<'END'\n{listing}\nEND\nexit {code}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+H100 = "GPU {0}: NVIDIA H100 80GB HBM3 (UUID: GPU-{0}0cdf6b1-0101-aa2e)"
+
+
+# mkdir fails where another job has the same GPU; the first two jobs wait for each other, so that no GPU is left idle.
+USES_GPU = """
+mkdir on.$CUDA_VISIBLE_DEVICES && echo $CUDA_VISIBLE_DEVICES && touch begun.JOB &&
+{ [ JOB -gt 2 ] || timeout 20 bash -c 'until ls begun.1 begun.2; do sleep 0.01; done' >/dev/null 2>&1 ; } &&
+rmdir on.$CUDA_VISIBLE_DEVICES
+"""
+
+
+@pytest.mark.parametrize("outer", [None, "3,MIG-7d5e2f8a-45ab"])
+def test_every_job_has_a_gpu_of_its_own_and_hands_it_on(unnamed_gpus, call_runner, tmp_path, outer):
+    path = standin_nvidia_smi(tmp_path / "bin", "\n".join(H100.format(number) for number in range(2)))
+    gpus = {"GPU-00cdf6b1-0101-aa2e", "GPU-10cdf6b1-0101-aa2e"} if outer is None else set(outer.split(","))
+    done = call_runner("run-local", "--gpu", "1", "JOB=1:5", "g.JOB.log", *USES_GPU.split(), PATH=path,
+                       **({"CUDA_VISIBLE_DEVICES": outer} if outer else {}))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    used = [body(tmp_path / f"g.{number}.log") for number in range(1, 6)]
+    assert {gpu for (gpu,) in used[:2]} == gpus and {gpu for (gpu,) in used[2:]} <= gpus
+
+
+def test_gpus_threads_and_jobs_at_a_time_go_together(call_runner, tmp_path):
+    count = "touch on.JOB; ls | grep -c ^on; sleep 0.1; rm on.JOB; echo $CUDA_VISIBLE_DEVICES"
+    for options, gpus in (("--gpu 1 --max-jobs-run 1", {"4"}), ("--gpu 2", {"4,5"}),
+                          (f"--gpu 1 --num-threads {os.cpu_count()}", {"4"})):  # fmt: skip
+        done = call_runner(
+            "run-local", *options.split(), "JOB=1:2", "m.JOB.log", *count.split(), CUDA_VISIBLE_DEVICES="4,5,6"
+        )
+        assert done.returncode == 0, done.stderr
+        assert {tuple(body(tmp_path / f"m.{n}.log")) for n in range(1, 3)} == {("1", gpu) for gpu in gpus}
+
+
+@pytest.mark.parametrize(
+    ("asked", "outer", "message"),
+    [
+        ("1", None, "--gpu 1: nvidia-smi lists no GPU"),
+        ("1", "", "--gpu 1: CUDA_VISIBLE_DEVICES='' names no GPU"),
+        ("1", "-1,0", "--gpu 1: CUDA_VISIBLE_DEVICES='-1,0' names no GPU"),
+        ("2", "7", "--gpu 2: CUDA_VISIBLE_DEVICES='7' names 1 GPU"),
+        ("4", "7,8", "--gpu 4: CUDA_VISIBLE_DEVICES='7,8' names 2 GPUs"),
+    ],
+)
+def test_a_job_that_wants_more_gpus_than_there_are_is_one_line(
+    unnamed_gpus, call_runner, tmp_path, asked, outer, message
+):
+    path = standin_nvidia_smi(tmp_path / "bin", "NVIDIA-SMI has failed", code=9)
+    environment = {"PATH": path} | ({} if outer is None else {"CUDA_VISIBLE_DEVICES": outer})
+    done = call_runner("run-local", "--gpu", asked, "log/x.log", "true", **environment)
+    assert (done.returncode, done.stderr) == (1, f"run-local: ERROR: {message}\n")
+    assert not (tmp_path / "log").exists()
+    assert call_runner("run-local", "--gpu", "one", "log/x.log", "true").returncode == 2
+
+
+def test_nvidia_smis_list_and_cudas_variable_are_read():
+    gpus = runpy.run_path(ROOT / "egs/common/utils/gpus.py")
+    assert gpus["named"]("3, GPU-8932f937 ,-1,2") == ["3", "GPU-8932f937"]
+    assert gpus["named"]("NoDevFiles") == gpus["named"]("") == []
+    parts = [f"  MIG 3g.40gb     Device  {number}: (UUID: MIG-{number})" for number in range(2)]
+    divided = [H100.format(0), H100.format(1), *parts]
+    assert gpus["listed"]("\n".join(divided)) == ["GPU-00cdf6b1-0101-aa2e", "MIG-0", "MIG-1"]
 
 
 def living(group):

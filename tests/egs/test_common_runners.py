@@ -43,7 +43,7 @@ def test_the_jobs_number_replaces_its_name_in_log_and_command(run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "log").iterdir()) == ["x.3.log", "x.4.log", "x.5.log"]
     assert [(tmp_path / f"out.{n}").read_text() for n in (3, 4, 5)] == ["number 3\n", "number 4\n", "number 5\n"]
     assert '# echo "number 4" > out.4\n' in (tmp_path / "log/x.4.log").read_text()
-    done = run("--mem", "2G", "FOLD=2", "--gpu", "1", "y.log", "echo", "FOLD", "JOB")
+    done = run("--mem", "2G", "FOLD=2", "--gpu", "1", "y.log", "echo", "FOLD", "JOB", CUDA_VISIBLE_DEVICES="0")
     assert body(tmp_path / "y.log") == ["2 JOB"]
 
 

@@ -1,15 +1,17 @@
 """Whether transfer helps, and how sure that is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from report_folder import make
 
 from sertk.report.build import Choices, build_report
-from sertk.report.differences import differences_table, pairs_of, transfer_figure, verdict
+from sertk.report.differences import all_pairs, differences_table, pairs_of, rules, transfer_figure, verdict
 from sertk.report.selection import selection_table
 from sertk.report.systems import find_experiments
 from sertk.report.tables import results_table
-from sertk.scoring.paired import compare, holm
+from sertk.scoring.paired import Difference, compare, holm
 
 
 @pytest.fixture(scope="module")
@@ -37,26 +39,32 @@ def test_each_system_is_held_against_the_one_without_transfer(experiments):
     pairs = pairs_of(experiments[0])
     assert [(pair.system.name, pair.other.name) for pair in pairs] == [
         ("exp1", "exp1_scratch"), ("exp1_finetune", "exp1_scratch")]  # fmt: skip
-    assert all(pair.of_transfer and pair.drawn == "10 speakers" for pair in pairs)
+    assert all(pair.of_transfer and pair.drawn == "10 speakers in 5 folds" for pair in pairs)
     first, other = (pairs[0].system.results["pooled"], pairs[0].other.results["pooled"])
     assert pairs[0].found.ua.value == pytest.approx(first["ua"] - other["ua"])
     assert pairs[0].found.wa.value == pytest.approx(first["wa"] - other["wa"])
     assert pairs_of(experiments[1]) == []
 
 
-def test_p_values_are_corrected_over_the_pairs(experiments):
-    pairs, test = pairs_of(experiments[0]), experiments[0].test
-    speakers = [key[:6] for key in test.keys]
-    raw = [compare(test.truth, p.system.scored.guess, p.other.scored.guess, speakers, 4).ua.p for p in pairs]
-    assert [pair.p["ua"] for pair in pairs] == holm(raw)
-    row = differences_table([(experiments[0], pair) for pair in pairs], ()).rows[1]
-    ends = [f"{100 * end:+.1f}" for end in pairs[1].found.ua.interval]
-    assert row[2:4] == [f"{100 * pairs[1].found.ua.value:+.1f} ({ends[0]} to {ends[1]})", f"{pairs[1].p['ua']:.4f}"]
+def test_p_values_are_corrected_over_the_whole_report(experiments):
+    """Twice the same experiment: four verdicts, not two and two."""
+    pairs, test = all_pairs([experiments[0]] * 2), experiments[0].test
+    speakers, fold = [key[:6] for key in test.keys], np.array([test.utt2fold[key] for key in test.keys])
+    raw = [compare(test.truth, p.system.guess, p.other.guess, speakers, 4, fold).ua.p for _, p in pairs]
+    assert len(raw) == 4 and [pair.p["ua"] for _, pair in pairs] == holm(raw) != raw
+    found = pairs[1][1].found
+    row = differences_table(pairs, ()).rows[1]
+    ends = [f"{100 * end:+.1f}" for end in found.ua.interval]
+    p = pairs[1][1].p["ua"]
+    assert row[2:4] == [
+        f"{100 * found.ua.value:+.1f} ({ends[0]} to {ends[1]})",
+        f"{p:#.3g}" if p >= 0.001 else "< 0.001",
+    ]
+    assert row[4] == f"{100 * found.ua.detectable(4):.1f}" and row[7] == "1 : 1"
+    assert "over the 4 verdicts of this report" in rules(pairs).text and "p < 0.05" in rules(pairs).text
 
 
 def test_without_a_system_without_transfer_the_first_is_held_against_the_others(experiments):
-    from dataclasses import replace
-
     few = replace(experiments[0], systems=[s for s in experiments[0].systems if s.name != "exp1_scratch"])
     pairs = pairs_of(few)
     assert [(pair.system.name, pair.other.name) for pair in pairs] == [("exp1", "exp1_finetune")]
@@ -64,19 +72,37 @@ def test_without_a_system_without_transfer_the_first_is_held_against_the_others(
 
 
 @pytest.mark.parametrize(
-    ("value", "p", "words"),
+    ("value", "p", "interval", "words"),
     [
-        (0.05, 0.01, "Transfer (frozen trunk, new head) helps: UA +5.0 (-1.0 to +9.0) points, p = 0.01"),
-        (-0.05, 0.049, "hurts: UA -5.0"),
-        (0.05, 0.05, "is not shown to help or to hurt: UA +5.0"),
+        (0.05, 0.01, (0.01, 0.09), "Transfer (frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points by 10 speakers in 5"
+                                   " folds, p = 0.0100; 6.0 points or more would have been shown in four of five cases"),
+        (-0.05, 0.0496, (-0.09, -0.01), "hurts: UA -5.0 (-9.0 to -1.0) points by 10 speakers in 5 folds, p = 0.0496;"),
+        (0.05, 0.0504, (-0.01, 0.09), "is not shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points by 10 speakers in 5"
+                                      " folds, p = 0.0504; 6.0 points or more would have been shown in four of five cases"),
+        (0.2, 0.125, (0.18, 0.22), "p = 0.125; 6.0 points or more would have been shown in four of five cases (the interval"
+                                   " leaves 0 out, but p decides)"),
     ],
-)
-def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, words):
-    from dataclasses import replace
-
+)  # fmt: skip
+def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, interval, words):
+    """Four degrees of freedom: (2.7764 + 0.9410) standard errors of 1.614 points."""
     pair = pairs_of(experiments[0])[0]
-    found = replace(pair.found, ua=replace(pair.found.ua, value=value, interval=(-0.01, 0.09)))
+    ua = Difference(value, interval, p, p, 0.06 / (2.7764 + 0.9410), 4, 0)
+    found = replace(pair.found, ua=ua)
     assert words in verdict(replace(pair, found=found, p={"ua": p}))
+
+
+def test_what_no_number_of_speakers_could_show_is_said(experiments):
+    pair = pairs_of(experiments[0])[0]
+    few = replace(pair, found=replace(pair.found, clusters=4, units=4), p={"ua": 0.125}, drawn="4 speakers")
+    assert (
+        verdict(few)
+        .partition("; ")[2]
+        .startswith("4 speakers can show no difference: the smallest possible p is 0.125")
+    )
+    # Six could alone, and cannot beside another verdict: Holm asks twice 2^-5.
+    few = replace(few, found=replace(few.found, clusters=6), tests=2, drawn="6 speakers")
+    assert "6 speakers can show no difference: the smallest possible p is 0.0625 corrected" in verdict(few)
+    assert few.detectable is None and replace(few, tests=1).detectable > 0
 
 
 def test_the_head_of_the_page_answers_and_the_figure_has_its_numbers(report):
@@ -84,7 +110,10 @@ def test_the_head_of_the_page_answers_and_the_figure_has_its_numbers(report):
     assert exp1.answers[0].startswith("Transfer (frozen trunk, new head) ") and len(exp1.answers) == 3
     assert exp1.answers[2] == "Beside it: Padi et al. 2021: the system rebuilt here, UA 61.6, WA 66.0"
     assert exp3.answers[0].startswith("No system without transfer is here")
-    figure = report.sections[0].items[0]
+    figure = report.sections[0].items[1]
+    assert "does not show a difference" in figure.notes[0]
+    assert exp1.system == "frozen trunk, new head (exp1), one training run"
+    assert all(sure.endswith(" by 10 speakers in 5 folds") for _, _, sure in exp1.figures)
     assert figure.name == "transfer" and "Exp 1: fine-tuned, UA +" in figure.alt
 
 

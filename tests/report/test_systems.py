@@ -1,5 +1,6 @@
 """What is read out of an experiments' folder."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -98,13 +99,15 @@ def test_systems_stand_side_by_side_in_one_breakdown(experiments, root):
     experiment = experiments[0]
     with Data(root / "data") as data:
         table, *folded = breakdown_tables(experiment, data)
-    assert table.columns[3:] == ["frozen trunk, new head: UA [%]", "frozen trunk, new head: WA [%]",
-                                 "without transfer: UA [%]", "without transfer: WA [%]"]  # fmt: skip
+    assert table.columns[3:] == ["frozen trunk, new head: UA [%] (95 %)", "frozen trunk, new head: WA [%] (95 %)",
+                                 "without transfer: UA [%] (95 %)", "without transfer: WA [%] (95 %)"]  # fmt: skip
     row = next(row for row in table.rows if row[1] == "female")
     women = np.array([key[5] == "F" for key in experiment.test.keys])
     for cell, system in zip(row[4::2], experiment.systems, strict=True):
         right = (system.scored.guess == experiment.test.truth)[women].mean()
-        assert cell == f"{100 * right:.2f}"
+        assert re.fullmatch(rf"{100 * right:.2f} \(\d+\.\d–\d+\.\d\)", cell)
+    # One speaker has no interval.
+    assert next(row for row in table.rows if row[1] == "Ses01F")[4].count("(") == 0
     assert [part.folded for part in folded] == [True, True]
 
 
@@ -143,7 +146,7 @@ def test_mistakes_are_the_wrong_answers_the_surest_first(experiments, root):
     assert [row[3] for row in table.rows] == [f"{100 * scored.posteriors[k].max():.1f}" for k in wanted]
     assert table.columns[-4:] == ["words", "raters", "spectrogram", "audio"]
     assert table.rows[0][-2].png.startswith(b"\x89PNG") and table.rows[0][-1].wav.startswith(b"RIFF")
-    assert f"The 4 surest of {len(wrong)} mistakes in 80 segments." in table.notes
+    assert f"The 4 most confident of {len(wrong)} errors in 80 segments." in table.notes
 
 
 def test_segments_of_longer_recordings_are_cut_out_to_be_heard(experiments, root, tmp_path):

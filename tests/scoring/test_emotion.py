@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from sertk.scoring.emotion import (
+    Accuracy,
     confusion,
+    measures,
     recalls,
     row_normalised,
     score_folds,
@@ -76,7 +78,7 @@ def test_an_absent_class_is_left_out_of_the_folds_mean_recall():
     # Fold 1 has both classes (recalls 1/2 and 1), fold 2 class 0 alone (recall 1).
     scores = score_folds([0, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 2], 2)
     assert [fold.ua for fold in scores.folds.values()] == [0.75, 1.0]
-    assert scores.mean() == (pytest.approx((2 / 3 + 1) / 2), 0.875)
+    assert scores.mean()[:2] == (pytest.approx((2 / 3 + 1) / 2), 0.875)
     assert scores.pooled.ua == pytest.approx((2 / 3 + 1) / 2)
     assert math.isnan(scores.folds[2].recalls[1])
 
@@ -90,5 +92,23 @@ def test_rows_of_the_normalised_confusion_sum_to_one_or_are_absent():
 
 def test_a_single_fold_has_no_deviation():
     scores = score_folds([0, 1], [0, 1], [3, 3], 2)
-    assert scores.mean() == (1.0, 1.0)
+    assert scores.mean() == (1.0, 1.0, 1.0)
     assert all(math.isnan(value) for value in scores.deviation())
+
+
+def test_macro_f1_and_precision_are_scikit_learns():
+    from sklearn.metrics import f1_score, precision_score
+
+    rng = np.random.default_rng(2)
+    truth, guess = rng.integers(0, 4, (2, 200))
+    found = Accuracy.of(confusion(truth, guess, 4))
+    assert found.macro_f1 == pytest.approx(f1_score(truth, guess, average="macro"))
+    assert found.precisions == pytest.approx(precision_score(truth, guess, average=None))
+
+
+def test_all_measures_at_once_are_those_of_each_matrix():
+    rng = np.random.default_rng(3)
+    counts = rng.integers(1, 30, (6, 3, 3))
+    for row, one in zip(measures(counts), counts, strict=True):
+        found = Accuracy.of(one)
+        assert row == pytest.approx([found.wa, found.ua, found.macro_f1, *found.recalls, *found.precisions])

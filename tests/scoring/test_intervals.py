@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sertk.errors import SertkError
-from sertk.scoring.emotion import confusion, unweighted_accuracy
-from sertk.scoring.intervals import cluster_counts, cluster_intervals, percentiles, plain_intervals, resample, wilson
+from sertk.scoring.emotion import confusion
+from sertk.scoring.intervals import (
+    beyond_chance,
+    cluster_counts,
+    cluster_intervals,
+    clustered_variance,
+    percentiles,
+    plain_intervals,
+    resample,
+    wilson,
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -24,21 +33,13 @@ def test_the_papers_segment_count_gives_about_one_point_and_a_third():
     assert (high - low) / 2 == pytest.approx(0.0127, abs=2e-4)
 
 
-def test_segment_bootstrap_of_ua_equals_scipy_bootstrap():
-    rng = np.random.default_rng(1)
-    truth = rng.integers(0, 3, 300)
-    guess = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 3, 300))
-    ends = plain_intervals(confusion(truth, guess, 3), draws=20_000).ua
-    reference = stats.bootstrap(
-        (truth, guess),
-        lambda t, g: unweighted_accuracy(confusion(t, g, 3)),
-        paired=True,
-        vectorized=False,
-        n_resamples=4000,
-        method="percentile",
-        rng=np.random.default_rng(2),
-    ).confidence_interval
-    assert ends == pytest.approx((reference.low, reference.high), abs=0.006)
+def test_ua_of_independent_segments_has_the_delta_methods_width():
+    """Variance of a mean of three recalls: sum of r (1 - r) / n over 9."""
+    counts = np.array([[240, 30, 30], [40, 200, 60], [30, 50, 220]])
+    r = np.array([0.8, 200 / 300, 220 / 300])
+    error = np.sqrt((r * (1 - r) / 300).sum() / 9)
+    low, high = plain_intervals(counts).ua
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.03)
 
 
 def test_cluster_counts_are_the_confusion_of_each_cluster():
@@ -65,13 +66,22 @@ def test_clusters_of_one_segment_give_nearly_the_plain_interval():
     assert np.array(clustered.recalls) == pytest.approx(np.array(plain.recalls), abs=0.02)
 
 
-def test_the_cluster_bootstrap_is_near_statsmodels_cluster_robust_interval():
+def test_clustered_intervals_are_near_statsmodels_cluster_robust_one():
     # statsmodels 0.15: OLS(right, 1).fit(cov_type="cluster", cov_kwds={"groups": dialog}, use_t=True).conf_int()
     dialog = np.repeat(np.arange(20), 15)
     right = (np.arange(300) * 7919 % 101) / 101 < 0.4 + 0.02 * dialog
-    found = cluster_intervals(np.zeros(300, dtype=int), (~right).astype(int), dialog, 2)
+    truth, guess = np.zeros(300, dtype=int), (~right).astype(int)
     assert right.mean() == pytest.approx(0.59333, abs=1e-5)
-    assert found.wa == pytest.approx((0.53268018, 0.65398649), abs=0.004)
+    # statsmodels' is symmetrical, on the scale of the accuracy itself.
+    assert cluster_intervals(truth, guess, dialog, 2).wa == pytest.approx((0.53268018, 0.65398649), abs=0.003)
+    assert cluster_intervals(truth, guess, dialog, 2, method="bootstrap").wa == pytest.approx(
+        (0.53268018, 0.65398649), abs=0.004
+    )
+    # Of equal clusters the jackknife is the linearised variance, statsmodels' with its small-sample correction.
+    variance = clustered_variance(cluster_counts(truth, guess, dialog, 2)[None])
+    assert np.sqrt(variance.variances[0]) * stats.t.ppf(0.975, 19) == pytest.approx(
+        (0.65398649 - 0.53268018) / 2, abs=1e-8
+    )
 
 
 def test_clusters_that_answer_alike_widen_the_interval():
@@ -86,31 +96,99 @@ def test_clusters_that_answer_alike_widen_the_interval():
 
 def test_intervals_hold_the_truth_as_often_as_they_say_even_with_ten_speakers():
     rng = np.random.default_rng(5)
-    held = {"expanded": 0, "plain": 0}
+    held = {"clustered": 0, "plain": 0}
     trials = 300
-    for trial in range(trials):
+    for _ in range(trials):
         skill = rng.normal(0.6, 0.1, 10)
         truth = np.zeros(400, dtype=int)
         speaker = np.repeat(np.arange(10), 40)
         guess = (rng.random(400) > skill[speaker]).astype(int)
-        low, high = cluster_intervals(truth, guess, speaker, 2, draws=1000, seed=trial).wa
-        held["expanded"] += low <= 0.6 <= high
+        low, high = cluster_intervals(truth, guess, speaker, 2).wa
+        held["clustered"] += low <= 0.6 <= high
         low, high = wilson(int((guess == 0).sum()), 400)
         held["plain"] += low <= 0.6 <= high
-    assert 0.92 <= held["expanded"] / trials <= 0.98
+    assert 0.92 <= held["clustered"] / trials <= 0.98
     assert held["plain"] / trials < 0.88
 
 
-def test_a_class_that_few_clusters_have_leaves_its_recall_wide_and_the_rest_alone():
+def test_what_one_cluster_alone_has_has_no_interval():
     truth, guess = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
     found = cluster_intervals(truth, guess, list("aabc"), 2)
-    assert found.recalls[1] == (1.0, 1.0)
-    assert all(np.isfinite(found.ua))
+    assert np.isnan(found.recalls[1]).all() and np.isnan(found.ua).all()
+    assert np.isfinite(found.wa).all() and np.isfinite(found.recalls[0]).all()
 
 
 def test_one_cluster_has_no_interval():
     with pytest.raises(SertkError, match="two clusters or more"):
         cluster_intervals(np.array([0, 1]), np.array([0, 1]), ["a", "a"], 2)
+
+
+def test_none_wrong_gives_wilsons_interval():
+    """60 of 60: 60 / (60 + 1.96²) and up."""
+    truth = np.zeros(60, dtype=int)
+    for found in (cluster_intervals(truth, truth, np.arange(60) // 6, 2), plain_intervals(confusion(truth, truth, 2))):
+        assert found.wa == pytest.approx((60 / 63.8415, 1), abs=1e-4)
+
+
+def test_two_speakers_give_students_t_with_one_degree():
+    """Accuracies 0.9 and 0.8333 of 30 each: an error of 1/30, 12.7062 of them, on Wilson's scale by hand."""
+    truth = np.zeros(60, dtype=int)
+    guess = np.r_[np.arange(30) < 3, np.arange(30) < 5].astype(int)
+    found = cluster_intervals(truth, guess, np.repeat(["a", "b"], 30), 2)
+    p = 52 / 60
+    trials = p * (1 - p) * 900  # as many independent ones have that error
+    w = 12.7062**2 / trials
+    half = np.sqrt(w * p * (1 - p) + w * w / 4)
+    assert found.wa == pytest.approx(((p + w / 2 - half) / (1 + w), (p + w / 2 + half) / (1 + w)), abs=1e-5)
+    assert found.units == 2
+
+
+def test_speakers_of_one_folds_network_are_left_out_together():
+    rng = np.random.default_rng(3)
+    truth, speaker = rng.integers(0, 3, 400), np.repeat(np.arange(10), 40)
+    guess = np.where(rng.random(400) < 0.6, truth, rng.integers(0, 3, 400))
+    found = cluster_intervals(truth, guess, speaker, 3, speaker // 2)
+    assert (found.clusters, found.units) == (10, 5)
+    assert found.wa == cluster_intervals(truth, guess, speaker // 2, 3).wa
+    assert cluster_intervals(truth, guess, speaker, 3, speaker).units == 10
+    # Where folds cross the speakers, they add their own variance.
+    crossed = cluster_intervals(truth, guess, speaker, 3, np.arange(400) % 4)
+    alone = cluster_intervals(truth, guess, speaker, 3)
+    assert crossed.units == 10 and crossed.wa[0] < alone.wa[0] and crossed.wa[1] > alone.wa[1]
+
+
+def test_runs_that_differ_widen_the_interval_and_equal_ones_do_not():
+    rng = np.random.default_rng(5)
+    truth, speaker = np.zeros(400, dtype=int), np.repeat(np.arange(10), 40)
+    base = (rng.random((3, 400)) < 0.4).astype(int)
+    alike = cluster_intervals(truth, base, speaker, 2)
+    shifted = base.copy()
+    shifted[0] |= rng.random(400) < 0.5  # one run far worse, for all speakers alike
+    apart = cluster_intervals(truth, shifted, speaker, 2)
+    assert (alike.runs, alike.units) == (3, 10)
+    assert apart.wa[1] - apart.wa[0] > 2 * (alike.wa[1] - alike.wa[0])
+    same = cluster_intervals(truth, np.stack([base[0]] * 3), speaker, 2)
+    assert same.wa == pytest.approx(cluster_intervals(truth, base[0], speaker, 2).wa)
+
+
+def test_the_variance_of_runs_is_the_anovas():
+    """Two runs, two units, by hand: run means 1 and 2, variance 0.5 / 2 = 0.25; interaction 4 · 0.25² / 4 = 0.0625."""
+    each = np.array([[1.0], [2.0]])
+    shifts = np.array([[[0.0], [1.0]], [[0.5], [0.5]]])
+    assert beyond_chance(each, shifts) == pytest.approx(0.25 - 0.0625)
+
+
+def test_precision_recall_and_f1_have_intervals_around_scikit_learns_values():
+    from sklearn.metrics import f1_score, precision_score, recall_score
+
+    rng = np.random.default_rng(8)
+    truth = rng.integers(0, 3, 300)
+    guess = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 3, 300))
+    found = cluster_intervals(truth, guess, np.repeat(np.arange(15), 20), 3)
+    assert found.macro_f1[0] < f1_score(truth, guess, average="macro") < found.macro_f1[1]
+    for name, score in (("precisions", precision_score), ("recalls", recall_score)):
+        for value, (low, high) in zip(score(truth, guess, average=None), getattr(found, name), strict=True):
+            assert low < value < high
 
 
 def test_the_seed_alone_decides_the_draws():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sertk.scoring.emotion import confusion, unweighted_accuracy
-from sertk.scoring.paired import compare, exchange_p, holm, mcnemar
+from sertk.scoring.paired import Difference, compare, exchange_p, holm, mcnemar
 
 
 @settings(max_examples=200, deadline=None)
@@ -102,7 +102,8 @@ def test_the_permutation_of_ua_equals_exchanging_the_outputs_themselves():
         ua = [unweighted_accuracy(confusion(truth, guess, 3)) for guess in pair]
         observed = abs(ua[0] - ua[1]) if observed is None else observed
         reached += abs(ua[0] - ua[1]) >= observed - 1e-12
-    assert compare(truth, a, b, clusters, 3).ua.p == pytest.approx(reached / 2 ** len(names))
+    found = compare(truth, a, b, clusters, 3).ua
+    assert found.permuted == pytest.approx(reached / 2 ** len(names)) and found.p >= found.permuted
 
 
 def test_exchanging_the_systems_turns_the_differences_over():
@@ -137,3 +138,60 @@ def test_mcnemar_is_fooled_by_clusters_and_the_permutation_is_not():
         fooled["permutation"] += found.wa.p <= 0.05
     assert fooled["mcnemar"] > 100
     assert fooled["permutation"] < 20
+
+
+def test_the_interval_and_p_of_students_t_are_scipys():
+    """Speakers of one size and one class: the jackknife is the t test of the speakers' differences."""
+    rng = np.random.default_rng(7)
+    speaker, truth = np.repeat(np.arange(8), 25), np.zeros(200, dtype=int)
+    skill = rng.uniform(0.2, 0.8, (2, 8))
+    a, b = ((rng.random(200) > one[speaker]).astype(int) for one in skill)
+    gains = [(a[speaker == n] == 0).mean() - (b[speaker == n] == 0).mean() for n in range(8)]
+    found, wanted = compare(truth, a, b, speaker, 2).wa, stats.ttest_1samp(gains, 0)
+    assert found.interval == pytest.approx(tuple(wanted.confidence_interval(0.95)))
+    assert found.p == pytest.approx(max(wanted.pvalue, found.permuted)) and found.freedom == pytest.approx(7)
+
+
+def test_a_significant_difference_has_an_interval_without_0():
+    for seed in range(60):
+        truth, a, b, clusters = systems(seed, 0.62, 0.5)
+        for found in (
+            compare(truth, a, b, clusters, 3, np.arange(240) // 40 % 3).ua,
+            compare(truth, a, b, clusters, 3).wa,
+        ):
+            assert found.p >= 0.05 or found.interval[0] > 0 or found.interval[1] < 0
+
+
+def test_equal_gains_of_all_speakers_do_not_give_an_interval_of_no_width():
+    truth, speaker = np.zeros(400, dtype=int), np.repeat(np.arange(4), 100)
+    a, b = (np.arange(400) % 100 < 20).astype(int), (np.arange(400) % 100 < 40).astype(int)
+    found = compare(truth, a, b, speaker, 2)
+    assert found.wa.error == 0 and found.wa.interval[1] - found.wa.interval[0] > 0.05
+    assert found.wa.p == found.least_p == 0.125 and not found.possible()
+
+
+def test_networks_of_shared_folds_are_the_units():
+    """Ten speakers in five folds, of which each favours one system: ten speakers would show it, five networks do not."""
+    truth, speaker = np.zeros(400, dtype=int), np.repeat(np.arange(10), 40)
+    favours = np.array([0, 0, 0, 0, 1])[speaker // 2]
+    found = compare(truth, favours, 1 - favours, speaker, 2, speaker // 2)
+    alone = compare(truth, favours, 1 - favours, speaker, 2)
+    assert (found.clusters, found.units, alone.units) == (10, 5, 10)
+    assert found.wa.p > alone.wa.p and found.wa.freedom == pytest.approx(4)
+    assert found.wa.permuted == alone.wa.permuted
+
+
+def test_pooled_runs_are_the_mean_of_their_differences():
+    truth, a, b, clusters = systems(9)
+    _, a2, _, _ = systems(10)
+    found = compare(truth, np.stack([a, a2]), b, clusters, 3)
+    each = [compare(truth, one, b, clusters, 3).ua.value for one in (a, a2)]
+    assert found.ua.value == pytest.approx(np.mean(each)) and found.runs == (2, 1)
+    assert found.mcnemar_p is None and found.only_a is None
+
+
+def test_a_difference_that_could_be_shown_worked_by_hand():
+    """Four degrees of freedom: 2.7764 + 0.9410 errors; of two tests 3.4954 (the quantile of 0.9875) + 0.9410."""
+    found = Difference(0.01, (-0.1, 0.1), 0.5, 0.5, 0.02, 4, 0.001)
+    assert found.detectable() == pytest.approx(0.02 * 3.7174, abs=1e-5)
+    assert found.detectable(2) == pytest.approx(0.02 * (3.4954 + 0.9410), abs=1e-5)

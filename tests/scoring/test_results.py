@@ -1,11 +1,13 @@
 """The results' JSON and text, beyond what score-loso's tests see."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from sertk.scoring.results import as_text, evaluate
+from sertk.scoring.results import evaluate
+from sertk.scoring.text import as_text, p_value
 
 
 def example(num=60, folds=3, classes=3):
@@ -24,15 +26,17 @@ def test_results_are_plain_json_without_nan():
     assert found["pooled"]["recalls"]["sad"] is None
     assert found["intervals"]["utt2spk"]["recalls"]["sad"] == [None, None]
     assert found["confusion"]["rows"][2] == [None] * 3
-    assert "sad      -" in as_text(found)
+    assert found["pooled"]["recalls"]["sad"] is None and found["intervals"]["segment"]["recalls"]["sad"] == [None, None]
+    assert re.search(r"^speakers +7 .* -$", as_text(found), re.M)
 
 
 def test_one_fold_has_neither_deviation_nor_temperature():
     found = evaluate(*example(folds=1))
-    assert found["deviation"] == {"wa": None, "ua": None}
+    assert found["deviation"] == {"wa": None, "ua": None, "macro_f1": None}
     assert "temperatures" not in found["calibration"]
     text = as_text(found)
-    assert text.startswith("%WA ") and "[ one fold, 60 segments ]" in text
+    assert text.startswith("%WA ") and "[ one fold, 60 segments, one training run, 95 % of the pooled UA " in text
+    assert text.splitlines()[0].endswith(" by 60 segments as if independent ]")
 
 
 def test_durations_are_broken_down_by_quarters_and_names_by_name():
@@ -48,3 +52,60 @@ def test_full_coverage_is_the_pooled_accuracy():
     assert found["coverage"][-1]["coverage"] == 1
     assert found["coverage"][-1]["wa"] == pytest.approx(found["pooled"]["wa"])
     assert sum(row["segments"] for row in found["calibration"]["as_it_is"]["bins"]) == 60
+
+
+def test_the_interval_of_the_headline_names_its_unit_and_number():
+    truth, posteriors, fold, labels = example()
+    few = {"utt2spk": [str(n % 2) for n in range(60)]}
+    head = as_text(evaluate(truth, posteriors, fold, labels, few)).splitlines()[0]
+    assert re.search(
+        r"95 % of the pooled UA [\d.]+-[\d.]+ WA [\d.]+-[\d.]+ by 2 speakers \(rough: fewer than 5\) \]", head
+    )
+    nested = {"utt2spk": [str(n % 6) for n in range(60)]}  # two speakers in each of three folds
+    found = evaluate(truth, posteriors, fold, labels, nested)
+    assert found["unit"] == "utt2spk" and "by 6 speakers in 3 folds (rough" in as_text(found).splitlines()[0]
+    assert "* fewer than 5 units" in as_text(found)
+
+
+def test_several_runs_are_their_mean_with_their_spread():
+    truth, posteriors, fold, labels = example()
+    other = np.roll(posteriors, 1, axis=1)
+    both = evaluate(truth, np.stack([posteriors, other]), fold, labels)
+    each = [evaluate(truth, one, fold, labels) for one in (posteriors, other)]
+    for what in ("wa", "ua"):
+        values = [found["mean"][what] for found in each]
+        assert both["mean"][what] == pytest.approx(np.mean(values))
+        assert both["runs"][what] == pytest.approx(values)
+        assert both["runs"]["deviation"][what] == pytest.approx(np.std(values, ddof=1))
+    assert both["segments"] == both["pooled"]["segments"] == 60 and np.sum(both["confusion"]["counts"]) == 120
+    assert sum(part["segments"] for part in both["folds"].values()) == 60
+    text = as_text(both)
+    assert "mean of 2 training runs" in text.splitlines()[0] and "one training run" not in text
+    assert "one training run" in as_text(each[0]).splitlines()[0] and each[0]["runs"]["deviation"]["ua"] is None
+
+
+def test_baselines_worked_by_hand():
+    found = evaluate(np.array([0, 0, 0, 1, 2]), np.eye(3)[[0, 1, 2, 0, 1]], np.ones(5, dtype=int), ["a", "b", "c"])
+    # F1 of always a: 2 * 3 / (3 + 5), and 0 of the others.
+    assert found["baselines"]["majority"] == {"label": "a", "wa": 0.6, "ua": pytest.approx(1 / 3), "macro_f1": 0.25}
+    assert found["baselines"]["chance"] == {"wa": 1 / 3, "ua": 1 / 3}
+
+
+def test_parts_have_intervals_by_speaker_where_they_have_two():
+    truth, posteriors, _, labels = example()
+    speakers = np.array([str(n // 10) for n in range(60)])
+    by = {"half": ["one"] * 10 + ["many"] * 50}
+    found = evaluate(truth, posteriors, np.arange(60) // 10 + 1, labels, {"utt2spk": speakers}, by)["by"]["half"]
+    assert found["one"]["interval"] is None
+    assert found["many"]["interval"]["clusters"] == 5
+    low, high = found["many"]["interval"]["wa"]
+    assert low < found["many"]["wa"] < high
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0496, "0.0496"), (0.04999, "< 0.05"), (0.05, "0.0500"), (0.05001, "> 0.05"), (0.03, "0.0300"), (0.125, "0.125"),
+     (0.9996, "1.00"), (1.0, "1.000"), (0.00123, "0.00123"), (0.0009, "< 0.001")],
+)  # fmt: skip
+def test_p_has_three_digits_and_stays_on_its_side(value, text):
+    assert p_value(value) == text

@@ -22,7 +22,7 @@
 #                        where data/ and exp/ are; the data folder in it; the speaker network [exp/resnet34/final.pt in it]
 #   --draws-conf FILE --head-conf FILE --scratch-conf FILE
 #                        settings of embed-segments, transfer-head and train-resnet
-#   --clusters utt2spk   the map in the data folder whose groups score-loso draws for its intervals
+#   --clusters utt2spk   the map in the data folder whose clusters score-loso makes its intervals by
 #   --cmd RUNNER --num-threads 1 --device cpu|cuda|cuda:N
 #                        how jobs are run [$train_cmd], CPU threads of a job, where to compute
 #   --submit             hand all stages to run-slurm at once, as arrays that start one after the other, and return; the

@@ -3,11 +3,11 @@
 #
 # usage: score_folds.sh [--cmd run-local] [--clusters FILE] [--data DIR] [--num-threads 1] [--device D]
 #                       FEATS-SCP FOLD-DIR DIR
-# e.g.: score_folds.sh --clusters data/all/utt2dialog --data data/all data/all/feats.scp exp/exp1/folds exp/exp1
+# e.g.: score_folds.sh --data data/all data/all/feats.scp exp/exp1/folds exp/exp1
 #
 # FOLD-DIR is make-folds'; DIR/<fold>/final.pt are the networks. Writes DIR/<fold>/scores.ark, DIR/RESULTS and
-# DIR/results.json, and prints RESULTS. --clusters (utt2dialog, utt2spk) is what score-loso draws its intervals from;
-# --data is the data folder whose maps it breaks the results down by.
+# DIR/results.json, and prints RESULTS. Intervals are by speakers and sessions (of the maps that make-folds leaves in
+# FOLD-DIR); --clusters is one more map to make them by. --data is the data folder whose maps the results are broken down by.
 set -euo pipefail
 
 cmd=run-local clusters='' data='' num_threads=1 device=''
