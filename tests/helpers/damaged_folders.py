@@ -1,7 +1,8 @@
 """Data folders with one thing wrong or unusual each, and whether Kaldi's validate_data_dir.sh accepts them.
 
 The answers were given by the script of Kaldi commit f4007661 (egs/wsj/s5/utils/validate_data_dir.sh), called with the
-options that fit what the folder lacks, where there is a locale C.UTF-8; with KALDI_S5 set, tests/datadir/test_beside_kaldi.py asks it anew.
+options that fit what the folder lacks, where there is a locale C.UTF-8; with KALDI_S5 set, test_beside_kaldi.py asks it
+anew.
 """
 
 from pathlib import Path
