@@ -19,9 +19,10 @@ from sertk.models.resnet import Head, NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.head import HeadSettings, HeadTraining, train_heads
+from sertk.training.head import HeadTraining, train_heads
 from sertk.training.labelling import labelled, read_labelling
 from sertk.training.model_selection import choosing_fold, figures
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import targets_of
 
 log = logging.getLogger("sertk")

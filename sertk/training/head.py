@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -21,17 +20,10 @@ from sertk.runs.state import Progress
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.model_selection import chosen_epoch
-from sertk.training.schedule import DescentSettings
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets
 
 Name = TypeVar("Name")
-
-
-@dataclass(frozen=True)
-class HeadSettings(DescentSettings):
-    """How a head is trained: as a network is, from draws that hold so many versions of a segment an epoch."""
-
-    versions: int = 3
 
 
 class HeadTraining:

@@ -25,7 +25,7 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
-from sertk.training.loop import Settings
+from sertk.training.settings import TrainingSettings
 from sertk.training.syncnorm import SyncBatchNorm1d, SyncBatchNorm2d, _Synchronised, synchronise
 
 # Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
@@ -84,7 +84,7 @@ def test_without_it_each_process_normalises_its_own_share(toy, train):
 
 def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    settings = Settings(chunk_frames=(24, 32), batch_size=10)
+    settings = TrainingSettings(chunk_frames=(24, 32), batch_size=10)
     rule = settings.chunk_rule()
     for batch in settings.sampler(len(store)).batches(3):
         whole = chunks_of(store, rule, batch, 3)
@@ -113,7 +113,7 @@ def test_a_batch_too_small_to_be_shared_is_refused(toy):
 
 def test_the_smallest_batch_is_known():
     for num_segments, size in ((40, 32), (40, 7), (1, 32), (5, 10)):
-        sampler = Settings(batch_size=size).sampler(num_segments)
+        sampler = TrainingSettings(batch_size=size).sampler(num_segments)
         assert sampler.smallest_batch() == min(len(batch.items) for batch in sampler.batches(1))
 
 

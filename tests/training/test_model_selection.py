@@ -20,7 +20,8 @@ from sertk.scoring.protocol import Corpus, Guard
 from sertk.training import model_selection as choosing
 from sertk.training.distributed import World
 from sertk.training.labelling import Labelling
-from sertk.training.loop import Settings, Training, seeded
+from sertk.training.loop import Training, seeded
+from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
 
 
@@ -88,7 +89,7 @@ def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
     saved = []
     for epochs in (2, 4):  # as if it had been killed after the second
         network = seeded(lambda: ResNet(NetworkSpec(4, 16, 2, (1, 1, 1, 1), embedding_dim=8)), 0)
-        settings = Settings(epochs=epochs, chunk_frames=(24,), augment=("none",))
+        settings = TrainingSettings(epochs=epochs, chunk_frames=(24,), augment=("none",))
         training = Training(network, store, targets, settings, torch.device("cpu"), World(), develop=develop,
                             progress=saved[-1] if saved else None, save=lambda p: saved.append(copy.deepcopy(p)))  # fmt: skip
         training.run(lambda *_: None)

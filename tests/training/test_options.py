@@ -9,7 +9,8 @@ import torch
 from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
-from sertk.training.head import HeadSettings, HeadTraining
+from sertk.training.head import HeadTraining
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets
 
 SPEC = NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)

@@ -11,8 +11,9 @@ from toydata import LABELS
 from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
-from sertk.training.head import HeadSettings, HeadTraining
+from sertk.training.head import HeadTraining
 from sertk.training.labelling import Labelling
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets, targets_of
 
 # Posteriors of 3/4 and 1/4.

@@ -11,8 +11,8 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import Head
-from sertk.training.head import HeadSettings, HeadTraining, train_heads, with_head
-from sertk.training.loop import Settings
+from sertk.training.head import HeadTraining, train_heads, with_head
+from sertk.training.settings import HeadSettings, TrainingSettings
 from sertk.training.targets import Targets
 from sertk.training.trunk_pass import DrawPlan, draw_vectors
 
@@ -87,7 +87,7 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
 ):
     """The obvious way: every epoch's chunks are passed through the frozen trunk, batch by batch."""
     model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    plan = DrawPlan(Settings().chunk_rule(), EPOCHS, lengths)
+    plan = DrawPlan(TrainingSettings().chunk_rule(), EPOCHS, lengths)
     settings = HeadSettings(epochs=EPOCHS)
     truth = read_list(toy / "utt2label")
     names = sorted(set(truth.values()))
@@ -120,14 +120,14 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
 
 def test_draws_are_those_that_seed_segment_epoch_and_version_say(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    plan = DrawPlan(Settings(seed=5).chunk_rule(), 2, (24, 32))
+    plan = DrawPlan(TrainingSettings(seed=5).chunk_rule(), 2, (24, 32))
     frames = Draws(5, "chunk", store.keys[7], 2, 1).choice((24, 32))
     assert plan.chunk(store[7], 4).shape == (frames, 16) and plan.rows == 6
 
 
 def test_draws_of_a_part_of_the_segments_are_the_same_rows(toy, speakers):
     model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    plan = DrawPlan(Settings().chunk_rule(), 1, (24, 32))
+    plan = DrawPlan(TrainingSettings().chunk_rule(), 1, (24, 32))
     whole = dict(draw_vectors(model.network, store, plan, "pool", torch.device("cpu")))
     part = dict(draw_vectors(model.network, store.only(lambda key: key < "spk2"), plan, "pool", torch.device("cpu")))
     assert 0 < len(part) < len(whole)
