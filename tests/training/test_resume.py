@@ -149,8 +149,8 @@ CHANGES = {
 # What goes with them.
 NEEDED = ("--init", "other/final.pt", "--train", "head")
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
-FREE = {"version", "print-args", "epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config", "verbose",
-        "keep", "tensorboard"}  # fmt: skip
+FREE = {"version", "print-args", "epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config",
+        "verbose", "keep", "tensorboard"}  # fmt: skip
 
 
 def test_every_option_is_known_to_be_free_or_refused():
