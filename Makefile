@@ -1,9 +1,9 @@
 # make run    the main job end to end on simulated speech
-# make test   the tests        make test-slow   the long proofs
+# make test   the tests        make test-slow   the long proofs   make test-gpu   what is meant for a GPU, on a GPU
 # make lint   ruff, shellcheck make bench       the benchmarks
 SHELL := /bin/bash
 PYTHON ?= python3.11
-.PHONY: run test test-slow lint bench clean
+.PHONY: run test test-slow test-gpu lint bench clean
 
 # The stamp names what was installed: a changed setup.cfg or constraints.txt installs again, nothing else does.
 .venv/installed: setup.cfg pyproject.toml constraints.txt
@@ -20,6 +20,11 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	.venv/bin/python -m pytest -q -m slow --timeout 7200
+
+test-gpu: .venv/installed
+	@gpu=$$(.venv/bin/python -c 'import torch; print(int(torch.cuda.is_available()))') || exit 1; \
+	if [ "$$gpu" = 1 ]; then .venv/bin/python -m pytest -q -m gpu tests/gpu; \
+	else echo "test-gpu: no GPU that torch can use: nothing was tested"; fi
 
 lint: .venv/installed
 	.venv/bin/ruff check . egs/common/utils/{run-local,run-slurm,units}

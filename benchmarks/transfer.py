@@ -14,8 +14,8 @@ from paired import compare
 
 from sertk.data.store import store_of
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training.head import HeadSettings, HeadTraining, train_heads
-from sertk.training.loop import Settings
+from sertk.training.head import HeadTraining, train_heads
+from sertk.training.settings import HeadSettings, TrainingSettings
 from sertk.training.targets import Targets
 from sertk.training.trunk_pass import DrawPlan, draw_vectors
 
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 def main(rounds: int = 3, segments: int = 40, channels: int = 32):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    rng, plan = np.random.default_rng(0), DrawPlan(Settings().chunk_rule(), 1, (FRAMES,))
+    rng, plan = np.random.default_rng(0), DrawPlan(TrainingSettings().chunk_rule(), 1, (FRAMES,))
     feats = [rng.normal(size=(FRAMES + 50, 128)).astype(np.float32) for _ in range(segments)]
     store = store_of([f"utt{index:04d}" for index in range(segments)], feats)
     network = ResNet(NetworkSpec(LABELS, channels=channels)).eval()

@@ -7,6 +7,7 @@ import click
 from sertk.cli.options import FILE, Tally, command, device_option, max_skip_option, progress, threads_option
 from sertk.cli.training import precision_option
 from sertk.errors import SertkError
+from sertk.scoring.columns import cells, left, right
 
 
 @command
@@ -32,12 +33,12 @@ def main(model, audio, form, precision, max_skip, device, num_threads):
     from sertk.frontend.extractor import FeatureExtractor, recordings_in
     from sertk.frontend.unfit import UnfitAudio
     from sertk.models.inference import on_segments
-    from sertk.models.modelfile import load_model
+    from sertk.models.modelfile import read_model
     from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
     device, _ = choose_device(device), prepare_cpu(num_threads)
     precision = choose_precision(precision, device)
-    loaded = load_model(model)
+    loaded = read_model(model)
     extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
     warn_of_emulated_bf16(precision, device)
     show = _Table(loaded.labels, files) if form == "table" else _json_line
@@ -70,12 +71,12 @@ class _Table:
     """Lines with aligned columns: file, emotion, the probability of every label in per cent."""
 
     def __init__(self, labels: list[str], files: list):
-        self.width = max(len(click.format_filename(path)) for path in [*files, "file"])
-        self.column = max(7, *(len(label) + 1 for label in labels))
-        names = "".join(f"{label:>{self.column}}" for label in labels)
-        click.echo(f"{'file':<{self.width}}  {'emotion':<{self.column}}{names}")
+        self.width = max(cells(click.format_filename(path)) for path in [*files, "file"])
+        self.column = max(7, *(cells(label) + 1 for label in labels))
+        names = "".join(right(label, self.column) for label in labels)
+        click.echo(f"{left('file', self.width)}  {left('emotion', self.column)}{names}")
 
     def __call__(self, path: str, probabilities: dict[str, float]) -> str:
         emotion = max(probabilities, key=probabilities.get)
         values = "".join(f"{100 * p:>{self.column - 2}.1f} %" for p in probabilities.values())
-        return f"{click.format_filename(path):<{self.width}}  {emotion:<{self.column}}{values}"
+        return f"{left(click.format_filename(path), self.width)}  {left(emotion, self.column)}{values}"

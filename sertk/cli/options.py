@@ -18,6 +18,7 @@ from sertk import __version__
 from sertk.datadir.lists import read_lines
 from sertk.errors import ReaderGone, SertkError, out_of_memory
 from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
+from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
 
@@ -283,7 +284,7 @@ device_option = click.option("--device", default=None, metavar="cpu|cuda|cuda:N"
                              help="Where to compute.  [default: cuda if there is one, else cpu]")  # fmt: skip
 threads_option = click.option("--num-threads", type=click.IntRange(1, 4096), default=None,
                               help="CPU threads for the computation.  [default: OMP_NUM_THREADS, else all cores]")  # fmt: skip
-max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+max_skip_option = click.option("--max-skip", type=click.FloatRange(0, 1), default=MAX_SKIP, show_default=True,
                                help="Fail when more than this part of the input had to be skipped.")  # fmt: skip
 verify_option = click.option("--verify", type=BOOL, default=False, show_default=True,
                              help="Check tables against their manifests (sha256) before they are read.")  # fmt: skip
@@ -298,7 +299,7 @@ class Tally:
     skipped: call it inside the writer's block, so that a bad run does not replace a good table.
     """
 
-    def __init__(self, source, max_skip: float = 0.05):
+    def __init__(self, source, max_skip: float = MAX_SKIP):
         self.source, self.max_skip, self.num_done, self.num_skipped = source, max_skip, 0, 0
         self.first_reason = ""
 

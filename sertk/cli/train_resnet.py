@@ -1,12 +1,13 @@
 """train-resnet: a network that tells speakers, or emotions, apart."""
 
+from dataclasses import fields
+
 import click
 
+from sertk.cli.generated import option_of, options_of
 from sertk.cli.options import (
-    BOOL,
     FILE,
     FOLDER,
-    NUMBERS,
     RSPECIFIER,
     command,
     device_option,
@@ -16,92 +17,47 @@ from sertk.cli.options import (
     threads_option,
 )
 from sertk.cli.training import (
-    POLICY_NAMES,
+    HELD_OUT,
     EpochBar,
     catch_signals,
     check_balance,
-    precision_option,
     schedule_options,
     select_option,
     target_options,
 )
+from sertk.jobs.options import TrainingOptions
+from sertk.models.spec import NetworkSpec
+from sertk.options import taken
+from sertk.training.settings import TrainingSettings
 
-network_options = group(
-    "The network",
-    click.option("--channels", type=click.IntRange(1),
-                 help="Channels of the first of four stages, each later one has twice as many.  [default: 32]"),
-    click.option("--blocks", type=NUMBERS, help="Residual blocks of the four stages.  [default: 3,4,6,3]"),
-    click.option("--pooling", type=click.Choice(["stats", "mean", "none"]),
-                 help="Over frames: mean and deviation, mean, or none (chunks of one length).  [default: stats]"),
-    click.option("--embedding-dim", type=click.IntRange(1), help="Size of the layer before the output.  [default: 256]"),
-    click.option("--activation", type=click.Choice(["prelu", "prelu-channel", "relu"]),
-                 help="PReLU with a slope for each layer or for each channel, or ReLU.  [default: prelu]"),
-)  # fmt: skip
-chunk_options = group(
-    "Chunks and masks",
-    click.option("--chunk-frames", type=NUMBERS, default="150,200,250,300", show_default=True,
-                 help="Lengths of chunks, one of them drawn for each batch."),
-    click.option("--augment", type=POLICY_NAMES, default="none,conservative,aggressive", show_default=True,
-                 help="Versions of each segment in an epoch: none (no masks), conservative, aggressive, or F:W:p:Nf:Nt"
-                      " (widest mask in bins, in frames and as a part of the chunk; number over bins and over frames)."),
-    click.option("--padding", type=click.Choice(["repeat", "zero", "edge"]), default="repeat", show_default=True,
-                 help="What fills up a segment that is shorter than the chunk."),
-    click.option("--mask-scope", type=click.Choice(["chunk", "segment"]), default="chunk", show_default=True,
-                 help="Draw masks over the chunk, or over the segment before it is cut."),
-)  # fmt: skip
-copies_option = group(
-    "Chunks and masks",
-    click.option("--copies", type=click.IntRange(1), default=1, show_default=True,
-                 help="Chunks of each version in an epoch."),
-)  # fmt: skip
-init_options = group(
-    "Starting from another network",
-    click.option("--init", type=FILE, metavar="MODEL", help="Start from this model; where labels differ its head is new."),
-    click.option("--train", default="all", show_default=True, metavar="all|head|from-block-N",
-                 help="What is trained; the rest is frozen."),
-    click.option("--frozen-batchnorm", type=click.Choice(["eval", "train"]), default="eval", show_default=True,
-                 help="What is frozen normalises by the statistics that it came with, or by each batch's."),
-    click.option("--trunk-scale", "--trunk-lr-scale", type=click.FloatRange(0, min_open=True), default=None,
-                 help="The trunk's part of the learning rate.  [default: 1; with --init 0.1]"),
-)  # fmt: skip
-fold_options = group(
-    "What is held out, and the epoch that is kept",
-    click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold."),
-    click.option("--fold", metavar="N", help="Do not train on this fold."),
-    select_option,
-)
+chunk_options = options_of(TrainingSettings, "Chunks and masks", "chunk_frames", "augment", "padding", "mask_scope")
 run_options = group(
     "The run",
-    precision_option,
-    click.option("--compile", type=click.Choice(["auto", "true", "false"]), default="auto", show_default=True,
-                 help="Compile the network for each chunk length; auto: bf16 runs so long that it pays."),
-    click.option("--sync-batchnorm", type=BOOL, default=False, show_default=True,
-                 help="BatchNorm over the chunks of all processes, as one would do it, not over each one's own."),
-    click.option("--checkpoint-every", type=click.FloatRange(0), default=10, show_default=True, metavar="MINUTES",
-                 help="Checkpoint inside an epoch too: after a kill no more than this is trained again."),
-    click.option("--keep", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-                 help="Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models."),
-    click.option("--tensorboard", type=FOLDER, metavar="DIR", help="Write the epochs' figures for TensorBoard too."),
-    click.option("--restart", type=BOOL, default=False, show_default=True,
-                 help="Begin again; an old run is kept aside."),
+    *(option_of(TrainingSettings.__dataclass_fields__[name]) for name in ("precision", "compile", "sync_batchnorm")),
+    *(
+        option_of(TrainingOptions.__dataclass_fields__[name])
+        for name in ("checkpoint_every", "keep", "tensorboard", "restart")
+    ),
     max_skip_option,
     seed_option,
     device_option,
     threads_option,
-)  # fmt: skip
+)
 
 
 @command
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("directory", metavar="DIR", type=FOLDER)
-@network_options
+@options_of(NetworkSpec, "The network")
 @chunk_options
-@copies_option
+@options_of(TrainingSettings, "Chunks and masks", "copies")
 @schedule_options
 @target_options
-@init_options
-@fold_options
+@options_of(TrainingOptions, "Starting from another network", "init")
+@options_of(TrainingSettings, "Starting from another network", "train", "frozen_batchnorm", "trunk_scale")
+@options_of(TrainingOptions, HELD_OUT, "utt2fold", "fold")
+@select_option
 @run_options
 def main(feats, utt2label, directory, **options):
     """Train a ResNet34 on chunks of FEATS to tell the labels in UTT2LABEL apart; DIR/final.pt is the network.
@@ -109,9 +65,8 @@ def main(feats, utt2label, directory, **options):
     It is a trunk of convolutions, pooling over frames, and a head of two fully connected layers. A chunk is a piece
     of a segment, in frames of 10 ms; an epoch passes over all segments. The defaults are the paper's.
 
-    Called again with the same arguments, it goes on from its last checkpoint. TERM and USR1 make it
-    checkpoint and exit with 75: run it again. Under torchrun or srun every process takes its share of each batch;
-    one that is asked to stop stops them all.
+    If rerun, it resumes from the last checkpoint. TERM and USR1 make it checkpoint and exit with 75: run it again. Under
+    torchrun or srun every process takes its share of each batch; a signal to one stops them all.
 
     \b
     e.g.: train-resnet scp:data/train/feats.scp data/train/utt2spk exp/resnet34
@@ -136,4 +91,7 @@ def main(feats, utt2label, directory, **options):
     stop = catch_signals()
     from sertk.jobs.train import train_network
 
-    return train_network(feats, utt2label, directory, EpochBar, stop, **options)
+    network_options = {field.name: options.pop(field.name) for field in fields(NetworkSpec) if field.name in options}
+    options["trunk_scale"] = options["trunk_scale"] or (0.1 if options["init"] else 1.0)
+    settings, run = taken(TrainingSettings, options), taken(TrainingOptions, options)
+    return train_network(feats, utt2label, directory, network_options, settings, run, EpochBar, stop)

@@ -3,10 +3,10 @@
 import click
 
 from sertk.cli.options import FILE, RSPECIFIER, command, device_option, group, seed_option, threads_option
-from sertk.cli.training import catch_signals, check_balance, schedule_options, select_option, target_options
+from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
 
 fold_options = group(
-    "What is held out, and the epoch that is kept",
+    HELD_OUT,
     click.option("--folds", metavar="N,N,…", help="The folds to hold out, a head for each.  [default: all]"),
     select_option,
     click.option("--eval-vectors", type=RSPECIFIER, metavar="RSPECIFIER",
@@ -31,8 +31,7 @@ def main(model, draws, sets, folds, **options):
     of every epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a
     network without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, share one reading of the draws.
 
-    Called again, it keeps the heads that are finished and goes on with the others after their last epoch. TERM and USR1
-    make it exit with 75: run it again.
+    If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 
     \b
     e.g.: transfer-head exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1

@@ -10,9 +10,9 @@ import re
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.containers import check_whole, counts_mp3_frames, is_mp4
+from sertk.frontend.containers import check_whole, counts_mp3_frames, is_mp4, without_tail
 from sertk.frontend.ffmpeg import decode_ffmpeg
-from sertk.frontend.identify import chunk_codec, refusal, unread_codec
+from sertk.frontend.identify import refusal, unread_codec, unread_letters
 from sertk.frontend.unfit import MAX_VALUES, UnfitAudio, check_header, one_recording
 from sertk.frontend.wav import is_wav, parse_wav
 
@@ -107,6 +107,7 @@ def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
     if data[:4] == b"OggS":
         _check_last_page(data)
     check_whole(io.BytesIO(data))
+    data = without_tail(data)
     try:
         import soundfile
     except (ImportError, OSError) as error:
@@ -149,14 +150,18 @@ def _read_pieces(file) -> np.ndarray:
 
 def _refused(data: bytes, code: int | None, error: str) -> str:
     """What to say of a file that libsndfile refuses with `error`."""
-    reason = error.rpartition(": ")[2].strip().rstrip(".")
-    if re.search("unimplemented|unknown format|not supported|unsupported", error, re.IGNORECASE):
-        if code is not None:
-            return unread_codec(code)
-        if codec := chunk_codec(data):
-            return (f"has the codec '{codec.strip()}', which is not read: "
-                    "convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)")  # fmt: skip
-    return f"is damaged, or not audio that can be decoded ({reason})"
+    if code is not None and (reason := unread_codec(code)):
+        return reason
+    if data[:4] == b"OggS" and b"\x7fFLAC" in data[:64]:
+        error = "FLAC in Ogg, with which libsndfile has trouble; ffmpeg -i FILE -c:a pcm_s16le OUT.wav may read it"
+    elif re.search("unimplemented|unknown format|not supported|unsupported", error, re.IGNORECASE):
+        if reason := unread_letters(data):
+            return reason
+        error = f"{error.rstrip('.')}; ffmpeg may read it: ffmpeg -i FILE -c:a pcm_s16le OUT.wav"
+    reason = error.partition(">: ")[2] or error
+    if "not a regular file" in reason:  # what libsndfile says where an mp3 has no frames
+        reason = "no frames of mp3 in it"
+    return f"is damaged, or not audio that can be decoded ({reason.strip().rstrip('.')})"
 
 
 class _Content(io.BytesIO):

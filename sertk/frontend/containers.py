@@ -17,7 +17,7 @@ from sertk.frontend.wav import MAX_CHUNKS
 
 # Sizes that say "not known when this was written": 0, and the largest numbers.
 _UNKNOWN_32, _UNKNOWN_64 = 0x7FFFF000, 1 << 62
-_RIFF64, _WAVE64 = (b"RF64", b"BW64"), b"riff\x2e\x91\xcf\x11"
+_RIFF64, _WAVE64, _SUN = (b"RF64", b"BW64"), b"riff\x2e\x91\xcf\x11", (b".snd", b"dns.")
 
 
 def check_whole(file: io.BufferedIOBase) -> None:
@@ -28,6 +28,18 @@ def check_whole(file: io.BufferedIOBase) -> None:
 
 def missing_bytes(file: io.BufferedIOBase) -> int:
     """How many bytes the header of `file` (binary, seekable) promises beyond its end; 0 where it promises none."""
+    return max(0, stated_end(file) - file.seek(0, io.SEEK_END))
+
+
+def without_tail(data: bytes) -> bytes:
+    """A W64 or AU file without what stands behind its samples, which libsndfile would read as samples too."""
+    if data[:8] != _WAVE64 and data[:4] not in _SUN:
+        return data
+    return data[: stated_end(io.BytesIO(data)) or None]
+
+
+def stated_end(file: io.BufferedIOBase) -> int:
+    """Where the samples of `file` (binary, seekable) end by its header, in bytes; 0 where it does not say."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(40)
@@ -39,16 +51,16 @@ def missing_bytes(file: io.BufferedIOBase) -> int:
         ends = list(_rf64_end(file, size))
     elif head[:8] == _WAVE64:
         ends = list(_w64_end(file, size))
-    elif head[:4] in (b".snd", b"dns.") and len(head) >= 12:
+    elif head[:4] in _SUN and len(head) >= 12:
         start, length = struct.unpack_from(">II" if head[:1] == b"." else "<II", head, 4)
-        ends = [start + length] if 0 < length < _UNKNOWN_32 else []
+        ends = [start + length] if length < _UNKNOWN_32 else []
     elif head[:4] == b"caff":
         ends = list(_caf_end(file, size))
     elif is_mp4(head):
         ends = list(_box_ends(file, size))
     else:
         ends = []
-    return max(0, max(ends, default=0) - size)
+    return max(ends, default=0)
 
 
 def is_mp4(data: bytes) -> bool:
@@ -101,7 +113,7 @@ def _w64_end(file, size: int) -> Iterator[int]:
         file.seek(place)
         name, length = struct.unpack("<4s12xQ", file.read(24))
         if name == b"data":
-            if 24 < length < _UNKNOWN_64:
+            if 24 <= length < _UNKNOWN_64:
                 yield place + length
             return
         place += max(24, length + -length % 8)

@@ -27,7 +27,10 @@ _FOREIGN = (
     (rb"\x0b\x77", "AC-3"),
     (rb"MAC ", "Monkey's Audio"),
     (rb"wvpk", "WavPack"),
-    (rb"TTA1|MPCK|MP\+|OFR |DSD ", "an audio format that is not read"),
+    (rb"TTA1", "True Audio"),
+    (rb"MPCK|MP\+", "Musepack"),
+    (rb"OFR ", "OptimFROG"),
+    (rb"DSD ", "DSD"),
     (rb"\.RMF|\.ra\xfd", "RealAudio"),
     (rb"Creative Voice File", "VOC"),
     (rb"FORM....8SVX", "8SVX"),
@@ -53,9 +56,12 @@ _OTHERS = (
     (rb"\x00B[FDC][MV]|[^\s\0]{1,200} \x00B", "a Kaldi archive of matrices, not audio"),
     (rb"[^\s\0]{1,200} RIFF....WAVE", "a Kaldi archive of recordings: give it as ark:FILE"),
 )  # fmt: skip
-# Codes of wav's fmt chunk (mmreg.h) that libsndfile does not decode.
+# Codes of wav's fmt chunk (mmreg.h) that libsndfile decodes: PCM, MS ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, NMS
+# ADPCM, G.721, MP3; and names of others.
+_DECODED = (0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0038, 0x0040, 0x0055, 0x0064)
 _WAV_CODECS = {
-    0x0022: "TrueSpeech", 0x0028: "LPC", 0x0042: "G.723.1", 0x0045: "G.726", 0x0050: "MPEG layer 2", 0x0092: "Dolby AC-3",
+    0x0014: "G.723", 0x0020: "Yamaha ADPCM", 0x0022: "TrueSpeech", 0x0028: "LPC", 0x0042: "G.723.1", 0x0045: "G.726",
+    0x0050: "MPEG layer 2", 0x0083: "G.729", 0x0092: "Dolby AC-3", 0x0111: "G.723.1", 0x704F: "Opus",
     0x00FF: "AAC", 0x0130: "ACELP", 0x0160: "WMA 1", 0x0161: "WMA 2", 0x0162: "WMA Pro", 0x0163: "WMA lossless",
     0x1600: "AAC", 0x1602: "AAC", 0x1610: "AAC", 0x2000: "AC-3", 0x566F: "Vorbis", 0xA109: "Speex", 0xF1AC: "FLAC",
 }  # fmt: skip
@@ -76,11 +82,11 @@ def refusal(data: bytes) -> str | None:
         return _text(head) if head[:2] == b"\xff\xfe" else None
     if head.startswith(b"ajkg"):
         return "is compressed with shorten, which is not read: convert it (ffmpeg -i FILE OUT.wav)"
-    if head.startswith((b"RIFF", b"RIFX")):
-        return "is damaged, or not audio (a RIFF file without WAVE in its header)"
     for magic, name in _FOREIGN:
         if re.match(magic, head, re.DOTALL):
             return f"is {name}, which is not read: {_CONVERT}"
+    if head.startswith((b"RIFF", b"RIFX")):
+        return "is damaged, or not audio (a RIFF file without WAVE in its header)"
     for magic, name, program in _ARCHIVES:
         if re.match(magic, head, re.DOTALL):
             return f"is a {name} archive, not audio: unpack it ({program} FILE)"
@@ -95,21 +101,31 @@ def refusal(data: bytes) -> str | None:
     )
 
 
-def unread_codec(code: int) -> str:
-    """What is said of a wav file whose codec is not decoded; `code` is the one of its fmt chunk."""
+def unread_codec(code: int) -> str | None:
+    """What is said of a wav file with a codec that is not decoded; `code` is the one of its fmt chunk."""
+    if code in _DECODED:
+        return None
     name = _WAV_CODECS.get(code)
     return f"is a wav file with the codec 0x{code:04x}{f' ({name})' if name else ''}, which is not read: {_CONVERT}"
 
 
+def unread_letters(data: bytes) -> str | None:
+    """What is said of an AIFF-C or CAF with a codec that is not decoded."""
+    letters = chunk_codec(data)
+    return letters and f"has the codec '{letters.strip()}', which is not read: {_CONVERT}"
+
+
 def chunk_codec(data: bytes) -> str | None:
-    """The four letters of the codec in an AIFF-C's COMM chunk or a CAF's desc chunk; None where there is none."""
+    """The four letters of the codec in an AIFF-C's COMM chunk or a CAF's desc chunk; None where it is uncompressed."""
     if data[:4] == b"FORM" and data[8:12] == b"AIFC" and (place := data.find(b"COMM", 12, 65536)) > 0:
         letters = data[place + 26 : place + 30]
     elif data[:4] == b"caff" and data[8:12] == b"desc":
         letters = data[28:32]
     else:
         return None
-    return letters.decode("latin-1") if letters.isascii() and len(letters) == 4 else None
+    if not re.fullmatch(rb"[ -~]{4}", letters) or letters.strip() in (b"lpcm", b"NONE", b"sowt", b"twos", b"raw"):
+        return None
+    return letters.decode()
 
 
 def _nist_coding(head: bytes) -> str | None:

@@ -14,14 +14,15 @@ from sertk.errors import SertkError
 from sertk.jobs.headrun import HeadRun, LabelSet
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, load_model
+from sertk.models.modelfile import Model, read_model
 from sertk.models.resnet import Head, NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.head import HeadSettings, HeadTraining, train_heads
+from sertk.training.head import HeadTraining, train_heads
 from sertk.training.labelling import labelled, read_labelling
 from sertk.training.model_selection import choosing_fold, figures
+from sertk.training.settings import HeadSettings
 from sertk.training.targets import targets_of
 
 log = logging.getLogger("sertk")
@@ -44,7 +45,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
         SertkError: where the draws were made by another model, or are too few for the epochs.
     """
     device, threads = choose_device(device), prepare_cpu(num_threads)
-    model, manifest = load_model(model_path), read_manifest(draws)
+    model, manifest = read_model(model_path), read_manifest(draws)
     made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     settings = HeadSettings(**options, versions=versions_of(made))
     # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.

@@ -1,35 +1,39 @@
 """A training run from its inputs to final.pt."""
 
 import logging
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sertk import __version__
 from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
+from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
-from sertk.models.modelfile import Model, check_frontend, load_model
+from sertk.models.modelfile import Model, check_frontend, read_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import Board, Keeper
 from sertk.runs.card import card, trained_on
 from sertk.runs.fingerprint import data_marks, machine_marks, order_mark
 from sertk.runs.preemption import RUN_AGAIN, Stopped
 from sertk.runs.run import Run, restarted_by_this_job, started_with
+from sertk.runs.state import ROUNDING
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labelled, labels_of, read_labelling
-from sertk.training.loop import Settings, Training, seeded
+from sertk.training.loop import Training, seeded
 from sertk.training.model_selection import Development, choosing_fold, how_chosen
+from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets, targets_of
 
 log = logging.getLogger("sertk")
 
+# The parts of a network that can be asked for; labels and features decide on the rest.
 NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
 
 
@@ -66,19 +70,19 @@ class Inputs:
         return marks | {"labels": order_mark(self.labelling.labels), "soft_labels": self.targets.mark()}
 
 
-def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop, *, init: Path | None = None,
-                  utt2fold=None, fold=None, soft_labels=None, device=None, num_threads=None, restart=False, max_skip=0.05,
-                  checkpoint_every=math.inf, trunk_scale=None, keep=0, tensorboard=None,
-                  **options) -> int:  # fmt: skip
+def train_network(feats: Rspecifier, utt2label: Path, directory: Path, network_options: dict[str, Any],
+                  settings: TrainingSettings, options: TrainingOptions, bar: type, stop: Any) -> int:  # fmt: skip
     """Train a network and write DIR/final.pt.
 
     Args:
         feats: normalised features.
         utt2label: their labels.
         directory: folder of the run.
+        network_options: the NetworkSpec's fields that were asked for; None for those that were not.
+        settings: how to train.
+        options: what to start from, what to hold out, where to compute.
         bar: class that shows progress: bar(epochs, batches)(epoch, batch, record).
         stop: true once the run is to checkpoint and end.
-        options: those of train-resnet.
 
     Returns:
         the exit status: 0, or RUN_AGAIN if `stop` came first.
@@ -87,24 +91,24 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop
         SertkError: inputs or options do not fit together, or training failed.
     """
     directory = directory.resolve()  # a link to the folder stays, whatever is moved aside
-    world, device = join_world(choose_device(device))
+    world, device = join_world(choose_device(options.device))
     if world.rank:
         log.setLevel(logging.ERROR)  # process 0 speaks for all
-    threads = prepare_cpu(num_threads)
-    wanted = {name: options.pop(name) for name in NETWORK_OPTIONS}
-    settings = Settings(**options, trunk_scale=trunk_scale or (0.1 if init else 1.0))
-    initial = load_model(init) if init else None
-    inputs = read_inputs(feats, utt2label, utt2fold, fold, settings, soft_labels, max_skip)
-    network = start_network(initial, init, inputs.labelling, inputs.store.bins, settings, wanted)
+    threads = prepare_cpu(options.num_threads)
+    initial = read_model(options.init) if options.init else None
+    inputs = read_inputs(feats, utt2label, settings, options)
+    network = start_network(initial, options.init, inputs.labelling, inputs.store.bins, settings, network_options)
     if initial:
-        check_frontend(initial, inputs.frontend, init, str(feats))
+        check_frontend(initial, inputs.frontend, options.init, str(feats))
         inputs = replace(inputs, frontend=inputs.frontend or initial.frontend)
     check_shares(settings, len(inputs.store), world)
 
-    restart = restart and not restarted_by_this_job(directory)
+    restart = options.restart and not restarted_by_this_job(directory)
     before = {} if restart else started_with(directory)
     settings = resolved(settings, before, len(inputs.store), device, world)
-    run = Run(directory, run_settings(settings, network, initial, inputs, world, device, threads), settings.rounding())
+    # With BatchNorm over all processes their number changes the last bits only.
+    rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
+    run = Run(directory, run_settings(settings, network, initial, inputs, world, device, threads), rounding)
     # The folder is touched only now, that the inputs are read: a wrong call leaves it as it is.
     with run.lock(restart) if world.rank == 0 else nullcontext():
         # The other processes wait for process 0's answer, and so until an old run is moved aside.
@@ -112,7 +116,7 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop
             world.leave()
             return 0
         try:
-            fit(run, network, inputs, settings, initial, device, world, bar, stop, checkpoint_every, keep, tensorboard)
+            fit(run, network, inputs, settings, options, initial, device, world, bar, stop)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume%s", stopped,
                      " (without --restart)" if restart else "")  # fmt: skip
@@ -122,14 +126,14 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, bar, stop
     return 0
 
 
-def read_inputs(feats: Rspecifier, utt2label: Path, utt2fold: Path | None, fold: str | None, settings: Settings,
-                soft_labels: Path | None, max_skip: float) -> Inputs:  # fmt: skip
+def read_inputs(feats: Rspecifier, utt2label: Path, settings: TrainingSettings, options: TrainingOptions) -> Inputs:
     """Labels, features and targets of what is trained on, and of the fold that chooses the epoch.
 
     Raises:
-        SertkError: more than `max_skip` of the labelled segments have no features, or the folds leave nothing.
+        SertkError: more than --max-skip of the labelled segments have no features, or the folds leave nothing.
     """
-    labelling = read_labelling(utt2label, utt2fold)
+    labelling = read_labelling(utt2label, options.utt2fold)
+    fold, max_skip = options.fold, options.max_skip
     choosing = choosing_fold(labelling, settings.select, fold)
     manifest, everything = read_manifest(feats), load_store(feats)
     store = labelled(everything, labelling, labelling.training(fold, choosing), max_skip, str(feats))
@@ -137,14 +141,14 @@ def read_inputs(feats: Rspecifier, utt2label: Path, utt2fold: Path | None, fold:
     if choosing:
         wanted = labelling.of_fold(choosing)
         development = labelled(everything.only(wanted.__contains__), labelling, wanted, max_skip, str(feats))
-    targets = targets_of(store.keys, labelling, utt2label, soft_labels)
+    targets = targets_of(store.keys, labelling, utt2label, options.soft_labels)
     if settings.class_weights == "balanced":
         targets = targets.balanced(len(labelling.labels))
     frontend, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     return Inputs(labelling, store, targets, frontend, sha256, fold, choosing, development)
 
 
-def run_settings(settings: Settings, network: ResNet, initial: Model | None, inputs: Inputs, world: World,
+def run_settings(settings: TrainingSettings, network: ResNet, initial: Model | None, inputs: Inputs, world: World,
                  device: torch.device, threads: int) -> dict:  # fmt: skip
     """Everything that the trained weights depend on, in plain types: a rerun must have the same."""
     return {
@@ -158,8 +162,10 @@ def run_settings(settings: Settings, network: ResNet, initial: Model | None, inp
     }
 
 
-def resolved(settings: Settings, before: dict, num_segments: int, device: torch.device, world: World) -> Settings:
-    """Settings with `precision` and `compile` decided: as the run was started, else by hardware and length.
+def resolved(
+    settings: TrainingSettings, before: dict, num_segments: int, device: torch.device, world: World
+) -> TrainingSettings:
+    """TrainingSettings with `precision` and `compile` decided: as the run was started, else by hardware and length.
 
     Args:
         before: the settings that the run was started with, {} for a new one.
@@ -171,14 +177,9 @@ def resolved(settings: Settings, before: dict, num_segments: int, device: torch.
     return replace(settings, compile=choose_compile(settings.compile, before.get("compile"), steps, settings, device))
 
 
-def fit(run: Run, network: ResNet, inputs: Inputs, settings: Settings, initial: Model | None, device: torch.device,
-        world: World, bar, stop, checkpoint_every: float, keep: int, tensorboard: Path | None) -> None:  # fmt: skip
+def fit(run: Run, network: ResNet, inputs: Inputs, settings: TrainingSettings, options: TrainingOptions,
+        initial: Model | None, device: torch.device, world: World, bar: type, stop: Any) -> None:  # fmt: skip
     """Train from the run's last checkpoint to the last epoch; process 0 writes the model.
-
-    Args:
-        checkpoint_every: minutes between checkpoints inside an epoch.
-        keep: how many of the last epochs' models to keep.
-        tensorboard: folder for TensorBoard's events.
 
     Raises:
         Stopped: `stop` became true.
@@ -190,10 +191,10 @@ def fit(run: Run, network: ResNet, inputs: Inputs, settings: Settings, initial: 
         return Model(network, inputs.labelling.labels, inputs.frontend, card("train-resnet", run.settings, record))
 
     callbacks, develop = [], None
-    if keep:
-        callbacks.append(Keeper(run.directory, keep, lambda epoch: model(how_chosen("last", epoch, None, ()))))
-    if tensorboard and world.rank == 0:
-        callbacks.append(Board(tensorboard))
+    if options.keep:
+        callbacks.append(Keeper(run.directory, options.keep, lambda epoch: model(how_chosen("last", epoch, None, ()))))
+    if options.tensorboard and world.rank == 0:
+        callbacks.append(Board(options.tensorboard))
     if inputs.development:
         develop = Development(inputs.development, inputs.labelling, inputs.choosing, device, settings.precision)
     progress = run.resume()
@@ -208,14 +209,14 @@ def fit(run: Run, network: ResNet, inputs: Inputs, settings: Settings, initial: 
     warn_of_emulated_bf16(settings.precision, device)
     if world.rank == 0:
         run.write_conf({**vars(settings), **{name: getattr(network.spec, name) for name in NETWORK_OPTIONS}})
-    training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * checkpoint_every)
+    training.run(bar(settings.epochs, training.sampler.num_batches()), stop, 60 * options.checkpoint_every)
     if world.rank == 0:
         _, epoch = training.chosen()
         keys = inputs.development.keys if inputs.development else ()
         run.finish(model(how_chosen(settings.select, epoch, inputs.choosing, keys)), training.progress.history)
 
 
-def check_shares(settings: Settings, num_segments: int, world: World) -> None:
+def check_shares(settings: TrainingSettings, num_segments: int, world: World) -> None:
     """Refuse batches too small for BatchNorm, which takes its statistics over a process's own chunks, or over all.
 
     Raises:
@@ -233,7 +234,7 @@ def check_shares(settings: Settings, num_segments: int, world: World) -> None:
 
 
 def start_network(
-    initial: Model | None, path, labelling: Labelling, bins: int, settings: Settings, wanted: dict
+    initial: Model | None, path, labelling: Labelling, bins: int, settings: TrainingSettings, wanted: dict
 ) -> ResNet:
     """A new network, or the one of `initial`: with a new head unless labels and pooling are the same.
 
@@ -271,7 +272,7 @@ def start_network(
     return network
 
 
-def log_start(training: Training, labelling: Labelling, settings: Settings) -> None:
+def log_start(training: Training, labelling: Labelling, settings: TrainingSettings) -> None:
     """Log the size of the task and of the network, and where the run resumes."""
     parameters = list(training.network.parameters())
     log.info("%d segments, %d labels, %d chunks an epoch; %.2f M parameters, %.2f M trained; %s on %s, %d threads",

@@ -12,13 +12,11 @@ import numpy as np
 from sertk.errors import SertkError, error_context
 from sertk.kaldi.codec import Header, check_size, finite, numbers, parse_header
 from sertk.kaldi.index import SHAPE, SequentialOnly, file_identity, open_index, save_index
+from sertk.kaldi.openfiles import OpenFile, OpenFiles
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.streams import classify_input
 from sertk.kaldi.words import Words
-
-# So many archives stay open; those beyond are opened for each reading.
-_OPEN_FILES = 256
 
 
 class RandomTable:
@@ -33,8 +31,8 @@ class RandomTable:
 
     def __init__(self, source: Rspecifier, kind: str = "matrix"):
         self.source, self.kind = source, kind
-        # Archive -> its descriptor, and whether it is the file that the index knows the headers of.
-        self._files: dict[int, tuple[int, bool]] = {}
+        # By archive; `known` says whether it is the file that the index knows the headers of.
+        self._files = OpenFiles()
         self._path = source.filename if classify_input(source.filename) == "file" else None
         self._started = time.time_ns()
         with error_context(str(source)):
@@ -80,10 +78,11 @@ class RandomTable:
         entry, named with file, key and offset.
         """
         number = self._number(key)
-        fd, known = self._open(number)
+        file = self._open(number)
+        fd = file.fd
         try:
             offset = self._index.offset.item(number)
-            header = self._known(number) if known else self._header(fd, offset)
+            header = self._known(number) if file.known else self._header(fd, offset)
             (top, bottom), (left, right) = self._window(number, header)
             stop = bottom - top if stop is None else stop
             if not 0 <= start <= stop <= bottom - top:
@@ -94,7 +93,7 @@ class RandomTable:
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
-            self._release(number, fd)
+            self._files.release(file)
         if whole:
             return found
         out = np.empty((last - first, right - left), np.float32) if out is None else out
@@ -103,9 +102,7 @@ class RandomTable:
 
     def close(self):
         """Give the files back; a later read opens them again."""
-        files, self._files = self._files, {}
-        for fd, _ in files.values():
-            os.close(fd)
+        self._files.close()
 
     def __enter__(self):
         return self
@@ -114,7 +111,7 @@ class RandomTable:
         self.close()
 
     def __del__(self):
-        if getattr(self, "_files", None):
+        if hasattr(self, "_files"):
             self.close()
 
     def __getstate__(self):
@@ -139,23 +136,23 @@ class RandomTable:
             frames[number], dim = rows, dim or cols
             shapes[number] = (header.form, header.start, header.rows, header.cols, header.low, header.span)
         index.frames, index.shapes, index.identities, index.dim = frames, shapes, identities, dim
-        for archive, (fd, _) in list(self._files.items()):
-            self._files[archive] = fd, self._is_known(fd, archive)
+        for archive, file in list(self._files.kept.items()):
+            file.known = self._is_known(file.fd, archive)
         if self._path:
             save_index(index, self._path, self._started, self._identity)
 
     def _shape(self, number: int) -> tuple[Header, int, int]:
         """An entry's header, and the rows and columns that its range leaves of it."""
-        fd, _ = self._open(number)
+        file = self._open(number)
         try:
-            header = self._header(fd, int(self._index.offset[number]))
+            header = self._header(file.fd, int(self._index.offset[number]))
             (top, bottom), (left, right) = self._window(number, header)
         except SequentialOnly as error:
             raise SequentialOnly(f"{self._where(number)}: {error}") from None
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
-            self._release(number, fd)
+            self._files.release(file)
         return header, bottom - top, right - left
 
     def _known(self, number: int) -> Header:
@@ -189,30 +186,18 @@ class RandomTable:
             raise SertkError(f"{self.source}: has no entry number {key} (of {len(self._index)})")
         return int(key)
 
-    def _open(self, number: int) -> tuple[int, bool]:
+    def _open(self, number: int) -> OpenFile:
         archive = self._index.archive.item(number)
-        file = self._files.get(archive)
-        if file is None:
-            try:
-                fd = os.open(self._index.archives[archive], os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as error:
-                raise SertkError(f"{self._where(number)}: {error.strerror}") from None
-            file = fd, self._is_known(fd, archive)
-            if len(self._files) < _OPEN_FILES:
-                # Two threads may come here at once: the first one's file stays, without a lock that a fork could hold.
-                kept = self._files.setdefault(archive, file)
-                if kept[0] != fd:
-                    os.close(fd)
-                return kept
+        try:
+            file, new = self._files.acquire(archive, self._index.archives[archive])
+        except (SertkError, OSError) as error:
+            raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
+        if new:
+            file.known = self._is_known(file.fd, archive)
         return file
 
     def _is_known(self, fd: int, archive: int) -> bool:
         return bool(self._index.identities) and file_identity(fd) == self._index.identities[archive]
-
-    def _release(self, number: int, fd: int):
-        kept = self._files.get(self._index.archive.item(number))
-        if kept is None or kept[0] != fd:
-            os.close(fd)
 
     def _where(self, number: int) -> str:
         index = self._index

@@ -73,6 +73,3 @@ def activation(kind: str, channels: int) -> nn.Module:
         case "relu":
             return nn.ReLU(inplace=True)
     raise ValueError(kind)
-
-
-ACTIVATIONS = ("prelu", "prelu-channel", "relu")

@@ -59,8 +59,6 @@ class MeanPool(nn.Module):
         - Output: (batch, channels * bins)
     """
 
-    factor = 1
-
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _mean(maps.float(), lengths).flatten(1)
 
@@ -84,8 +82,6 @@ class StatsPool(nn.Module):
         tensor([[2., 1.]])
     """
 
-    factor = 2
-
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         maps = maps.float()  # sums over frames are kept in float32 under autocast too
         mean = _mean(maps, lengths)
@@ -105,8 +101,6 @@ class Flatten(nn.Module):
         - Input: (batch, channels, bins, frames), lengths None
         - Output: (batch, channels * bins * frames)
     """
-
-    factor = 1
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         assert lengths is None, "a network without pooling takes chunks of one length"

@@ -3,69 +3,14 @@
 Source: Zeinali et al. 2019 (BUT's VoxSRC system), as PReLU network in Padi et al. 2021, section 4.2.
 """
 
-from dataclasses import asdict, dataclass
-
 import torch
 from torch import Tensor, nn
 
-from sertk.models.activation import ACTIVATIONS, activation
+from sertk.models.activation import activation
 from sertk.models.pooling import POOLINGS, frame_mask
+from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
-STRIDES = (1, 2, 2, 2)
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What it takes to build a network; kept in the model file.
-
-    Args:
-        num_labels: outputs.
-        bins: log-mel bins of the features.
-        channels: channels of the first stage; each later one has twice its predecessor's.
-        blocks: residual blocks in each of the four stages.
-        pooling: "stats" (mean and deviation over frames), "mean" or "none" (flattened, chunks of `frames` only).
-        embedding_dim: size of the fully connected layer before the output.
-        activation: "prelu" (one slope a layer), "prelu-channel" or "relu".
-        frames: chunk length of a network without pooling; 0 where any length will do.
-    """
-
-    num_labels: int
-    bins: int = 128
-    channels: int = 32
-    blocks: tuple[int, ...] = (3, 4, 6, 3)
-    pooling: str = "stats"
-    embedding_dim: int = 256
-    activation: str = "prelu"
-    frames: int = 0
-
-    def __post_init__(self):
-        if len(self.blocks) != len(STRIDES):
-            raise ValueError(f"blocks: wanted {len(STRIDES)} stages, found {len(self.blocks)}")
-        if self.pooling not in POOLINGS or self.activation not in ACTIVATIONS:
-            raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
-        if (self.pooling == "none") != (self.frames > 0):
-            raise ValueError("a network without pooling, and no other, has a fixed number of frames")
-
-    @property
-    def pooled_dim(self) -> int:
-        """Numbers that the pooling gives for a segment (the paper's network: 8192)."""
-        maps = self.channels * 8 * after_strides(self.bins)
-        return maps * POOLINGS[self.pooling].factor * (after_strides(self.frames) if self.frames else 1)
-
-    def plain(self) -> dict:
-        """The fields as plain types, for the model file."""
-        return asdict(self) | {"blocks": list(self.blocks)}
-
-    @classmethod
-    def from_plain(cls, fields: dict) -> "NetworkSpec":
-        return cls(**(fields | {"blocks": tuple(fields["blocks"])}))
-
-
-def after_strides(size: int) -> int:
-    """Bins or frames that are left of `size` after the trunk's three strides of two."""
-    for stride in STRIDES:
-        size = -(-size // stride)
-    return size
+__all__ = ["Head", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
 
 
 class Block(nn.Module):
@@ -147,7 +92,7 @@ class Head(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec | HeadSpec):
         super().__init__()
         self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
         self.bn = nn.BatchNorm1d(spec.embedding_dim)

@@ -16,6 +16,7 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.report.document import Figure, Table, percent
 from sertk.report.drawing import COLOURS, INK, figure
+from sertk.report.lettering import wrapped
 from sertk.report.systems import ordered, read_json
 from sertk.scoring.protocol import DEPENDENT
 
@@ -104,7 +105,7 @@ def ablation_figure(cells: Cells) -> Figure:
             axes.bar_label(whole, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
             axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in there])
             axes.grid(False, axis="x")
-            axes.set_title(experiment)
+            axes.set_title(wrapped(experiment, max(8, 6 * len(bars))))
         grid[0].set_ylabel("WA [%]")
 
     rows = [

@@ -9,7 +9,9 @@ from sertk.errors import SertkError
 from sertk.report.document import Figure
 from sertk.report.drawing import COLOURS, DASHES, MARKERS, figure
 from sertk.report.figures import CURVES
+from sertk.report.lettering import cut
 from sertk.report.systems import read_histories
+from sertk.scoring.columns import cells
 
 # A run of so few epochs has a mark at each.
 FEW = 12
@@ -70,11 +72,12 @@ def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
             axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        columns = max(1, 30 * across // (max(map(len, runs)) + 8))
+        names = [cut(name.encode(errors="replace").decode(), 34 * across) for name in runs]  # it may be no UTF-8
+        columns = max(1, 30 * across // (max(map(cells, names)) + 8))
         legend = canvas.legend(lines[: len(runs)], [""] * len(runs), loc="outside lower left", ncols=columns)
         # Set by hand: of names matplotlib hides those that begin with "_", and takes what is between "$" for mathematics.
-        for text, name in zip(legend.get_texts(), runs):
-            text.set(parse_math=False, text=name.encode(errors="replace").decode())  # a folder's name may be no UTF-8
+        for text, name in zip(legend.get_texts(), names):
+            text.set(parse_math=False, text=name)
 
     size = (2.9 * across + 0.3, 2.4 * rows + 0.3 + 0.2 * len(runs))
     return figure("training", "Training", draw, size, f"Training curves of {', '.join(runs)}")

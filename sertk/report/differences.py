@@ -8,6 +8,7 @@ import numpy as np
 from sertk.report.document import Figure, Paragraph, Table
 from sertk.report.drawing import COLOURS, INK, LINE, MARKERS, figure
 from sertk.report.figures import words
+from sertk.report.lettering import cut
 from sertk.report.systems import SCRATCH, Experiment, System
 from sertk.scoring.evaluation import known_clusters
 from sertk.scoring.groups import unit_words
@@ -186,7 +187,7 @@ def transfer_figure(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, ...
         axes.set_xlim(-far, far)
         axes.set_ylim(len(lines) - 0.45, -0.5)
         for row, line in enumerate(lines):
-            axes.text(-far, row - 0.2, line, va="center", fontsize=9.5)
+            axes.text(-far, row - 0.2, cut(line, 60), va="center", fontsize=9.5)
             if row:
                 axes.axhline(row - 0.42, color=LINE, linewidth=0.6)
         axes.set_yticks([])

@@ -5,14 +5,18 @@ lines are the page's own (`currentColor`, `var(--line)`), so that a figure is re
 """
 
 import io
+import logging
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
 from sertk.report.document import Figure, Table
+from sertk.report.lettering import BASE, families, readable
 
 INK, LINE, WARN = "#16181d", "#c9ccd1", "#b3410e"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -40,17 +44,43 @@ def figure(
     table: Table | None = None,
 ) -> Figure:
     """What `draw` draws on a canvas of `size` inches; stamps stand in the picture too, so that a copy has them."""
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), _no_word_on_weights():
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         if stamps:
             canvas.suptitle(" · ".join(stamps), x=0.995, ha="right", fontsize=8, fontweight="bold", color=WARN)
+        make_readable(canvas)
         svg, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
         canvas.savefig(svg, format="svg", metadata={"Date": None})
         canvas.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
         canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     return Figure(name, title, alt, for_page(svg.getvalue().decode(), name, alt), png.getvalue(), pdf.getvalue(),
                   stamps, notes, table and replace(table, stamps=stamps))  # fmt: skip
+
+
+@contextmanager
+def _no_word_on_weights():
+    """A context in which matplotlib does not log that a font has no bold face."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def make_readable(canvas: Canvas) -> None:
+    """Give all texts the fonts that have their letters; a name is no mathematics, whatever `$` are in it."""
+    for axes in canvas.axes:
+        axes.get_xticklabels(), axes.get_yticklabels()  # made only now
+    texts = [text for text in canvas.findobj(Text) if text.get_text()]
+    fonts = families(text.get_text() for text in texts)
+    for text in texts:
+        shown = "\n".join(map(readable, text.get_text().split("\n")))
+        text.set(text=shown, parse_math=False)
+        if fonts != [BASE]:
+            text.set_fontfamily(fonts)
 
 
 def for_page(svg: str, name: str, alt: str) -> str:

@@ -4,7 +4,9 @@ import numpy as np
 
 from sertk.report.document import MISSING, Figure, Table, percent
 from sertk.report.drawing import COLOURS, DASHES, INK, LINE, MARKERS, figure
+from sertk.report.lettering import cut, names_in_figure
 from sertk.report.systems import Experiment, System
+from sertk.scoring.columns import cells
 
 CURVES = (
     ("loss", "loss", 1),
@@ -14,6 +16,8 @@ CURVES = (
     ("chunks_per_second", "chunks a second", 1),
 )
 
+# Inches of a letter, of a title's bold letter, and of a cell of a matrix.
+LETTER, BOLD, CELL = 0.078, 0.097, 0.58
 # Bins of fewer segments are not drawn.
 FEW = 5
 
@@ -23,9 +27,16 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
     titles = [experiment.short for experiment in experiments]
     found = [experiment.systems[0].results for experiment in experiments]
 
+    most = max(len(r["labels"]) for r in found)
+    names = [names_in_figure(r["labels"]) for r in found]
+    longest = max(name.width for name in names)
+    side = max(2.3, CELL * most)  # inches of a matrix
+    turned = LETTER * longest > side / most
+    beside = 0.45 + LETTER * longest
+
     def draw(canvas):
-        for axes, title, results in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found):
-            _matrix(axes, title, results)
+        for axes, title, results, name in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found, names):
+            _matrix(axes, title, results, name.shown, turned, side)
 
     alt = "Confusion matrices, rows the truth: " + "; ".join(
         f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % correct"
@@ -37,18 +48,20 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
         for title, r in zip(titles, found)
         for label, counts, parts in zip(r["labels"], r["confusion"]["counts"], r["confusion"]["rows"])
     ]
-    most = max(len(r["labels"]) for r in found)
     same = all(r["labels"] == found[0]["labels"] for r in found)
     heads = [f"as {label}" for label in found[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
     table = Table(f"{name}-numbers", "The same as numbers", ["experiment", "truth", *heads], rows, words=2)
     notes = (
         "Rows are the truth, columns the predictions; per cent of each row, and counts summed over folds and training runs.",
     )
+    notes += tuple(dict.fromkeys(name.key for name in names if name.key))
     title = "Figure 3. Confusion matrices"
-    return figure(name, title, draw, (3.1 * len(found) + 0.3, 3.5), alt, stamps, notes, table)
+    size = (len(found) * (side + beside) + 0.3, side + 1.0 + (LETTER * longest if turned else 0.15))
+    return figure(name, title, draw, size, alt, stamps, notes, table)
 
 
-def _matrix(axes, title: str, results: dict):
+def _matrix(axes, title: str, results: dict, names: list[str], turned: bool, width: float):
+    """names: the labels as they are written; turned: upright below the matrix; width: inches that the title has."""
     labels, counts = results["labels"], results["confusion"]["counts"]
     rows = np.array([[np.nan if x is None else x for x in row] for row in results["confusion"]["rows"]], dtype=float)
     axes.imshow(rows, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -60,13 +73,16 @@ def _matrix(axes, title: str, results: dict):
             axes.text(j, k - 0.08, percent(None if np.isnan(rows[k, j]) else rows[k, j], 1), ha="center", va="center",
                       color=colour, fontsize=9.5, fontweight="bold" if k == j else "normal")  # fmt: skip
             axes.text(j, k + 0.25, str(count), ha="center", va="center", color=colour, fontsize=7)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), names, rotation=90 if turned else 0)
+    axes.set_yticks(range(len(labels)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
-    axes.set_title(f"{title}: UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}")
+    accuracies = f"UA {percent(results['mean']['ua'], 1)}  WA {percent(results['mean']['wa'], 1)}"
+    room = int(width / BOLD)
+    line = f"{title}: {accuracies}"
+    axes.set_title(line if cells(line) <= room else f"{cut(title, room)}\n{accuracies}")
 
 
 def curves_figure(name: str, title: str, histories: dict[str, list[dict]], stamps: tuple[str, ...]) -> Figure | None:
@@ -127,7 +143,8 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
             ylabel="WA of the covered [%]",
             title="Accuracy against coverage",
         )
-        right.legend(loc="best")
+        lines, names = right.get_legend_handles_labels()
+        canvas.legend(lines, [cut(name, 88) for name in names], loc="outside lower left")
 
     rows = []
     for system in systems:
@@ -148,7 +165,7 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
         " number in brackets): an ECE below that is no sign of miscalibration. Corrected: less the bins' expected bias.",
     )
     alt = "Reliability: accuracy against confidence; coverage: WA of the most confident segments"
-    return figure(name, title, draw, (7.4, 3.5), alt, stamps, notes, table)
+    return figure(name, title, draw, (7.4, 3.5 + 0.2 * len(systems)), alt, stamps, notes, table)
 
 
 def words(system: System) -> str:

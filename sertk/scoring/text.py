@@ -6,6 +6,7 @@ Accuracies are per cent; what does not exist is `-`.
 import math
 from collections.abc import Mapping, Sequence
 
+from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import FEW
 from sertk.scoring.paired import ALPHA
@@ -47,23 +48,23 @@ def as_text(found: Mapping) -> str:
     for name, key in (("mean", "mean"), ("std", "deviation")):
         rows.append([name, "", *(_percent(found[key][m]) for m in MEASURES)])
     rows.append(["pooled", *_cells(found["pooled"], labels)])
-    lines += [*_table(rows), "F1 is macro-F1; under the labels: recall"]
-    lines += ["", *_table([["pooled", *labels], ["recall", *_each(found["pooled"]["recalls"])],
+    lines += [*aligned(rows), "F1 is macro-F1; under the labels: recall"]
+    lines += ["", *aligned([["pooled", *labels], ["recall", *_each(found["pooled"]["recalls"])],
                            ["precision", *_each(found["pooled"]["precisions"])]])]  # fmt: skip
     lines += ["", *_runs_lines(found["runs"])]
     most, chance = found["baselines"]["majority"], found["baselines"]["chance"]
     rows = [["baseline", "WA", "UA"], [f"always {most['label']}", _percent(most["wa"]), _percent(most["ua"])]]
     rows.append(["uniform guess", _percent(chance["wa"]), _percent(chance["ua"])])
-    lines += ["", *_table(rows)]
+    lines += ["", *aligned(rows)]
     scripts = found.get("scripts", {}).values()
     if scripted := sum(fold["scripted"] for fold in scripts):
         shared = _percent(sum(fold["shared"] for fold in scripts) / scripted)
         lines += ["", f"{scripted} scripted segments, of which the training has the script too: {shared} %"]
     lines += ["", *_interval_lines(found)]
     lines += ["", "confusion matrix, summed over the folds and runs: rows the truth, columns the predictions"]
-    lines += _table([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
+    lines += aligned([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, found["confusion"]["counts"])])
     lines += ["", "the same in % of each row"]
-    lines += _table([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
+    lines += aligned([["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, found["confusion"]["rows"])])
     lines += ["", *_calibration_lines(found["calibration"])]
     points = found["coverage"]
     lines += ["", "accuracy where only the most confident segments are answered"]
@@ -77,7 +78,7 @@ def as_text(found: Mapping) -> str:
             number, wa, ua, *rest = _cells(part, labels)
             ends = part["interval"] or {"wa": [None, None], "ua": [None, None]}
             rows.append([value, number, wa, _ends(ends["wa"], 1), ua, _ends(ends["ua"], 1), *rest])
-        lines += ["", *_table(rows)]
+        lines += ["", *aligned(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -89,7 +90,7 @@ def _interval_lines(found: Mapping) -> list[str]:
         words += " as if independent" if name == "segment" else ""
         cells = [*(ends[m] for m in MEASURES), *ends["recalls"].values()]
         rows.append([words + "*" * (ends["units"] < FEW), number, *map(_ends, cells)])
-    lines = [f"95 % intervals of the pooled figures ({found['method']})", *_table(rows)]
+    lines = [f"95 % intervals of the pooled figures ({found['method']})", *aligned(rows)]
     if min(units) < FEW:
         lines.append(f"* fewer than {FEW} units: a rough interval, which holds only if they are normally distributed")
     if found["unit"] == "segment":
@@ -105,7 +106,7 @@ def _runs_lines(found: Mapping) -> list[str]:
     names = found.get("names") or [str(n + 1) for n in range(found["number"])]
     rows = [["run", "WA", "UA", "F1"]]
     rows += [[name, *(_percent(found[m][k]) for m in MEASURES)] for k, name in enumerate(names)]
-    return _table([*rows, ["std", *(_percent(found["deviation"][m]) for m in MEASURES)]])
+    return aligned([*rows, ["std", *(_percent(found["deviation"][m]) for m in MEASURES)]])
 
 
 def comparison_text(found: Mapping) -> str:
@@ -121,7 +122,7 @@ def comparison_text(found: Mapping) -> str:
         [f"{name} {s['source']}", _percent(s["wa"]), _percent(s["ua"]), str(s["runs"])]
         for name, s in zip(names, found["systems"])
     ]
-    lines += ["", *_table(rows), ""]
+    lines += ["", *aligned(rows), ""]
     rows = [["difference", "points", "95 % interval", "p", *["p (Holm)"] * several, "could be shown"]]
     for name, c in zip(names[1:], comparisons):
         for what in ("ua", "wa"):
@@ -139,7 +140,7 @@ def comparison_text(found: Mapping) -> str:
             low, high = (f"{100 * end:+.2f}" for end in c["ua"]["interval"])
             row = [f"A-{b} UA by {words}", f"{100 * c['ua']['value']:+.2f}", f"{low} to {high}", p_value(c["ua"]["p"])]
             rows.append([*row, *[p_value(c["holm"]["ua"])] * several, shown_from(c["ua"]["detectable"])])
-    lines += [*_table(rows), *found["notes"], ""]
+    lines += [*aligned(rows), *found["notes"], ""]
     rows = [["McNemar (assumes independent segments)", "A alone correct", "B alone correct", "Cohen's g", "p"]]
     for name, c in zip(names[1:], comparisons):
         if c["mcnemar_p"] is None:
@@ -147,7 +148,7 @@ def comparison_text(found: Mapping) -> str:
         else:
             row = [f"A-{name}", str(c["only_a"]), str(c["only_b"]), f"{c['cohen_g']:+.3f}"]
             rows.append([*row, p_value(c["mcnemar_p"])])
-    return "\n".join([*lines, *_table(rows)]) + "\n"
+    return "\n".join([*lines, *aligned(rows)]) + "\n"
 
 
 def guard_lines(found: Mapping) -> list[str]:
@@ -178,7 +179,7 @@ def _calibration_lines(found: Mapping) -> list[str]:
     rows = [["calibration", "error", "floor", "up to", "corrected", "Brier", "log loss"]]
     rows += [[name, *_calibration_cells(found[key])] for name, key in (("raw", "as_it_is"), ("tempered", "tempered"))
              if key in found]  # fmt: skip
-    lines = _table(rows)
+    lines = aligned(rows)
     lines.append(
         "floor: the mean error of perfectly calibrated posteriors of this size, and what 95 % of them are below"
     )
@@ -197,7 +198,7 @@ def _agreement_lines(found: Mapping) -> list[str]:
     rows = [["raters", "segments", "WA", "UA"]]
     for name, what in (("all agree", "full"), ("not all agree", "partial")):
         rows.append([name, str(found[what]["segments"]), _percent(found[what]["wa"]), _percent(found[what]["ua"])])
-    lines = _table(rows)
+    lines = aligned(rows)
     if found["segments"]:
         ends = f"{found['cross_entropy']:.4f}, the votes' own entropy {found['entropy']:.4f}"
         lines.append(f"cross-entropy to the votes on {found['segments']} segments: {ends}")
@@ -219,10 +220,3 @@ def _ends(ends: Sequence, digits: int = 2) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Rows as lines, the first column flush left and the others flush right."""
-    widths = [max(len(row[k]) for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
-    padded = ([cell.rjust(width) for cell, width in zip(row, widths)] for row in rows)
-    return ["  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip() for row, cells in zip(rows, padded)]

@@ -2,29 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from sertk.data.chunks import ChunkRule
 from sertk.data.loader import prefetch
-from sertk.data.masks import parse_policy
 from sertk.data.resident import source_of_chunks
-from sertk.data.sampler import Batch, Sampler
+from sertk.data.sampler import Batch
 from sertk.data.store import Store
 from sertk.errors import SertkError
 from sertk.models.compute import layout
 from sertk.models.modelfile import finite
 from sertk.models.resnet import ResNet
 from sertk.runs.preemption import Stopped
-from sertk.runs.state import ROUNDING, Progress
+from sertk.runs.state import Progress
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
 from sertk.training.memory import rehearse
 from sertk.training.model_selection import chosen_epoch
-from sertk.training.schedule import DescentSettings
+from sertk.training.settings import TrainingSettings
 from sertk.training.step import Step
 from sertk.training.syncnorm import synchronise
 from sertk.training.targets import Targets
@@ -33,47 +31,6 @@ from sertk.training.targets import Targets
 READ_AFTER = {"cpu": 1, "cuda": 32}
 # Try the largest batch first, so that a GPU runs out of memory at once and not after hours.
 REHEARSED = {"cpu": False, "cuda": True}
-
-
-@dataclass(frozen=True)
-class Settings(DescentSettings):
-    """How a network is trained on chunks; the defaults are the paper's (section 4.2), where it says."""
-
-    chunk_frames: tuple[int, ...] = (150, 200, 250, 300)
-    augment: tuple[str, ...] = ("none", "conservative", "aggressive")
-    copies: int = 1
-    padding: str = "repeat"
-    mask_scope: str = "chunk"
-    train: str = "all"
-    frozen_batchnorm: str = "eval"
-    trunk_scale: float = 1.0
-    precision: str = "float32"
-    compile: str = "false"
-    sync_batchnorm: bool = False
-
-    def plain(self) -> dict:
-        """The fields as plain types."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    def rounding(self) -> Set[str]:
-        """Settings that change the last bits only: with BatchNorm over all processes their number is one."""
-        return ROUNDING | {"processes"} if self.sync_batchnorm else ROUNDING
-
-    def chunk_rule(self) -> ChunkRule:
-        policies = tuple(parse_policy(name) for name in self.augment)
-        return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
-
-    def sampler(self, num_segments: int, labels: Tensor | None = None) -> Sampler:
-        """The batches of an epoch.
-
-        Args:
-            num_segments: of the training.
-            labels: theirs, (segments,) integers; without them balanced batches have only the right sizes.
-        """
-        classes = labels.cpu().numpy() if self.sampling == "balanced" and labels is not None else None
-        return Sampler(
-            self.seed, num_segments, len(self.augment), self.copies, self.batch_size, self.chunk_frames, classes
-        )
 
 
 class Training:
@@ -93,7 +50,7 @@ class Training:
         callbacks: called by process 0 with the epochs' records after every epoch, before its checkpoint.
     """
 
-    def __init__(self, network: ResNet, store: Store, targets: Targets, settings: Settings, device: torch.device,
+    def __init__(self, network: ResNet, store: Store, targets: Targets, settings: TrainingSettings, device: torch.device,
                  world: World, *, progress: Progress | None = None, save: Callable[[Progress], None] | None = None,
                  develop: Callable[[ResNet], dict] | None = None,
                  callbacks: Sequence[Callable[[list[dict]], None]] = ()):  # fmt: skip
@@ -108,7 +65,7 @@ class Training:
             parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
             lr=settings.learning_rate, momentum=settings.momentum, fused=True,
         )  # fmt: skip
-        self.sampler = settings.sampler(len(store), targets.labels)
+        self.sampler = settings.sampler(len(store), targets.labels.cpu().numpy())
         self.step = Step(self.network, self.optimiser, settings, device, world, self._largest_share)
         self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
         self.progress = progress or Progress()

@@ -53,7 +53,7 @@ def test_many_options_stand_in_groups_and_each_once(call):
         "Gradient descent",
         "Targets",
         "Starting from another network",
-        "What is held out, and the epoch that is kept",
+        "Held-out fold and model selection",
         "The run",
         "Other options",
     ]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import subprocess
 
 import pytest
@@ -29,7 +30,8 @@ def prepare(capfdbinary):
         with pytest.raises(SystemExit) as exit:
             module.main([str(arg) for arg in args])
         out, err = capfdbinary.readouterr()
-        result = Result(exit.value.code, out, err.decode())
+        echoed = shlex.join([module.main.name, *map(str, args)]) + "\n"
+        result = Result(exit.value.code, out, err.decode().removeprefix(echoed))
         assert code is None or result.code == code, result.err
         return result
 

@@ -95,10 +95,53 @@ def test_voxceleb2_alone_has_no_trials(prepare, tmp_path):
 def test_a_wrong_number_of_speakers_stops_unless_partial_is_allowed(prepare, voxceleb1, tmp_path):
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1)
     assert f"VoxCeleb1 in {voxceleb1} has 4 speakers, wanted 1251" in result.err.splitlines()[-1]
+    assert "has 6 recordings (dev/wav 3, test/wav 3), wanted 153516" in result.err
     assert not (tmp_path / "data").exists()
     prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, "--allow-partial", "true")
     for folder in ("train", "test"):
         assert "4 speakers, wanted 1251" in (tmp_path / "data" / folder / "PARTIAL").read_text()
+
+
+VOXCELEB2 = ["id00012/21Uxsk56VDQ/00001", "id00012/21Uxsk56VDQ/00002", "id00013/21Uxsk56VDQ/00001"]
+
+
+def test_recordings_are_counted_and_not_speakers_alone(prepare, tmp_path):
+    put(tmp_path / "two/dev/wav", VOXCELEB2)
+    counts = {"SPEAKERS": {"VoxCeleb2": 2}, "RECORDINGS": {"VoxCeleb2": 4}}
+    words = (tmp_path / "data", "--voxceleb2", tmp_path / "two")
+    result = prepare(SCRIPT, *words, code=1, **counts)
+    assert "has 3 recordings, wanted 4" in result.err.splitlines()[-1] and not (tmp_path / "data").exists()
+    prepare(SCRIPT, *words, "--allow-partial", "true", **counts)
+    assert "has 3 recordings, wanted 4" in (tmp_path / "data/train/PARTIAL").read_text()
+    prepare(SCRIPT, *words, SPEAKERS={"VoxCeleb2": 2}, RECORDINGS={"VoxCeleb2": 3})
+    assert not (tmp_path / "data/train/PARTIAL").exists()
+
+
+def test_the_counts_are_those_of_the_published_corpora(prepare, voxceleb1, tmp_path):
+    err = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1).err
+    assert "wanted 153516" in err and 148642 + 4874 == 153516
+    put(tmp_path / "two/wav", VOXCELEB2)
+    err = prepare(SCRIPT, tmp_path / "data", "--voxceleb2", tmp_path / "two", code=1).err
+    assert "has 3 recordings, wanted 1092009" in err
+
+
+@pytest.mark.parametrize("copy", [".m4a.wav", ".wav", ".wav.wav", ".flac", ".m4a.flac"])
+def test_a_recording_that_is_there_twice_is_one_and_not_decoded_from_m4a(prepare, tmp_path, copy):
+    two = tmp_path / "two"
+    put(two / "dev/aac", VOXCELEB2, ".m4a")
+    put(two / "dev/aac", VOXCELEB2, copy)
+    result = prepare(SCRIPT, tmp_path / "data", "--voxceleb2", two, *SIMULATED)
+    assert read_list(tmp_path / "data/train/wav.scp") == {
+        utt: f"{two}/dev/aac/{name}{copy}" for utt, name in zip(ids(VOXCELEB2), VOXCELEB2)
+    }
+    assert "3 recordings are there more than once" in result.err
+
+
+def test_the_plain_wav_is_taken_before_a_doubled_one(prepare, tmp_path):
+    for suffix in (".wav.wav", ".m4a.wav", ".wav", ".flac"):
+        put(tmp_path / "dev/wav", VOXCELEB2[:1], suffix)
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb2", tmp_path, *SIMULATED)
+    assert read_list(tmp_path / "data/train/wav.scp")[ids(VOXCELEB2)[0]].endswith("/00001.wav")
 
 
 def test_the_whole_corpora_leave_7205_speakers_to_train_with(prepare, tmp_path):
@@ -109,8 +152,8 @@ def test_the_whole_corpora_leave_7205_speakers_to_train_with(prepare, tmp_path):
     lines = [f"{int(n == 1)} {trial[0]}.wav {name}.wav\n" for n, name in enumerate(trial[1:], 1)]
     (tmp_path / "list").write_text("".join(lines))
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", one.parent, "--voxceleb2", two.parents[1],
-                     "--trials", tmp_path / "list")  # fmt: skip
-    assert "7205 recordings of 7205 speakers" in result.err
+                     "--trials", tmp_path / "list", RECORDINGS={"VoxCeleb1": 1252, "VoxCeleb2": 5994})  # fmt: skip
+    assert "PARTIAL" not in result.err and "7205 recordings of 7205 speakers" in result.err
     assert "41 recordings of 40 speakers, 40 trials" in result.err
 
 

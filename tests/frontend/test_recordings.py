@@ -83,12 +83,12 @@ def test_a_pipe_that_fails_is_an_error_that_names_line_and_key(folder, line, say
 
 def test_a_missing_or_unreadable_file_is_unfit_and_named(folder):
     (folder / "w.ark").write_bytes(b"a " + (folder / "a.wav").read_bytes()[:-100])
-    lines = ["a gone.wav", "b .", "c gone.ark:5", "d w.ark:9999999", "e w.ark:2", "f a.wav", "g gone.m4a"]
-    *unfit, there, last = read_recordings(table("\n".join(lines) + "\n"))
+    lines = ["a gone.wav", "b .", "c gone.ark:5", "d w.ark:9999999", "e w.ark:2", "f a.wav"]
+    *unfit, there = read_recordings(table("\n".join(lines) + "\n"))
     assert there.key == "f" and there.samples is not None
     reasons = ["gone.wav cannot be read: No such file", ". cannot be read: Is a directory", "gone.ark:5 cannot be read",
-               "w.ark:9999999 is not a wav file", "w.ark:2 the archive ends within", "gone.m4a cannot be read"]  # fmt: skip
-    assert all(found.reason.startswith(reason) for found, reason in zip([*unfit, last], reasons, strict=True))
+               "w.ark:9999999 is not a wav file", "w.ark:2 the archive ends within"]  # fmt: skip
+    assert all(found.reason.startswith(reason) for found, reason in zip(unfit, reasons, strict=True))
 
 
 def test_with_p_a_pipe_that_fails_is_unfit(folder):

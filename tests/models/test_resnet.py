@@ -8,7 +8,8 @@ from sertk.models import activation
 from sertk.models.activation import LayerPReLU
 from sertk.models.inference import padded
 from sertk.models.pooling import MeanPool, StatsPool
-from sertk.models.resnet import NetworkSpec, ResNet, after_strides, count_parameters
+from sertk.models.resnet import NetworkSpec, ResNet, count_parameters
+from sertk.models.spec import after_strides
 
 TINY = {"bins": 16, "channels": 2, "blocks": (1, 2, 1, 1), "embedding_dim": 8}
 

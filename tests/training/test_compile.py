@@ -6,13 +6,13 @@ from torch._dynamo.utils import counters
 from toydata import NETWORK
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import load_model
+from sertk.models.modelfile import read_model
 from sertk.training import compile as compiling
 from sertk.training.compile import choose_compile
-from sertk.training.loop import Settings
+from sertk.training.settings import TrainingSettings
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-BF16 = Settings(precision="bf16")  # of the paper's four lengths
+BF16 = TrainingSettings(precision="bf16")  # of the paper's four lengths
 
 
 @pytest.fixture
@@ -30,17 +30,17 @@ def traced(monkeypatch):
     [
         ("auto", None, 20_000, BF16, CPU, "true"),  # four lengths of 5000 steps each
         ("auto", None, 19_999, BF16, CPU, "false"),
-        ("auto", None, 5000, Settings(precision="bf16", chunk_frames=(200,)), CPU, "true"),
-        ("auto", None, 10**9, Settings(precision="float32"), CPU, "false"),  # what is saved does not pay
+        ("auto", None, 5000, TrainingSettings(precision="bf16", chunk_frames=(200,)), CPU, "true"),
+        ("auto", None, 10**9, TrainingSettings(precision="float32"), CPU, "false"),  # what is saved does not pay
         ("auto", None, 39_999, BF16, GPU, "false"),
         ("auto", None, 40_000, BF16, GPU, "true"),
-        ("auto", None, 10**9, Settings(precision="bf16", chunk_frames=tuple(range(1, 10))), CPU, "false"),
-        ("auto", None, 10**9, Settings(precision="bf16", sync_batchnorm=True), CPU, "false"),
+        ("auto", None, 10**9, TrainingSettings(precision="bf16", chunk_frames=tuple(range(1, 10))), CPU, "false"),
+        ("auto", None, 10**9, TrainingSettings(precision="bf16", sync_batchnorm=True), CPU, "false"),
         # A run that is gone on with stays as it was begun, however long it has become.
         ("auto", "false", 10**9, BF16, CPU, "false"),
         ("auto", "true", 1, BF16, CPU, "true"),
         ("false", "true", 10**9, BF16, CPU, "false"),
-        ("true", None, 1, Settings(precision="float32"), CPU, "true"),
+        ("true", None, 1, TrainingSettings(precision="float32"), CPU, "true"),
     ],
 )
 def test_a_run_is_compiled_where_it_is_long_enough_to_pay(monkeypatch, wanted, begun, steps, settings, device, chosen):
@@ -86,7 +86,7 @@ def test_a_compiled_run_that_is_gone_on_with_ends_with_the_bytes_of_one_at_once(
     torch._dynamo.reset()  # as in a new process
     train("twice", "--chunk-frames", 24, "--epochs", 2)  # auto: as it was begun
     assert (toy / "once/final.pt").read_bytes() == (toy / "twice/final.pt").read_bytes()
-    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
+    assert read_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     err = train("twice", "--chunk-frames", 24, "--epochs", 3, "--compile", "false", code=1).err
     assert "started with compile=true, now it is false" in err
 

@@ -22,10 +22,10 @@ from sertk.data.store import load_store
 from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.models.modelfile import load_model
+from sertk.models.modelfile import read_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
-from sertk.training.loop import Settings
+from sertk.training.settings import TrainingSettings
 from sertk.training.syncnorm import SyncBatchNorm1d, SyncBatchNorm2d, _Synchronised, synchronise
 
 # Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
@@ -38,7 +38,7 @@ def words(toy, name, *options, network=NETWORK):
 
 
 def weights(path):
-    return load_model(path).network.state_dict()
+    return read_model(path).network.state_dict()
 
 
 def history(folder):
@@ -84,7 +84,7 @@ def test_without_it_each_process_normalises_its_own_share(toy, train):
 
 def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
-    settings = Settings(chunk_frames=(24, 32), batch_size=10)
+    settings = TrainingSettings(chunk_frames=(24, 32), batch_size=10)
     rule = settings.chunk_rule()
     for batch in settings.sampler(len(store)).batches(3):
         whole = chunks_of(store, rule, batch, 3)
@@ -97,7 +97,7 @@ def test_processes_on_unlike_processors_agree_on_a_precision(toy, monkeypatch):
     monkeypatch.setattr(runtime, "computes_bf16", lambda device: os.environ["SLURM_PROCID"] == "0")
     for wanted, agreed in (("auto", "float32"), ("bf16", "bf16")):
         Ranks(toy, 2, words(toy, wanted, "--epochs", 1, "--precision", wanted)).ended_well()
-        assert load_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
+        assert read_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
 
 
 def test_a_batch_too_small_to_be_shared_is_refused(toy):
@@ -113,7 +113,7 @@ def test_a_batch_too_small_to_be_shared_is_refused(toy):
 
 def test_the_smallest_batch_is_known():
     for num_segments, size in ((40, 32), (40, 7), (1, 32), (5, 10)):
-        sampler = Settings(batch_size=size).sampler(num_segments)
+        sampler = TrainingSettings(batch_size=size).sampler(num_segments)
         assert sampler.smallest_batch() == min(len(batch.items) for batch in sampler.batches(1))
 
 

@@ -9,7 +9,7 @@ from sertk.jobs import train as job
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training import loop, memory
 from sertk.training.distributed import World
-from sertk.training.loop import Settings
+from sertk.training.settings import TrainingSettings
 from sertk.training.step import Step
 from sertk.training.targets import Targets
 
@@ -39,7 +39,7 @@ def step_with_room(room, world=World(), fail=gpu_is_full, largest=int):  # noqa:
     network = Small(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).train()
     network.room, network.fail = room, fail
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    return Step(network, optimiser, Settings(chunk_frames=(24, 32, 48)), CPU, world, largest)
+    return Step(network, optimiser, TrainingSettings(chunk_frames=(24, 32, 48)), CPU, world, largest)
 
 
 @pytest.mark.parametrize(

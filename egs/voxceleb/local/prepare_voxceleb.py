@@ -20,12 +20,17 @@ log = logging.getLogger("sertk")
 
 # VoxCeleb1 has 1211 speakers to train with and the 40 of the trials VoxCeleb1-O; VoxCeleb2's dev set has 5994.
 SPEAKERS = {"VoxCeleb1": 1251, "VoxCeleb2": 5994}
+# Of VoxCeleb1, 148,642 are of the dev set and 4,874 of the test set; of VoxCeleb2, all are of the dev set.
+RECORDINGS = {"VoxCeleb1": 153516, "VoxCeleb2": 1092009}
 # Where recordings lie below each corpus's folder: as distributed, and with the sets merged ("flat").
 FOLDERS = {
     "VoxCeleb1": ("dev/wav", "test/wav", "wav"),
     "VoxCeleb2": ("dev/aac", "dev/wav", "aac", "wav"),
 }
-RECORDING = re.compile(r"(id\d{5})/([^/]+)/([^/]+)\.(?:wav|m4a)")
+# The last suffix says what a file is; a converter that appends its own (00001.m4a.wav) changes no recording's name.
+RECORDING = re.compile(r"(id\d{5})/([^/]+)/([^/]+?)(?:\.(?:wav|flac|m4a))*\.(?:wav|flac|m4a)")
+# Where a recording is there several times, the first of these is taken.
+SUFFIXES = (".wav", ".flac", ".m4a")
 
 
 @command
@@ -43,7 +48,8 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
     The speakers of the trial list are never in DATA-DIR/train, wherever their recordings lie; with veri_test2.txt
     (VoxCeleb1-O) 1211 + 5994 = 7205 speakers remain. A list that draws on VoxCeleb1's dev set (E, H) takes all its
     speakers out of the training. DATA-DIR/test has the recordings that the trials name. m4a is read through ffmpeg;
-    where a recording is there as wav too, the wav is taken.
+    where a recording is there as wav or flac too (also named NAME.m4a.wav), that is taken. Speakers and recordings are
+    counted: VoxCeleb1 has 153,516 and VoxCeleb2's dev set 1,092,009.
 
     \b
     e.g.: local/prepare_voxceleb.py --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
@@ -59,6 +65,9 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
         speakers = {speaker_of(utterance) for utterance in found}
         if len(speakers) != SPEAKERS[name] and not simulated:
             problems.append(f"{name} in {root} has {len(speakers)} speakers, wanted {SPEAKERS[name]}")
+        if len(found) != RECORDINGS[name] and not simulated:
+            problems.append(f"{name} in {root} has {len(found)} recordings{_by_folder(found, root, name)}, "
+                            f"wanted {RECORDINGS[name]}")  # fmt: skip
         recordings |= found
 
     tried = read_trials(trials or find_trials(voxceleb1)) if voxceleb1 else {}
@@ -94,15 +103,21 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
     folders = [root / folder for folder in FOLDERS[name] if (root / folder).is_dir()]
     if not folders:
         raise SertkError(f"{root}: not {name}: it has none of {', '.join(FOLDERS[name])}")
-    recordings = {}
+    recordings, copies = {}, 0
     for folder in folders:
         for path in walk(folder):
             parts = RECORDING.fullmatch(path.relative_to(folder).as_posix())
             if not parts:
-                raise SertkError(f"{path}: not a recording of {name} (wanted: idNNNNN/VIDEO/NAME.wav or .m4a)")
+                raise SertkError(f"{path}: not a recording of {name} (wanted: idNNNNN/VIDEO/NAME.wav, .flac or .m4a)")
             utterance = "-".join(parts.groups())
-            if utterance not in recordings or path.suffix == ".wav":
+            other = recordings.get(utterance)
+            copies += other is not None
+            if other is None or _preference(path) < _preference(other):
                 recordings[utterance] = path
+    if copies:
+        log.info(
+            "%s: %d recordings are there more than once: wav is taken before flac, and flac before m4a", root, copies
+        )
     if not recordings:
         raise SertkError(f"{root}: no recordings in {', '.join(folder.name for folder in folders)}")
     if any(path.suffix == ".m4a" for path in recordings.values()) and not shutil.which("ffmpeg"):
@@ -110,12 +125,26 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
     return recordings
 
 
+def _preference(path: Path) -> tuple[int, int, str]:
+    """The lowest of a recording's files is taken: by suffix, then the name without a converter's additions."""
+    return SUFFIXES.index(path.suffix), len(path.name), str(path)
+
+
+def _by_folder(recordings: dict[str, Path], root: Path, name: str) -> str:
+    """How many recordings each of a corpus's folders has, where there are several: " (dev/wav 148642, test/wav 12)"."""
+    folders = [folder for folder in FOLDERS[name] if (root / folder).is_dir()]
+    if len(folders) < 2:
+        return ""
+    counts = [sum(path.is_relative_to(root / folder) for path in recordings.values()) for folder in folders]
+    return f" ({', '.join(f'{folder} {count}' for folder, count in zip(folders, counts))})"
+
+
 def walk(folder: Path) -> Iterator[Path]:
     """All audio files below `folder`, dot-files left out; without a stat a file, as there are 1.2 million."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if name.endswith((".wav", ".m4a")) and not name.startswith("."):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
                 yield Path(parent, name)
 
 
@@ -159,8 +188,8 @@ def data_maps(recordings: dict[str, Path]) -> dict[str, dict[str, str]]:
 
 
 def rxfilename(path: Path) -> str:
-    """How Kaldi's readers open `path`: itself, or for m4a an ffmpeg that gives 16 kHz mono wav."""
-    if path.suffix == ".wav":
+    """How `path` is opened: itself, or for m4a an ffmpeg that gives 16 kHz mono wav."""
+    if path.suffix != ".m4a":
         return str(path)
     return f"ffmpeg -nostdin -v error -i {shlex.quote(str(path))} -ac 1 -ar 16000 -f wav - |"
 

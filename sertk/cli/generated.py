@@ -1,0 +1,70 @@
+"""Command-line options generated from the dataclasses that hold their defaults (sertk.options.option)."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+
+import click
+
+from sertk.cli.options import BOOL, FILE, FOLDER, NUMBERS, group
+from sertk.errors import SertkError
+
+
+class _Policies(click.ParamType):
+    """A comma-separated list of mask policies."""
+
+    name = "NAME,NAME,…"
+
+    def convert(self, value, param, ctx):
+        names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        from sertk.data.masks import parse_policy
+
+        try:
+            for name in names:
+                parse_policy(name)
+        except SertkError as error:
+            self.fail(str(error), param, ctx)
+        return names
+
+
+KINDS = {"policies": _Policies(), "file": FILE, "folder": FOLDER}
+
+
+def options_of(settings: type, title: str, *names: str) -> Callable:
+    """A decorator that adds the options `names` of a dataclass (without names: all of its options) under `title`."""
+    declared = {field.name: field for field in fields(settings) if "help" in field.metadata}
+    return group(title, *(option_of(declared[name]) for name in names or declared))
+
+
+def option_of(field: Field) -> Callable:
+    """A decorator that adds the option which a dataclass's field declares."""
+    declared = field.metadata
+    flags = [f"--{field.name.replace('_', '-')}", *declared.get("names", ())]
+    unset = declared.get("unset")
+    text = declared["help"] + (f"  [default: {unset}]" if unset else "")
+    default = None if unset else _as_typed(field.default)
+    return click.option(*flags, field.name, type=_kind(field), default=default, show_default=default is not None, help=text,
+                        metavar=declared.get("metavar"))  # fmt: skip
+
+
+def _kind(field: Field) -> click.ParamType:
+    declared, default = field.metadata, field.default
+    if "choices" in declared:
+        return click.Choice(declared["choices"])
+    if "kind" in declared:
+        return KINDS[declared["kind"]]
+    if isinstance(default, bool):
+        return BOOL
+    if isinstance(default, tuple):
+        return NUMBERS
+    bounds = {"min": declared.get("least", declared.get("above")), "max": declared.get("most", declared.get("below")),
+              "min_open": "above" in declared, "max_open": "below" in declared}  # fmt: skip
+    if isinstance(default, int):
+        return click.IntRange(**bounds)
+    return click.FloatRange(**bounds) if isinstance(default, float) else click.STRING
+
+
+def _as_typed(default: object) -> object:
+    if default is MISSING or isinstance(default, Path):
+        return None
+    return ",".join(map(str, default)) if isinstance(default, tuple) else default

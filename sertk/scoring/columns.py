@@ -1,0 +1,42 @@
+"""Text in columns on a terminal: by the cells that letters take, not by how many there are."""
+
+import unicodedata
+from collections.abc import Sequence
+
+# Joiners, variation selectors, marks of direction: drawn with their neighbour, or not at all.
+_NO_WIDTH = {"Mn", "Me", "Cf"}
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal `text` takes: East Asian letters and emoji two, combining accents none.
+
+    >>> cells("neutral"), cells("生气/angry"), cells("e\\u0301"), cells("\\N{GRINNING FACE}")
+    (7, 10, 1, 2)
+    """
+    return sum(
+        0 if unicodedata.category(c) in _NO_WIDTH else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def left(text: str, width: int) -> str:
+    """`text` flush left in `width` cells."""
+    return text + " " * (width - cells(text))
+
+
+def right(text: str, width: int) -> str:
+    """`text` flush right in `width` cells."""
+    return " " * (width - cells(text)) + text
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, the first column flush left and the others flush right.
+
+    >>> aligned([["", "生气", "sad"], ["a", "1", "22"]])
+    ['   生气  sad', 'a     1   22']
+    """
+    widths = [max(cells(row[k]) for row in rows if k < len(row)) for k in range(max(map(len, rows)))]
+    lines = []
+    for row in rows:
+        first, *others = (pad(cell, width) for pad, cell, width in zip([left] + [right] * len(row), row, widths))
+        lines.append("  ".join([first, *others]).rstrip())
+    return lines

@@ -1,0 +1,28 @@
+"""The spec of a network names what its modules are."""
+
+import pytest
+
+from sertk.models.activation import activation
+from sertk.models.pooling import POOLINGS
+from sertk.models.spec import ACTIVATIONS, POOLING_FACTORS, NetworkSpec, after_strides
+
+
+def test_names_are_those_of_the_modules():
+    assert set(POOLINGS) == set(POOLING_FACTORS)
+    assert all(activation(name, 4) is not None for name in ACTIVATIONS)
+
+
+def test_paper_network_pools_8192_numbers():
+    """32 channels: 256 maps of 16 bins each after four stages, mean and deviation (Padi et al. 2021, section 4.2)."""
+    assert NetworkSpec(4).pooled_dim == 8192 and after_strides(128) == 16
+
+
+def test_plain_form_is_read_back():
+    spec = NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), pooling="none", frames=24)
+    assert NetworkSpec.from_plain(spec.plain()) == spec and spec.pooled_dim == 2 * 8 * 2 * 3
+
+
+@pytest.mark.parametrize("fields", [{"blocks": (1, 1)}, {"pooling": "max"}, {"activation": "gelu"}, {"frames": 9}])
+def test_impossible_networks_are_refused(fields):
+    with pytest.raises(ValueError):
+        NetworkSpec(4, **fields)
