@@ -84,7 +84,7 @@ def kaldis_option(word: str, words: list[str]) -> list[str] | None:
     return ["--max-jobs-run", *taken] if word == "-tc" else []
 
 
-def parse(words: list[str], options: dict, usage: str, unknown) -> Call:
+def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) -> Call:
     """Take a runner's words apart: [--option VALUE…] [JOB=1:N] LOG COMMAND…
 
     Args:
@@ -93,7 +93,7 @@ def parse(words: list[str], options: dict, usage: str, unknown) -> Call:
         options: the options that there are with their defaults; one whose default is a list may be given several
             times, and its values may begin with a dash.
         unknown: function of (option, words after it, of which it takes the option's values off) that gives the words
-            that are meant; raises Misuse.
+            that are meant, or None.
 
     Raises:
         Misuse: saying what is wrong.
@@ -115,7 +115,10 @@ def parse(words: list[str], options: dict, usage: str, unknown) -> Call:
                 value = min(value, options[word], key=int)  # a step's and its caller's: as run.pl
             options[word] = options[word] + [value] if many else value
         elif word.startswith("-"):
-            words[:0] = unknown(word, words)
+            meant = unknown(word, words)
+            if meant is None:
+                raise Misuse(f"there is no option {word}")
+            words[:0] = meant
         else:
             name, _, span = word.partition("=")
             first, _, last = span.partition(":")
