@@ -42,6 +42,11 @@ def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch
         choose_device("cuda:2")
 
 
+def test_what_the_tests_do_not_name_is_the_cpu_and_float32_on_every_machine():
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""  # as the processes that tests start inherit it
+    assert choose_device(None) == CPU and choose_precision("auto", CPU) == "float32"
+
+
 @pytest.mark.parametrize(
     ("flags", "cap", "precision"),
     [

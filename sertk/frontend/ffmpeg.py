@@ -24,6 +24,9 @@ _FOLLOWS = re.compile(
     r"To ignore this|Error opening (in|out)put|Conversion failed|Nothing was written|Task finished|Terminating"
 )
 
+# With these ffmpeg drops frames, carries on and exits with 0.
+_DAMAGED = re.compile(r"Error (submitting packet|while decoding stream)")
+
 
 def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
     """Decode files (paths, or contents as bytes) that libsndfile cannot, with one ffmpeg process for all of them.
@@ -55,8 +58,11 @@ def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
             words += ["-i", f"file:{source}"]
             outputs += ["-map", f"{i}:a:0", "-c:a", "pcm_s16le", "-f", "wav", f"{folder}/{i}.wav"]
         done = subprocess.run([*words, *outputs], stdin=subprocess.DEVNULL, capture_output=True)
+        said = done.stderr.decode("utf-8", "replace")
         if done.returncode:
-            raise UnfitAudio(_reason(done.stderr.decode("utf-8", "replace"), done.returncode))
+            raise UnfitAudio(_reason(said, done.returncode))
+        if _DAMAGED.search(said):
+            raise UnfitAudio(f"is damaged: ffmpeg left out what it could not decode ({_first_line(said)})")
         decoded = []
         for i in range(len(sources)):
             with open(f"{folder}/{i}.wav", "rb") as file:
@@ -69,10 +75,14 @@ def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
 
 
 def _reason(said: str, status: int) -> str:
-    """Why ffmpeg failed, out of its lines: the first one that is not a consequence of another, without its addresses."""
+    """Why ffmpeg failed, out of its lines."""
     for words, meaning in _REASONS:
         if words in said:
             return meaning
+    return f"cannot be decoded by ffmpeg ({_first_line(said) or f'exit status {status}'})"
+
+
+def _first_line(said: str) -> str:
+    """The first of ffmpeg's lines that is not a consequence of another, without addresses in its memory."""
     lines = [re.sub(r"^(\[[^\]]*\] *)+", "", line).strip() for line in said.splitlines()]
-    lines = [line for line in lines if line and not _FOLLOWS.search(line)]
-    return f"cannot be decoded by ffmpeg ({lines[0] if lines else f'exit status {status}'})"
+    return next((line[:150] for line in lines if line and not _FOLLOWS.search(line)), "")

@@ -3,7 +3,7 @@
 torchaudio is imported here alone, for its resampling and for its own Kaldi features as the other backend.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, gcd
 
@@ -17,9 +17,9 @@ from sertk.frontend.unfit import UnfitAudio
 
 # torchaudio's defaults: zero crossings of the sinc to each side, and the cutoff as a part of the lower Nyquist frequency.
 ZEROS, ROLLOFF = 6, 0.99
-# torchaudio's kernel has (rate · wanted) / gcd² weights, nearly all of them 0: 1e5 from 44100 to 16000 Hz, 3e6 from
-# 44100 to 48000, 9e7 from 22254 to 16000. Its temporaries take 40 bytes for each.
-LARGEST_KERNEL = 1 << 22
+# torchaudio's kernel has (rate · wanted) / gcd² weights, nearly all of them 0: 7e4 from 44100 to 16000 Hz, 3e5 from
+# 11025, 9e7 from 22254. While it is made, each takes 40 bytes.
+LARGEST_KERNEL = 1 << 20
 # Outputs that are computed at a time, and weights that are kept for the next ones.
 _BLOCK, _KEPT = 8192, 1 << 20
 
@@ -125,7 +125,7 @@ class TorchaudioFbank:
             return self.fbank(self.torch.from_numpy(samples)[None], **settings).numpy()
 
 
-@cache
+@lru_cache(maxsize=8)
 def _resampler(rate: int, wanted: int):
     _, torchaudio = _torchaudio()
     return torchaudio.transforms.Resample(rate, wanted)

@@ -12,6 +12,7 @@ UNKNOWN = 0x7FFFF000
 PCM, _EXTENSIBLE = 1, 0xFFFE
 # More chunks than any writer makes: a file of zeros would be walked over in steps of 8 bytes.
 MAX_CHUNKS = 4096
+_PIECE = 1 << 24
 
 
 class Wav:
@@ -79,10 +80,19 @@ def read_wav_of_archive(stream) -> bytes:
     size = struct.unpack("<I", head[4:8])[0]
     if size == 0 or size >= UNKNOWN:
         raise SertkError("is a wav file whose header does not say how long it is: it cannot stand in an archive")
-    body = stream.read(size - 4)
+    body = _read(stream, size - 4)
     if len(body) < size - 4:
         raise SertkError(f"the archive ends within the recording ({size - 4 - len(body)} bytes are missing)")
     return head + body
+
+
+def _read(stream, size: int) -> bytes:
+    """`size` bytes, or what there is: no more is allocated than comes, whatever a header says."""
+    pieces = []
+    while size and (piece := stream.read(min(size, _PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _is_empty(data: bytes, position: int) -> bool:

@@ -45,7 +45,12 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     Raises:
         SertkError: naming the segment that there is no memory for.
     """
-    network = for_evaluation(network, device, precision)
+    yield from segment_outputs(for_evaluation(network, device, precision), segments, at, device, skip)
+
+
+def segment_outputs(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
+                    skip: Callable[[str, str], None] | None = None) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+    """The same as on_segments, for a network that is a copy for evaluation already (fuse.for_evaluation)."""
     window, frames = [], 0
     for key, feats in segments:
         window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))

@@ -61,7 +61,7 @@ def pieces(frames: int, most: int, field: Field) -> Iterator[Piece]:
         field: of the trunk.
 
     Example:
-        >>> list(pieces(20, 12, Field(2, 2, 2)))
+        >>> list(pieces(20, 14, Field(2, 2, 2)))
         [Piece(start=0, stop=11, first=0, last=5), Piece(start=8, stop=20, first=1, last=6)]
     """
     total = -(-frames // field.stride)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sertk.models.activation import activation
 from sertk.models.pooling import POOLINGS, frame_mask
-from sertk.models.spec import STRIDES, NetworkSpec
+from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
 __all__ = ["Head", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
 
@@ -92,7 +92,7 @@ class Head(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec | HeadSpec):
         super().__init__()
         self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
         self.bn = nn.BatchNorm1d(spec.embedding_dim)

@@ -61,6 +61,23 @@ class NetworkSpec:
         return cls(**(fields | {"blocks": tuple(fields["blocks"])}))
 
 
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head alone: fully connected layers over vectors, whoever made them.
+
+    Args:
+        pooled_dim: numbers of a vector.
+        num_labels: outputs.
+        embedding_dim: size of the layer before the output.
+        activation: of that layer: "prelu", "prelu-channel" or "relu".
+    """
+
+    pooled_dim: int
+    num_labels: int
+    embedding_dim: int = 256
+    activation: str = "prelu"
+
+
 def after_strides(size: int) -> int:
     """Bins or frames that are left of `size` after the trunk's three strides of two."""
     for stride in STRIDES:

@@ -111,6 +111,23 @@ class Accuracy:
         return cls(int(counts.sum()), wa, ua, f1, recalls(counts), precisions(counts))
 
 
+def score(truth: Sequence[str], predicted: Sequence[str]) -> Accuracy:
+    """WA, UA, macro-F1, recalls and precisions of labels by name; a class's place is that of its name in sorted order.
+
+    Raises:
+        ValueError: no segments, or not as many predictions as segments.
+
+    Example:
+        >>> accuracy = score(["ang", "ang", "sad", "sad"], ["ang", "ang", "sad", "ang"])
+        >>> accuracy.wa, accuracy.ua, accuracy.recalls.tolist()
+        (0.75, 0.75, [1.0, 0.5])
+    """
+    if len(truth) != len(predicted) or not len(truth):
+        raise ValueError(f"{len(truth)} labels and {len(predicted)} predictions")
+    number = {name: index for index, name in enumerate(sorted({*truth, *predicted}))}
+    return Accuracy.of(confusion([number[t] for t in truth], [number[p] for p in predicted], len(number)))
+
+
 @dataclass(frozen=True)
 class FoldScores:
     """The measures of each fold, their mean and deviation, and the pooled figures."""

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError, error_context
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
+from sertk.models.spec import HeadSpec
 from sertk.runs.preemption import Stopped
 from sertk.runs.state import Progress
 from sertk.training.freezing import decay_groups
@@ -30,7 +31,7 @@ class HeadTraining:
     """One head, trained on some of the segments.
 
     Args:
-        spec: the network's; its num_labels are the head's.
+        spec: of the head, or of the network whose head it is.
         members: (segments,) indices of the training segments among all.
         targets: of all segments.
         settings: how.
@@ -39,7 +40,7 @@ class HeadTraining:
             the greatest dev_ua is kept beside the last one (see choosing).
     """
 
-    def __init__(self, spec: NetworkSpec, members: np.ndarray, targets: Targets, settings: HeadSettings, device,
+    def __init__(self, spec: NetworkSpec | HeadSpec, members: np.ndarray, targets: Targets, settings: HeadSettings, device,
                  develop: Callable[[Head], dict] | None = None):  # fmt: skip
         self.spec, self.settings, self.device, self.develop, self.best = spec, settings, device, develop, None
         if settings.class_weights == "balanced":
@@ -193,3 +194,49 @@ def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:
     new.trunk.load_state_dict(network.trunk.state_dict())
     new.head.load_state_dict(head.state_dict())
     return new.eval()
+
+
+def train_head(vectors: np.ndarray, labels: Sequence[str], settings: HeadSettings | None = None,
+               embedding_dim: int = 256) -> tuple[Head, list[str]]:  # fmt: skip
+    """Train a head on vectors of any origin: pooled statistics, functionals, another network's embeddings.
+
+    Args:
+        vectors: (segments, dim) floats, or (segments, epochs * versions, dim) where every epoch has its own, as
+            embed-segments --draws writes them.
+        labels: (segments,) names.
+        settings: how to train (default: the paper's).
+        embedding_dim: size of the layer before the output.
+
+    Returns:
+        the head in evaluation mode, (batch, dim) -> logits (batch, labels), and the labels in the order of its outputs.
+
+    Raises:
+        SertkError: fewer vectors an epoch than the settings take, one label alone, vectors or a loss that are NaN or
+            infinite.
+    """
+    vectors, names = np.asarray(vectors, np.float32), sorted(set(labels))
+    if vectors.ndim not in (2, 3) or len(vectors) != len(labels):
+        raise SertkError(f"vectors of shape {vectors.shape} for {len(labels)} labels: wanted (segments, dim)")
+    if len(names) < 2:
+        raise SertkError(
+            f"all segments are labelled {names[0] if names else 'nothing'}: two labels at least are wanted"
+        )
+    if not np.isfinite(vectors).all():
+        raise SertkError(
+            f"vector {int(np.argmin(np.isfinite(vectors).reshape(len(vectors), -1).all(1)))} is NaN or infinite"
+        )
+    settings = settings or HeadSettings()
+    if vectors.ndim == 2:
+        vectors, rows = vectors[:, None], lambda epoch, versions: np.zeros_like(versions)
+    elif vectors.shape[1] >= settings.epochs * settings.versions:
+        rows = lambda epoch, versions: (epoch - 1) * settings.versions + versions  # noqa: E731
+    else:
+        raise SertkError(
+            f"{vectors.shape[1]} vectors a segment: {settings.epochs} epochs of {settings.versions} versions"
+        )
+    spec = HeadSpec(vectors.shape[2], len(names), embedding_dim)
+    targets = Targets(torch.tensor([names.index(label) for label in labels]))
+    training = HeadTraining(spec, np.arange(len(labels)), targets, settings, torch.device("cpu"))
+    for epoch in range(1, settings.epochs + 1):
+        training.epoch(lambda segments, versions, e=epoch: torch.from_numpy(vectors[segments, rows(e, versions)]))
+    return training.head.eval(), names

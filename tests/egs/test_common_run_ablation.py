@@ -1,7 +1,9 @@
 """run_ablation.sh with stand-ins for the binaries that take long: what is run, once, and what is run again."""
 
+import fcntl
 import json
 import subprocess
+import threading
 import time
 
 import pytest
@@ -99,7 +101,7 @@ def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp
     grid(*SMALL)
     (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
     assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
-    assert (tmp_path / "exp/ablation.old/1/exp1/transfer-plain-pooled/0/results.json").exists()
+    assert list(tmp_path.glob("exp/ablation.old/*/exp1/transfer-plain-pooled/0/results.json"))
     (tmp_path / "exp" / "resnet34" / "final.pt").write_text("other speakers")
     assert count(grid(*SMALL)) == {"embed-segments": 1, "transfer-head": 1, "predict-emotion": 2, "score-loso": 1,
                                    "make-report": 1}  # fmt: skip
@@ -113,37 +115,25 @@ def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp
     done = grid(*SMALL, code=1)
     assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
                            "score-loso": 1, "make-report": 1}  # fmt: skip
+    logs = tmp_path / "exp/ablation/log"
     assert done.stderr.endswith(
-        f"units: ERROR: scratch/exp1/plain-pooled/0/2 failed, see {tmp_path}/exp/ablation/log/scratch/exp1/plain-pooled"
-        "/0/2.log\n"
+        f"units: ERROR: scratch/exp1/plain-pooled/0/2 failed, see {logs}/scratch/exp1/plain-pooled/0/2.log\n"
+        "units: ERROR: 1 left and nothing runs them: scores/exp1/scratch-plain-pooled/0 (call run_ablation.sh again)\n"
     )
+    assert "scratch/exp1/plain-pooled/0/2, which is not done" in (logs / "scores.2.log").read_text()
     (tmp_path / "calls.broken").unlink()
     again = grid(*SMALL)
     assert count(again) == {"train-resnet": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
-    assert "--fold 2" in again.calls[0]
+    assert "--fold 2" in again.calls[0] and "scratch: 2" in again.stdout
 
 
-def test_the_list_of_a_driver_that_was_killed_is_run_to_its_end_before_a_new_one_is_made(grid, tmp_path):
-    recorder = tmp_path / "bin" / "recorder"
-    recorder.write_text('#!/usr/bin/env bash\necho "$3 $(paste -sd" " "${*: -2:1}")" >>lists\nexec run-local "$@"\n')
-    recorder.chmod(0o755)
-    todo = tmp_path / "exp" / "ablation" / "todo"
-    todo.mkdir(parents=True)
-    (todo / "scratch.1").write_text("scratch/exp1/plain-pooled/0/2\n")
-    grid(*SMALL, "--starts", "scratch", "--cmd", "recorder")
-    assert (tmp_path / "lists").read_text().splitlines()[:2] == [
-        "JOB=1:1 scratch/exp1/plain-pooled/0/2", "JOB=1:1 scratch/exp1/plain-pooled/0/1",
-    ]  # fmt: skip
-    assert list(todo.iterdir()) == []
-
-
-def test_a_damaged_state_stops_the_call_with_its_name(grid, tmp_path):
-    grid(*SMALL, "--starts", "scratch")
-    path = tmp_path / "exp/ablation/state/scores/exp1/scratch-plain-pooled/0.json"
-    path.write_text("{")
-    done = grid(*SMALL, "--starts", "scratch", code=1)
+def test_two_drivers_do_not_work_on_one_grid(grid, tmp_path):
+    (tmp_path / "exp" / "ablation").mkdir()
+    with open(tmp_path / "exp" / "ablation" / "driver.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = grid(*SMALL, code=1)
+    assert done.stderr == f"run_ablation.sh: ERROR: another run_ablation.sh is at work on {tmp_path}/exp/ablation\n"
     assert done.calls == []
-    assert done.stderr == f"units: ERROR: {path}: is damaged (without it the unit is run again)\n"
 
 
 def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
@@ -160,8 +150,8 @@ def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
     grid(*SMALL)
     done = grid("--status")
     assert done.calls == []
-    rows = [line.split()[:5] for line in done.stdout.splitlines()[1:]]
-    assert rows == [[name, number, "0", "0", "0"] for name, number in
+    rows = [line.split()[:6] for line in done.stdout.splitlines()[1:]]
+    assert rows == [[name, number, "0", "0", "0", "0"] for name, number in
                     zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
 
 
@@ -181,8 +171,8 @@ def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submit
         "scores/exp1/scratch-plain-pooled/0 needs scratch/exp1/plain-pooled/0/2"
         in (tmp_path / "exp/ablation/log/scores.2.log").read_text()
     )
-    rows = [line.split()[:5] for line in grid("--status", code=1).stdout.splitlines()[1:]]
-    assert rows[3:] == [["scratch", "1", "0", "1", "0"], ["scores", "1", "0", "0", "1"]]
+    rows = [line.split()[:6] for line in grid("--status", code=1).stdout.splitlines()[1:]]
+    assert rows[3:] == [["scratch", "1", "0", "0", "1", "0"], ["scores", "1", "0", "0", "0", "1"]]
 
     (tmp_path / "calls.broken").unlink()
     assert grid(*words).stdout.endswith("submitted: trunk -, heads -, scratch 6, scores 7, report 8\n")
@@ -192,6 +182,58 @@ def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submit
         "train-resnet", "predict-emotion", "predict-emotion", "score-loso", "make-report",
     ]  # fmt: skip
     assert grid(*words).stdout == "submitted: trunk -, heads -, scratch -, scores -, report -\n"
+
+
+def test_status_names_what_was_cancelled_and_counts_what_is_in_the_queue(grid, tmp_path):
+    """What was cancelled is left and named, once the queue is empty; the same call then submits it, alone."""
+    reason = tmp_path / "slurm" / "reason"
+    reason.write_text("Priority")
+    words = (*SMALL, "--starts", "scratch", "--cmd", "run-slurm")
+    grid(*words, "--submit")
+    rows = [line.split()[:6] for line in grid("--status").stdout.splitlines()[1:]]
+    assert rows == [["folds", "1", "0", "0", "0", "0"], ["scratch", "0", "0", "2", "0", "0"],
+                    ["scores", "0", "0", "1", "0", "0"]]  # fmt: skip
+    (tmp_path / "slurm" / "state" / "1" / "2.cancel").touch()
+    reason.unlink()
+    wait_for_arrays(tmp_path)
+    told = grid("--status", code=1)
+    name = "scratch/exp1/plain-pooled/0/2"
+    said = [line for line in told.stderr.splitlines() if "cancelled" in line]
+    assert said == [f"units: ERROR: {name} was cancelled or killed, see {tmp_path}/exp/ablation/log/{name}.log"]
+    assert f"units: ERROR: 2 left and nothing runs them: {name}, scores/" in told.stderr
+    grid(*words)  # a driver now: each unit once, and all is done at its end
+    assert array_call(tmp_path, "4")[1]["--array"] == "2"
+    assert grid("--status").stderr == ""
+
+
+def test_a_cancelled_task_is_not_submitted_again_in_the_same_call(grid, tmp_path):
+    words = (*SMALL, "--starts", "scratch", "--cmd", "run-slurm")
+    (tmp_path / "slurm" / "reason").write_text("Priority")
+    grid(*words, "--submit")
+
+    def cancel_once_the_driver_waits():
+        while not is_locked(tmp_path / "exp/ablation/log/scratch.JOB.log.slurm"):
+            time.sleep(0.05)
+        (tmp_path / "slurm" / "state" / "1" / "1.cancel").touch()
+        (tmp_path / "slurm" / "reason").unlink()
+
+    canceller = threading.Thread(target=cancel_once_the_driver_waits, daemon=True)
+    canceller.start()
+    done = grid(*words, code=1)
+    canceller.join()
+    assert count(done)["train-resnet"] == 1, done.calls
+    assert "WARNING: job 1_1: CANCELLED" in done.stderr
+    assert "2 left and nothing runs them: scratch/exp1/plain-pooled/0/1, scores/" in done.stderr
+    assert count(grid(*words)) == {"train-resnet": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+
+
+def is_locked(path):
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def array_call(tmp_path, number):

@@ -268,7 +268,7 @@ def test_an_array_longer_than_slurm_takes_is_refused(run, state, tmp_path):
     done = run("JOB=1:1001 d.JOB.log true")
     assert (done.returncode, done.stderr) == (
         1,
-        "run-slurm: ERROR: JOB=1:1001 is too long: this cluster's MaxArraySize is 1001, so that JOB may be 1 to 1000; "
+        "run-slurm: ERROR: JOB=1-1001 is too long: this cluster's MaxArraySize is 1001, so that JOB may be 1 to 1000; "
         "ask for fewer jobs\n",
     )
     assert arrays(state) == [] and [path.name for path in tmp_path.iterdir()] == ["slurm"]
@@ -321,8 +321,8 @@ def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (None, "x.log (is missing: its node could not write it); the end of the first:"),
-        ("", "x.log (is empty: the job did not start, or its node could not write it); the end of the first:"),
+        (None, "x.log (is missing: its node could not write it)"),
+        ("", "x.log (is empty: the job did not start, or its node could not write it)"),
         ("# Running on n1\nhalf", "x.log (has no end line: the job was killed or never began); the end of the first:"),
         ("# Running on n1\n# Ended (code 1) at noon\n", "x.log; the end of the first:"),
     ],

@@ -217,6 +217,16 @@ def test_a_missing_ffmpeg_is_said_in_one_line(tmp_path, monkeypatch):
 
 
 @needs_ffmpeg
+def test_an_m4a_that_is_damaged_within_is_unfit(m4a):
+    """ffmpeg drops the frame, and exits with 0."""
+    content = bytearray(m4a.read_bytes())
+    place = content.index(b"mdat") + 600
+    content[place : place + 200] = bytes(255 - byte for byte in content[place : place + 200])
+    with pytest.raises(UnfitAudio, match="is damaged: ffmpeg left out"):
+        read_audio(bytes(content))
+
+
+@needs_ffmpeg
 def test_a_damaged_m4a_is_unfit(m4a):
     with pytest.raises(UnfitAudio, match=r"index \(moov\) is missing"):
         read_audio(m4a.read_bytes()[:28] + bytes(1000))

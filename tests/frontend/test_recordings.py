@@ -2,6 +2,7 @@
 
 import shlex
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -66,6 +67,24 @@ def test_an_archive_that_ends_within_a_recording_is_an_error(folder):
     (folder / "w.ark").write_bytes(b"a " + (folder / "a.wav").read_bytes()[:-100])
     with pytest.raises(SertkError, match="100 bytes are missing"):
         list(read_recordings("ark:w.ark"))
+
+
+def test_a_size_in_an_archive_is_not_allocated_before_it_is_there(folder):
+    wav = (folder / "a.wav").read_bytes()
+    (folder / "w.ark").write_bytes(b"a " + wav[:4] + (0x7FFFEFFF).to_bytes(4, "little") + wav[8:])
+    tracemalloc.start()
+    with pytest.raises(SertkError, match=r"key a.*the archive ends within the recording"):
+        list(read_recordings("ark:w.ark"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+def test_a_recording_of_an_archive_with_an_absurd_header_costs_itself(folder):
+    wav = (folder / "a.wav").read_bytes()
+    (folder / "w.ark").write_bytes(b"a " + wav[:24] + bytes(4) + wav[28:] + b"b " + wav)
+    bad, good = read_recordings("ark:w.ark")
+    assert "0 samples a second" in bad.reason and len(good.samples) == len(SAMPLES)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Call:
 
     options: dict
     name: str
-    numbers: range
+    numbers: list[int]
     log: str
     line: str
 
@@ -62,8 +62,8 @@ def parse(words: list[str], options: dict, usage: str) -> Call:
     Raises:
         Misuse: saying what is wrong.
     """
-    words, options, name, numbers = list(words), dict(options), "", range(1, 2)
-    while words and (words[0].startswith("-") or re.fullmatch(r"\w+=\d+(:\d+)?", words[0])):
+    words, options, name, numbers = list(words), dict(options), "", [1]
+    while words and (words[0].startswith("-") or re.fullmatch(r"\w+=\d+(:\d+)?(,\d+(:\d+)?)*", words[0])):
         word = words.pop(0)
         if word in ("-h", "--help"):
             print(usage.strip())
@@ -78,8 +78,8 @@ def parse(words: list[str], options: dict, usage: str) -> Call:
             raise Misuse(f"there is no option {word}")
         else:
             name, _, span = word.partition("=")
-            first, _, last = span.partition(":")
-            numbers = range(int(first), int(last or first) + 1)
+            ends = [part.split(":") for part in span.split(",")]
+            numbers = sorted({number for part in ends for number in range(int(part[0]), int(part[-1]) + 1)})
             if not numbers or numbers[0] < 1:
                 raise Misuse(f"{word} is not NAME=1:N")
     if len(words) < 2:
@@ -286,13 +286,13 @@ def report_failed(program: str, call: Call, failed: dict[int, str]) -> int:
         named = f"{call.log} for {call.name}={short_spans(numbers)}{told}"
     first = call.log_of(numbers[0])
     fault = log_fault(first)
-    ends = f"the first, {first}, {fault}" if fault and not few else "the end of the first:"
-    print(f"{program}: ERROR: {some} failed, see {named}; {ends}", file=sys.stderr)
     try:
-        text = Path(first).read_text(errors="replace")
+        lines = Path(first).read_text(errors="replace").splitlines()
     except OSError:
-        text = ""
-    for line in text.splitlines()[-10 if few else -5 :]:
+        lines = []
+    ends = "; the end of the first:" if lines else "" if few else f"; the first, {first}, {fault}"
+    print(f"{program}: ERROR: {some} failed, see {named}{ends}", file=sys.stderr)
+    for line in lines[-10 if few else -5 :]:
         print(f"  {line}", file=sys.stderr)
     return 1
 

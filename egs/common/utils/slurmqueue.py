@@ -1,5 +1,6 @@
 """Asking Slurm about a job array: by squeue alone, since many clusters keep no accounts (sacct)."""
 
+import json
 import os
 import re
 import subprocess
@@ -94,6 +95,20 @@ def find_array(name: str) -> str | None:
         if found == name and state not in OVER:
             return array
     return None
+
+
+def submitted(state: Path) -> tuple[set[int], set[int]]:
+    """The tasks of the array that a LOG.slurm tells of, and which of them are in the queue; where Slurm does not say: all."""
+    noted = {}
+    for line in state.read_text().splitlines() if state.exists() else ():
+        noted |= json.loads(line) if line.endswith("}") else {}
+    tasks = set(noted.get("tasks", ()))
+    try:
+        found = tasks_of(noted["array"]) if "array" in noted else {}
+    except SlurmError as error:
+        print(f"WARNING: {error}; job {noted['array']} is taken to be in the queue", file=sys.stderr)
+        return tasks, tasks
+    return tasks, {number for number, (how, _) in found.items() if how not in OVER}
 
 
 def has_ended_well(log: str) -> bool:

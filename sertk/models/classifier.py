@@ -1,0 +1,122 @@
+"""A trained model on samples and files, from Python: what classify-audio computes for one recording."""
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.frontend.extractor import FeatureExtractor
+from sertk.models.fuse import for_evaluation
+from sertk.models.inference import segment_outputs
+from sertk.models.modelfile import Model, read_model
+from sertk.runtime import choose_device, choose_precision
+
+
+class Classifier:
+    """A model with its front end, ready to compute.
+
+    Not for several threads at once: its buffers are used again.
+
+    Args:
+        model: from a model file.
+        path: of that file, for messages.
+        device: "cpu", "cuda" or "cuda:N".
+        precision: "float32", "bf16", or "auto" (bf16 where the hardware computes in it).
+
+    Raises:
+        SertkError: the device does not exist.
+    """
+
+    def __init__(self, model: Model, path: Path, device: str = "cpu", precision: str = "float32"):
+        self.model, self.path, self.device = model, path, choose_device(device)
+        self._network = for_evaluation(model.network, self.device, choose_precision(precision, self.device))
+        self._extract: FeatureExtractor | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the outputs, in their order."""
+        return self.model.labels
+
+    @property
+    def extract(self) -> FeatureExtractor:
+        """The front end of the model's features.
+
+        Raises:
+            SertkError: the model does not say how its features were made, or they cannot be made of one recording.
+        """
+        if self._extract is None:
+            self._extract = FeatureExtractor.of_model(self.model.frontend, self.path)
+        return self._extract
+
+    def features(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        """The features of a recording, bit for bit those that make-fbank gives for a file with these samples.
+
+        Args:
+            samples: (samples,) or (samples, channels); int16, or floats in ±1.
+            rate: samples a second.
+
+        Returns:
+            (frames, bins) float32.
+
+        Raises:
+            UnfitAudio: silence, NaN or infinite samples, too short for a frame.
+            ValueError: samples of another type, shape or range.
+        """
+        return self.extract(samples, rate)
+
+    def classify(self, samples: np.ndarray, rate: float) -> dict[str, float]:
+        """The probability of every label for a recording; arguments and errors are those of `features`."""
+        return self._posteriors(self.features(samples, rate))
+
+    def classify_file(self, path: str | PathLike) -> dict[str, float]:
+        """The probability of every label for an audio file.
+
+        Raises:
+            UnfitAudio: it is missing, no audio, damaged, silent or too short.
+        """
+        return self._posteriors(self.extract.of_file(Path(path)))
+
+    def embedding(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        """The layer before the output, (embedding_dim,) float32; arguments and errors are those of `features`."""
+        return self.output(self.features(samples, rate), "embedding")
+
+    def output(self, feats: np.ndarray, at: str = "posterior") -> np.ndarray:
+        """One of the network's outputs for features of any length.
+
+        Args:
+            feats: (frames, bins) float32, of the model's front end.
+            at: "posterior", "logit", "embedding" or "pool".
+
+        Returns:
+            (dim,) float32.
+
+        Raises:
+            SertkError: features of other bins, or out of memory.
+        """
+        feats = np.asarray(feats, np.float32)
+        bins = self.model.network.spec.bins
+        if feats.ndim != 2 or not len(feats) or feats.shape[1] != bins:
+            raise SertkError(f"{self.path}: features of shape {feats.shape}, wanted (frames, {bins})")
+        segments: Iterable[tuple[str, np.ndarray]] = [("features", feats)]
+        [(_, value)] = segment_outputs(self._network, segments, at, self.device)
+        return value
+
+    def _posteriors(self, feats: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.labels, self.output(feats).tolist()))
+
+
+def load_model(path: str | PathLike, device: str = "cpu", precision: str = "float32") -> Classifier:
+    """Load a model file to classify samples and files with.
+
+    Args:
+        path: final.pt of train-resnet or transfer-head.
+        device: "cpu", "cuda" or "cuda:N".
+        precision: "float32", "bf16", or "auto" (bf16 where the hardware computes in it).
+
+    Raises:
+        SertkError: not a model file, damaged, or the device does not exist.
+        FileNotFoundError: there is no such file.
+    """
+    return Classifier(read_model(Path(path)), Path(path), device, precision)

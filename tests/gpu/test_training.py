@@ -1,0 +1,128 @@
+"""Training on a device: the same bits again, CUDA graphs, features in its memory, and what is said when that is full."""
+
+import json
+
+import pytest
+import torch
+
+from sertk.data.chunks import ChunkRule
+from sertk.data.loader import HostChunks
+from sertk.data.masks import parse_policy
+from sertk.data.resident import ResidentChunks, source_of_chunks
+from sertk.data.sampler import Sampler
+from sertk.data.store import load_store
+from sertk.kaldi.specifiers import as_rspecifier
+from sertk.models.modelfile import load_model
+from sertk.training import compile as compiling
+from sertk.training import loop, memory
+
+
+class After:
+    """A request to stop that comes after some looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def __bool__(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def losses(folder):
+    return [json.loads(line)["loss"] for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [
+        ("cpu", "float32"),
+        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
+        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(toy, train, network, device, precision, monkeypatch):
+    options = ("--batch-size", 16, "--precision", precision)
+    train("once", *options, "--epochs", 2, network=network)
+    monkeypatch.setitem(loop.READ_AFTER, "cuda", 1)  # else it is stopped at an epoch's end: some eight batches
+    with monkeypatch.context() as patch:
+        patch.setattr("sertk.cli.train_resnet.catch_signals", lambda: After(2))
+        err = train("twice", *options, "--epochs", 2, network=network, code=75).err
+    assert "epoch 1, after batch 3 of" in err
+    train("twice", *options, "--epochs", 1, network=network)
+    train("twice", *options, "--epochs", 2, network=network)
+    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
+    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+    assert losses(toy / "once") == losses(toy / "twice")
+
+
+@pytest.mark.parametrize(
+    "device",
+    [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)],
+    indirect=True,
+)
+def test_a_compiled_run_learns_the_same_and_is_resumed_to_the_same_bits(toy, train, network, device, monkeypatch):
+    """On a GPU as CUDA graphs; on the CPU the graphs are traced, and computed as they are."""
+    if device == "cpu":
+        monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
+    torch._dynamo.reset()
+    options = ("--chunk-frames", 24, "--precision", "float32")
+    train("eager", *options, "--epochs", 2, network=network)
+    train("once", *options, "--epochs", 2, "--compile", "true", network=network)
+    train("twice", *options, "--epochs", 1, "--compile", "true", network=network)
+    torch._dynamo.reset()  # as in a new process
+    train("twice", *options, "--epochs", 2, network=network)
+    torch._dynamo.reset()
+    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
+    assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3)
+    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
+    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+
+
+@pytest.mark.parametrize("padding", ["repeat", "zero", "edge"])
+def test_chunks_cut_in_the_devices_memory_are_those_of_the_host(toy, device, padding):
+    policies = tuple(parse_policy(name) for name in ("none", "3:9:0.2:2:2", "5:9:0.2:2:2"))
+    store, rule, where = (
+        load_store(as_rspecifier(f"scp:{toy}/feats.scp")),
+        ChunkRule(1, policies, padding),
+        torch.device(device),
+    )
+    assert isinstance(source_of_chunks(store, rule, where), ResidentChunks if device == "cuda" else HostChunks)
+    host, resident = HostChunks(store, rule, where), ResidentChunks(store, rule, where)
+    for batch in Sampler(1, len(store), 3, 1, 32, (24, 32, 60)).batches(epoch=1):
+        cut, gathered = (source.finish(source.prepare(batch, 1)) for source in (host, resident))
+        assert cut.device.type == gathered.device.type == device
+        assert torch.equal(cut.contiguous().view(torch.int32), gathered.contiguous().view(torch.int32))
+
+
+def test_features_in_the_devices_memory_train_the_same_bits_as_those_of_the_host(toy, train, network, monkeypatch):
+    train("resident", "--epochs", 1, network=network)
+    monkeypatch.setattr(loop, "source_of_chunks", HostChunks)
+    train("host", "--epochs", 1, network=network)
+    assert (toy / "resident/final.pt").read_bytes() == (toy / "host/final.pt").read_bytes()
+
+
+@pytest.fixture
+def little_memory(device, monkeypatch):
+    """A GPU of which this process may have 400 MB; a CPU for which batches of 12 chunks are too large."""
+    if device == "cpu":
+        monkeypatch.setitem(loop.REHEARSED, "cpu", True)
+        monkeypatch.setattr(memory, "fits", lambda step, batch, bins, frames: batch < 12)
+        yield
+        return
+    torch.cuda.empty_cache()
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 400e6) / total)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    torch.cuda.empty_cache()
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_batch_that_is_too_large_is_one_line_that_says_what_fits(toy, train, network, device):
+    """On a GPU the real end of its memory: a map of 96 chunks of 1500 frames has 150 MB at 16 channels in float32."""
+    large = ("--chunk-frames", 1500, "--batch-size", 96, "--precision", "float32") if device == "cuda" else ()
+    err = train("large", "--epochs", 1, *large, network=network, code=1).err
+    assert err.splitlines()[-1].startswith(f"train-resnet: ERROR: out of memory on {device}: ")
+    assert "do (--batch-size " in err.splitlines()[-1] and err.count("ERROR") == 1
+    assert not (toy / "large/state.pt").exists() and not (toy / "large/final.pt").exists()
