@@ -1,6 +1,5 @@
 """units: a plan of work of which nothing is done twice, and nothing is left that was made of other things."""
 
-import json
 import os
 import signal
 import subprocess
