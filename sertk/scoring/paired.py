@@ -85,8 +85,10 @@ def mcnemar(only_a: int, only_b: int) -> float:
     >>> mcnemar(1, 5)  # (1 + 6) of 2^6, twice
     0.21875
     """
-    number, least = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(number, k) for k in range(least + 1))
+    number, tail, ways = only_a + only_b, 0, 1
+    for k in range(min(only_a, only_b) + 1):
+        tail += ways
+        ways = ways * (number - k) // (k + 1)
     return min(1.0, 2 * tail / 2**number)  # whole numbers of any size: nothing is rounded before the division
 
 

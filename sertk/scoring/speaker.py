@@ -13,6 +13,8 @@ line crosses P_miss = P_fa. The convex hull would be lower still, by choosing th
 
 import numpy as np
 
+from sertk.scoring.intervals import Ends, Variance, score_interval
+
 
 def error_rates(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(P_miss, P_fa) at every threshold: below all scores, at each distinct score upwards, above all.
@@ -40,6 +42,68 @@ def eer(targets: np.ndarray, nontargets: np.ndarray) -> float:
     low = int(np.flatnonzero(difference <= 0)[-1])
     step = -difference[low] / (difference[low + 1] - difference[low])
     return float(miss[low] + step * (miss[low + 1] - miss[low]))
+
+
+def eer_interval(scores: np.ndarray, target: np.ndarray, first: np.ndarray, second: np.ndarray) -> Ends | None:
+    """95 % interval of the EER for other speakers; None where it cannot be known.
+
+    The jackknife leaves out one speaker with all trials that he or she is on either side of. The interval is Student's t with
+    (speakers - 1) degrees of freedom on Wilson's scale, as those of accuracies. None of one speaker, and where what is left
+    lacks one kind of trials.
+
+    Shape:
+        - scores: (trials,); target: (trials,) bool; first, second: (trials,) the speakers' numbers
+    """
+    values, place = np.unique(scores, return_inverse=True)
+    # Of trials below each threshold: values[0], values[1], …, above all.
+    below = [np.append(0, np.cumsum(np.bincount(place[kind], minlength=len(values)))) for kind in (target, ~target)]
+    whole = _crossing(below, [np.empty(0, dtype=int)] * 2)
+    speakers, left = np.unique(np.concatenate([first, second])), []
+    if len(speakers) < 2:
+        return None
+    trials_of = _trials_of(first, second, speakers)
+    for own in trials_of:
+        mine = [np.sort(place[own[kind[own]]]) for kind in (target, ~target)]
+        if any(len(gone) == counts[-1] for gone, counts in zip(mine, below)):
+            return None
+        left.append(_crossing(below, mine))
+    number = len(speakers)
+    variance = (number - 1) / number * ((np.array(left) - whole) ** 2).sum()
+    found = Variance(np.array([whole]), np.array([variance]), np.array([number - 1.0]))
+    low, high = score_interval(found, np.array([min(counts[-1] for counts in below)]))
+    return float(low[0]), float(high[0])
+
+
+def _trials_of(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> list[np.ndarray]:
+    """The trials that each speaker is on either side of, once each."""
+    trials = np.arange(len(first))
+    apart = first != second
+    whose = np.concatenate([first, second[apart]])
+    which = np.concatenate([trials, trials[apart]])[np.argsort(whose, kind="stable")]
+    return np.split(which, np.searchsorted(np.sort(whose), speakers[1:]))
+
+
+def _crossing(below: list[np.ndarray], gone: list[np.ndarray]) -> float:
+    """The EER without the trials whose thresholds are `gone` (sorted), by bisection over all thresholds.
+
+    below: of targets and of nontargets, how many are below each threshold, (thresholds + 1,).
+    """
+    totals = [counts[-1] - len(own) for counts, own in zip(below, gone)]
+
+    def rates(k: int) -> tuple[float, float]:
+        miss, refused = (
+            (counts[k] - np.searchsorted(own, k)) / total for counts, own, total in zip(below, gone, totals)
+        )
+        return miss, 1 - refused
+
+    low, high = 0, len(below[0]) - 1  # nothing is refused, everything
+    while high - low > 1:
+        middle = (low + high) // 2
+        miss, false_alarm = rates(middle)
+        low, high = (middle, high) if miss <= false_alarm else (low, middle)
+    (miss, false_alarm), (next_miss, next_false_alarm) = rates(low), rates(high)
+    step = (false_alarm - miss) / (next_miss - next_false_alarm - miss + false_alarm)
+    return float(miss + step * (next_miss - miss))
 
 
 def min_dcf(targets: np.ndarray, nontargets: np.ndarray, p_target: float) -> float:

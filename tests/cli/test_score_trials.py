@@ -51,9 +51,11 @@ def test_the_line_has_eer_and_both_costs(call, made, tmp_path):
     result = call("score-trials", "--json", tmp_path / "r.json", made.list, made.write())
     targets, nontargets = made.scores()
     value, costs = eer(targets, nontargets), [min_dcf(targets, nontargets, p) for p in (0.01, 0.05)]
+    low, high = (100 * end for end in json.loads((tmp_path / "r.json").read_text())["interval"]["eer"])
+    assert low < 100 * value < high
     assert result.text == (
         f"%EER {100 * value:.2f} minDCF(0.01) {costs[0]:.4f} minDCF(0.05) {costs[1]:.4f} "
-        "[ 190 trials, 40 target, cosine, no leak ]\n"
+        f"[ 190 trials, 40 target, cosine, 95 % of the EER {low:.2f}-{high:.2f} by 4 speakers (rough: fewer than 5), no leak ]\n"
     )
     assert result.err == ""
     found = json.loads((tmp_path / "r.json").read_text())

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.optimize import minimize_scalar
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from sertk.scoring.calibration import (
+    brier_score,
     calibration_error,
+    calibration_floor,
+    corrected_error,
     coverage_curve,
     fit_temperature,
     log_loss,
@@ -109,3 +113,60 @@ def test_coverage_worked_by_hand():
 def test_tied_segments_are_answered_together():
     curve = coverage_curve(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), parts=4)
     assert [(point.coverage, point.wa) for point in curve] == [(1, 0.5)] * 4
+
+
+def calibrated(rng, number, classes=4):
+    """Posteriors, and labels drawn from them."""
+    posteriors = rng.dirichlet(np.full(classes, 0.5), number)
+    return posteriors, (rng.random((number, 1)) > posteriors.cumsum(axis=1)).sum(axis=1).clip(max=classes - 1)
+
+
+def test_the_floor_is_what_perfectly_calibrated_posteriors_have():
+    rng = np.random.default_rng(0)
+    errors = [calibration_error(reliability(*calibrated(rng, 339))) for _ in range(200)]
+    floors = [calibration_floor(calibrated(rng, 339)[0], draws=300) for _ in range(10)]
+    assert np.mean([floor.mean for floor in floors]) == pytest.approx(np.mean(errors), abs=0.004)
+    assert np.mean([floor.high for floor in floors]) == pytest.approx(np.quantile(errors, 0.95), abs=0.008)
+    assert calibration_floor(np.array([[1.0, 0.0]] * 9)).mean == 0
+
+
+def test_the_floor_shrinks_with_the_root_of_the_segments_and_depends_on_nothing_else():
+    rng = np.random.default_rng(1)
+    posteriors = rng.dirichlet(np.full(4, 0.5), 400)
+    few, many = calibration_floor(posteriors), calibration_floor(np.tile(posteriors, (16, 1)))
+    assert many.mean == pytest.approx(few.mean / 4, rel=0.06)
+    assert few == calibration_floor(posteriors)
+
+
+def test_the_corrected_error_is_near_the_true_one():
+    """Posteriors that are 0.03 too sure of 300 segments: the plug-in error is too high, the corrected one less so."""
+    rng = np.random.default_rng(2)
+    plain, corrected = [], []
+    for _ in range(150):
+        sure = rng.uniform(0.75, 1, 300)
+        posteriors = np.stack([sure, 1 - sure], axis=1)
+        bins = reliability(posteriors, (rng.random(300) > sure - 0.03).astype(int))
+        plain.append(calibration_error(bins))
+        corrected.append(corrected_error(bins))
+    assert np.mean(plain) > 0.036 and abs(np.mean(corrected) - 0.03) < (np.mean(plain) - 0.03) / 2
+
+
+def test_the_correction_of_one_bin_is_the_folded_normals():
+    """Accuracy 0.8 of 100, confidence 0.8: the expected |x| is 0.04 sqrt(2 / pi), more than the gap: 0 is left."""
+    sure = np.full(100, 0.8)
+    truth = (np.arange(100) >= 80).astype(int)
+    assert corrected_error(reliability(np.stack([sure, 1 - sure], axis=1), truth)) == 0
+    sure = np.full(100, 0.9)
+    gap, deviation = 0.1, 0.04
+    folded = stats.foldnorm.mean(gap / deviation, scale=deviation)
+    found = corrected_error(reliability(np.stack([sure, 1 - sure], axis=1), truth))
+    assert found == pytest.approx(2 * gap - folded, abs=1e-9)
+
+
+def test_brier_score_is_scikit_learns():
+    from sklearn.metrics import brier_score_loss
+
+    rng = np.random.default_rng(3)
+    posteriors, truth = calibrated(rng, 200, classes=2)
+    # scikit-learn's of two classes counts one of them.
+    assert brier_score(posteriors, truth) == pytest.approx(2 * brier_score_loss(truth, posteriors[:, 1]))

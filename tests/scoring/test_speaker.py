@@ -8,7 +8,7 @@ from scipy.interpolate import interp1d
 from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
-from sertk.scoring.speaker import eer, error_rates, min_dcf
+from sertk.scoring.speaker import eer, eer_interval, error_rates, min_dcf
 
 # Whole numbers make ties common.
 scores = st.lists(st.integers(-8, 8).map(float), min_size=1, max_size=40)
@@ -92,3 +92,34 @@ def test_min_dcf_worked_by_hand():
 def test_what_has_no_error_rate_is_refused(targets, nontargets):
     with pytest.raises(ValueError, match="score"):
         eer(targets, nontargets)
+
+
+def test_eer_intervals_leave_out_each_speaker_with_all_trials():
+    """Against leaving them out one by one, and Student's t on Wilson's scale by hand; scores with ties.
+
+    Each speaker's targets lie elsewhere, so that the interval is wider than that of independent trials.
+    """
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 8, 600)
+    second = np.where(rng.random(600) < 0.4, first, rng.integers(0, 8, 600))
+    target = first == second
+    scores = np.round(rng.normal(size=600) + (0.5 + 0.6 * first) * target, 1)
+    whole, left = eer(scores[target], scores[~target]), []
+    for speaker in range(8):
+        kept = (first != speaker) & (second != speaker)
+        left.append(eer(scores[kept & target], scores[kept & ~target]))
+    variance = 7 / 8 * ((np.array(left) - whole) ** 2).sum()
+    weight = 2.364624**2 * variance / (whole * (1 - whole))
+    half = np.sqrt(weight * whole * (1 - whole) + weight**2 / 4)
+    wanted = [(whole + weight / 2 - half) / (1 + weight), (whole + weight / 2 + half) / (1 + weight)]
+    assert eer_interval(scores, target, first, second) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_an_eer_of_0_has_an_interval_and_one_speaker_has_none():
+    first, second = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 1, 2, 0])
+    target = first == second
+    low, high = eer_interval(target * 1.0, target, first, second)
+    assert low == 0 and high == pytest.approx(1.96**2 / (3 + 1.96**2), abs=1e-3)  # Wilson's of 0 of 3
+    assert eer_interval(np.array([1.0, 0.0]), np.array([True, False]), np.zeros(2), np.zeros(2)) is None
+    # Of one of two speakers are all targets: without him none is left.
+    assert eer_interval(target[:4] * 1.0, target[:4] & (first[:4] == 0), first[:4], second[:4]) is None
