@@ -29,7 +29,7 @@ def units(tmp_path):
         root, dir = tmp_path, folder
 
         def plan(self, text):
-            (folder / "plan").write_text(text.replace("{}", str(tmp_path)))
+            (folder / "plan").write_text(text.replace(" ", "\t").replace("{}", str(tmp_path)))
 
         def start(self, *words):
             env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -115,9 +115,9 @@ def test_the_number_of_threads_is_no_setting_but_every_other_word_is(units):
     (units.root / "tool").chmod(0o755)
     assert units.run("a").returncode == 0
     plan = (units.dir / "plan").read_text()
-    units.plan(plan.replace("--num-threads 1", "--num-threads 2"))
+    units.plan(plan.replace("--num-threads\t1", "--num-threads\t2"))
     assert units.left("a") == []
-    units.plan(plan.replace("--num-threads 1", "--epochs 2"))
+    units.plan(plan.replace("--num-threads\t1", "--epochs\t2"))
     assert units.left("a")
 
 
