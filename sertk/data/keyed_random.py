@@ -23,7 +23,7 @@ class Draws:
         True
     """
 
-    def __init__(self, *parts: int | str):
+    def __init__(self, *parts: int | str) -> None:
         text = "\0".join(f"{type(part).__name__}:{part}" for part in parts)
         self._state = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 

@@ -37,7 +37,7 @@ class HostChunks:
         device: where they are wanted.
     """
 
-    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device) -> None:
         self.store, self.rule, self.device = store, rule, device
         self.threads = store.readers
 

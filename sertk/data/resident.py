@@ -25,7 +25,7 @@ class ResidentChunks:
 
     threads = 1
 
-    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device) -> None:
         self.store, self.rule, self.device = store, rule, device
         ends = np.cumsum(store.num_frames)
         self.starts = ends - store.num_frames

@@ -24,7 +24,7 @@ class Segment:
 
     __slots__ = ("_rows", "bins", "index", "key", "num_frames")
 
-    def __init__(self, key: str, index: int, num_frames: int, bins: int, rows):
+    def __init__(self, key: str, index: int, num_frames: int, bins: int, rows) -> None:
         self.key, self.index, self.num_frames, self.bins, self._rows = key, index, num_frames, bins, rows
 
     def rows(self, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -43,7 +43,7 @@ class Store:
         on_disk: whether rows are read from there each time.
     """
 
-    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows, on_disk: bool = False):
+    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows, on_disk: bool = False) -> None:
         self.keys, self.num_frames, self.bins, self._rows, self.on_disk = keys, num_frames, bins, rows, on_disk
 
     @property
@@ -51,7 +51,7 @@ class Store:
         """Threads that are to read at the same time: memory is read by one as fast as by several, most of it is Python."""
         return READERS if self.on_disk else 1
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Segment:

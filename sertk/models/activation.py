@@ -17,7 +17,7 @@ class LayerPReLU(nn.Module):
     Shape: any.
     """
 
-    def __init__(self, slope: float = 0.25):
+    def __init__(self, slope: float = 0.25) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((1,), slope))
 
@@ -59,7 +59,7 @@ class ChannelPReLU(nn.PReLU):
     Shape: (batch, channels, …)
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__(channels)
 
 

@@ -28,7 +28,7 @@ class Moments:
         (3, 4.0, 8.666666666666666)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.frames = 0
         self.mean = self._squares = torch.zeros(())
 

@@ -21,7 +21,7 @@ class Block(nn.Module):
         - Output: (batch, channels, bins / stride, frames / stride)
     """
 
-    def __init__(self, channels_in: int, channels: int, stride: int, act: str):
+    def __init__(self, channels_in: int, channels: int, stride: int, act: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -53,7 +53,7 @@ class Trunk(nn.Module):
     alone: what comes out for a segment does not depend on what it was batched with.
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         width = spec.channels
         self.stem = nn.Conv2d(1, width, 3, padding=1, bias=False)
@@ -92,7 +92,7 @@ class Head(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec | HeadSpec):
+    def __init__(self, spec: NetworkSpec | HeadSpec) -> None:
         super().__init__()
         self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
         self.bn = nn.BatchNorm1d(spec.embedding_dim)
@@ -111,7 +111,7 @@ class ResNet(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
         self.trunk = Trunk(spec)
