@@ -36,6 +36,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Add the block's output to its shortcut; frames beyond the mask are 0."""
         y = self.act1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(_masked(y, mask)))
         y += self.shortcut(x)
@@ -70,6 +71,7 @@ class Trunk(nn.Module):
             self.stages.append(stage)
 
     def forward(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Maps of the last stage, and the lengths of the segments in its frames."""
         x = feats[:, None]
         mask = None
         if lengths is not None:
@@ -100,6 +102,7 @@ class Head(nn.Module):
         self.output = nn.Linear(spec.embedding_dim, spec.num_labels)
 
     def forward(self, pooled: Tensor) -> Tensor:
+        """Logits of pooled vectors."""
         return self.output(self.act(self.bn(self.embedding(pooled))))
 
 
@@ -122,10 +125,11 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def pooled(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the head is given. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
+        """Pooled statistics, the input of the head. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
         return self.pool(*self.trunk(feats, lengths))
 
     def forward(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits of segments."""
         return self.head(self.pooled(feats, lengths))
 
     def layers(self) -> list[nn.Module]:
