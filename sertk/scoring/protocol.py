@@ -21,7 +21,7 @@ Scores are in one of three states:
 Segments are matched by the recording that they are of (sertk.datadir.copies), speakers by the test's own utt2spk.
 Training segments that it does not have are another corpus's, or this one's under other names: then the `speakers` decide.
 A common name is one person where it can mean no one else: VoxCeleb's (`id10270`), that of the network's own training, two
-such names together; else (`03`, a single name of a trunk's corpus) it is unchecked.
+such names together; else (a single name of a trunk's corpus; numbers, where half of the test's are in it) it is unchecked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -79,6 +79,11 @@ class Corpus:
         """The person or session of a recording."""
         group = self._groups[what].get(recording)
         return original(group) if group else None
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """All persons of the corpus."""
+        return frozenset(self._groups.get("speaker", {}).values())
 
     @cached_property
     def _recording_of(self) -> dict[str, str | None]:
@@ -212,6 +217,8 @@ class Guard:
         certain = [person for person in both if telling(person)] if foreign else both
         if prefix and len(certain) == 1 and not is_celebrity(certain[0]):
             certain = []  # of a trunk of another corpus: one common name is chance, two are not
+        if prefix and not any(map(telling, both)) and 2 * len(trained & corpus.people) < len(corpus.people):
+            both = []  # two corpora that number their speakers have some numbers in common
         similar = both or sorted({found for person in trained if (found := renamed(person, tested))})
         if certain and "speaker" in corpus.apart:
             self._leak(name, "speaker", certain, prefix)

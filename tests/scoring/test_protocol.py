@@ -90,6 +90,16 @@ def test_a_trunks_speaker_of_a_common_name_is_one_person_only_where_it_can_be_no
         assert state({"speakers": speakers}, list(utt2spk)[:-1], corpus)[0] == LEAKING
 
 
+def test_some_numbers_that_two_corpora_give_their_speakers_are_chance():
+    utt2spk = {f"u{n:02}": f"{n:02}" for n in range(1, 25)}
+    corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
+    trunk = {"keys": ["103-1240-0001"], "speakers": ["19", "26", "103", "118"]}
+    assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == CLEAN
+    # The same corpus under other names of its segments has them all.
+    trunk["speakers"] = sorted(utt2spk.values())
+    assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == UNCHECKED
+
+
 @pytest.mark.parametrize("form", ["sp0.9-{}", "sp1.1-{}", "rvb1-{}", "rvb2_{}", "{}-noise", "{}-music", "{}-babble",
                                   "{}-reverb", "{}-aug", "{}_sp0.9", "sp0.9-{}-noise", "x-{}", "{}-copy"])  # fmt: skip
 def test_a_copy_is_its_recording_on_either_side(form):
