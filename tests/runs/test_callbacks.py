@@ -98,7 +98,7 @@ def test_models_of_other_networks_labels_or_front_ends_are_refused(toy, train, c
     other.card = {}
     save_model(toy / "silent.pt", other)
     err = call("average-models", first, toy / "silent.pt", toy / "mean.pt", code=1).err
-    assert "silent.pt does not say what it was trained on" in err and not (toy / "mean.pt").exists()
+    assert "silent.pt does not record what it was trained on" in err and not (toy / "mean.pt").exists()
     assert "two models at least" in call("average-models", first, toy / "mean.pt", code=2).err
 
 
