@@ -35,7 +35,8 @@ def test_the_message_names_the_first_and_counts_the_rest():
 
 
 @pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": {"fold": 1, "segments": 9}},
-                                      {"trained_on": {"labels": {"ang": 5}}}])  # fmt: skip
+                                      {"trained_on": {"labels": {"ang": 5}}}, {"trained_on": ["u2"]},
+                                      {"trained_on": {"keys": None, "speakers": None}, "frontend": None}])  # fmt: skip
 def test_what_does_not_say_its_training_is_unchecked_once(settings):
     guard = Guard()
     for _ in range(2):
