@@ -1,9 +1,9 @@
 # make run    the main job end to end on simulated speech
 # make test   the tests        make test-slow   the long proofs   make test-gpu   what is meant for a GPU, on a GPU
-# make lint   ruff, shellcheck make bench       the benchmarks
+# make lint   ruff, shellcheck make bench       the benchmarks    make docs       the documentation as a site
 SHELL := /bin/bash
 PYTHON ?= python3.11
-.PHONY: run test test-slow test-gpu lint bench clean
+.PHONY: run test test-slow test-gpu lint bench docs clean
 
 # The stamp names what was installed: a changed setup.cfg or constraints.txt installs again, nothing else does.
 .venv/installed: setup.cfg pyproject.toml constraints.txt
@@ -33,6 +33,11 @@ lint: .venv/installed
 
 bench: .venv/installed
 	for b in benchmarks/*.py; do .venv/bin/python "$$b" || exit 1; done
+
+docs: .venv/installed
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	.venv/bin/python -m mkdocs build --quiet
+	@echo "docs: build/site/index.html"
 
 clean:
 	rm -rf build dist *.egg-info

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from sertk.errors import SertkError
 
+# Where an old file waits while its successor is put in its place: a name that is nobody else's, `x.old` is a user's.
+_ASIDE = ".sertk-old"
+
 
 def temporary(path) -> str:
     """Where the content of `path` is written before it is published: beside the file that a link points at.
@@ -75,12 +78,12 @@ def publish(pairs: list[tuple[str, str]]):
     try:
         for path in reversed(paths):
             if os.path.lexists(path) and len(paths) > 1:
-                os.rename(path, path + ".old")
+                os.rename(path, path + _ASIDE)
                 aside.append(path)
             elif os.path.lexists(path):
                 # A single file is replaced in one step: it never is away. Not every file system has links.
                 with suppress(OSError):
-                    os.link(path, path + ".old")
+                    os.link(path, path + _ASIDE)
                     aside.append(path)
         for tmp, path in pairs:
             os.replace(tmp, path)
@@ -92,21 +95,21 @@ def publish(pairs: list[tuple[str, str]]):
             for path in reversed([path for path in placed if path not in aside]):
                 os.unlink(path)
             for path in reversed(aside):
-                os.replace(path + ".old", path)
+                os.replace(path + _ASIDE, path)
         if len(paths) == 1:
             with suppress(OSError):  # between two links to one file, a rename does nothing
-                os.unlink(paths[0] + ".old")
+                os.unlink(paths[0] + _ASIDE)
         raise
     for path in aside:
         with suppress(OSError):
-            os.unlink(path + ".old")
+            os.unlink(path + _ASIDE)
 
 
 def recover(paths: list[str]):
     """Bring back what a killed `publish` of `paths` had moved aside, or drop it where that had already committed."""
     committed = os.path.lexists(paths[-1])
     for path in paths:
-        old = path + ".old"
+        old = path + _ASIDE
         if os.path.lexists(old):
             if committed:
                 os.unlink(old)
@@ -117,7 +120,7 @@ def recover(paths: list[str]):
 def remove(path):
     """Take a file away, with what a kill in the midst of replacing it may have left beside it."""
     path = os.path.realpath(path)
-    for name in (path + ".old", path + ".tmp", path):
+    for name in (path + _ASIDE, path + ".tmp", path):
         with suppress(FileNotFoundError):
             os.unlink(name)
 

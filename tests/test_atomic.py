@@ -141,3 +141,15 @@ def test_a_full_device_is_named(here):
         atomic_file("/dev/full") as file,
     ):
         file.write(b"text")
+
+
+def test_files_of_others_beside_it_stay(here):
+    """A copy that the user calls x.old, where sertk moves old files aside for a moment."""
+    for name in ("x", "y", "x.old", "y.old"):
+        Path(name).write_text(name)
+    with atomic_file("x", "w") as file:
+        file.write("new")
+    for name in "xy":
+        Path(f"{name}.tmp").write_text("newer")
+    publish([("x.tmp", "x"), ("y.tmp", "y")])
+    assert files(here) == {"x": "newer", "y": "newer", "x.old": "x.old", "y.old": "y.old"}

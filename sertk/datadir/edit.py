@@ -334,8 +334,12 @@ def _back_up(folder: Path) -> Path:
         number += 1
     try:
         place.mkdir()
-        for name in list_names(folder):
-            shutil.copy2(folder / name, place / name)
+        try:
+            for name in list_names(folder):
+                shutil.copy2(folder / name, place / name)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
     except OSError as error:
         raise SertkError(f"{error.filename or place}: cannot be written: {error.strerror or error}") from None
     return place

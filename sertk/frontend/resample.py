@@ -4,7 +4,6 @@ torchaudio is imported here alone, for its resampling and for its own Kaldi feat
 """
 
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil, gcd
 
 import numpy as np
@@ -148,6 +147,8 @@ def _torchaudio():
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # 10 ms that only this message needs
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -48,7 +48,8 @@ class Scored:
 
     @property
     def _records(self) -> dict[str, dict]:
-        return {name: (settings or {}).get("trained_on") or {} for name, settings in self.settings.items()}
+        said = {name: (settings or {}).get("trained_on") for name, settings in self.settings.items()}
+        return {name: record if isinstance(record, dict) else {} for name, record in said.items()}
 
     @property
     def folds(self) -> dict[str, int]:

@@ -21,7 +21,7 @@ Scores are in one of three states:
 Segments are matched by the recording that they are of (sertk.datadir.copies), speakers by the test's own utt2spk.
 Training segments that it does not have are another corpus's, or this one's under other names: then the `speakers` decide.
 A common name is one person where it can mean no one else: VoxCeleb's (`id10270`), that of the network's own training, two
-such names together; else (`03`, a single name of a trunk's corpus) it is unchecked.
+such names together; else (a single name of a trunk's corpus; numbers, where half of the test's are in it) it is unchecked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -79,6 +79,11 @@ class Corpus:
         """The person or session of a recording."""
         group = self._groups[what].get(recording)
         return original(group) if group else None
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """All persons of the corpus."""
+        return frozenset(self._groups.get("speaker", {}).values())
 
     @cached_property
     def _recording_of(self) -> dict[str, str | None]:
@@ -152,15 +157,15 @@ class Guard:
         for record in chain(trained_on or None):
             self._check_network(name, record, keys, corpus, prefix)
             prefix = "the network it began from had "
-        if settings.get("frontend", {}).get("transductive"):
+        if (settings.get("frontend") or {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)
 
     def _check_network(self, name: str, record: Mapping, keys: list[str], corpus: Corpus, prefix: str):
-        seen, chosen_on = dict.fromkeys(record.get("keys", ())), record.get("chosen_on", {})
+        seen, chosen_on = dict.fromkeys(record.get("keys") or ()), record.get("chosen_on") or {}
         if record.get("select") == ORACLE:
             self.stamp(LEAKY)
         else:
-            seen.update(dict.fromkeys(chosen_on.get("keys", ())))
+            seen.update(dict.fromkeys(chosen_on.get("keys") or ()))
         recordings = {key: corpus.recording(key) for key in seen}
         here = {recording: key for key, recording in recordings.items() if recording}
         tested = {corpus.original(key): key for key in keys}
@@ -184,14 +189,15 @@ class Guard:
             self._leak(name, "segment", both, prefix, f", as {renamed(both[0], strange)}")
         speakers = speakers_in(record, corpus.trials)
         whose = "the network that it began from" if prefix else "its model"
-        if "keys" not in record and speakers is None:
+        no_keys = record.get("keys") is None
+        if no_keys and speakers is None:
             self.doubt(name, f"{whose} says neither the segments nor the speakers that it was trained on")
         elif record.get("incomplete"):
             self.doubt(name, f"{whose} is an average of networks of which some do not say what they were trained on")
         elif foreign and speakers is None:
             counted = f"{len(foreign)} training segments of {whose} are not in the test's lists"
             self.doubt(name, f"{counted}, and their speakers are not recorded ({foreign[0]}, …)")
-        elsewhere = bool(foreign) or "keys" not in record
+        elsewhere = bool(foreign) or no_keys
         if speakers is not None and (elsewhere or "speaker" in corpus.apart):
             self._check_people(name, speakers, keys, corpus, prefix, elsewhere, bool(prefix or foreign))
 
@@ -212,6 +218,8 @@ class Guard:
         certain = [person for person in both if telling(person)] if foreign else both
         if prefix and len(certain) == 1 and not is_celebrity(certain[0]):
             certain = []  # of a trunk of another corpus: one common name is chance, two are not
+        if prefix and not any(map(telling, both)) and 2 * len(trained & corpus.people) < len(corpus.people):
+            both = []  # two corpora that number their speakers have some numbers in common
         similar = both or sorted({found for person in trained if (found := renamed(person, tested))})
         if certain and "speaker" in corpus.apart:
             self._leak(name, "speaker", certain, prefix)
@@ -245,6 +253,7 @@ def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
     """A network's record, those of the networks that it began from, and so on; {} for one that says nothing."""
     if trained_on is None:
         return
+    trained_on = trained_on if isinstance(trained_on, Mapping) else {}
     yield trained_on
     for name in ("trunk", "init"):
         if name in trained_on:
@@ -256,10 +265,10 @@ def speakers_in(record: Mapping, trials: bool = False) -> set[str] | None:
 
     trials: take the labels for speakers, where a record does not say what they are.
     """
-    parts = [record] if record.get("select") == ORACLE else [record, record.get("chosen_on", {})]
+    parts = [record] if record.get("select") == ORACLE else [record, record.get("chosen_on") or {}]
     speakers = set()
     for part in parts:
-        if "speakers" in part:
+        if part.get("speakers") is not None:
             speakers.update(part["speakers"])
         elif trials and "labels" in part and "target" not in part:
             speakers.update(part["labels"])

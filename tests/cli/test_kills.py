@@ -70,7 +70,7 @@ def kill(binary: str, args, draw: random.Random, before: float, after: float) ->
     if child.wait() != -signal.SIGKILL:
         return None
     names = {path.name for path in Path().iterdir()}
-    if any(name.startswith("x.") and name.endswith(".old") for name in names):
+    if any(name.startswith("x.") and name.endswith(".sertk-old") for name in names):
         return "in mid-publication"
     return "while writing" if "x.ark.tmp" in names else "before or after writing"
 

@@ -129,7 +129,7 @@ def test_installed_binary_names_pythonpath_as_the_fault(tmp_path):
     (tmp_path / "numpy").mkdir()
     (tmp_path / "numpy/__init__.py").write_text("raise ImportError('you should not try to import numpy from here')\n")
     line = f"import sys; sys.path.append({str(ROOT)!r}); from sertk.cli.cmvn_segment import main; main()"
-    words = ("-c", line, "ark:x.ark", "ark:-")
+    words = ("-c", line, "--print-args=false", "ark:x.ark", "ark:-")
     code, out, err = run(sys.executable, *words, PATH="/usr/bin", PYTHONPATH=str(tmp_path))
     assert (code, out, len(err)) == (1, "", 1)
     assert "cmvn-segment: ERROR:" in err[0] and f"unset PYTHONPATH (now {tmp_path})" in err[0]

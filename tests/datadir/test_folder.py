@@ -219,3 +219,60 @@ def test_a_failing_write_leaves_the_old_folder(here, monkeypatch):
         else:
             break
     assert 20 < turn < 59 and "ang" in (folder / "split2/1/utt2label").read_text()
+
+
+def test_stamps_go_along(here):
+    """Into subsets and parts; what is put together of stamped and unstamped is stamped."""
+    make("a", UTTERANCES[:6], SIMULATED="simulated speech\n", PARTIAL="3 of 9\n", frame_shift="0.01\n")
+    make("b", UTTERANCES[6:], PARTIAL="3 of 9\n2 of 4\n")
+    dataedit.subset("a", "small", "first", 2)
+    dataedit.split("a", 2)
+    dataedit.combine(["b", "a"], "all")
+    edit(Path("a/text"), lambda lines: lines[1:])
+    dataedit.fix("a")
+    for folder in ("a", "small", "a/split2/1", "a/split2/2"):
+        found = content(folder)
+        assert (found["SIMULATED"], found["PARTIAL"], found["frame_shift"]) == (
+            "simulated speech\n",
+            "3 of 9\n",
+            "0.01\n",
+        )
+    assert (content("all")["SIMULATED"], content("all")["PARTIAL"]) == ("simulated speech\n", "3 of 9\n2 of 4\n")
+
+
+def test_features_of_different_frame_shifts_are_not_put_together(here):
+    for name, utterances, shift in (("a", UTTERANCES[:6], "0.01\n"), ("b", UTTERANCES[6:], "0.02\n")):
+        make(name, utterances, frame_shift=shift, **{"feats.scp": "".join(f"{key} f.ark:1\n" for key in utterances)})
+    with pytest.raises(SertkError, match="a and b have different frame shifts"):
+        dataedit.combine(["a", "b"], "c")
+
+
+def test_an_empty_transcript_is_a_transcript(here):
+    make("data")
+    edit(Path("data/text"), lambda lines: ["spk0-utt0", *lines[1:]])
+    assert list(problems("data")) == [] and dataedit.fix("data") == []
+    dataedit.split("data", 4)
+    dataedit.subset("data", "small", "first", 2)
+    dataedit.combine(["data/split4/2", "small"], "all")
+    for folder in ("data", "data/split4/1", "small", "all"):
+        assert (Path(folder) / "text").read_text().startswith("spk0-utt0\nspk0-utt1 hello  there\n")
+    edit(Path("data/text"), lambda lines: ["spk0-utt0", *lines])
+    with pytest.raises(SertkError, match="data/text:2: key spk0-utt0 comes twice"):
+        dataedit.subset("data", "small", "first", 2)
+
+
+def test_lines_of_lists_that_are_not_known_go_along(here):
+    """Whatever they are about: a key that is left keeps its line, byte by byte, and nothing is demanded of the others."""
+    make("data", **{"utt2ours": "spk0-utt1  x \nspk0-utt0 y\nspk0-utt0 z\nspk3-utt0 w\n", "noise.scp": "n n.wav\n"})
+    (here / "data/spk2raw").write_bytes(b"spk0 \xff\nspk1 a")
+    dataedit.subset("data", "small", "first", 2)
+    assert Path("small/utt2ours").read_text() == "spk0-utt1  x \nspk0-utt0 y\nspk0-utt0 z\n"
+    assert Path("small/spk2raw").read_bytes() == b"spk0 \xff\n" and not Path("small/noise.scp").exists()
+
+
+def test_utt2uniq_is_made_where_a_folder_has_none(here):
+    """As combine_data.sh does."""
+    make("a", UTTERANCES[:1], utt2uniq=f"{UTTERANCES[0]} x\n")
+    make("b", UTTERANCES[3:4])
+    dataedit.combine(["a", "b"], "c")
+    assert Path("c/utt2uniq").read_text() == f"{UTTERANCES[0]} x\n{UTTERANCES[3]} {UTTERANCES[3]}\n"

@@ -140,3 +140,19 @@ def test_a_signal_ends_every_process_of_every_job(tmp_path, number):
     assert [living(group) for group in groups] == [[], []]
     assert all("# Ended (code 0; signal 15)" in log.read_text() for log in logs)
     assert not (tmp_path / "k.3.log").exists()
+
+
+def test_options_of_other_runners_are_ignored_with_their_value(run, tmp_path):
+    done = run("--config", "conf/queue.conf", "--allow-downgrade", "true", "-q", "all.q", "x.log", "echo", "ran")
+    assert done.returncode == 0 and body(tmp_path / "x.log") == ["ran"]
+    assert done.stderr.splitlines() == [
+        "run-local: WARNING: --allow-downgrade true is ignored",
+        "run-local: WARNING: -q all.q is ignored",
+    ]
+
+
+def test_the_smaller_of_two_limits_holds(run, tmp_path):
+    command = "touch on.JOB; ls | grep -c ^on; sleep 0.2; rm on.JOB"
+    done = run("--max-jobs-run", "1", "--max-jobs-run", "3", "JOB=1:3", "m.JOB.log", *command.split())
+    assert done.returncode == 0, done.stderr
+    assert [body(tmp_path / f"m.{n}.log") for n in (1, 2, 3)] == [["1"], ["1"], ["1"]]

@@ -376,3 +376,60 @@ def test_without_slurm_it_says_so_in_one_line(call_runner, tmp_path):
 def test_misuse_of_its_own_options_is_one_line(run, words, message):
     done = run(*words, *([] if words == ["--sbatch"] else ["x.log", "true"]))
     assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")
+
+
+SLURM_CONF = """# Kaldi's form
+command sbatch --export=PATH --ntasks-per-node=1
+option time=* --time $0
+option mem=* --mem-per-cpu $0
+option mem=0          # nothing
+option num_threads=* --cpus-per-task $0
+default gpu=0
+option gpu=0 -p shared
+option gpu=* -p gpu --gres=gpu:$0
+option account=* -A $0
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--mem", "2G"], ["--ntasks-per-node=1", "--mem-per-cpu", "2G", "-p", "shared"]),
+        (["--mem", "0", "--gpu", "2", "-C", "a100"],
+         ["--ntasks-per-node=1", "-p", "gpu", "--gres=gpu:2", "-C", "a100"]),
+        (["--time", "1:00:00", "--account", "me"],
+         ["--ntasks-per-node=1", "--time", "1:00:00", "-A", "me", "-p", "shared"]),
+    ],
+)  # fmt: skip
+def test_config_of_kaldis_slurm_pl_says_what_sbatch_is_told(run, state, tmp_path, words, asked):
+    (tmp_path / "slurm.conf").write_text(SLURM_CONF)
+    done = run("--config", "slurm.conf", *words, "x.log", "true")
+    assert done.returncode == 0, done.stderr
+    told, _ = json.loads((state / "1" / "call.json").read_text())
+    assert told[-len(asked) :] == asked
+    assert not any(
+        word.startswith(("--mem=", "--gres=gpu", "--time=", "--export=PATH")) for word in told[: -len(asked)]
+    )
+
+
+def test_short_options_are_sbatchs(run, state):
+    assert run("-p", "gpu", "-A", "me", "x.log", "true").returncode == 0
+    told, _ = json.loads((state / "1" / "call.json").read_text())
+    assert told[-4:] == ["-p", "gpu", "-A", "me"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "message"),
+    [
+        (["--nosuch", "1"], None, "there is no option --nosuch"),
+        (["--config", "x.conf"], None, "--config x.conf: No such file or directory"),
+        (["--config", "x.conf", "--no-such", "1"], SLURM_CONF, "x.conf: does not describe --no-such 1"),
+        (["--config", "x.conf"], "optoin mem=*\n", "x.conf:1: neither command, option nor default: 'optoin mem=*'"),
+        (["--config", "x.conf"], "default gpu=0\noption gpu=0\n", "x.conf: has no line 'command sbatch …'"),
+    ],
+)
+def test_a_config_that_is_none_is_one_line(run, tmp_path, words, text, message):
+    if text:
+        (tmp_path / "x.conf").write_text(text)
+    done = run(*words, "x.log", "true")
+    assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")

@@ -5,6 +5,8 @@ import re
 import pytest
 from support import ROOT, body
 
+import sertk
+
 UTILS = ROOT / "egs" / "common" / "utils"
 
 
@@ -97,12 +99,11 @@ def test_num_threads_reaches_the_jobs(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "wanted: [JOB=1:N] LOG COMMAND…"),
         (["x.log"], "wanted: [JOB=1:N] LOG COMMAND…"),
         (["JOB=1:2", "x.log", "true"], "2 jobs cannot share the log x.log: it needs JOB in its name"),
         (["JOB=2:1", "x.JOB.log", "true"], "JOB=2:1 is not NAME=1:N"),
         (["JOB=0:1", "x.JOB.log", "true"], "JOB=0:1 is not NAME=1:N"),
-        (["--nosuch", "1", "x.log", "true"], "there is no option --nosuch"),
+        (["-pe", "smp"], "-pe needs a value"),
         (["--max-jobs-run", "0", "x.log", "true"], "--max-jobs-run is a number, not '0'"),
         (["--mem"], "--mem needs a value"),
     ],
@@ -110,6 +111,20 @@ def test_num_threads_reaches_the_jobs(run, tmp_path):
 def test_misuse_is_one_line_and_exit_2(run, runner, words, message):
     done = run(*words)
     assert (done.returncode, done.stderr) == (2, f"{runner}: ERROR: {message} (see {runner} --help)\n")
+
+
+def test_options_of_kaldis_runners_are_accepted(run, tmp_path):
+    words = ["-V", "-l", "mem_free=1G,ram_free=1G", "-pe", "smp", "5", "--mem=2G", "-sync", "y", "-tc", "2", "JOB=1:3"]
+    done = run(*words, "--num-threads", "2", "x.JOB.log", "echo", "JOB")
+    assert done.returncode == 0 and "WARNING" not in done.stderr
+    assert [body(tmp_path / f"x.{n}.log") for n in (1, 2, 3)] == [["1"], ["2"], ["3"]]
+
+
+def test_version_and_usage(run, runner):
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"{runner} (sertk) {sertk.__version__}\n")
+    done = run()
+    assert done.returncode == 2 and done.stdout == "" and f"usage: {runner} [--mem M]" in done.stderr
 
 
 def test_a_log_that_cannot_be_written_is_one_line(run, runner, tmp_path):

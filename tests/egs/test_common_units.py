@@ -1,6 +1,5 @@
 """units: a plan of work of which nothing is done twice, and nothing is left that was made of other things."""
 
-import json
 import os
 import signal
 import subprocess
@@ -30,7 +29,7 @@ def units(tmp_path):
         root, dir = tmp_path, folder
 
         def plan(self, text):
-            (folder / "plan").write_text(text.replace("{}", str(tmp_path)))
+            (folder / "plan").write_text(text.replace(" ", "\t").replace("{}", str(tmp_path)))
 
         def start(self, *words):
             env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -116,9 +115,9 @@ def test_the_number_of_threads_is_no_setting_but_every_other_word_is(units):
     (units.root / "tool").chmod(0o755)
     assert units.run("a").returncode == 0
     plan = (units.dir / "plan").read_text()
-    units.plan(plan.replace("--num-threads 1", "--num-threads 2"))
+    units.plan(plan.replace("--num-threads\t1", "--num-threads\t2"))
     assert units.left("a") == []
-    units.plan(plan.replace("--num-threads 1", "--epochs 2"))
+    units.plan(plan.replace("--num-threads\t1", "--epochs\t2"))
     assert units.left("a")
 
 
@@ -229,4 +228,5 @@ def test_a_wrong_call_is_one_line(units, words, message, code):
 
 def test_help_is_there(units):
     assert units("--help").stdout.startswith("A plan of work in units") and units("--help").returncode == 0
-    assert (units("nosuch").returncode, json.dumps(units("nosuch").stdout[:6])) == (2, '"A plan"')
+    wrong = units("nosuch")
+    assert (wrong.returncode, wrong.stderr) == (2, "units: ERROR: what is 'nosuch'? (see units --help)\n")

@@ -59,7 +59,9 @@ def test_results_of_real_speech_do_not_get_into_the_table(shell, results):
     path = results / "iemocap" / "exp" / "exp1" / "results.json"
     path.write_text(path.read_text().replace("SIMULATED", "PARTIAL"))
     done = shell(f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py .", code=1)
-    assert re.fullmatch(r"print-table: ERROR: .*exp1/results.json: is not stamped SIMULATED.*\n", done.err)
+    assert re.fullmatch(
+        r"print-table .*\nprint-table: ERROR: .*exp1/results.json: is not stamped SIMULATED.*\n", done.err
+    )
 
 
 @pytest.mark.slow

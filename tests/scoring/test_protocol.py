@@ -35,7 +35,8 @@ def test_the_message_names_the_first_and_counts_the_rest():
 
 
 @pytest.mark.parametrize("settings", [None, {}, {"labels": ["a"]}, {"trained_on": {"fold": 1, "segments": 9}},
-                                      {"trained_on": {"labels": {"ang": 5}}}])  # fmt: skip
+                                      {"trained_on": {"labels": {"ang": 5}}}, {"trained_on": ["u2"]},
+                                      {"trained_on": {"keys": None, "speakers": None}, "frontend": None}])  # fmt: skip
 def test_what_does_not_say_its_training_is_unchecked_once(settings):
     guard = Guard()
     for _ in range(2):
@@ -88,6 +89,16 @@ def test_a_trunks_speaker_of_a_common_name_is_one_person_only_where_it_can_be_no
     # Of the network itself, trained on more segments than a record lists: it is of this corpus.
     if not speakers[0].startswith("x-"):
         assert state({"speakers": speakers}, list(utt2spk)[:-1], corpus)[0] == LEAKING
+
+
+def test_some_numbers_that_two_corpora_give_their_speakers_are_chance():
+    utt2spk = {f"u{n:02}": f"{n:02}" for n in range(1, 25)}
+    corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
+    trunk = {"keys": ["103-1240-0001"], "speakers": ["19", "26", "103", "118"]}
+    assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == CLEAN
+    # The same corpus under other names of its segments has them all.
+    trunk["speakers"] = sorted(utt2spk.values())
+    assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == UNCHECKED
 
 
 @pytest.mark.parametrize("form", ["sp0.9-{}", "sp1.1-{}", "rvb1-{}", "rvb2_{}", "{}-noise", "{}-music", "{}-babble",

@@ -91,7 +91,7 @@ def test_nothing_is_left_of_a_state_once_its_head_is_finished(tmp_path, words, c
     """A kill between the finished model and the end leaves the state; one while it was replaced, a link beside it."""
     call(*words("exp"))
     before = contents(tmp_path / "exp")
-    for name in ("state.pt", "state.pt.old", "state.pt.tmp"):
+    for name in ("state.pt", "state.pt.sertk-old", "state.pt.tmp"):
         (tmp_path / "exp/exp1/1" / name).write_bytes(b"left")
     call(*words("exp"))
     assert contents(tmp_path / "exp") == before

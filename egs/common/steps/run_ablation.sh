@@ -64,15 +64,7 @@ need "$feats" "the recipe's run.sh makes it"
 for conf in "$draws_conf" "$head_conf" "$scratch_conf"; do need "$conf"; done
 for e in $experiments; do need "$labels.$e"; done
 
-# unit NAME COMMAND…: a line of the plan (see units --help).
-unit() {
-  local word
-  for word; do
-    [[ $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
-    printf '%s ' "$word"
-  done
-  echo
-}
+unit() { local IFS=$'\t'; echo "$*"; } # unit NAME COMMAND…: a line of the plan (see units --help)
 
 plan() {
   local n e m p s fold chunks layers at compute draws folds

@@ -50,7 +50,41 @@ def with_number(text: str, name: str, number: int) -> str:
     return text.replace(name, str(number)) if name else text
 
 
-def parse(words: list[str], options: dict, usage: str) -> Call:
+def answer(words: list[str], usage: str):
+    """End the program where its words ask for the usage or the version, or are none, which is misuse."""
+    if words and words[0] not in ("-h", "--help", "--version"):
+        return
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… --help | head` ends as Unix tools end
+    if words[:1] == ["--version"]:
+        module = (Path(__file__).resolve().parents[3] / "sertk" / "__init__.py").read_text()
+        print(f"{Path(sys.argv[0]).name} (sertk) {module.split('__version__ = ')[1].split()[0][1:-1]}")
+    else:
+        print(usage.strip(), file=sys.stdout if words else sys.stderr)
+    sys.exit(0 if words else 2)
+
+
+def kaldis_option(word: str, words: list[str]) -> list[str] | None:
+    """What an option of queue.pl or of GridEngine, which run.pl and slurm.pl take too, is here; None for any other.
+
+    Args:
+        word: the option.
+        words: what follows it; its values are taken off.
+
+    Raises:
+        Misuse: where a value is missing.
+    """
+    values = {"-V": 0, "-cwd": 0, "-l": 1, "-sync": 1, "-S": 1, "-pe": 2, "-tc": 1, "--pick": 1, "--config": 1}.get(
+        word
+    )
+    if values is None:
+        return None
+    if len(words) < values:
+        raise Misuse(f"{word} needs a value")
+    taken, words[:values] = words[:values], []
+    return ["--max-jobs-run", *taken] if word == "-tc" else []
+
+
+def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) -> Call:
     """Take a runner's words apart: [--option VALUE…] [JOB=1:N] LOG COMMAND…
 
     Args:
@@ -58,24 +92,33 @@ def parse(words: list[str], options: dict, usage: str) -> Call:
         usage: what --help prints, which ends the program.
         options: the options that there are with their defaults; one whose default is a list may be given several
             times, and its values may begin with a dash.
+        unknown: function of (option, words after it, of which it takes the option's values off) that gives the words
+            that are meant, or None.
 
     Raises:
         Misuse: saying what is wrong.
     """
+    answer(words, usage)
     words, options, name, numbers = list(words), dict(options), "", [1]
     while words and (words[0].startswith("-") or re.fullmatch(r"\w+=\d+(:\d+)?(,\d+(:\d+)?)*", words[0])):
         word = words.pop(0)
-        if word in ("-h", "--help"):
-            print(usage.strip())
-            sys.exit(0)
+        answer([word], usage)
+        name_of_option, equals, value = word.partition("=")
+        if equals and name_of_option in options:
+            word, words[:0] = name_of_option, [value]
         if word in options:
             many = isinstance(options[word], list)
             if not words or (words[0].startswith("-") and not many):
                 raise Misuse(f"{word} needs a value")
             value = words.pop(0)
+            if word == "--max-jobs-run" and value.isdecimal() and options[word].isdecimal():
+                value = min(value, options[word], key=int)  # a step's and its caller's: as run.pl
             options[word] = options[word] + [value] if many else value
         elif word.startswith("-"):
-            raise Misuse(f"there is no option {word}")
+            meant = unknown(word, words)
+            if meant is None:
+                raise Misuse(f"there is no option {word}")
+            words[:0] = meant
         else:
             name, _, span = word.partition("=")
             ends = [part.split(":") for part in span.split(",")]

@@ -1,0 +1,71 @@
+"""MkDocs hook: a page for every binary, made from its help, and the project's other Markdown files as pages.
+
+Files that stand elsewhere (a recipe's README, the CHANGELOG) link to each other by their places in the checkout; on the site
+these links lead to the pages, and a link to a file that is no page becomes its path in code type.
+"""
+
+import importlib
+import os
+import re
+from pathlib import Path
+
+import click
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "egs/README.md": "recipes/index.md",
+    "egs/mini/README.md": "recipes/mini.md",
+    "egs/emodb/README.md": "recipes/emodb.md",
+    "egs/emodb/RESULTS.md": "recipes/emodb-results.md",
+    "egs/voxceleb/README.md": "recipes/voxceleb.md",
+    "egs/iemocap/README.md": "recipes/iemocap.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+BINARIES = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name != "launch")
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+def on_files(files, config):
+    """Add the pages that do not stand in docs/."""
+    for source, page in PAGES.items():
+        files.append(File.generated(config, page, content=(ROOT / source).read_text()))
+    for binary in BINARIES:
+        files.append(File.generated(config, f"binaries/{binary}.md", content=binary_page(binary)))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Lead links between files of the checkout to their pages."""
+    place = page.file.src_uri
+    if place == "index.md":
+        lines = [f"- [`{binary}`](binaries/{binary}.md)" for binary in BINARIES]
+        markdown = markdown.replace("BINARIES\n", "\n".join(lines) + "\n")
+    source = next((source for source, target in PAGES.items() if target == place), f"docs/{place}")
+    return LINK.sub(lambda match: led(match, source, place), markdown)
+
+
+def led(match: re.Match, source: str, place: str) -> str:
+    """A link of the page at `place`, whose Markdown is `source` in the checkout, as it must be on the site."""
+    text, target = match.groups()
+    path, hash, anchor = target.partition("#")
+    if not path or ":" in target or (place == "index.md" and path.startswith("binaries/")):
+        return match[0]
+    wanted = os.path.normpath(os.path.join(os.path.dirname(source), path))
+    if (ROOT / wanted / "README.md").exists():
+        wanted = f"{wanted}/README.md"
+    page = PAGES.get(wanted) or (wanted.removeprefix("docs/") if wanted.startswith("docs/") else None)
+    if page is None:  # a file that is no page
+        return text if "`" in text else f"{text} (`{wanted}`)"
+    return f"[{text}]({os.path.relpath(page, os.path.dirname(place) or '.')}{hash}{anchor})"
+
+
+def binary_page(name: str) -> str:
+    """A binary's help as a page."""
+    command = importlib.import_module(f"sertk.cli.{name.replace('-', '_')}").main
+    context = click.Context(command, info_name=name, **command.context_settings)
+    text = command.get_help(context)
+    first = text.split("\n\n")[1].strip().split("\n\n")[0]
+    return f"# {name}\n\n{' '.join(first.split())}\n\n```text\n{text}\n```\n"
