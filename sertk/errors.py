@@ -18,7 +18,7 @@ class ReaderGone(SertkError):
 class error_context:
     """Context manager that puts `where` (file, key, offset) in front of the message of a SertkError raised inside."""
 
-    def __init__(self, where: str):
+    def __init__(self, where: str) -> None:
         self.where = where
 
     def __enter__(self):

@@ -51,8 +51,8 @@ def main(model, feats, vectors, at, draws, compress, max_skip, **options):
 
     With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
     version (--augment) of it, on chunks whose length, offset and masks are a function of seed, segment, epoch and
-    version. Stopped at any moment, by TERM or USR1 (exit status 75) or killed, the same call goes on after the last
-    segments that it has finished.
+    version. After TERM or USR1 (exit status 75) or a kill, rerun the same command: it resumes after the last finished
+    segments.
 
     \b
     e.g.: embed-segments exp/resnet34/final.pt scp:data/test/feats.scp ark,scp:xvector.ark,xvector.scp
@@ -93,7 +93,7 @@ def _is_given(name: str) -> bool:
 
 
 def _write_draws(target, compress, max_skip, *source, **options):
-    """Write the draws; into a file, so that the next call can go on where this one was stopped."""
+    """Write the draws; a run into a file can be resumed."""
     stop = catch_signals() if is_resumable(target) else False
     from sertk.jobs.draws import embed_draws
 
@@ -120,6 +120,6 @@ def _write_draws(target, compress, max_skip, *source, **options):
                 if table.done % trunk.window == 0:
                     table.checkpoint()
     except Stopped as stopped:
-        log.info("asked to stop: %s; run the same command again to go on", stopped)
+        log.info("asked to stop: %s; rerun the same command to resume", stopped)
         return RUN_AGAIN
     return 0

@@ -1,6 +1,7 @@
-"""Chunks: pieces of T frames, cut from segments and masked, as the network is given them in training."""
+"""Chunks: pieces of T frames, cut from segments and masked, that networks are trained on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,10 @@ class ChunkRule:
     """How a segment becomes a chunk of T frames.
 
     Args:
-        seed: what all draws are a function of.
-        policies: one a version of the segment; an epoch holds every version of every segment.
-        padding: what a segment shorter than T is filled up with: itself ("repeat"), "zero" or its last frame ("edge").
-        mask_scope: masks over the "chunk" (p T is a part of the chunk) or over the whole "segment" before it is cut.
+        seed: random seed.
+        policies: mask policy of each version; an epoch holds every version of every segment.
+        padding: how a segment shorter than T is padded: "repeat" (itself again), "zero" or "edge" (its last frame).
+        mask_scope: draw masks over the "chunk", or over the whole "segment" before it is cut.
     """
 
     seed: int
@@ -28,7 +29,7 @@ class ChunkRule:
     mask_scope: str = "chunk"
 
     def draws(self, key: str, epoch: int, version: int, copy: int = 0) -> Draws:
-        """The stream that decides on the chunk of segment `key` in this epoch, version and copy."""
+        """The random stream of the chunk of segment `key` in this epoch, version and copy."""
         return Draws(self.seed, "chunk", key, epoch, version, copy)
 
     def place(
@@ -37,14 +38,15 @@ class ChunkRule:
         """Where a chunk lies in a segment, and where its masks lie in the chunk.
 
         Args:
-            num_frames, bins: shape of the segment.
-            draws: from `draws()`; used up in the order offset, masks.
-            version: which of the policies.
+            num_frames: frames of the segment.
+            bins: bins of the segment.
+            draws: from `draws()`; read in the order offset, masks.
+            version: index of the policy.
             frames: T.
 
         Returns:
-            the chunk's first row in the segment, how many rows it finds there, and its masks: over the chunk, or (with
-            mask_scope "segment") over those rows.
+            the chunk's first row in the segment, the number of rows from there on (fewer than T in a short segment), and its
+            masks: over the chunk, or (with mask_scope "segment") over those rows.
         """
         first = draws.integer(0, max(0, num_frames - frames))
         valid = min(frames, num_frames - first)
@@ -53,12 +55,14 @@ class ChunkRule:
         masks = draw_masks(self.policies[version], draws, num_frames, bins)
         return first, valid, [(_shifted(in_frames, first, valid), in_bins) for in_frames, in_bins in masks]
 
-    def cut(self, segment, draws: Draws, version: int, frames: int, out: np.ndarray) -> None:
+    def cut(self, segment: Any, draws: Draws, version: int, frames: int, out: np.ndarray) -> None:
         """Fill `out` with a chunk of `segment`.
 
         Args:
-            segment: something with `num_frames`, `bins` and rows(start, stop, out) (see sertk.data.store).
-            draws, version, frames: as in `place()`.
+            segment: has `num_frames`, `bins` and rows(start, stop, out), as sertk.data.store.Segment.
+            draws: from `draws()`.
+            version: index of the policy.
+            frames: T.
             out: (frames, bins) float32.
         """
         first, valid, masks = self.place(segment.num_frames, out.shape[1], draws, version, frames)
@@ -71,7 +75,7 @@ class ChunkRule:
 
 
 def fill(chunk: np.ndarray, valid: int, padding: str) -> None:
-    """Fill the rows of `chunk` (frames, bins) from `valid` on, in place, out of those before."""
+    """Pad a chunk (frames, bins) in place: rows from `valid` on are made from those before."""
     if padding == "repeat":
         while valid < len(chunk):
             more = min(valid, len(chunk) - valid)
@@ -82,7 +86,7 @@ def fill(chunk: np.ndarray, valid: int, padding: str) -> None:
 
 
 def fit(feats: np.ndarray, frames: int, padding: str = "repeat") -> np.ndarray:
-    """`feats` cut from its middle, or filled up, to `frames`: for networks without pooling. Shape: (frames, bins)."""
+    """The middle `frames` rows of `feats`, padded if there are fewer: for networks without pooling. Shape: (frames, bins)."""
     first = max(0, (len(feats) - frames) // 2)
     chunk = np.empty((frames, feats.shape[1]), np.float32)
     kept = feats[first : first + frames]
@@ -92,5 +96,5 @@ def fit(feats: np.ndarray, frames: int, padding: str = "repeat") -> np.ndarray:
 
 
 def _shifted(span: slice, first: int, frames: int) -> slice:
-    """The part of a segment's `span` that a chunk of `frames` from `first` on sees, in the chunk's own frames."""
+    """The part of a segment's `span` inside a chunk of `frames` from `first` on, in frames of the chunk."""
     return slice(min(max(span.start - first, 0), frames), min(max(span.stop - first, 0), frames))

@@ -1,19 +1,23 @@
-"""Random numbers that are a function of what they are for.
+"""Keyed random numbers: each depends only on seed, segment, epoch, version and copy.
 
-A chunk's offset and masks depend on (seed, segment, epoch, version, copy) alone: not on the fold, the batch, the
-number of workers or what was drawn before. That is what makes runs resume bitwise and trunk passes shareable.
+They do not depend on the fold, the batch, the number of workers or what was drawn before. So a run resumes bit by bit, and
+one trunk pass serves all folds.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Draws:
-    """A stream of random integers that is a function of `parts` (integers and strings).
+    """A stream of random integers, keyed by `parts` (integers and strings).
 
     The generator is splitmix64 (Steele, Lea, Flood 2014), started from a hash of the parts.
 
@@ -23,7 +27,7 @@ class Draws:
         True
     """
 
-    def __init__(self, *parts: int | str):
+    def __init__(self, *parts: int | str) -> None:
         text = "\0".join(f"{type(part).__name__}:{part}" for part in parts)
         self._state = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
@@ -32,8 +36,8 @@ class Draws:
         # The product's upper half is uniform but for a bias of (high - low) / 2**64.
         return low + ((self._next() * (high - low + 1)) >> 64)
 
-    def choice(self, items):
-        """One of `items`, each as likely."""
+    def choice(self, items: Sequence[Item]) -> Item:
+        """One of `items`, uniformly."""
         return items[self.integer(0, len(items) - 1)]
 
     def _next(self) -> int:
@@ -45,7 +49,7 @@ class Draws:
 
 
 def permutation(count: int, *parts: int | str) -> np.ndarray:
-    """The integers 0 … count - 1 in an order that is a function of `parts`. Shape: (count,), int64."""
+    """A random permutation of 0 … count - 1, keyed by `parts`. Shape: (count,), int64."""
     start = Draws(*parts)._next()
     with np.errstate(over="ignore"):
         z = np.uint64(start) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN)

@@ -1,4 +1,4 @@
-"""Batches of chunks, cut ahead of their use by threads."""
+"""Batches of chunks, prefetched by threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ Item, Made = TypeVar("Item"), TypeVar("Made")
 
 
 def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: bool = False) -> Tensor:
-    """The chunks of a batch, in memory from which a GPU can fetch them by itself if `pinned`.
+    """The chunks of a batch, in pinned memory if `pinned`.
 
     Shape: (size, bins, frames), float32
     """
@@ -34,15 +34,15 @@ class HostChunks:
     Args:
         store: the segments.
         rule: how chunks are cut.
-        device: where they are wanted.
+        device: where to send them.
     """
 
-    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device) -> None:
         self.store, self.rule, self.device = store, rule, device
         self.threads = store.readers
 
     def prepare(self, batch: Batch, epoch: int) -> Tensor:
-        """What a thread can do ahead of the step: all of it but the sending."""
+        """Cut and mask the chunks of a batch; a thread does it ahead of the step."""
         return chunks_of(self.store, self.rule, batch, epoch, pinned=self.device.type == "cuda")
 
     def finish(self, prepared: Tensor) -> Tensor:
@@ -51,16 +51,16 @@ class HostChunks:
 
 
 def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 8, threads: int = 1) -> Iterator[Made]:
-    """make(item) for each of `items`, in their order, made ahead of their use.
+    """make(item) for each of `items`, in order, computed ahead by threads.
 
     Args:
-        make: called in a thread; safe under several of them where there are more.
-        items: gone through as they are needed.
-        depth: how many are ahead.
-        threads: how many are made at the same time, at most `depth`.
+        make: called in a thread; must be thread-safe if `threads` is more than 1.
+        items: iterated as they are needed.
+        depth: how many results are computed ahead.
+        threads: how many are computed at the same time, at most `depth`.
 
     Raises:
-        whatever `make` raised, in place of what it would have made.
+        Exception: what `make` raised, at its item's place.
     """
     pool, ahead, items = ThreadPoolExecutor(threads), deque(), iter(items)
     try:

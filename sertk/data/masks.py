@@ -10,7 +10,7 @@ from sertk.errors import SertkError
 
 @dataclass(frozen=True)
 class Policy:
-    """How masks are drawn.
+    """Number and size of masks.
 
     Args:
         max_bins: F, the widest frequency mask in bins.
@@ -38,7 +38,7 @@ def parse_policy(text: str) -> Policy:
     """The policy called `text`, or own values as F:W:p:Nf:Nt.
 
     Raises:
-        SertkError: where it is neither.
+        SertkError: it is neither.
 
     Example:
         >>> parse_policy("15:50:0.2:2:2") == POLICIES["conservative"]
@@ -57,10 +57,10 @@ def parse_policy(text: str) -> Policy:
 
 
 def draw_masks(policy: Policy, draws: Draws, frames: int, bins: int) -> list[tuple[slice, slice]]:
-    """Where the masks of one spectrogram lie: (frames, bins) slices, frequency masks first.
+    """Draw the masks of one spectrogram, as (frames, bins) slices, frequency masks first.
 
-    f ~ U[0, F], f0 ~ U[0, bins - f]; t ~ U[0, min(W, p T)], t0 ~ U[0, T - t]; all bounds included. An F wider than
-    the spectrogram is cut to it.
+    f ~ U[0, F], f0 ~ U[0, bins - f]; t ~ U[0, min(W, p T)], t0 ~ U[0, T - t]; all bounds included. An F wider
+    than the spectrogram is clipped.
     """
     masks = []
     for _ in range(policy.num_freq):
@@ -76,6 +76,6 @@ def draw_masks(policy: Policy, draws: Draws, frames: int, bins: int) -> list[tup
 
 
 def apply_masks(feats: np.ndarray, masks: list[tuple[slice, slice]]) -> None:
-    """Set what the masks cover to 0, the mean of normalised features, in place. Shape: (frames, bins)."""
+    """Set masked cells to 0, the mean of normalised features, in place. Shape: (frames, bins)."""
     for frames, bins in masks:
         feats[frames, bins] = 0

@@ -1,4 +1,4 @@
-"""Chunks that are cut where the network computes: the features lie on the device, a batch is gathered there."""
+"""Device-resident chunks: all features lie in the GPU's memory, and batches are gathered there."""
 
 import numpy as np
 import torch
@@ -11,21 +11,21 @@ from sertk.data.store import Store
 
 
 class ResidentChunks:
-    """Chunks cut, filled up and masked on a device that holds all features, the same bits as HostChunks gives.
+    """Chunks cut, padded and masked on a device that holds all features; bit for bit those of HostChunks.
 
-    A thread of the host draws where chunks and masks lie, some dozen integers a chunk; only these are sent. The features
-    are held as float32: a chunk is then nothing but numbers moved, whatever the table's format was. In 16 bits twice as
-    much would fit, and there is little between what fits so (80 GB: 400 h) and what does not in either (VoxCeleb: 500 GB).
+    A thread of the host draws where chunks and masks lie, some dozen integers a chunk; only these are sent. Features are held as
+    float32, so that a chunk is a copy whatever the table's format was. 16 bits would hold twice as much, but few corpora lie
+    between what fits so (80 GB: 400 h) and what fits in neither (VoxCeleb: 500 GB).
 
     Args:
         store: the segments.
         rule: how chunks are cut.
-        device: where they are wanted.
+        device: that holds them.
     """
 
     threads = 1
 
-    def __init__(self, store: Store, rule: ChunkRule, device: torch.device):
+    def __init__(self, store: Store, rule: ChunkRule, device: torch.device) -> None:
         self.store, self.rule, self.device = store, rule, device
         ends = np.cumsum(store.num_frames)
         self.starts = ends - store.num_frames
@@ -38,7 +38,7 @@ class ResidentChunks:
         self.num_time = max(policy.num_time for policy in rule.policies)
 
     def prepare(self, batch: Batch, epoch: int) -> tuple[Tensor, int]:
-        """Where the chunks of a batch and their masks lie, and T.
+        """Draw where the chunks of a batch and their masks lie; also returns T.
 
         Shape: (size, 2 + 2 * num_freq + 2 * num_time) integers: first row, rows, first and last + 1 of every mask
         """
@@ -56,7 +56,7 @@ class ResidentChunks:
         return torch.from_numpy(plan), batch.frames
 
     def finish(self, prepared: tuple[Tensor, int]) -> Tensor:
-        """The chunks, gathered. Shape: (size, bins, frames), float32."""
+        """Gather the chunks. Shape: (size, bins, frames), float32."""
         plan, frames = prepared
         plan = plan.to(self.device, non_blocking=True)
         first, valid, spans = plan[:, :1], plan[:, 1:2], plan[:, 2:].unflatten(1, (-1, 2))
@@ -72,10 +72,9 @@ class ResidentChunks:
 
 
 def source_of_chunks(store: Store, rule: ChunkRule, device: torch.device) -> HostChunks | ResidentChunks:
-    """Where a training's chunks come from: the device itself, where that is a GPU with room for the features.
+    """Device-resident chunks if the features fit into half of a GPU's free memory, else chunks cut on the host.
 
-    Half of what is free is left to the network. On a CPU there is nothing to send, and a chunk gathered by indices costs
-    three times one that is copied.
+    On a CPU gathering by indices costs three times as much as copying.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -85,5 +84,5 @@ def source_of_chunks(store: Store, rule: ChunkRule, device: torch.device) -> Hos
 
 
 def _within(places: Tensor, spans: Tensor) -> Tensor:
-    """Which places lie in one of the spans. Shape: (1 or batch, n), (batch, m, 2) -> (batch, n), boolean."""
+    """Boolean mask of the places inside one of the spans. Shape: (1 or batch, n), (batch, m, 2) -> (batch, n), boolean."""
     return ((places[:, None] >= spans[..., :1]) & (places[:, None] < spans[..., 1:])).any(dim=1)

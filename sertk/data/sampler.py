@@ -1,4 +1,4 @@
-"""Which chunks make up which batch of which epoch."""
+"""Sampler: the chunks of every batch of every epoch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,16 +25,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Batches in an order that is a function of (seed, epoch), from any batch on.
+    """Batches in a random order keyed by (seed, epoch), from any batch on.
 
     Args:
-        seed: what order and T are drawn from.
-        num_segments, num_versions, num_copies: an epoch holds every (segment, version, copy) once.
-        batch_size: chunks a batch. A rest of less than half of it joins the last batch: the statistics that
-            BatchNorm takes over two or three chunks throw a network off for an epoch.
+        seed: random seed.
+        num_segments: an epoch holds every (segment, version, copy) once.
+        num_versions: versions of each segment.
+        num_copies: chunks of each version.
+        batch_size: chunks a batch. A remainder of less than half of it joins the last batch: BatchNorm statistics over two or
+            three chunks disturb a network for an epoch.
         chunk_frames: T is drawn from these for every batch.
-        classes: (segments,) integers for balanced sampling: each class is drawn equally often, in an epoch as long as
-            ever. A segment that comes again in an epoch has other copies, and so other chunks. None: each segment once.
+        classes: (segments,) integers for balanced sampling: each class is drawn equally often, in an epoch of the same length. A
+            segment drawn twice in an epoch has other copies, and so other chunks. None: each segment once.
     """
 
     seed: int
@@ -47,6 +49,7 @@ class Sampler:
 
     @property
     def num_items(self) -> int:
+        """Chunks in an epoch."""
         return self.num_segments * self.num_versions * self.num_copies
 
     def num_batches(self) -> int:
@@ -86,15 +89,16 @@ class Sampler:
 
 
 def balanced(classes: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Segments drawn so that each class comes equally often (or once more), as many as there are.
+    """Segments drawn so that each class comes equally often (or once more), as many as there are segments.
 
     Args:
         classes: (segments,) integers.
-        seed, epoch: what the draws are a function of.
+        seed: random seed.
+        epoch: from 1.
 
     Returns:
-        (segments,) indices, and (segments,) how often each had come before: a class is gone through as a whole, in a
-        new order, before any of it comes again.
+        (segments,) indices, and (segments,) how often each was drawn before: all of a class are drawn, in a new order, before
+        any is drawn again.
     """
     by_class = np.argsort(classes, kind="stable")
     found, first = np.unique(classes[by_class], return_index=True)

@@ -1,4 +1,4 @@
-"""Features of many segments, read by row range: held in memory where they fit, by offset from the table where not."""
+"""Features of many segments, read by row range: in memory if they fit, else by offset from the table."""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import EMPTY, filled, open_table, read_table, warn_of_skipped
 
 log = logging.getLogger("sertk")
+Rows = Callable[[int, int, int, np.ndarray | None], np.ndarray]
 
 # Half of the smallest machine that anyone trains on; IEMOCAP in float32 is 1.3 GB, VoxCeleb 500.
 RESIDENT_BYTES = 4 << 30
@@ -24,10 +25,11 @@ class Segment:
 
     __slots__ = ("_rows", "bins", "index", "key", "num_frames")
 
-    def __init__(self, key: str, index: int, num_frames: int, bins: int, rows):
+    def __init__(self, key: str, index: int, num_frames: int, bins: int, rows: Rows) -> None:
         self.key, self.index, self.num_frames, self.bins, self._rows = key, index, num_frames, bins, rows
 
     def rows(self, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Rows start to stop, (stop - start, bins) float32, into `out` if given."""
         return self._rows(self.index, start, stop, out)
 
 
@@ -38,27 +40,27 @@ class Store:
         keys: names, one a segment.
         num_frames: (segments,) integers.
         bins: columns of every matrix.
-        rows: function of (index, start, stop, out) -> (stop - start, bins) float32, safe under threads; it fills `out`
-            unless that is None.
-        on_disk: whether rows are read from there each time.
+        rows: thread-safe function of (index, start, stop, out) -> (stop - start, bins) float32; it fills `out` if given.
+        on_disk: True if rows are read from disk each time.
     """
 
-    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows, on_disk: bool = False):
+    def __init__(self, keys: list[str], num_frames: np.ndarray, bins: int, rows: Rows,
+                 on_disk: bool = False) -> None:  # fmt: skip
         self.keys, self.num_frames, self.bins, self._rows, self.on_disk = keys, num_frames, bins, rows, on_disk
 
     @property
     def readers(self) -> int:
-        """Threads that are to read at the same time: memory is read by one as fast as by several, most of it is Python."""
+        """Threads that should read at the same time; one for memory, where several are not faster."""
         return READERS if self.on_disk else 1
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Segment:
         return Segment(self.keys[index], index, int(self.num_frames[index]), self.bins, self._rows)
 
-    def only(self, wanted) -> "Store":
-        """The store of those segments for whose key wanted(key) is true, in the same order."""
+    def only(self, wanted: Callable[[str], bool]) -> "Store":
+        """The store of the segments for whose key wanted(key) is true, in the same order."""
         return self.at(np.array([index for index, key in enumerate(self.keys) if wanted(key)], dtype=np.int64))
 
     def at(self, kept: np.ndarray) -> "Store":
@@ -127,11 +129,11 @@ def store_of(keys: list[str], matrices: list[np.ndarray]) -> Store:
     num_frames = np.array([len(feats) for feats in matrices], dtype=np.int64)
     bins = matrices[0].shape[1] if matrices else 0
 
-    def rows(index, start, stop, out):
-        found = matrices[index][start:stop]
+    def rows(index: int, start: int, stop: int, out: np.ndarray | None) -> np.ndarray:
+        part = matrices[index][start:stop]
         if out is None:
-            return found
-        out[:] = found
+            return part
+        out[:] = part
         return out
 
     return Store(keys, num_frames, bins, rows)

@@ -1,0 +1,1 @@
+"""From tables to model files: training, heads, draws, embeddings."""

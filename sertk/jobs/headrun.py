@@ -52,7 +52,7 @@ class HeadRun(Run):
         settings: training settings and fingerprints of trunk, draws and machine, plain types.
     """
 
-    def __init__(self, task: LabelSet, fold: str, choosing: str | None, members: np.ndarray, settings: dict):
+    def __init__(self, task: LabelSet, fold: str, choosing: str | None, members: np.ndarray, settings: dict) -> None:
         super().__init__(task.directory / fold, {**settings, **task.marks, "fold": fold}, HEAD_ROUNDING, retrain=True)
         self.task, self.fold, self.choosing, self.members = task, fold, choosing, members
         self.training: HeadTraining | None = None

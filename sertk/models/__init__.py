@@ -1,0 +1,1 @@
+"""Networks: pooling, ResNet, model files, inference, fused BatchNorm."""

@@ -1,5 +1,7 @@
 """PReLU with one slope a layer, at about the price of a ReLU."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,12 +19,13 @@ class LayerPReLU(nn.Module):
     Shape: any.
     """
 
-    def __init__(self, slope: float = 0.25):
+    def __init__(self, slope: float = 0.25) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((1,), slope))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Reading the slope out would make a GPU wait, and a compiler fuses the plain form by itself.
+        """Apply the activation. Shape: any."""
+        # Reading the slope would synchronise a GPU, and a compiler fuses the plain form by itself.
         if x.is_cpu and not torch.compiler.is_compiling():
             return _SlopedReLU.apply(x, self.weight)
         return functional.prelu(x, self.weight.to(x.dtype))
@@ -30,12 +33,12 @@ class LayerPReLU(nn.Module):
 
 class _SlopedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, slope):
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(x, slope)
         return functional.leaky_relu(x, float(slope))
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, slope = ctx.saved_tensors
         grad_x = grad_slope = None
         if ctx.needs_input_grad[0]:
@@ -46,9 +49,9 @@ class _SlopedReLU(torch.autograd.Function):
 
 
 def _sum_below_zero(grad: Tensor, x: Tensor) -> Tensor:
-    """The sum of grad * min(x, 0), both (batch, …), in float32; in pieces, where it is large."""
+    """The sum of grad * min(x, 0), both (batch, …), in float32; large maps in pieces."""
     size = max(1, PIECE * len(x) // max(1, x.numel()))
-    # The products may stand in bfloat16, their sum may not; sum(dtype=float32) is 20 times slower than this.
+    # Products in bfloat16 are accurate enough, their sum is not; sum(dtype=float32) is 20 times slower than this.
     sums = [(g * v.clamp(max=0)).float().sum() for g, v in zip(grad.split(size), x.split(size))]
     return torch.stack(sums).sum()
 
@@ -59,7 +62,7 @@ class ChannelPReLU(nn.PReLU):
     Shape: (batch, channels, …)
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__(channels)
 
 

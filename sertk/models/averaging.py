@@ -1,4 +1,4 @@
-"""One model out of several: the mean of their weights (Izmailov et al. 2018; Kaldi's and ESPnet's last step)."""
+"""Weight averaging: one model out of several (Izmailov et al. 2018; the last step of Kaldi and ESPnet)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ ORACLE = "oracle"
 
 
 def average_models(paths: Sequence[Path]) -> Model:
-    """The mean of models of one network, with BatchNorm's statistics; what is counted comes from the last.
+    """Average the weights and BatchNorm statistics of models of one network; integers come from the last.
 
     Raises:
-        SertkError: where networks, labels or front ends differ, weights are no numbers, or only some say what they were
+        SertkError: networks, labels or front ends differ, weights are NaN or infinite, or only some record what they were
             trained on.
     """
     first = load_finite(paths[0])
@@ -33,7 +33,7 @@ def average_models(paths: Sequence[Path]) -> Model:
     for path, record in zip(paths, records):
         if bool(record) != bool(records[0]):
             silent, other = (paths[0], path) if record else (path, paths[0])
-            raise SertkError(f"{silent} does not say what it was trained on, {other} does: leaks could not be seen")
+            raise SertkError(f"{silent} does not record what it was trained on, {other} does: leaks could not be found")
     network = last.network
     network.load_state_dict(
         {name: mean(sums[name], len(paths), tensor) for name, tensor in network.state_dict().items()}
@@ -48,20 +48,20 @@ def average_models(paths: Sequence[Path]) -> Model:
 
 
 def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
-    """A sum of weights as their mean, in the type of the last ones; integers are the last ones."""
+    """Mean weights, total / count, in the type of `last`; integers are those of `last`."""
     return (total / count).to(last.dtype) if last.is_floating_point() else last
 
 
 def load_finite(path: Path) -> Model:
-    """The model at `path`, refused where its weights are no numbers."""
+    """Read a model; SertkError if weights are NaN or infinite."""
     model = read_model(path)
     if not finite(model.network):
-        raise SertkError(f"{path}: has weights that are no numbers")
+        raise SertkError(f"{path}: has weights that are NaN or infinite")
     return model
 
 
 def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> None:
-    """Refuse to average what is not one network's.
+    """Check that two models have one network, labels and front end.
 
     Raises:
         SertkError: naming the first difference.
@@ -76,7 +76,7 @@ def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> Non
 
 
 def union(records: Iterable[dict]) -> dict:
-    """What an average of models was trained on, as sertk.scoring.protocol reads it: all that any of them was.
+    """The training record of an average (read by sertk.scoring.protocol): the union of the models' records.
 
     Example:
         >>> union([{"keys": ["a", "b"], "fold": "1", "select": "last"}, {"keys": ["b", "c"], "fold": "1", "select": "oracle"}])

@@ -29,7 +29,7 @@ class Classifier:
         SertkError: the device does not exist.
     """
 
-    def __init__(self, model: Model, path: Path, device: str = "cpu", precision: str = "float32"):
+    def __init__(self, model: Model, path: Path, device: str = "cpu", precision: str = "float32") -> None:
         self.model, self.path, self.device = model, path, choose_device(device)
         self._network = for_evaluation(model.network, self.device, choose_precision(precision, self.device))
         self._extract: FeatureExtractor | None = None

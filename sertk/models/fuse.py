@@ -1,6 +1,6 @@
-"""Networks made ready for evaluation: BatchNorm folded into the convolutions, weights in the format of the computation.
+"""Fuse BatchNorm into convolutions for evaluation, with weights in the number format of the computation.
 
-In evaluation mode a BatchNorm scales and shifts every channel by constants, which the convolution before it can do:
+In evaluation mode BatchNorm scales and shifts every channel by constants, which the convolution before it can do:
 
     gamma (W x - mean) / sqrt(var + eps) + beta  =  (s W) x + (beta - s mean)  with  s = gamma / sqrt(var + eps)
 """
@@ -16,7 +16,7 @@ from sertk.models.resnet import ResNet
 
 
 def for_evaluation(network: ResNet, device: torch.device, precision: str = "float32") -> ResNet:
-    """A copy of `network` that gives the same, faster: it is for evaluation only.
+    """A faster copy of `network` with the same outputs, for evaluation only.
 
     Args:
         network: stays as it is.
@@ -37,7 +37,7 @@ def for_evaluation(network: ResNet, device: torch.device, precision: str = "floa
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution that does what `conv` (without a bias) and then `norm` do in evaluation mode."""
+    """One convolution with the output of `conv` (without bias) followed by `norm` in evaluation mode."""
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     new = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
     new.weight.data = (conv.weight.double() * scale[:, None, None, None]).float()
@@ -46,7 +46,7 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 def fixed(activation: nn.Module) -> nn.Module:
-    """The activation with its slope as a constant: in place, and a GPU need not be waited for to read it."""
+    """The activation with its slope as a constant: in place, and without synchronising a GPU."""
     if isinstance(activation, LayerPReLU):
         return nn.LeakyReLU(float(activation.weight), inplace=True)
     return activation

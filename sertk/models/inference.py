@@ -1,4 +1,4 @@
-"""A trained network on whole segments of any length."""
+"""Inference: a trained network on whole segments of any length."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -13,6 +13,9 @@ from sertk.models.pieces import longest, pooled_in_pieces
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
 
+Window = list[tuple[str, np.ndarray]]
+Outputs = Iterator[tuple[str, np.ndarray]]
+Skip = Callable[[str, str], None]
 # Segments that are sorted by length to be together with their like, the frames that they may have (1 GB of 128 bins), and
 # frames that are computed together, padding included: on a GPU some 1 GB with the paper's network, whether 500 words or one
 # speech. On a CPU each segment is alone.
@@ -24,33 +27,32 @@ SHORTEST = 256
 
 
 def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
-                precision: str = "float32", skip: Callable[[str, str], None] | None = None,
-                ) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
-    """What a network gives for each segment, in the order of the segments.
+                precision: str = "float32", skip: Skip | None = None) -> Outputs:  # fmt: skip
+    """The outputs of a network for segments, in their order.
 
-    On a CPU one segment at a time is the fastest; a GPU is given batches of similar lengths, in which padding
-    changes nothing (see Trunk). A segment of any length takes the memory of a piece (see sertk.models.pieces).
+    On a CPU one segment at a time is fastest; on a GPU segments of similar length are batched, and padding does not change the
+    outputs (see Trunk). A segment of any length takes the memory of a piece (see sertk.models.pieces).
 
     Args:
-        network: stays as it is; what computes is its copy for evaluation.
+        network: left unchanged; a fused copy computes.
         segments: (key, (frames, bins) float32).
         at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm) or "pool".
         device: where to compute.
         precision: "float32" or "bf16".
-        skip: is called with the key and the reason for a segment that there is no memory for; without it that is an error.
+        skip: called with key and reason for a segment that does not fit into memory; without it that is an error.
 
     Yields:
         (key, (dim,) float32)
 
     Raises:
-        SertkError: naming the segment that there is no memory for.
+        SertkError: a segment, which is named, does not fit into memory.
     """
     yield from segment_outputs(for_evaluation(network, device, precision), segments, at, device, skip)
 
 
 def segment_outputs(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at: str, device: torch.device,
-                    skip: Callable[[str, str], None] | None = None) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
-    """The same as on_segments, for a network that is a copy for evaluation already (fuse.for_evaluation)."""
+                    skip: Skip | None = None) -> Outputs:  # fmt: skip
+    """As on_segments, for a network that fuse.for_evaluation returned."""
     window, frames = [], 0
     for key, feats in segments:
         window.append((key, fit(feats, network.spec.frames) if network.spec.frames else feats))
@@ -67,6 +69,9 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
 
     Args:
         network: from for_evaluation.
+        feats: (batch, bins, frames).
+        lengths: (batch,) in frames, None if nothing is padded.
+        at: which output.
 
     Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
     """
@@ -90,7 +95,7 @@ def _after_pooling(network: ResNet, pooled: Tensor, at: str) -> Tensor:
     raise ValueError(at)
 
 
-def _window(network, window, at, device, skip):
+def _window(network: ResNet, window: Window, at: str, device: torch.device, skip: Skip | None) -> Outputs:
     order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
     results: dict[int, np.ndarray] = {}
     for picked in together(order, [len(feats) for _, feats in window], TOGETHER[device.type]):
@@ -100,8 +105,9 @@ def _window(network, window, at, device, skip):
             yield key, results[index]
 
 
-def _batch(network, window, picked: list[int], at: str, device, skip) -> dict[int, np.ndarray]:
-    """The outputs of the segments of these numbers; where memory runs out, in smaller parts."""
+def _batch(network: ResNet, window: Window, picked: list[int], at: str, device: torch.device,
+           skip: Skip | None) -> dict[int, np.ndarray]:  # fmt: skip
+    """The outputs of the segments `picked`; in smaller batches if memory runs out."""
     frames = len(window[picked[-1]][1])
     most = longest(network.spec, device)
     whole = network.spec.frames or frames <= most
@@ -113,7 +119,7 @@ def _batch(network, window, picked: list[int], at: str, device, skip) -> dict[in
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-        # Here, where the error no longer holds what was computed.
+        # Outside the except block: a live exception keeps the tensors allocated.
         if device.type == "cuda":
             torch.cuda.empty_cache()
         if len(picked) > 1:
@@ -132,7 +138,8 @@ def _batch(network, window, picked: list[int], at: str, device, skip) -> dict[in
             return {}
 
 
-def _together(network, window, picked, at, device) -> dict[int, np.ndarray]:
+def _together(network: ResNet, window: Window, picked: list[int], at: str,
+              device: torch.device) -> dict[int, np.ndarray]:  # fmt: skip
     feats, lengths = padded([window[index][1] for index in picked])
     same = int(lengths.min()) == feats.shape[2]
     out = output(network, feats.to(device), None if same else lengths.to(device), at)
@@ -140,17 +147,18 @@ def _together(network, window, picked, at, device) -> dict[int, np.ndarray]:
 
 
 @torch.no_grad()
-def _alone(network, feats: np.ndarray, at, device, most: int) -> np.ndarray:
+def _alone(network: ResNet, feats: np.ndarray, at: str, device: torch.device, most: int) -> np.ndarray:
     pooled = pooled_in_pieces(network, torch.from_numpy(np.asarray(feats, np.float32)).T, most, device)
     return _after_pooling(network, pooled, at)[0].cpu().numpy()
 
 
 def together(order: list[int], lengths: list[int], most: int) -> list[list[int]]:
-    """Segments in batches of at most `most` frames, padding included; one that is longer is alone.
+    """Batches of at most `most` frames with padding; a longer segment is a batch of its own.
 
     Args:
         order: the segments, the shortest first.
         lengths: frames of each.
+        most: frames of a batch.
 
     Example:
         >>> together([2, 0, 1, 3], [3, 4, 2, 90], 9)
@@ -166,7 +174,7 @@ def together(order: list[int], lengths: list[int], most: int) -> list[list[int]]
 
 
 def padded(segments: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Segments (frames, bins) as one batch: (batch, bins, longest) with zeros behind each, and lengths (batch,)."""
+    """Zero-pad segments (frames, bins) to one batch (batch, bins, longest); also returns their lengths (batch,)."""
     lengths = torch.tensor([len(feats) for feats in segments])
     batch = torch.zeros(len(segments), segments[0].shape[1], int(lengths.max()))
     for row, feats in zip(batch, segments):

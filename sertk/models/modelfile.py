@@ -1,8 +1,8 @@
-"""Model files: a network with everything that it takes to use it, in plain types and tensors.
+"""Model files: a network with labels, front end and card, in plain types and tensors.
 
 A file is what torch.save makes of {format, network, labels, frontend, card, weights, digest}; it is read with
-weights_only=True, so reading runs no code. The digest (sha256 over all else) is checked at every reading:
-torch's own format lets flipped bits through as other weights.
+weights_only=True, so reading runs no code. The digest (sha256 of the rest) is checked at every reading:
+torch's own format reads flipped bits as other weights.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,14 +25,14 @@ FORMAT = "sertk-model-1"
 
 @dataclass
 class Model:
-    """A network and what belongs to it.
+    """A network with its labels, front end and card.
 
     Args:
         network: in evaluation mode, on the CPU, when it comes from a file.
         labels: names of the outputs, in their order.
-        frontend: settings of the features that it was trained on (those of their manifest), {} where unknown.
+        frontend: settings of the features that it was trained on (from their manifest), {} if unknown.
         card: how it was made: command, seed, data, versions. Plain types.
-        digest: of the file that it was read from; "" for one that was not.
+        digest: of the file that it was read from, else "".
     """
 
     network: ResNet
@@ -42,12 +43,12 @@ class Model:
 
 
 def finite(module: torch.nn.Module) -> bool:
-    """Whether all weights are numbers, BatchNorm's statistics too: after a step too large they are not."""
+    """True if every weight and BatchNorm statistic is finite."""
     return bool(torch.stack([tensor.isfinite().all() for tensor in module.state_dict().values()]).all())
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file, whole or not at all."""
+    """Write a model file atomically."""
     content = {
         "format": FORMAT,
         "network": model.network.spec.plain(),
@@ -63,7 +64,7 @@ def read_model(path: Path) -> Model:
     """Read a model file.
 
     Raises:
-        SertkError: where it is not one, is damaged, or its weights are not those of its network.
+        SertkError: not a model file, damaged, or its weights do not fit its network.
     """
     content, digest = read_checked(path)
     if content.get("format") != FORMAT:
@@ -91,7 +92,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path
 
 
 def write_checked(path: Path, content: dict) -> None:
-    """Write plain types and tensors with their digest, whole or not at all."""
+    """Write plain types and tensors with their digest, atomically."""
     buffer = io.BytesIO()
     torch.save({**content, "digest": digest_of(content)}, buffer)
     with atomic_file(path, "wb") as file:
@@ -99,10 +100,10 @@ def write_checked(path: Path, content: dict) -> None:
 
 
 def read_checked(path: Path) -> tuple[dict, str]:
-    """What write_checked wrote, and its digest.
+    """Content and digest of a file of write_checked.
 
     Raises:
-        SertkError: where the file is not a torch archive of plain types, or its digest does not match.
+        SertkError: not a torch archive of plain types, or its digest does not match.
     """
     data = Path(path).read_bytes()
     if not zipfile.is_zipfile(io.BytesIO(data)):
@@ -119,14 +120,14 @@ def read_checked(path: Path) -> tuple[dict, str]:
     return content, digest
 
 
-def digest_of(content) -> str:
-    """sha256 of plain types and tensors, whatever their storage. Dictionaries count in the order of their keys."""
+def digest_of(content: Any) -> str:
+    """sha256 of plain types and tensors, whatever their storage; dictionaries in the order of their keys."""
     hasher = hashlib.sha256()
     _feed(content, hasher)
     return hasher.hexdigest()
 
 
-def _feed(value, hasher) -> None:
+def _feed(value: Any, hasher: Any) -> None:
     if isinstance(value, Tensor):
         value = value.detach().cpu().contiguous()
         hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
@@ -144,11 +145,17 @@ def _feed(value, hasher) -> None:
         hasher.update(f"{type(value).__name__}{json.dumps(value)};".encode())
 
 
-def check_frontend(model: Model, settings: dict, model_path, where: str) -> None:
-    """Refuse features that were made with other settings than the model's.
+def check_frontend(model: Model, settings: dict, model_path: Path | None, where: str) -> None:
+    """Check that features were made with the model's front-end settings; unknown settings pass.
+
+    Args:
+        model: the model.
+        settings: of the features, from their manifest.
+        model_path: for the message.
+        where: the features, for the message.
 
     Raises:
-        SertkError: naming the first setting that differs.
+        SertkError: names the first setting that differs.
     """
     flat = [_flat(model.frontend), _flat(settings)]
     if not all(flat):  # settings are unknown on one side: a pipe has no manifest

@@ -1,7 +1,7 @@
-"""A trunk over a long segment piece by piece: the pooled statistics of the whole, in the memory of a piece.
+"""Long segments in pieces: the pooled statistics of the whole segment in the memory of a piece.
 
-Pieces overlap by the trunk's receptive field (225 frames in the paper's network), and what is computed beside a cut is dropped:
-every map that counts is the one of the whole segment. Zeros are added at the segment's true ends alone.
+Pieces overlap by the trunk's receptive field (225 frames in the paper's network), and frames affected by a cut are
+dropped, so that every map that is pooled equals the whole segment's. Zero padding is at the segment's true ends only.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ WIDEST = {"cpu": 1 << 24, "cuda": 32_000 * 32 * 128}
 
 
 class Field(NamedTuple):
-    """What an output frame of a trunk sees: input frames before and after its own, and input frames an output frame."""
+    """Receptive field: input frames before and after an output frame's own, and the stride in input frames."""
 
     before: int
     after: int
@@ -27,7 +27,7 @@ class Field(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Input frames start to stop, out of which output frames first to last (counted in the piece) are of the whole."""
+    """Input frames start to stop; the output frames first to last (counted in the piece) are kept."""
 
     start: int
     stop: int
@@ -48,12 +48,12 @@ def field(trunk: Trunk) -> Field:
 
 
 def longest(spec: NetworkSpec, device: torch.device) -> int:
-    """Frames of a segment that is still passed as a whole."""
+    """Most frames of a segment that is passed as a whole."""
     return WIDEST[device.type] // (spec.channels * spec.bins)
 
 
 def pieces(frames: int, most: int, field: Field) -> Iterator[Piece]:
-    """The pieces of a segment, of about the same length.
+    """Pieces of a segment, of about the same length.
 
     Args:
         frames: of the segment.
@@ -77,12 +77,13 @@ def pieces(frames: int, most: int, field: Field) -> Iterator[Piece]:
 
 
 def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.device) -> Tensor:
-    """What `network.pooled` gives for a segment, to the rounding of float32.
+    """network.pooled for a long segment, equal up to float32 rounding.
 
     Args:
         network: from for_evaluation; with pooling.
         feats: of the segment, on the CPU.
         most: frames of a piece.
+        device: where to compute.
 
     Shape: (bins, frames) -> (1, pooled_dim), float32
     """

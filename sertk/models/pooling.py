@@ -1,4 +1,4 @@
-"""Pooling over frames: how a segment of any length becomes one vector."""
+"""Pooling over frames: segments of any length to vectors of one size."""
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,12 @@ class Moments:
         (3, 4.0, 8.666666666666666)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.frames = 0
         self.mean = self._squares = torch.zeros(())
 
     def add(self, maps: Tensor) -> None:
-        """Take in the frames that follow. Shape: (batch, channels, bins, frames)."""
+        """Add the next frames. Shape: (batch, channels, bins, frames)."""
         maps, frames = maps.double(), maps.shape[-1]
         mean = maps.mean(dim=-1)
         squares = (maps - mean[..., None]).square().sum(dim=-1)
@@ -47,7 +47,7 @@ class Moments:
 
     @property
     def variance(self) -> Tensor:
-        """The population's, as StatsPool has it."""
+        """Population variance, as in StatsPool."""
         return self._squares / self.frames
 
 
@@ -60,10 +60,11 @@ class MeanPool(nn.Module):
     """
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Pool over the frames of each segment."""
         return _mean(maps.float(), lengths).flatten(1)
 
     def of(self, moments: Moments) -> Tensor:
-        """What `forward` gives for all the frames that `moments` has taken in."""
+        """`forward` over all frames that were added to `moments`."""
         return moments.mean.float().flatten(1)
 
 
@@ -83,13 +84,14 @@ class StatsPool(nn.Module):
     """
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Pool over the frames of each segment."""
         maps = maps.float()  # sums over frames are kept in float32 under autocast too
         mean = _mean(maps, lengths)
         variance = _mean((maps - mean[..., None]).square(), lengths)
         return torch.cat([mean.flatten(1), (variance + VARIANCE_FLOOR).sqrt().flatten(1)], dim=1)
 
     def of(self, moments: Moments) -> Tensor:
-        """What `forward` gives for all the frames that `moments` has taken in."""
+        """`forward` over all frames that were added to `moments`."""
         deviation = (moments.variance + VARIANCE_FLOOR).sqrt()
         return torch.cat([moments.mean.flatten(1), deviation.flatten(1)], dim=1).float()
 
@@ -103,6 +105,7 @@ class Flatten(nn.Module):
     """
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Pool over the frames of each segment."""
         assert lengths is None, "a network without pooling takes chunks of one length"
         return maps.float().flatten(1)
 

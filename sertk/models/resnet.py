@@ -21,7 +21,7 @@ class Block(nn.Module):
         - Output: (batch, channels, bins / stride, frames / stride)
     """
 
-    def __init__(self, channels_in: int, channels: int, stride: int, act: str):
+    def __init__(self, channels_in: int, channels: int, stride: int, act: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -36,6 +36,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Add the block's output to its shortcut; frames beyond the mask are 0."""
         y = self.act1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(_masked(y, mask)))
         y += self.shortcut(x)
@@ -53,7 +54,7 @@ class Trunk(nn.Module):
     alone: what comes out for a segment does not depend on what it was batched with.
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         width = spec.channels
         self.stem = nn.Conv2d(1, width, 3, padding=1, bias=False)
@@ -70,6 +71,7 @@ class Trunk(nn.Module):
             self.stages.append(stage)
 
     def forward(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Maps of the last stage, and the lengths of the segments in its frames."""
         x = feats[:, None]
         mask = None
         if lengths is not None:
@@ -92,7 +94,7 @@ class Head(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec | HeadSpec):
+    def __init__(self, spec: NetworkSpec | HeadSpec) -> None:
         super().__init__()
         self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
         self.bn = nn.BatchNorm1d(spec.embedding_dim)
@@ -100,6 +102,7 @@ class Head(nn.Module):
         self.output = nn.Linear(spec.embedding_dim, spec.num_labels)
 
     def forward(self, pooled: Tensor) -> Tensor:
+        """Logits of pooled vectors."""
         return self.output(self.act(self.bn(self.embedding(pooled))))
 
 
@@ -111,7 +114,7 @@ class ResNet(nn.Module):
         - Output: (batch, num_labels), logits
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
         self.trunk = Trunk(spec)
@@ -122,10 +125,11 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def pooled(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the head is given. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
+        """Pooled statistics, the input of the head. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
         return self.pool(*self.trunk(feats, lengths))
 
     def forward(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits of segments."""
         return self.head(self.pooled(feats, lengths))
 
     def layers(self) -> list[nn.Module]:

@@ -37,7 +37,7 @@ class NetworkSpec:
                              choices=ACTIVATIONS, unset="prelu")  # fmt: skip
     frames: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
             raise ValueError(f"blocks: wanted {len(STRIDES)} stages, found {len(self.blocks)}")
         if self.pooling not in POOLING_FACTORS or self.activation not in ACTIVATIONS:

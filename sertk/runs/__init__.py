@@ -1,0 +1,1 @@
+"""The folder of a run: lock, state, fingerprints, callbacks, preemption, model card."""

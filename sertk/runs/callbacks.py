@@ -19,7 +19,7 @@ class Keeper:
         model: gives the model as it is after an epoch.
     """
 
-    def __init__(self, directory: Path, number: int, model: Callable[[int], Model]):
+    def __init__(self, directory: Path, number: int, model: Callable[[int], Model]) -> None:
         self.directory, self.number, self.model = directory, number, model
 
     def __call__(self, history: list[dict]) -> None:
@@ -42,7 +42,7 @@ class Board:
         SertkError: where TensorBoard is not installed.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

@@ -13,13 +13,13 @@ class Stopped(Exception):
 class StopRequest:
     """True once TERM or USR1 has come. Make one before anything slow: the signal may come seconds after the start."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._asked = False
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._ask)
 
-    def _ask(self, *_):
+    def _ask(self, *_) -> None:
         self._asked = True
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self._asked

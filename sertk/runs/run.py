@@ -32,11 +32,11 @@ class Run:
             refuses (for runs of days).
     """
 
-    def __init__(self, directory: Path, settings: dict, rounding: Set[str] = ROUNDING, retrain: bool = False):
+    def __init__(self, directory: Path, settings: dict, rounding: Set[str] = ROUNDING, retrain: bool = False) -> None:
         self.directory, self.settings, self.rounding, self.retrain = directory, settings, rounding, retrain
         self.final, self.state = directory / "final.pt", directory / "state.pt"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.directory)
 
     @contextmanager

@@ -41,7 +41,7 @@ class HeadTraining:
     """
 
     def __init__(self, spec: NetworkSpec | HeadSpec, members: np.ndarray, targets: Targets, settings: HeadSettings, device,
-                 develop: Callable[[Head], dict] | None = None):  # fmt: skip
+                 develop: Callable[[Head], dict] | None = None) -> None:  # fmt: skip
         self.spec, self.settings, self.device, self.develop, self.best = spec, settings, device, develop, None
         if settings.class_weights == "balanced":
             targets = targets.balanced(spec.num_labels, members)
@@ -138,7 +138,7 @@ class EpochDraws:
         resident_bytes: what may be held.
     """
 
-    def __init__(self, store: Store, epoch: int, versions: int, device, resident_bytes: int):
+    def __init__(self, store: Store, epoch: int, versions: int, device, resident_bytes: int) -> None:
         self.store, self.versions, self.device, self.held = store, versions, device, None
         self.first = (epoch - 1) * versions
         if 4 * len(store) * versions * store.bins <= resident_bytes:

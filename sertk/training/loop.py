@@ -53,7 +53,7 @@ class Training:
     def __init__(self, network: ResNet, store: Store, targets: Targets, settings: TrainingSettings, device: torch.device,
                  world: World, *, progress: Progress | None = None, save: Callable[[Progress], None] | None = None,
                  develop: Callable[[ResNet], dict] | None = None,
-                 callbacks: Sequence[Callable[[list[dict]], None]] = ()):  # fmt: skip
+                 callbacks: Sequence[Callable[[list[dict]], None]] = ()) -> None:  # fmt: skip
         self.settings, self.device, self.world = settings, device, world
         self.develop, self.save, self.callbacks = (None, None, ()) if world.rank else (develop, save, callbacks)
         self.store, self.targets = store, targets.to(device)
@@ -99,7 +99,7 @@ class Training:
             self._epoch(on_batch, stop, checkpoint_every)
         return self.progress.history
 
-    def _epoch(self, on_batch, stop, checkpoint_every):
+    def _epoch(self, on_batch, stop, checkpoint_every) -> None:
         progress, epoch = self.progress, len(self.progress.history) + 1
         rate = self.settings.schedule().rate(epoch)
         for group in self.optimiser.param_groups:

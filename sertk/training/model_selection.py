@@ -61,7 +61,7 @@ class Development:
         device, precision: of the computation.
     """
 
-    def __init__(self, store: Store, labelling: Labelling, fold: str, device: torch.device, precision: str):
+    def __init__(self, store: Store, labelling: Labelling, fold: str, device: torch.device, precision: str) -> None:
         self.store, self.fold, self.device, self.precision = store, fold, device, precision
         self.truth, self.num_labels = [labelling.index(key) for key in store.keys], len(labelling.labels)
 

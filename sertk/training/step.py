@@ -27,7 +27,7 @@ class Step:
     """
 
     def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World,
-                 largest: Callable[[int], int] = int):  # fmt: skip
+                 largest: Callable[[int], int] = int) -> None:  # fmt: skip
         self.largest = largest
         self.network, self.optimiser, self.settings = network, optimiser, settings
         self.device, self.world = device, world

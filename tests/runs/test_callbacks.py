@@ -98,7 +98,7 @@ def test_models_of_other_networks_labels_or_front_ends_are_refused(toy, train, c
     other.card = {}
     save_model(toy / "silent.pt", other)
     err = call("average-models", first, toy / "silent.pt", toy / "mean.pt", code=1).err
-    assert "silent.pt does not say what it was trained on" in err and not (toy / "mean.pt").exists()
+    assert "silent.pt does not record what it was trained on" in err and not (toy / "mean.pt").exists()
     assert "two models at least" in call("average-models", first, toy / "mean.pt", code=2).err
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_under_tensorboard_does_not_end_the_training(toy, train, mon
 
 def test_weights_that_are_no_numbers_are_not_averaged(toy, train, call):
     paths = [model_with(toy / f"{n}.pt", call, train, toy, n, 1) for n in (1, float("nan"))]
-    assert "nan.pt: has weights that are no numbers" in call("average-models", *paths, toy / "mean.pt", code=1).err
+    assert "nan.pt: has weights that are NaN or infinite" in call("average-models", *paths, toy / "mean.pt", code=1).err
 
 
 def test_a_mean_over_folds_does_not_count_the_labels_of_one():
