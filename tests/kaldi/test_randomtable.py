@@ -71,7 +71,7 @@ def test_a_header_that_is_known_is_not_read_again_unless_the_archive_is_another(
         assert np.array_equal(found[key], table[key])
         monkeypatch.undo()
         found.close()
-        (here / "x.ark").rename("old.ark")
+        (here / "x.ark").rename(here / "old.ark")
         with table_writer("ark:x.ark") as write:
             write(key, np.full((2, 3), 5, np.float32))
         assert found[key].tolist() == [[5, 5, 5], [5, 5, 5]]

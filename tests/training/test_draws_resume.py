@@ -71,7 +71,7 @@ def test_a_pass_that_is_asked_to_stop_says_run_me_again_and_goes_on(tmp_path, wo
     assert not (tmp_path / "stopped.ark").exists()
     assert wait(start(*words("stopped"), log=tmp_path / "log")) == 0
     log = (tmp_path / "log").read_text()
-    assert "run the same command again" in log and "going on after" in log and "Traceback" not in log
+    assert "rerun the same command" in log and "going on after" in log and "Traceback" not in log
     assert "Done 40, skipped 0" in log and "40 segments, 60 draws of 64 numbers each: 0.000307 GB in ark,scp:" in log
     assert table(tmp_path, "stopped") == table(tmp_path, "straight")
 
