@@ -126,7 +126,7 @@ class TorchaudioFbank:
             raise SertkError("--backend=torchaudio has no --window-type=sine")
         mel_filters(options)  # refuses an empty filter, of which torchaudio would make a constant column
 
-    def __call__(self, samples: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
         options = self.options
         samples = dithered(np.asarray(samples, np.float32), options.dither, rng)
         if not options.num_frames(len(samples)):
