@@ -273,6 +273,15 @@ CALLS = {
         ("--mistakes many exp/exp1 report", "'many' is not a valid integer"),
         ("exp/exp1 wav.scp", "wav.scp"),
     ],
+    "export-onnx": [
+        ("--verbose 0", "Missing argument 'MODEL'"),
+        (MODEL, "Missing argument 'OUT'"),
+        ("nowhere.pt x.onnx", "nowhere.pt"),
+        (f"{MODEL} x.pt", "x.pt: the name of an ONNX file ends in .onnx"),
+        (f"{MODEL} nowhere/x.onnx", "nowhere/x.onnx: cannot be written: there is no folder"),
+        ("bad/cut.pt x.onnx", "bad/cut.pt"),
+        (f"--at pool {MODEL} x.onnx", "'pool' is not one of"),
+    ],
     "classify-audio": [
         ("--verbose 0", "Missing argument 'MODEL'"),
         (MODEL, "Missing argument 'AUDIO…'"),
