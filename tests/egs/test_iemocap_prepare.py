@@ -158,7 +158,7 @@ def test_missing_recordings_and_label_files_are_named(prepare, corpus, tmp_path)
     assert f"{wav(corpus, 'Ses01F_impro01_M000')}: no such recording" in result.err
     assert f"{label_file(corpus, 'Ses05F_impro02')}: no such label file" in result.err
     assert result.err.splitlines()[-1].endswith(
-        "and 1 more (--allow-partial true goes on and marks the results PARTIAL)"
+        "and 1 more (--allow-partial true accepts it and marks the results PARTIAL)"
     )
 
 
