@@ -70,6 +70,8 @@ class Command(click.Command):
             click.echo(nl=False)  # flushes
         except click.UsageError as error:
             message = error.format_message().replace(" range.", ".")  # click's word for a number with bounds
+            if message.endswith("does not take a value."):  # another order of arguments was meant
+                message += f" The order is {' '.join([name, *self.collect_usage_pieces(click.Context(self))])}."
             _to_stderr(f"{name}: ERROR: {_one_line(message)} (see {name} --help)")
             code = 2
         except ReaderGone:

@@ -5,7 +5,10 @@ as wav and as flac. What a header says is held against bounds before anything is
 """
 
 import io
+import mmap
+import os
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from sertk.frontend.wav import is_wav, parse_wav
 SCALE = 32768
 # Samples times channels that libsndfile decodes at a time.
 _PIECE = 1 << 22
+# Bytes of a file beyond which it is not read as a whole where that can be helped.
+_LARGE_FILE = 1 << 25
 
 
 def read_audio(source, channel: int | None = None) -> tuple[np.ndarray, int]:
@@ -46,7 +51,10 @@ def read_audio(source, channel: int | None = None) -> tuple[np.ndarray, int]:
 
 
 def decode(data: bytes) -> tuple[np.ndarray, int]:
-    """All channels of the content of an audio file, float32 (samples, channels) in the 16-bit range, and the rate in Hz.
+    """All channels of the content of an audio file, (samples, channels) in the 16-bit range, and the rate in Hz.
+
+    Returns:
+        int16 where the file has them so (an hour of them is half as large), else float32.
 
     Raises:
         UnfitAudio: for what is truncated, empty or not audio.
@@ -72,8 +80,44 @@ def decode(data: bytes) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
+def decode_file(path, pick: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
+    """What `pick` makes of the samples of an audio file, and the rate in Hz.
+
+    Args:
+        path: of the file
+        pick: (samples, channels) in the 16-bit range -> float32 (samples,); of a large file it is called piece by piece
+
+    Raises:
+        UnfitAudio: for what is truncated, empty or not audio.
+        OSError: where it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > _LARGE_FILE and (picked := _pick_pcm16(file, pick)):
+            return picked
+        samples, rate = decode(file.read())
+    return pick(samples), rate
+
+
+def _pick_pcm16(file, pick) -> tuple[np.ndarray, int] | None:
+    """As decode_file, for a wav file of 16-bit PCM, of which a piece at a time is read; None where it is another."""
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if not is_wav(content):
+        return None
+    wav = parse_wav(content)
+    count = len(wav.data) // (2 * wav.channels)
+    if not wav.is_pcm16 or not count:
+        return None
+    file.seek(wav.start)
+    picked, size = np.empty(count, np.float32), max(1, _PIECE // wav.channels)
+    for first in range(0, count, size):
+        wanted = min(size, count - first)
+        piece = np.frombuffer(file.read(2 * wav.channels * wanted), "<i2")
+        picked[first : first + wanted] = pick(piece.reshape(wanted, wav.channels))
+    return picked, wav.rate
+
+
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """One column of (samples, channels), checked to be finite.
+    """One column of (samples, channels) as float32, checked to be finite.
 
     Raises:
         UnfitAudio: where there is no such channel, or several and none was chosen, and for NaN or infinite samples.
@@ -83,7 +127,10 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
         raise UnfitAudio(f"has {channels} channels: choose one with --channel (from 0)")
     if channel is not None and channel >= channels:
         raise UnfitAudio(f"has no channel {channel} (channels: {channels}, counted from 0)")
-    samples = np.ascontiguousarray(samples[:, channel or 0])
+    samples = samples[:, channel or 0]
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32)
+    samples = np.ascontiguousarray(samples)
     # A sum is infinite or NaN where a sample is, at a tenth of the cost of asking each one.
     if not np.isfinite(samples.sum(dtype=np.float64)) and not np.isfinite(samples).all():
         where = int(np.flatnonzero(~np.isfinite(samples))[0])
@@ -145,7 +192,19 @@ def _read_pieces(file) -> np.ndarray:
             hours = MAX_VALUES / file.channels / file.samplerate / 3600
             raise UnfitAudio(f"is longer than the {hours:.1f} hours that are decoded at once: cut it into parts")
         if len(pieces[-1]) < size:
-            return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+            return _joined(pieces)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """The pieces one after the other; each is let go of as it is copied, so that they are not held twice."""
+    if len(pieces) == 1:
+        return pieces[0]
+    whole = np.empty((sum(map(len, pieces)), pieces[0].shape[1]), np.float32)
+    first = 0
+    for number, piece in enumerate(pieces):
+        whole[first : first + len(piece)] = piece
+        first, pieces[number] = first + len(piece), None
+    return whole
 
 
 def _refused(data: bytes, code: int | None, error: str) -> str:

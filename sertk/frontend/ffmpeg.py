@@ -2,9 +2,6 @@
 
 import io
 import re
-import shutil
-import subprocess
-import tempfile
 
 import numpy as np
 
@@ -40,6 +37,10 @@ def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
         SertkError: without ffmpeg.
         UnfitAudio: if any of them cannot be decoded; the reason is that file's only where `sources` has one.
     """
+    import shutil  # all three are 4 ms of every start, and few recordings are m4a
+    import subprocess
+    import tempfile
+
     if not shutil.which("ffmpeg"):
         raise SertkError(
             "m4a needs ffmpeg, and there is none on PATH: install it (apt install ffmpeg, conda install ffmpeg)"

@@ -36,8 +36,8 @@ def _features(speech: Speech, extract: FeatureExtractor) -> Features:
     if speech.samples is None:
         return Features(speech.key, reason=speech.reason)
     try:
-        feats = extract.features(speech.samples, speech.rate, speech.key)
-        return Features(speech.key, feats, len(speech.samples) / speech.rate)
+        seconds = len(speech.samples) / speech.rate
+        return Features(speech.key, extract.features(speech.take(), speech.rate, speech.key), seconds)
     except UnfitAudio as error:
         return Features(speech.key, reason=str(error))
     except SertkError as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError
-from sertk.frontend.audio import decode, one_channel
+from sertk.frontend.audio import decode, decode_file, one_channel
 from sertk.frontend.ffmpeg import decode_ffmpeg
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.frontend.wav import read_wav_of_archive
@@ -37,7 +37,7 @@ _CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Speech:
     """Samples of an utterance, float32 in the 16-bit range, and their rate; or the reason why there are none.
 
@@ -49,6 +49,11 @@ class Speech:
     samples: np.ndarray | None = None
     rate: int = 0
     reason: str = ""
+
+    def take(self) -> np.ndarray:
+        """The samples, which are no longer held here: an hour of them is 600 MB that features need not stand beside."""
+        samples, self.samples = self.samples, None
+        return samples
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class Reader:
 
     def one(self, entry: Entry) -> Speech:
         """The recording of one line."""
+        if classify_input(entry.name) == "file":
+            return self.guarded(entry.key, entry.where, lambda: self._of_file(entry))
         return self.speech(entry.key, entry.where, lambda: self.content(entry), f"{entry.name} ")
 
     def several(self, entries: list[Entry]) -> list[Speech]:
@@ -143,6 +150,11 @@ class Reader:
             with open_input(entry.name) as stream:
                 data = stream.read()
         return decode(data)
+
+    def _of_file(self, entry: Entry) -> Speech:
+        with named(f"{entry.name} "), one_recording():
+            samples, rate = decode_file(entry.name, lambda samples: one_channel(samples, self.channel))
+            return Speech(entry.key, entry.where, samples, rate)
 
     def _chosen(self, key: str, where: str, content: Callable, name: str) -> Speech:
         with named(name), one_recording():

@@ -19,6 +19,8 @@ ZEROS, ROLLOFF = 6, 0.99
 # torchaudio's kernel has (rate · wanted) / gcd² weights, nearly all of them 0: 7e4 from 44100 to 16000 Hz, 3e5 from
 # 11025, 9e7 from 22254. While it is made, each takes 40 bytes.
 LARGEST_KERNEL = 1 << 20
+# Samples that are converted as a whole.
+LONGEST = 1 << 22
 # Outputs that are computed at a time, and weights that are kept for the next ones.
 _BLOCK, _KEPT = 8192, 1 << 20
 
@@ -40,8 +42,22 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     if rate == wanted:
         return samples
     old, new = rate // gcd(rate, wanted), wanted // gcd(rate, wanted)
-    if old * new > LARGEST_KERNEL:
-        return interpolate(samples, old, new)
+    convert = interpolate if old * new > LARGEST_KERNEL else _by_torchaudio
+    if len(samples) <= LONGEST:
+        return convert(samples, old, new)
+    # In pieces, whose temporaries are those of a minute. They begin at multiples of `old`, to which outputs belong.
+    result = np.empty(ceil(len(samples) * new / old), np.float32)
+    step = max(1, LONGEST // old)
+    margin = ceil(_extent(old, new)[0] / old) + 1
+    for first in range(0, ceil(len(samples) / old), step):
+        begin = max(0, first - margin)
+        piece = convert(samples[begin * old : (first + step + margin) * old], old, new)
+        wanted_part = result[first * new : (first + step) * new]
+        wanted_part[:] = piece[(first - begin) * new :][: len(wanted_part)]
+    return result
+
+
+def _by_torchaudio(samples: np.ndarray, old: int, new: int) -> np.ndarray:
     torch, _ = _torchaudio()
     with torch.inference_mode():
         return _resampler(old, new)(torch.from_numpy(samples)).numpy()
@@ -110,7 +126,7 @@ class TorchaudioFbank:
             raise SertkError("--backend=torchaudio has no --window-type=sine")
         mel_filters(options)  # refuses an empty filter, of which torchaudio would make a constant column
 
-    def __call__(self, samples: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
         options = self.options
         samples = dithered(np.asarray(samples, np.float32), options.dither, rng)
         if not options.num_frames(len(samples)):

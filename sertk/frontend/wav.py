@@ -18,20 +18,34 @@ _PIECE = 1 << 24
 class Wav:
     """What a wav file's header says: format code, channels, rate (Hz), bits, and the bytes of its samples.
 
-    content: the file, with the size of the samples put right where the header left it open
+    start: where they begin in the file
     """
 
-    def __init__(self, content: bytes):
-        self.content = content
-        self.form = self.channels = self.rate = self.bits = 0
+    def __init__(self, content):
+        self._content = content
+        self.form = self.channels = self.rate = self.bits = self.start = 0
         self.data = memoryview(b"")
+        self.open_size = False
+
+    @property
+    def content(self) -> bytes:
+        """The file, with the size of the samples put right where the header left it open."""
+        if not self.open_size:
+            return self._content
+        size = struct.pack("<I", len(self.data))
+        return self._content[: self.start - 4] + size + self._content[self.start :]
+
+    @property
+    def is_pcm16(self) -> bool:
+        """Whether the samples are 16-bit integers, as nearly all are."""
+        return self.form == PCM and self.bits == 16
 
     def samples(self) -> np.ndarray | None:
-        """The samples of 16-bit PCM, float32 (samples, channels); None where it is another codec."""
-        if self.form != PCM or self.bits != 16:
+        """The samples of 16-bit PCM as they lie in the file, int16 (samples, channels); None where it is another codec."""
+        if not self.is_pcm16:
             return None
         count = len(self.data) // (2 * self.channels)
-        return np.frombuffer(self.data, "<i2", count * self.channels).reshape(-1, self.channels).astype(np.float32)
+        return np.frombuffer(self.data, "<i2", count * self.channels).reshape(-1, self.channels)
 
 
 def is_wav(data: bytes) -> bool:
@@ -62,11 +76,10 @@ def parse_wav(data: bytes) -> Wav:
                 raise UnfitAudio("is a damaged wav file (samples before their format)")
             left = len(data) - position
             if size >= UNKNOWN or (size == 0 and not _is_empty(data, position)):
-                size = left
-                wav.content = data[: position - 4] + struct.pack("<I", size) + data[position:]
+                size, wav.open_size = left, True
             if size > left:
                 raise UnfitAudio(f"is truncated: {left} bytes of samples where its header says {size}")
-            wav.data = memoryview(data)[position : position + size]
+            wav.start, wav.data = position, memoryview(data)[position : position + size]
             return wav
         position += size + size % 2
     raise UnfitAudio("has a header and no samples" if seen else "is a damaged wav file")

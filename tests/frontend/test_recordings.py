@@ -139,7 +139,7 @@ def test_whatever_a_file_raises_costs_that_file(folder, monkeypatch, error, segm
 
 
 def test_what_the_machine_lacks_is_no_files_fault(folder, monkeypatch):
-    monkeypatch.setattr(recordings, "decode", lambda data: (_ for _ in ()).throw(OSError(24, "Too many open files")))
+    monkeypatch.setattr(recordings, "decode_file", lambda *_: (_ for _ in ()).throw(OSError(24, "Too many open files")))
     with pytest.raises(OSError, match="Too many open files"):
         list(read_recordings(table("x a.wav\n")))
 
@@ -252,7 +252,7 @@ def test_segments_that_alternate_decode_each_recording_once(folder, monkeypatch,
 
 
 def test_recordings_beyond_the_room_for_them_are_decoded_again(folder, monkeypatch, caplog):
-    monkeypatch.setattr(recordings, "HELD", 300_000)  # two of the four
+    monkeypatch.setattr(recordings, "HELD", 150_000)  # one of the four
     found = list(read_recordings("scp:wav.scp", alternating(60)))
     assert all(len(speech.samples) == 8000 for speech in found)
     assert "4 recordings were decoded 59 times so far" in caplog.text

@@ -113,3 +113,13 @@ def test_a_pair_that_does_not_fit_is_one_line_that_says_what_to_install(monkeypa
     ) as error:
         resample(signal(), 16000, 8000)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(44100, 16000), (8000, 16000), (22254, 16000), (16001, 16000)])
+def test_long_recordings_are_converted_in_pieces_to_the_same_samples(monkeypatch, rate, wanted):
+    samples = (1000 * np.random.default_rng(0).standard_normal(200_001)).astype(np.float32)
+    whole = resample(samples, rate, wanted)
+    monkeypatch.setattr("sertk.frontend.resample.LONGEST", 50_000)
+    pieces = resample(samples, rate, wanted)
+    assert pieces.shape == whole.shape
+    np.testing.assert_allclose(pieces, whole, rtol=0, atol=2e-3)

@@ -1,5 +1,6 @@
 """Whether transfer helps, and how sure that is."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from sertk.report.differences import all_pairs, differences_table, pairs_of, rul
 from sertk.report.selection import selection_table
 from sertk.report.systems import find_experiments
 from sertk.report.tables import results_table
+from sertk.scoring.evaluation import score_folder
 from sertk.scoring.paired import Difference, compare, holm
 
 
@@ -71,16 +73,17 @@ def test_without_a_system_without_transfer_the_first_is_held_against_the_others(
     assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
 
 
+DRAWN = "by 10 speakers in 5 folds"
+POWER = "a true difference of 6.0 points or more would have been shown in four of five cases"
+
+
 @pytest.mark.parametrize(
     ("value", "p", "interval", "words"),
     [
-        (0.05, 0.01, (0.01, 0.09), "Transfer (frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points by 10 speakers in 5"
-                                   " folds, p = 0.0100; 6.0 points or more would have been shown in four of five cases"),
-        (-0.05, 0.0496, (-0.09, -0.01), "hurts: UA -5.0 (-9.0 to -1.0) points by 10 speakers in 5 folds, p = 0.0496;"),
-        (0.05, 0.0504, (-0.01, 0.09), "is not shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points by 10 speakers in 5"
-                                      " folds, p = 0.0504; 6.0 points or more would have been shown in four of five cases"),
-        (0.2, 0.125, (0.18, 0.22), "p = 0.125; 6.0 points or more would have been shown in four of five cases (the interval"
-                                   " leaves 0 out, but p decides)"),
+        (0.05, 0.01, (0.01, 0.09), f"(frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points {DRAWN}, p = 0.0100; {POWER}"),
+        (-0.05, 0.0496, (-0.09, -0.01), f"hurts: UA -5.0 (-9.0 to -1.0) points {DRAWN}, p = 0.0496;"),
+        (0.05, 0.0504, (-0.01, 0.09), f"shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points {DRAWN}, p = 0.0504; {POWER}"),
+        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval leaves 0 out, but p decides)"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, interval, words):
@@ -146,3 +149,24 @@ def test_an_oracle_alone_is_refused(call, root, tmp_path):
     assert "exp1_oracle: its epochs were chosen on the test itself (oracle)" in result.err
     assert result.err.count("\n") == 1 and not (tmp_path / "out").exists()
     assert find_experiments(root / "exp" / "exp1_oracle", i_know=True)[0].stamps == ("LEAKY",)
+
+
+def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
+    corpus = make(tmp_path)
+    for seed in (0, 1, 2):
+        corpus.write_system(f"exp1_finetune/seed{seed}", 2.0 + seed / 2, kind="init")
+    folds = tmp_path / "exp" / "exp1" / "folds"
+    found = score_folder(folds / "utt2label", folds / "utt2fold", str(tmp_path / "exp" / "exp1_finetune"))
+    (tmp_path / "exp" / "exp1_finetune" / "results.json").write_text(json.dumps(found))
+    experiment = find_experiments(tmp_path / "exp")[0]
+    system = next(system for system in experiment.systems if system.name == "exp1_finetune")
+    assert system.guess.shape == (3, 80) and system.what == "fine-tuned" and len(system.histories) == 5
+    pair = next(pair for pair in pairs_of(experiment) if pair.system is system)
+    assert pair.found.runs == (3, 1) and pair.found.mcnemar_p is None
+    page = build_report(tmp_path / "exp", Choices(cards=False, data=tmp_path / "data"))
+    tables = {item.name: item for section in page.sections for item in section.items if hasattr(item, "rows")}
+    assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
+    assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"
+    row = next(row for row in tables["results-exp1"].rows if "fine-tuned" in row[0])
+    assert row[-1].startswith("mean of 3 training runs, ")
+    assert next(row for row in tables["differences"].rows if "fine-tuned" in row[1])[7:] == ["3 : 1", "–", "–"]

@@ -109,3 +109,14 @@ def test_parts_have_intervals_by_speaker_where_they_have_two():
 )  # fmt: skip
 def test_p_has_three_digits_and_stays_on_its_side(value, text):
     assert p_value(value) == text
+
+
+def test_every_field_is_documented():
+    from support import ROOT
+
+    text = (ROOT / "docs" / "results.md").read_text()
+    found = evaluate(*example(), {"utt2spk": [str(n % 7) for n in range(60)]}, {"half": ["a", "b"] * 30})
+    inside = [found["calibration"]["as_it_is"], found["intervals"]["utt2spk"], found["by"]["half"]["a"]["interval"],
+              found["runs"], found["pooled"], found["coverage"][0], found["baselines"]]  # fmt: skip
+    missing = {name for part in (found, *inside) for name in part} - set(re.findall(r"[a-z_0-9]+", text))
+    assert not missing

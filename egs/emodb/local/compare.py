@@ -9,18 +9,20 @@ import click
 from sertk.cli.options import command
 from sertk.errors import SertkError
 from sertk.report.published import EMODB
+from sertk.scoring.text import headline_interval, runs_words
 
 
 @command
 @click.argument("systems", nargs=-1, required=True, metavar="NAME=DIR…")
 def main(systems):
-    """Print WA and UA of the systems whose results.json lie in the DIRs, and of what to stand beside, best first.
+    """Print WA and UA of the systems whose results.json lie in the DIRs, with their intervals, and of published ones beside
+    them, sorted by WA.
 
     \b
     e.g.: local/compare.py "fine-tuned=exp/emodb_finetune" "from scratch=exp/emodb_scratch"
     See also: score-loso
     """
-    rows = [(row.system, row.wa, row.ua) for row in EMODB.rows]
+    rows = [(row.system, row.wa, row.ua, "") for row in EMODB.rows]
     for system in systems:
         name, equals, folder = system.partition("=")
         if not (name and equals and folder):
@@ -29,15 +31,16 @@ def main(systems):
         try:
             found = json.loads(path.read_text())
             name = " ".join(["sertk:", name, *found["stamps"]])
-            rows.append((name, 100 * found["mean"]["wa"], 100 * found["mean"]["ua"]))
+            claim = f"{runs_words(found['runs']['number'])}, {headline_interval(found)}"
+            rows.append((name, 100 * found["mean"]["wa"], 100 * found["mean"]["ua"], claim))
         except FileNotFoundError:
             raise SertkError(f"{path}: is missing (an earlier stage makes it)") from None
         except (ValueError, KeyError, TypeError) as error:
             raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
-    width = max(len(name) for name, _, _ in rows)
+    width = max(len(row[0]) for row in rows)
     print(f"{'EmoDB, four classes, five sessions, mean of the folds':{width}}     WA     UA")
-    for name, wa, ua in sorted(rows, key=lambda row: -row[1]):
-        print(f"{name:{width}}  {wa:5.1f}  {ua:5.1f}")
+    for name, wa, ua, claim in sorted(rows, key=lambda row: -row[1]):
+        print(f"{name:{width}}  {wa:5.1f}  {ua:5.1f}  {claim}".rstrip())
 
 
 if __name__ == "__main__":
