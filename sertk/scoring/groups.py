@@ -13,9 +13,7 @@ GENDERS = {"f": "female", "m": "male"}
 UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialogs", "segment": "segments"}
 # The stamp of intervals and tests that took segments as independent because nothing says who speaks.
 UNGROUPED = "SPEAKERS-UNKNOWN"
-UNGROUPED_LINE = (
-    "speakers are not known (no utt2spk beside the folds, no --clusters): segments were taken as independent"
-)
+UNGROUPED_LINE = "speakers are not known (no utt2spk of all segments beside the folds, no --clusters): segments were taken as independent"
 
 
 def unit_words(name: str, clusters: int, units: int) -> str:
