@@ -13,7 +13,10 @@ GENDERS = {"f": "female", "m": "male"}
 UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialogs", "segment": "segments"}
 # The stamp of intervals and tests that took segments as independent because nothing says who speaks.
 UNGROUPED = "SPEAKERS-UNKNOWN"
-UNGROUPED_LINE = "speakers are not known (no utt2spk of all segments beside the folds, no --clusters): segments were taken as independent"
+UNGROUPED_LINE = (
+    "segments were taken as independent, which they are not: speakers are not known (no utt2spk of all segments beside the"
+    " folds, no --clusters)"
+)
 
 
 def unit_words(name: str, clusters: int, units: int) -> str:
