@@ -22,9 +22,9 @@ def main(models, out):
         raise click.UsageError("a mean takes two models at least")
     from sertk.errors import SertkError
     from sertk.models.averaging import average_models
-    from sertk.models.modelfile import read_model, save_model
+    from sertk.models.modelfile import load_model, save_model
 
-    if out.is_file() and read_model(out).card.get("command") != "average-models":
+    if out.is_file() and load_model(out).card.get("command") != "average-models":
         raise SertkError(f"{out}: is a model that is no mean: the last name is where the mean goes")
     save_model(out, average_models(models))
     log.info("wrote %s, the mean of %d models", out, len(models))

@@ -85,7 +85,7 @@ class FeatureExtractor:
             UnfitAudio: for NaN or infinite samples, a silent recording, one too short, a rate that may not be converted.
             ValueError: for samples of another type, shape or range.
         """
-        return self.features(mono(in_16_bits(samples)), rate, key)
+        return self.features(finite(mono(in_16_bits(samples))), rate, key)
 
     def of_file(self, path: Path) -> np.ndarray:
         """The features of an audio file, (frames, bins) float32; channels are averaged, other rates converted.
@@ -96,11 +96,11 @@ class FeatureExtractor:
         with one_recording():
             samples, rate = decode_file(path, _mean_of_channels)
             # The samples are let go of before there are features: an hour at 44.1 kHz has 600 MB of them.
-            samples = self._prepared(samples, rate)
+            samples = self._prepared(finite(samples), rate)
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
-        """The features of (samples,) in the 16-bit range, float32; what `__call__` and `of_file` end in."""
+        """The features of (samples,) in the 16-bit range, float32, none of them NaN or infinite."""
         with one_recording():
             samples = self._prepared(samples, rate)
             return self._computed(samples, key)
@@ -109,8 +109,6 @@ class FeatureExtractor:
         """The samples, found fit, at the rate of the features."""
         check_header(rate, 1)
         samples = np.asarray(samples, np.float32)
-        if not np.isfinite(samples.sum(dtype=np.float64)):
-            raise UnfitAudio("has NaN or infinite samples")
         seconds = len(samples) / rate
         if seconds < self.min_duration:
             raise UnfitAudio(f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
@@ -134,6 +132,14 @@ class FeatureExtractor:
                 f"has {rate:g} samples a second and {wanted:g} are wanted: --allow-resample=true converts it"
             )
         return resample(samples, int(rate), int(wanted))
+
+
+def finite(samples: np.ndarray) -> np.ndarray:
+    """`samples`, or UnfitAudio where one is NaN or infinite."""
+    # A sum is NaN or infinite where a sample is.
+    if not np.isfinite(samples.sum(dtype=np.float64)):
+        raise UnfitAudio("has NaN or infinite samples")
+    return samples
 
 
 def in_16_bits(samples: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What the front end can be told: Kaldi's options, without anything heavy to import."""
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 
 from sertk.errors import SertkError
 
@@ -50,17 +51,17 @@ class FbankOptions:
             f"--sample-frequency={self.sample_frequency:g}",
         )
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Samples a frame."""
         return int(self.sample_frequency * 0.001 * self.frame_length)
 
-    @property
+    @cached_property
     def shift(self) -> int:
         """Samples from one frame to the next."""
         return int(self.sample_frequency * 0.001 * self.frame_shift)
 
-    @property
+    @cached_property
     def fft_length(self) -> int:
         """Samples that are transformed: a frame and the zeros after it."""
         if self.round_to_power_of_two:

@@ -14,7 +14,7 @@ from sertk.errors import SertkError
 from sertk.jobs.headrun import HeadRun, LabelSet
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, read_model
+from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import Head, NetworkSpec
 from sertk.runs.fingerprint import data_marks, machine_marks
 from sertk.runs.preemption import RUN_AGAIN, Stopped
@@ -45,7 +45,7 @@ def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, 
         SertkError: where the draws were made by another model, or are too few for the epochs.
     """
     device, threads = choose_device(device), prepare_cpu(num_threads)
-    model, manifest = read_model(model_path), read_manifest(draws)
+    model, manifest = load_model(model_path), read_manifest(draws)
     made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     settings = HeadSettings(**options, versions=versions_of(made))
     # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.

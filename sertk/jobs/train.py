@@ -14,7 +14,7 @@ from sertk.errors import SertkError
 from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
-from sertk.models.modelfile import Model, check_frontend, read_model
+from sertk.models.modelfile import Model, check_frontend, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import Board, Keeper
 from sertk.runs.card import card, trained_on
@@ -95,7 +95,7 @@ def train_network(feats: Rspecifier, utt2label: Path, directory: Path, network_o
     if world.rank:
         log.setLevel(logging.ERROR)  # process 0 speaks for all
     threads = prepare_cpu(options.num_threads)
-    initial = read_model(options.init) if options.init else None
+    initial = load_model(options.init) if options.init else None
     inputs = read_inputs(feats, utt2label, settings, options)
     network = start_network(initial, options.init, inputs.labelling, inputs.store.bins, settings, network_options)
     if initial:
