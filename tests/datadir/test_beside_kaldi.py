@@ -70,11 +70,14 @@ def test_what_the_binaries_write_of_a_damaged_folder_is_valid(here, monkeypatch,
                 assert not KALDI or name in LOOSER or validates(folder).returncode == 0
 
 
+CUT = {"segments with a channel that is none", "segments with six columns"}
+
+
 @needs_kaldi
 def test_fixing_keeps_what_kaldis_script_keeps(here):
-    """Where both end with a folder that both accept. Of a segments line with a channel it drops the channel."""
+    """Where both end with a folder that both accept. Kaldi's script cuts segments to four columns."""
     compared = 0
-    for number, name in enumerate(sorted(DAMAGES.keys() - STRICTER.keys() - LOOSER.keys())):
+    for number, name in enumerate(sorted(DAMAGES.keys() - STRICTER.keys() - LOOSER.keys() - CUT)):
         ours, theirs = build(name, f"ours{number}"), build(name, f"theirs{number}")
         try:
             dataedit.fix(ours)
