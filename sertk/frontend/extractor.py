@@ -86,7 +86,7 @@ class FeatureExtractor:
                 be converted.
             ValueError: if samples have another type, shape or range.
         """
-        return self.features(mono(in_16_bits(samples)), rate, key)
+        return self.features(finite(mono(in_16_bits(samples))), rate, key)
 
     def of_file(self, path: Path) -> np.ndarray:
         """Compute the features of an audio file; channels are averaged, other sample rates converted.
@@ -103,14 +103,14 @@ class FeatureExtractor:
         with one_recording():
             samples, rate = decode_file(path, _mean_of_channels)
             # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
-            samples = self._prepared(samples, rate)
+            samples = self._prepared(finite(samples), rate)
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
         """Compute the features of samples that are in the 16-bit range already.
 
         Args:
-            samples: (samples,) in the 16-bit range
+            samples: (samples,) in the 16-bit range, finite
             rate: sample rate in Hz
             key: as for `__call__`
 
@@ -118,7 +118,7 @@ class FeatureExtractor:
             (frames, bins) float32
 
         Raises:
-            UnfitAudio: as `__call__`.
+            UnfitAudio: if the recording is silent or too short, or if its rate must not be converted.
         """
         with one_recording():
             samples = self._prepared(samples, rate)
@@ -128,8 +128,6 @@ class FeatureExtractor:
         """Check the samples and convert them to the front end's sample rate."""
         check_header(rate, 1)
         samples = np.asarray(samples, np.float32)
-        if not np.isfinite(samples.sum(dtype=np.float64)):
-            raise UnfitAudio("has NaN or infinite samples")
         seconds = len(samples) / rate
         if seconds < self.min_duration:
             raise UnfitAudio(f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
@@ -151,6 +149,18 @@ class FeatureExtractor:
         if not self.allow_resample:
             raise UnfitAudio(f"has a sample rate of {rate:g} Hz, not {wanted:g}: --allow-resample=true converts it")
         return resample(samples, int(rate), int(wanted))
+
+
+def finite(samples: np.ndarray) -> np.ndarray:
+    """Return the samples, of any shape.
+
+    Raises:
+        UnfitAudio: if one is NaN or infinite.
+    """
+    # The sum is NaN or infinite if a sample is.
+    if not np.isfinite(samples.sum(dtype=np.float64)):
+        raise UnfitAudio("has NaN or infinite samples")
+    return samples
 
 
 def in_16_bits(samples: np.ndarray) -> np.ndarray:

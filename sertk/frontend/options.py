@@ -1,6 +1,7 @@
 """Options of the front end, named as in Kaldi; importing this loads neither numpy nor torch."""
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from sertk.errors import SertkError
@@ -52,17 +53,17 @@ class FbankOptions:
             f"--sample-frequency={self.sample_frequency:g}",
         )
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Frame length in samples."""
         return int(self.sample_frequency * 0.001 * self.frame_length)
 
-    @property
+    @cached_property
     def shift(self) -> int:
         """Frame shift in samples."""
         return int(self.sample_frequency * 0.001 * self.frame_shift)
 
-    @property
+    @cached_property
     def fft_length(self) -> int:
         """FFT length in samples: a frame and its zero padding."""
         if self.round_to_power_of_two:
