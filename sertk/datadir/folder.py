@@ -19,7 +19,7 @@ from sertk.errors import SertkError
 # A file of this name marks a data folder; results computed from it carry the word.
 STAMPS = ("PARTIAL", "SIMULATED", "TRANSDUCTIVE", "SPEAKER-DEPENDENT", "LEAKY")
 FRAME_SHIFT = "frame_shift"
-# The channel column of segments: a number, a letter of telephone corpora, -1 where it is left open.
+# The channel column of segments: a number, a letter of telephone corpora, -1 for "not given".
 CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
 # Lists that may lack utterances: Kaldi has no rule for them, and IEMOCAP's raters did not vote on every segment.
 MAY_LACK = ("utt2votes", "utt2script")
