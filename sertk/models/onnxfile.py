@@ -6,13 +6,18 @@ b'graph'
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
 from sertk.frontend.audio import SCALE
+from sertk.frontend.extractor import FeatureExtractor, too_short
+from sertk.frontend.stretches import Stretch
+from sertk.frontend.unfit import UnfitAudio
 
 FORMAT = "sertk-onnx-1"
 OUTPUTS = ("posterior", "embedding")
@@ -63,6 +68,37 @@ class OnnxModel:
     network: dict
     digest: str
     session: object
+
+    @cached_property
+    def extract(self) -> FeatureExtractor:
+        """The front end that the graph has, for reading and checking recordings."""
+        return FeatureExtractor.of_model(self.frontend, self.path)
+
+    def posteriors(
+        self, stretches: Iterable[Stretch], skip: Callable[[str, str], None]
+    ) -> Iterator[tuple[Stretch, np.ndarray]]:
+        """As Recogniser.posteriors, with the same errors."""
+        if self.at != "posterior":
+            raise SertkError(f"{self.path}: gives embeddings: export-onnx --at posterior gives probabilities")
+        for stretch in stretches:
+            try:
+                samples = self.extract.prepared(stretch.take(), stretch.rate)
+                self._check_length(len(samples))
+            except UnfitAudio as error:
+                skip(str(stretch), str(error))
+            else:
+                yield stretch, self([samples])[0]
+
+    def _check_length(self, samples: int) -> None:
+        options = self.extract.options
+        frames = options.num_frames(samples)
+        if not frames:
+            raise UnfitAudio(too_short(samples))
+        if frames > self.longest and not self.network["frames"]:
+            most = self.longest * options.shift / options.sample_frequency
+            raise UnfitAudio(
+                f"is longer than the {most:.0f} s that an exported network computes at once: give --window, or the model file"
+            )
 
     @property
     def longest(self) -> int:

@@ -334,7 +334,9 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
     head = network.head
     scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
     weight = (head.embedding.weight.double() * scale[:, None]).float().numpy()
-    bias = (head.bn.bias.double() + scale * (head.embedding.bias.double() - head.bn.running_mean.double())).float().numpy()
+    bias = (
+        (head.bn.bias.double() + scale * (head.embedding.bias.double() - head.bn.running_mean.double())).float().numpy()
+    )
     embedding = graph.add("Gemm", pooled, weight, bias, transB=1)
     if at == OUTPUTS[1]:
         return embedding

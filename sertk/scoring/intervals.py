@@ -151,7 +151,8 @@ def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray
     """The unit of each segment, (segments,) integers, and whether the folds are a second source of variance.
 
     Clusters (speakers) of which each is in one fold, some of them in the same, share that fold's network: the fold is the
-    unit. Where a cluster is in several folds, clusters stay the units and the folds cross them.
+    unit. Clusters (sessions) that hold whole folds are units themselves. Otherwise clusters are the units and folds cross
+    them.
     """
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     if fold is None:
@@ -159,7 +160,7 @@ def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray
     fold_index = np.unique(fold, return_inverse=True)[1]
     folds = fold_index.max() + 1
     pairs = len(np.unique(index * folds + fold_index))
-    if folds < 2 or pairs == len(names) == folds:
+    if folds < 2 or pairs == folds:
         return index, False
     return (fold_index, False) if pairs == len(names) else (index, True)
 

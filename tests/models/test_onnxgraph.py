@@ -18,7 +18,9 @@ PATH = Path("final.pt")
 
 
 def model(options=FbankOptions(num_mel_bins=16), cmvn="segment", **network):
-    return Model(trained(bins=options.dim, **network), LABELS, {"fbank": options.settings(), "cmvn": cmvn}, {}, "d1" * 32)
+    return Model(
+        trained(bins=options.dim, **network), LABELS, {"fbank": options.settings(), "cmvn": cmvn}, {}, "d1" * 32
+    )
 
 
 def exported(model, folder, at="posterior"):
@@ -34,7 +36,9 @@ def voices(*lengths):
 
 def expected(model, samples, at="posterior"):
     classifier = Classifier(model, PATH)
-    return classifier.output(classifier.features(samples.astype(np.int16), classifier.extract.options.sample_frequency), at)
+    return classifier.output(
+        classifier.features(samples.astype(np.int16), classifier.extract.options.sample_frequency), at
+    )
 
 
 FRONT_ENDS = {
@@ -58,7 +62,12 @@ def test_every_front_end_equals_ours(tmp_path, name, cmvn):
         assert graph([samples])[0] == pytest.approx(expected(ours, samples), abs=1e-5), len(samples)
 
 
-NETWORKS = [{"pooling": "mean"}, {"activation": "relu"}, {"activation": "prelu-channel"}, {"pooling": "none", "frames": 30}]
+NETWORKS = [
+    {"pooling": "mean"},
+    {"activation": "relu"},
+    {"activation": "prelu-channel"},
+    {"pooling": "none", "frames": 30},
+]
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)

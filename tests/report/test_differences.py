@@ -167,6 +167,9 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     tables = {item.name: item for section in page.sections for item in section.items if hasattr(item, "rows")}
     assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
     assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"
+    card = dict(tables["card-exp1_finetune"].rows)
+    assert card["training runs"] == "seed0, seed1, seed2; what follows is of seed0"
+    assert card["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
     row = next(row for row in tables["results-exp1"].rows if "fine-tuned" in row[0])
     assert row[-1].startswith("mean of 3 training runs, ")
     assert next(row for row in tables["differences"].rows if "fine-tuned" in row[1])[7:] == ["3 : 1", "–", "–"]

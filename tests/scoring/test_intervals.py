@@ -152,6 +152,8 @@ def test_speakers_of_one_folds_network_are_left_out_together():
     assert (found.clusters, found.units) == (10, 5)
     assert found.wa == cluster_intervals(truth, guess, speaker // 2, 3).wa
     assert cluster_intervals(truth, guess, speaker, 3, speaker).units == 10
+    # Sessions of two folds each know of their networks already.
+    assert cluster_intervals(truth, guess, speaker // 2, 3, speaker).wa == found.wa
     # Where folds cross the speakers, they add their own variance.
     crossed = cluster_intervals(truth, guess, speaker, 3, np.arange(400) % 4)
     alone = cluster_intervals(truth, guess, speaker, 3)
