@@ -103,7 +103,7 @@ class FeatureExtractor:
         with one_recording():
             samples, rate = decode_file(path, _mean_of_channels)
             # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
-            samples = self._prepared(finite(samples), rate)
+            samples = self._prepared(finite(samples), rate, reuse=True)
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
@@ -124,7 +124,7 @@ class FeatureExtractor:
             samples = self._prepared(samples, rate)
             return self._computed(samples, key)
 
-    def _prepared(self, samples: np.ndarray, rate: float) -> np.ndarray:
+    def _prepared(self, samples: np.ndarray, rate: float, reuse: bool = False) -> np.ndarray:
         """Check the samples and convert them to the front end's sample rate."""
         check_header(rate, 1)
         samples = np.asarray(samples, np.float32)
@@ -132,7 +132,7 @@ class FeatureExtractor:
         if seconds < self.min_duration:
             raise UnfitAudio(f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
         check_sound(samples)
-        return self._at_rate(samples, rate)
+        return self._at_rate(samples, rate, reuse)
 
     def _computed(self, samples: np.ndarray, key: str = "") -> np.ndarray:
         # Seeded by key, so that neither the number of threads nor splitting a list changes the noise.
@@ -142,13 +142,13 @@ class FeatureExtractor:
             raise UnfitAudio(f"has {len(samples)} samples, too few for a frame")
         return normalise(feats, out=feats) if self.cmvn else feats
 
-    def _at_rate(self, samples: np.ndarray, rate: float) -> np.ndarray:
+    def _at_rate(self, samples: np.ndarray, rate: float, reuse: bool) -> np.ndarray:
         wanted = self.options.sample_frequency
         if rate == wanted:
             return samples
         if not self.allow_resample:
             raise UnfitAudio(f"has a sample rate of {rate:g} Hz, not {wanted:g}: --allow-resample=true converts it")
-        return resample(samples, int(rate), int(wanted))
+        return resample(samples, int(rate), int(wanted), reuse)
 
 
 def finite(samples: np.ndarray) -> np.ndarray:

@@ -27,13 +27,14 @@ LONGEST = 1 << 22
 _BLOCK, _KEPT = 8192, 1 << 20
 
 
-def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def resample(samples: np.ndarray, rate: int, wanted: int, reuse: bool = False) -> np.ndarray:
     """Convert samples to another rate; the cost depends on the lengths of input and output only.
 
     Args:
         samples: (samples,) float32
         rate: sample rate in Hz
         wanted: sample rate to convert to, in Hz
+        reuse: the result may overwrite `samples`, an array that owns its memory and is not needed any more
 
     Returns:
         (⌈samples · wanted / rate⌉,) float32
@@ -48,14 +49,19 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     if len(samples) <= LONGEST:
         return convert(samples, old, new)
     # Pieces bound the memory of the temporaries; they begin at multiples of `old`, at which an output lies.
-    result = np.empty(ceil(len(samples) * new / old), np.float32)
-    step = max(1, LONGEST // old)
+    total, step = ceil(len(samples) * new / old), max(1, LONGEST // old)
     margin = ceil(_extent(old, new)[0] / old) + 1
+    # No piece is written over samples that the next one needs.
+    reuse = reuse and samples.flags.owndata and step * (old - new) >= margin * old
+    result = samples if reuse else np.empty(total, np.float32)
     for first in range(0, ceil(len(samples) / old), step):
         begin = max(0, first - margin)
         piece = convert(samples[begin * old : (first + step + margin) * old], old, new)
-        wanted_part = result[first * new : (first + step) * new]
-        wanted_part[:] = piece[(first - begin) * new :][: len(wanted_part)]
+        part = result[first * new : min((first + step) * new, total)]
+        part[:] = piece[(first - begin) * new :][: len(part)]
+    if reuse:
+        del part
+        result.resize(total, refcheck=False)  # gives the rest of the memory back
     return result
 
 

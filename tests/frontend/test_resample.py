@@ -123,3 +123,4 @@ def test_long_recordings_are_converted_in_pieces_to_the_same_samples(monkeypatch
     pieces = resample(samples, rate, wanted)
     assert pieces.shape == whole.shape
     np.testing.assert_allclose(pieces, whole, rtol=0, atol=2e-3)
+    assert np.array_equal(resample(samples.copy(), rate, wanted, reuse=True), pieces)
