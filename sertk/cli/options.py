@@ -519,7 +519,7 @@ def _reason(error: SertkError | OSError) -> str:
 def _wrong_environment(error: ImportError) -> str:
     """The message of an import error, with a remedy for the environment that sertk runs in."""
     foreign = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
-    remedy = f"packages on PYTHONPATH ({foreign}) hide sertk's own: unset it" if foreign else "pip install ."
+    remedy = f"its packages come before sertk's: unset PYTHONPATH (now {foreign})" if foreign else "pip install ."
     return f"a required package cannot be imported ({_one_line(str(error))[:150]}): {remedy}"
 
 
