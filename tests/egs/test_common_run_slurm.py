@@ -113,7 +113,7 @@ def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(
     other = run(*words[:2], "other")
     assert other.returncode == 1
     assert other.stderr == (
-        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with other words: wait, or scancel 1\n"
+        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command: wait, or scancel 1\n"
     )
     second = start(*words)
     assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -141,7 +141,7 @@ def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again
     assert options_of(state, "2")["--array"] == "2"
     wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
     last = run(*words)
-    assert (last.returncode, last.stderr) == (0, "run-slurm: all had ended well in job 2\n")
+    assert (last.returncode, last.stderr) == (0, "run-slurm: all tasks ended with code 0 in job 2\n")
     assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "2", "3"]
     # The end has been told: the same call is a new one.
     (tmp_path / "slurm" / "forgotten").unlink()
@@ -169,7 +169,7 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
         assert not any(Path(f"/proc/{(tmp_path / f'pid.{n}').read_text().strip()}").exists() for n in "12")
         assert not (tmp_path / "x.JOB.log.slurm").exists()
         return
-    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 goes on, the same call waits for it\n")
+    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 keeps running; the same call waits for it\n")
     assert left == ["RUNNING", "RUNNING"]
     again = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
     assert again.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -314,7 +314,7 @@ def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
     assert told == [
         "job 7_1: FAILED, see 1.log",
         "job 7_2: FAILED, see 2.log",
-        "more of its tasks failed; all of them are told of at the end",
+        "more of its tasks failed; all are listed at the end",
     ]
 
 
