@@ -238,7 +238,7 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
     (state / "1" / "held").touch()
     (tmp_path / "slurm" / "deaf").unlink()
     assert driver.stderr.readline() == (
-        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release lets it go on\n"
+        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release resumes it\n"
     )
     (tmp_path / "go").touch()
     _, err = driver.communicate(timeout=30)
@@ -248,7 +248,7 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
 def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, tmp_path):
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("PartitionConfig")
-    hint = "where it can never start, scancel 1 and ask for something else\n"
+    hint = "if it can never start, scancel 1 and change the request\n"
     done = run("--detach true", "JOB=1:2 d.JOB.log true")
     assert done.stderr.splitlines(keepends=True)[1:] == [
         f"run-slurm: WARNING: job 1 is pending, Slurm's reason is PartitionConfig: {hint}"

@@ -225,6 +225,6 @@ def test_a_wrong_call_is_one_line(units, words, message, code):
 
 
 def test_help_is_there(units):
-    assert units("--help").stdout.startswith("A plan of work in units") and units("--help").returncode == 0
+    assert units("--help").stdout.startswith("Units of work in DIR/plan") and units("--help").returncode == 0
     wrong = units("nosuch")
     assert (wrong.returncode, wrong.stderr) == (2, "units: ERROR: wrong arguments 'nosuch' (see units --help)\n")
