@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.containers import check_whole, counts_mp3_frames, is_mp4, without_tail
+from sertk.frontend.containers import check_whole, is_mp4, without_tail
 from sertk.frontend.ffmpeg import decode_ffmpeg
 from sertk.frontend.identify import refusal, unread_codec, unread_letters
+from sertk.frontend.lengths import corrected_length, counts_mp3_frames
 from sertk.frontend.unfit import MAX_VALUES, UnfitAudio, check_header, one_recording
 from sertk.frontend.wav import is_wav, parse_wav
 
@@ -177,15 +178,16 @@ def check_sound(samples: np.ndarray) -> None:
 def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
     """Decode through libsndfile; `code` is the format code of a wav file."""
     if data[:4] == b"OggS":
-        _check_last_page(data)
+        _check_ogg_pages(data)
     check_whole(io.BytesIO(data))
     data = without_tail(data)
+    content = corrected_length(data)
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise SertkError(f"soundfile cannot be used ({error}): pip install soundfile") from None
     try:
-        with soundfile.SoundFile(_Content(data)) as file:
+        with soundfile.SoundFile(_Content(content)) as file:
             rate, expected, form, subtype = file.samplerate, file.frames, file.format, file.subtype
             check_header(rate, file.channels, form)
             samples = _read_pieces(file)
@@ -196,8 +198,8 @@ def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
         samples = samples[:expected]
     frame = 1152 if rate >= 32000 else 576
     if form == "MP3":
-        # Encoders disagree on whether to count the frame that holds the count; without one libsndfile estimates.
-        expected = expected - frame if counts_mp3_frames(data) else 0
+        # Encoders disagree on whether to count the frame that holds the count.
+        expected = expected - frame if content is data and counts_mp3_frames(data) else 0
     elif subtype == "MPEG_LAYER_III":
         # The fact chunk of a wav file counts the encoder's delay too. Its bytes were checked before.
         expected -= 2 * frame
@@ -243,6 +245,8 @@ def _explained(data: bytes, code: int | None, error: str) -> str:
             return reason
         error = f"{error.rstrip('.')}; ffmpeg may read it: ffmpeg -i FILE -c:a pcm_s16le OUT.wav"
     reason = error.partition(">: ")[2] or error
+    if "SF_INFO struct" in reason:
+        reason = "its header has an impossible rate or number of channels"
     if "not a regular file" in reason:  # libsndfile's error for an mp3 without frames
         reason = "no mp3 frames in it"
     return f"is damaged, or not audio that can be decoded ({reason.strip().rstrip('.')})"
@@ -257,8 +261,12 @@ class _Content(io.BytesIO):
         return super().seek(max(0, origin + offset))
 
 
-def _check_last_page(data: bytes) -> None:
-    """Raise UnfitAudio unless an Ogg file ends with a whole page flagged as the last (RFC 3533, section 6)."""
+def _check_ogg_pages(data: bytes) -> None:
+    """Raise UnfitAudio unless an Ogg file is one stream whose last page is whole and flagged so (RFC 3533, section 6)."""
+    if data.find(b"OggS\0\x02", 1) > 0:
+        raise UnfitAudio(
+            "has several Ogg streams, and libsndfile reads only the first: convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)"
+        )
     page = data[data.rfind(b"OggS") :]
     if len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
         raise UnfitAudio("is truncated: its last Ogg page is missing")

@@ -223,7 +223,7 @@ def test_an_m4a_that_is_damaged_within_is_unfit(m4a):
     content = bytearray(m4a.read_bytes())
     place = content.index(b"mdat") + 600
     content[place : place + 200] = bytes(255 - byte for byte in content[place : place + 200])
-    with pytest.raises(UnfitAudio, match="is damaged: ffmpeg left out"):
+    with pytest.raises(UnfitAudio, match="is damaged: ffmpeg dropped frames"):
         read_audio(bytes(content))
 
 
