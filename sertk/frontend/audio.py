@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SCALE = 32768
 # Samples times channels that are decoded at a time.
 _PIECE = 1 << 22
+# In the 16-bit range; the power of frames of samples up to 1e16 is finite in float32.
+_LARGEST = 1e12
 # Bytes. A larger file is read in pieces if it is 16-bit PCM.
 _LARGE_FILE = 1 << 25
 
@@ -128,7 +130,7 @@ def _pick_pcm16(file: BinaryIO, pick: Callable[[np.ndarray], np.ndarray]) -> tup
 
 
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """Take one channel as float32 and check that its samples are finite.
+    """Take one channel as float32 and check that its samples are finite, and small enough to be squared and summed.
 
     Args:
         samples: (samples, channels)
@@ -138,8 +140,8 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
         (samples,) float32
 
     Raises:
-        UnfitAudio: if there is no such channel, if there are several and `channel` is None, or if a sample is NaN or
-            infinite.
+        UnfitAudio: if there is no such channel, if there are several and `channel` is None, or if a sample is NaN,
+            infinite or above 1e12.
     """
     channels = samples.shape[1]
     if channel is None and channels > 1:
@@ -150,11 +152,28 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
     if samples.dtype == np.int16:
         return samples.astype(np.float32)
     samples = np.ascontiguousarray(samples)
-    # The sum is NaN or infinite if a sample is, at a tenth of the cost of testing each one.
-    if not np.isfinite(samples.sum(dtype=np.float64)) and not np.isfinite(samples).all():
+    check_range(samples)
+    return samples
+
+
+def check_range(samples: np.ndarray) -> None:
+    """Refuse samples of which no power can be computed in float32.
+
+    Args:
+        samples: any shape, in the 16-bit range
+
+    Raises:
+        UnfitAudio: if one is NaN, infinite or above 1e12, as in a file of floats that is read in the wrong byte order.
+    """
+    if not samples.size or max(-samples.min(), samples.max()) <= _LARGEST:  # NaN compares as false
+        return
+    samples = samples.ravel()
+    if not np.isfinite(samples).all():
         index = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise UnfitAudio(f"has NaN or infinite samples (sample {index} is {samples[index]})")
-    return samples
+    raise UnfitAudio(
+        f"has samples up to {np.abs(samples).max() / SCALE:.0e}, where full scale is 1: damaged, or of another byte order"
+    )
 
 
 def check_sound(samples: np.ndarray) -> None:
@@ -205,7 +224,8 @@ def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
         expected -= 2 * frame
     if len(samples) < expected:
         raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {expected}")
-    samples *= SCALE
+    with np.errstate(over="ignore"):  # one_channel refuses what overflows
+        samples *= SCALE
     return samples, rate
 
 
