@@ -4,7 +4,8 @@ import pytest
 
 from sertk.datadir.lists import write_list
 from sertk.errors import SertkError
-from sertk.training.labelling import Labelling, read_labelling
+from sertk.jobs.labels import read_labelling
+from sertk.training.labelling import Labelling
 
 
 @pytest.fixture
