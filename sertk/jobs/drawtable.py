@@ -11,7 +11,7 @@ from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, read_model
+from sertk.models.modelfile import Model, load_model
 from sertk.models.spec import NetworkSpec
 from sertk.training.settings import HeadSettings
 
@@ -112,7 +112,7 @@ class DrawTable:
 
 def open_draws(model_path: Path, source: Rspecifier) -> DrawTable:
     """Read a model and open a table of its draws."""
-    model, manifest = read_model(model_path), read_manifest(source)
+    model, manifest = load_model(model_path), read_manifest(source)
     settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
     return DrawTable(model, model_path, source, load_store(source, resident_bytes=0), settings, sha256)

@@ -9,7 +9,7 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table, warn_of_skipped
 from sertk.models.inference import on_segments
-from sertk.models.modelfile import Model, check_frontend, read_model
+from sertk.models.modelfile import Model, check_frontend, load_model
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 Segments = Iterator[tuple[str, np.ndarray]]
@@ -70,7 +70,7 @@ def open_model(path: Path, feats: Rspecifier) -> Model:
     Raises:
         SertkError: the manifest of `feats` records other settings.
     """
-    model, manifest = read_model(path), read_manifest(feats)
+    model, manifest = load_model(path), read_manifest(feats)
     if manifest:
         check_frontend(model, manifest.settings, path, str(feats))
     return model

@@ -16,7 +16,7 @@ from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
-from sertk.models.modelfile import Model, check_frontend, read_model
+from sertk.models.modelfile import Model, check_frontend, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.callbacks import KeepModels, TensorBoardWriter
 from sertk.runs.card import model_card, training_record
@@ -148,7 +148,7 @@ def read_inputs(feats: Rspecifier, utt2label: Path, settings: TrainingSettings, 
         SertkError: more than --max-skip of the labelled segments have no features, the folds leave nothing to train on, or
             the features do not fit the initial model.
     """
-    initial = read_model(options.init) if options.init else None
+    initial = load_model(options.init) if options.init else None
     labelling = read_labelling(utt2label, options.utt2fold)
     held_out, max_skip = options.fold, options.max_skip
     fold = development_fold(labelling, settings.select, held_out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, finite, read_model
+from sertk.models.modelfile import Model, finite, load_model
 
 # What a record lists; of the rest only what all say stays.
 LISTS = ("keys", "speakers")
@@ -54,7 +54,7 @@ def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
 
 def load_finite(path: Path) -> Model:
     """Read a model; SertkError if weights are NaN or infinite."""
-    model = read_model(path)
+    model = load_model(path)
     if not finite(model.network):
         raise SertkError(f"{path}: has weights that are NaN or infinite")
     return model

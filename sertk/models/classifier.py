@@ -8,9 +8,10 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.frontend.extractor import FeatureExtractor
+from sertk.models import modelfile
 from sertk.models.fuse import for_evaluation
 from sertk.models.inference import segment_outputs
-from sertk.models.modelfile import Model, read_model
+from sertk.models.modelfile import Model
 from sertk.runtime import choose_device, choose_precision
 
 
@@ -119,4 +120,4 @@ def load_model(path: str | PathLike, device: str = "cpu", precision: str = "floa
         SertkError: not a model file, damaged, or the device does not exist.
         FileNotFoundError: there is no such file.
     """
-    return Classifier(read_model(Path(path)), Path(path), device, precision)
+    return Classifier(modelfile.load_model(Path(path)), Path(path), device, precision)

@@ -60,7 +60,7 @@ def save_model(path: Path, model: Model) -> None:
     write_checked(path, content)
 
 
-def read_model(path: Path) -> Model:
+def load_model(path: Path) -> Model:
     """Read a model file.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sertk.atomic import atomic_file, only_process_in, remove
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, read_model, save_model
+from sertk.models.modelfile import Model, load_model, save_model
 from sertk.runs.card import write_conf
 from sertk.runs.state import ROUNDING, differences, read_state, write_state
 from sertk.training.progress import Progress
@@ -70,7 +70,7 @@ class Run:
         if not self.final.exists():
             return False
         try:
-            trained = read_model(self.final).card.get("settings", {})
+            trained = load_model(self.final).card.get("settings", {})
             reason = next(iter(differences(trained, self.settings, self.rounding)), "")
         except SertkError as error:  # a damaged model: nothing is lost
             log.warning("%s: trained again", error)
@@ -153,7 +153,7 @@ def stored_settings(directory: Path) -> dict:
         except SertkError as error:
             raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
     try:
-        return read_model(directory / "final.pt").card.get("settings", {})
+        return load_model(directory / "final.pt").card.get("settings", {})
     except (FileNotFoundError, SertkError):
         return {}  # a damaged model: nothing is lost
 

@@ -11,6 +11,7 @@ from references import signal
 from support import needs_ffmpeg
 
 from sertk.errors import SertkError
+from sertk.frontend import audio
 from sertk.frontend.audio import read_audio
 from sertk.frontend.containers import missing_bytes
 from sertk.frontend.unfit import UnfitAudio
@@ -230,3 +231,24 @@ def test_an_m4a_that_is_damaged_within_is_unfit(m4a):
 def test_a_damaged_m4a_is_unfit(m4a):
     with pytest.raises(UnfitAudio, match=r"index \(moov\) is missing"):
         read_audio(m4a.read_bytes()[:28] + bytes(1000))
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_large_wav_file_is_read_piece_by_piece_to_the_same_samples(tmp_path, monkeypatch, channel):
+    """With a size that was left open too, and a sample that lacks its second channel; others are read as a whole."""
+    samples = np.random.default_rng(0).integers(-9999, 9999, (1001, 2), np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, 16000)
+    data = (tmp_path / "a.wav").read_bytes()
+    place = data.index(b"data") + 4
+    (tmp_path / "open.wav").write_bytes(data[:place] + b"\0\0\0\0" + data[place + 4 :] + b"\1\0")
+    soundfile.write(tmp_path / "a.flac", samples, 16000)
+    soundfile.write(tmp_path / "24.wav", samples / 32768, 16000, subtype="PCM_24")
+    monkeypatch.setattr(audio, "_LARGE_FILE", 100)
+    monkeypatch.setattr(audio, "_PIECE", 300)
+    for name in ("a.wav", "open.wav", "a.flac", "24.wav"):
+        found, rate = audio.decode_file(tmp_path / name, lambda piece: audio.one_channel(piece, channel))
+        assert rate == 16000 and found.dtype == np.float32
+        np.testing.assert_array_equal(found, samples[:, channel])
+    (tmp_path / "cut.wav").write_bytes(data[:-10])
+    with pytest.raises(UnfitAudio, match="truncated"):
+        audio.decode_file(tmp_path / "cut.wav", lambda piece: piece[:, 0])

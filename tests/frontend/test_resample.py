@@ -90,7 +90,7 @@ def test_the_torchaudio_backend_agrees_with_ours(changed):
 def test_the_torchaudio_backend_has_our_edges():
     assert TorchaudioFbank(FbankOptions())(signal()[:399]).shape == (0, 128)
     assert TorchaudioFbank(FbankOptions(use_energy=True))(signal()[:399]).shape == (0, 129)
-    with pytest.raises(UnfitAudio, match="shorter than a frame"):
+    with pytest.raises(UnfitAudio, match="fewer than a frame"):
         TorchaudioFbank(FbankOptions(snip_edges=False))(signal()[:300])
     with pytest.raises(SertkError, match="mel filter"):
         TorchaudioFbank(FbankOptions(low_freq=0))
@@ -113,3 +113,14 @@ def test_a_pair_that_does_not_fit_is_one_line_that_says_what_to_install(monkeypa
     ) as error:
         resample(signal(), 16000, 8000)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(44100, 16000), (8000, 16000), (22254, 16000), (16001, 16000)])
+def test_long_recordings_are_converted_in_pieces_to_the_same_samples(monkeypatch, rate, wanted):
+    samples = (1000 * np.random.default_rng(0).standard_normal(200_001)).astype(np.float32)
+    whole = resample(samples, rate, wanted)
+    monkeypatch.setattr("sertk.frontend.resample.LONGEST", 50_000)
+    pieces = resample(samples, rate, wanted)
+    assert pieces.shape == whole.shape
+    np.testing.assert_allclose(pieces, whole, rtol=0, atol=2e-3)
+    assert np.array_equal(resample(samples.copy(), rate, wanted, reuse=True), pieces)

@@ -12,7 +12,7 @@ from sertk.data.resident import ResidentChunks, source_of_chunks
 from sertk.data.sampler import Sampler
 from sertk.data.store import load_store
 from sertk.kaldi.specifiers import as_rspecifier
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.training import compile as compiling
 from sertk.training import loop, memory
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(toy, train, n
     assert "epoch 1, after batch 3 of" in err
     train("twice", *options, "--epochs", 1, network=network)
     train("twice", *options, "--epochs", 2, network=network)
-    once, twice = (read_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
+    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
     assert [name for name in once if not torch.equal(once[name], twice[name])] == []
     assert losses(toy / "once") == losses(toy / "twice")
 
@@ -73,9 +73,9 @@ def test_a_compiled_run_learns_the_same_and_is_resumed_to_the_same_bits(toy, tra
     torch._dynamo.reset()  # as in a new process
     train("twice", *options, "--epochs", 2, network=network)
     torch._dynamo.reset()
-    assert read_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
+    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3)
-    once, twice = (read_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
+    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
     assert [name for name in once if not torch.equal(once[name], twice[name])] == []
 
 

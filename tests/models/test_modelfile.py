@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, load_weights, read_model, save_model
+from sertk.models.modelfile import Model, load_model, load_weights, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 
 SPEC = NetworkSpec(3, bins=8, channels=2, blocks=(1, 1, 1, 1), embedding_dim=4)
@@ -18,7 +18,7 @@ def model():
 def test_a_model_comes_back_as_it_was(tmp_path):
     saved = model()
     save_model(tmp_path / "final.pt", saved)
-    loaded = read_model(tmp_path / "final.pt")
+    loaded = load_model(tmp_path / "final.pt")
     assert (loaded.labels, loaded.frontend, loaded.card) == (saved.labels, saved.frontend, saved.card)
     assert loaded.network.spec == SPEC and len(loaded.digest) == 64
     for name, tensor in saved.network.state_dict().items():
@@ -34,7 +34,7 @@ def test_the_same_model_is_the_same_bytes(tmp_path):
 def test_any_flipped_bit_that_changes_the_content_is_noticed(tmp_path):
     path = tmp_path / "final.pt"
     save_model(path, model())
-    whole, digest = path.read_bytes(), read_model(path).digest
+    whole, digest = path.read_bytes(), load_model(path).digest
     noticed, rng = 0, random.Random(0)
     for _ in range(200):
         damaged = bytearray(whole)
@@ -42,7 +42,7 @@ def test_any_flipped_bit_that_changes_the_content_is_noticed(tmp_path):
         path.write_bytes(damaged)
         try:
             # Bits of the archive's own padding, dates and checksums are no part of the model.
-            assert read_model(path).digest == digest
+            assert load_model(path).digest == digest
         except SertkError as error:
             assert str(path) in str(error) and "\n" not in str(error)
             noticed += 1
@@ -55,7 +55,7 @@ def test_a_model_cut_short_is_one_clear_line(tmp_path, cut):
     save_model(path, model())
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(SertkError, match=r"final\.pt: .*(cut short|cannot be read)"):
-        read_model(path)
+        load_model(path)
 
 
 def test_reading_a_model_runs_no_code(tmp_path):
@@ -66,7 +66,7 @@ def test_reading_a_model_runs_no_code(tmp_path):
     path = tmp_path / "final.pt"
     torch.save({"format": "sertk-model-1", "network": Hostile()}, path)
     with pytest.raises(SertkError, match="cannot be read as a model file"):
-        read_model(path)
+        load_model(path)
     assert not (tmp_path / "ran").exists()
 
 

@@ -13,7 +13,7 @@ from toydata import NETWORK
 from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.models.averaging import union
-from sertk.models.modelfile import read_model, save_model
+from sertk.models.modelfile import load_model, save_model
 from sertk.scoring.protocol import Corpus, Guard
 
 
@@ -27,9 +27,9 @@ def test_the_last_epochs_are_kept_whether_or_not_the_run_was_interrupted(toy, tr
     assert epochs(toy / "twice") == ["epoch.2.pt", "epoch.3.pt"]
     train("twice", "--epochs", 4, "--keep", 2)
     assert epochs(toy / "twice") == epochs(toy / "straight") == ["epoch.3.pt", "epoch.4.pt"]
-    last, final = read_model(toy / "straight/epoch.4.pt"), read_model(toy / "straight/final.pt")
+    last, final = load_model(toy / "straight/epoch.4.pt"), load_model(toy / "straight/final.pt")
     assert last.digest == final.digest and last.card["trained_on"]["chosen_epoch"] == 4
-    assert read_model(toy / "straight/epoch.3.pt").card["trained_on"]["chosen_epoch"] == 3
+    assert load_model(toy / "straight/epoch.3.pt").card["trained_on"]["chosen_epoch"] == 3
     train("none", "--epochs", 1)
     assert epochs(toy / "none") == []
 
@@ -38,7 +38,7 @@ def model_with(path, call, train, toy, value, counted):
     """A model all of whose weights are `value`, and whose BatchNorms have seen `counted` batches."""
     if not (toy / "exp/final.pt").exists():
         train("exp", "--epochs", 1)
-    model = read_model(toy / "exp/final.pt")
+    model = load_model(toy / "exp/final.pt")
     for tensor in model.network.state_dict().values():
         tensor.fill_(value if tensor.is_floating_point() else counted)
     save_model(path, model)
@@ -49,27 +49,27 @@ def test_the_mean_of_three_models_is_the_mean_of_each_number(toy, train, call):
     values = ((1, 5), (2, 6), (6, 7))
     paths = [model_with(toy / f"{value}.pt", call, train, toy, value, counted) for value, counted in values]
     assert "the average of 3 models" in call("average-models", *paths, toy / "mean.pt").err
-    averaged = read_model(toy / "mean.pt")
+    averaged = load_model(toy / "mean.pt")
     weights = averaged.network.state_dict()
     assert weights["head.output.weight"].dtype == torch.float32
     assert all((tensor == (3 if tensor.is_floating_point() else 7)).all() for tensor in weights.values())
-    assert averaged.card["settings"]["models"] == {str(path): read_model(path).digest for path in paths}
-    assert averaged.card["trained_on"] == read_model(paths[0]).card["trained_on"]
-    assert averaged.labels == read_model(paths[0]).labels and averaged.frontend == read_model(paths[0]).frontend
+    assert averaged.card["settings"]["models"] == {str(path): load_model(path).digest for path in paths}
+    assert averaged.card["trained_on"] == load_model(paths[0]).card["trained_on"]
+    assert averaged.labels == load_model(paths[0]).labels and averaged.frontend == load_model(paths[0]).frontend
 
 
 def test_a_mean_of_small_differences_is_taken_in_double_precision(toy, train, call):
     value = 1 + 2**-23  # the float after 1: in single precision 1 + 1 + 1 + 1.0000001 is 4.0
     paths = [model_with(toy / f"{n}.pt", call, train, toy, n or value, 1) for n in (0, 1)]
     call("average-models", paths[0], paths[0], paths[1], toy / "mean.pt")
-    found = read_model(toy / "mean.pt").network.state_dict()["head.output.bias"]
+    found = load_model(toy / "mean.pt").network.state_dict()["head.output.bias"]
     assert (found == torch.tensor((2 * value + 1) / 3)).all() and found[0] > 1
 
 
 def test_an_average_of_epochs_is_scored_as_they_are(toy, train, call):
     train("exp", "--epochs", 3, "--keep", 3, "--utt2fold", toy / "utt2fold", "--fold", 1)
     call("average-models", *(toy / f"exp/epoch.{n}.pt" for n in (1, 2, 3)), toy / "mean.pt")
-    record = read_model(toy / "mean.pt").card["trained_on"]
+    record = load_model(toy / "mean.pt").card["trained_on"]
     assert record["fold"] == "1" and record["segments"] == 20 and "chosen_epoch" not in record
     folds = read_list(toy / "utt2fold")
     guard, corpus = Guard(), Corpus(folds)
@@ -90,11 +90,11 @@ def test_models_of_other_networks_labels_or_front_ends_are_refused(toy, train, c
     train("loud", "--epochs", 1)
     err = call("average-models", first, toy / "loud/final.pt", toy / "mean.pt", code=1).err
     assert "labels ANG HAP NEU SAD, but" in err
-    other = read_model(first)
+    other = load_model(first)
     other.frontend = {"fbank": {"num-mel-bins": 80}}
     save_model(toy / "other.pt", other)
     assert "front end {'fbank': " in call("average-models", first, toy / "other.pt", toy / "mean.pt", code=1).err
-    other = read_model(first)
+    other = load_model(first)
     other.card = {}
     save_model(toy / "silent.pt", other)
     err = call("average-models", first, toy / "silent.pt", toy / "mean.pt", code=1).err

@@ -6,7 +6,7 @@ from torch._dynamo.utils import counters
 from toydata import NETWORK
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.training import compile as compiling
 from sertk.training.compile import choose_compile
 from sertk.training.settings import TrainingSettings
@@ -86,7 +86,7 @@ def test_a_compiled_run_that_is_gone_on_with_ends_with_the_bytes_of_one_at_once(
     torch._dynamo.reset()  # as in a new process
     train("twice", "--chunk-frames", 24, "--epochs", 2)  # auto: as it was begun
     assert (toy / "once/final.pt").read_bytes() == (toy / "twice/final.pt").read_bytes()
-    assert read_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
+    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     err = train("twice", "--chunk-frames", 24, "--epochs", 3, "--compile", "false", code=1).err
     assert "started with compile=true, now it is false" in err
 

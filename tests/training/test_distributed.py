@@ -22,7 +22,7 @@ from sertk.data.store import load_store
 from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
 from sertk.training.settings import TrainingSettings
@@ -38,7 +38,7 @@ def words(toy, name, *options, network=NETWORK):
 
 
 def weights(path):
-    return read_model(path).network.state_dict()
+    return load_model(path).network.state_dict()
 
 
 def history(folder):
@@ -97,7 +97,7 @@ def test_processes_on_unlike_processors_agree_on_a_precision(toy, monkeypatch):
     monkeypatch.setattr(runtime, "computes_bf16", lambda device: os.environ["SLURM_PROCID"] == "0")
     for wanted, agreed in (("auto", "float32"), ("bf16", "bf16")):
         Ranks(toy, 2, words(toy, wanted, "--epochs", 1, "--precision", wanted)).ended_well()
-        assert read_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
+        assert load_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
 
 
 def test_a_batch_too_small_to_be_shared_is_refused(toy):

@@ -12,7 +12,7 @@ from toydata import write_toy_data
 from sertk import runtime
 from sertk.atomic import only_process_in
 from sertk.datadir.lists import read_list, write_list
-from sertk.models.modelfile import Model, read_model, save_model
+from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 
 EPOCHS = 4
@@ -55,7 +55,7 @@ def test_label_sets_together_are_label_sets_alone(tmp_path, words, call):
         f"{one}/{fold}/{name}" for one in ("exp1", "exp3") for fold in "12"
         for name in ("final.pt", "train.conf", "train.jsonl")
     }  # fmt: skip
-    assert read_model(tmp_path / "together/exp1/2/final.pt").labels == ["ang", "neu", "sad"]
+    assert load_model(tmp_path / "together/exp1/2/final.pt").labels == ["ang", "neu", "sad"]
 
 
 def test_heads_that_are_finished_are_kept_and_others_trained(tmp_path, words, call, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_head_of_other_settings_or_data_is_trained_anew(tmp_path, words, call)
     call(*words("exp"))
     err = call(*words("exp", "--learning-rate", 0.02, "--folds", 2)).err
     assert err.count("trained again: learning_rate=0.01, now it is 0.02") == 2
-    assert read_model(tmp_path / "exp/exp3/2/final.pt").card["settings"]["learning_rate"] == 0.02
+    assert load_model(tmp_path / "exp/exp3/2/final.pt").card["settings"]["learning_rate"] == 0.02
     labels = read_list(tmp_path / "utt2label")
     write_list(tmp_path / "utt2label", labels | {next(iter(labels)): "neu"})
     err = call(*words("exp", "--folds", 1)).err
@@ -191,5 +191,5 @@ def test_vectors_of_whole_segments_may_come_through_a_pipe(tmp_path, words, call
     )
     call(*words("file", "--select", "oracle", "--eval-vectors", f"ark:{tmp_path}/whole.ark"))
     call(*words("pipe", "--select", "oracle", "--eval-vectors", f"ark:cat {tmp_path}/whole.ark |"))
-    one, other = (read_model(tmp_path / name / "exp3/2/final.pt").network.state_dict() for name in ("file", "pipe"))
+    one, other = (load_model(tmp_path / name / "exp3/2/final.pt").network.state_dict() for name in ("file", "pipe"))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -14,7 +14,7 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.scoring.protocol import Corpus, Guard
 from sertk.training import model_selection
@@ -62,7 +62,7 @@ def test_the_kept_network_is_the_one_whose_figures_were_the_best(toy, train, cal
     truth, guess = decisions(toy, call, toy / "exp/final.pt", chooser)
     assert balanced_accuracy_score(truth, guess) == pytest.approx(best["dev_ua"], abs=1e-12)
     assert accuracy_score(truth, guess) == pytest.approx(best["dev_wa"], abs=1e-12)
-    said = read_model(toy / "exp/final.pt").card["trained_on"]
+    said = load_model(toy / "exp/final.pt").card["trained_on"]
     assert said["select"] == rule and said["chosen_epoch"] == best["epoch"] and said["fold"] == "1"
     assert said["chosen_on"] == {"fold": chooser, "keys": sorted(key for key in folds if folds[key] == chooser)}
     assert said["keys"] == sorted(key for key in folds if folds[key] not in {"1", chooser})
@@ -70,7 +70,7 @@ def test_the_kept_network_is_the_one_whose_figures_were_the_best(toy, train, cal
 
 def test_the_last_epoch_needs_no_look_at_any_fold(toy, train, folds):
     train("exp", "--epochs", 2, "--utt2fold", toy / "utt2fold", "--fold", 1)
-    said = read_model(toy / "exp/final.pt").card["trained_on"]
+    said = load_model(toy / "exp/final.pt").card["trained_on"]
     assert (said["select"], said["chosen_epoch"], "chosen_on" in said) == ("last", 2, False)
     assert not any("dev_ua" in line for line in records(toy / "exp"))
 
@@ -142,7 +142,7 @@ def test_several_processes_choose_what_one_does(toy, folds):
     options = ("--epochs", 3, "--augment", "none,3:9:0.2:2:2")
     run_to_its_end(toy, 1, "one", *options)
     run_to_its_end(toy, 2, "two", *options, "--sync-batchnorm", "true")
-    one, two = (read_model(toy / name / "final.pt") for name in ("one", "two"))
+    one, two = (load_model(toy / name / "final.pt") for name in ("one", "two"))
     assert one.card["trained_on"] == two.card["trained_on"]
     weights = two.network.state_dict()
     for name, tensor in one.network.state_dict().items():
@@ -205,7 +205,7 @@ def test_every_folds_head_is_the_one_whose_figures_were_the_best(toy, call, fold
         best = max(lines, key=lambda line: line["dev_ua"])
         truth, guess = decisions(toy, call, toy / "heads" / fold / "final.pt", chooser)
         assert balanced_accuracy_score(truth, guess) == pytest.approx(best["dev_ua"], abs=1e-12)
-        said = read_model(toy / "heads" / fold / "final.pt").card["trained_on"]
+        said = load_model(toy / "heads" / fold / "final.pt").card["trained_on"]
         assert (said["select"], said["chosen_epoch"], said["fold"]) == (rule, best["epoch"], fold)
         assert said["chosen_on"] == {"fold": chooser, "keys": sorted(key for key in folds if folds[key] == chooser)}
         assert said["keys"] == sorted(key for key in folds if folds[key] not in {fold, chooser})
@@ -246,7 +246,7 @@ def test_a_fold_without_labelled_segments_chooses_nothing(toy, train):
     write_list(toy / "utt2label", {key: label for key, label in labels.items() if spread[key] != "2"})
     held_out = ("--utt2fold", toy / "utt2fold", "--fold")
     train("exp", "--epochs", 1, "--select", "dev-session", *held_out, 1)
-    assert read_model(toy / "exp/final.pt").card["trained_on"]["chosen_on"]["fold"] == "3"
+    assert load_model(toy / "exp/final.pt").card["trained_on"]["chosen_on"]["fold"] == "3"
     err = train("other", "--epochs", 1, "--select", "oracle", *held_out, 2, code=1).err
     assert "there is no fold '2' (folds: 1 3 4)" in err
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sertk.datadir.lists import read_list, write_list
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.training.head import HeadTraining
 from sertk.training.settings import HeadSettings
@@ -32,10 +32,10 @@ def rare(toy):
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_batch_norm_of_what_is_frozen_keeps_its_statistics_or_takes_the_batches(toy, train, mode):
     train("speakers", "--epochs", 1)
-    before = read_model(toy / "speakers/final.pt").network.trunk.state_dict()
+    before = load_model(toy / "speakers/final.pt").network.trunk.state_dict()
     train("tuned", "--epochs", 1, "--init", toy / "speakers/final.pt", "--train", "from-block-3",
           "--frozen-batchnorm", mode)  # fmt: skip
-    after = read_model(toy / "tuned/final.pt").network.trunk.state_dict()
+    after = load_model(toy / "tuned/final.pt").network.trunk.state_dict()
     weights = ("stem.weight", "bn.weight", "bn.bias", "act.weight", "stages.1.0.conv1.weight", "stages.1.0.bn2.weight")
     assert all(torch.equal(before[name], after[name]) for name in weights)
     kept = [torch.equal(before[name], after[name]) for name in ("bn.running_mean", "stages.1.0.bn2.running_var")]

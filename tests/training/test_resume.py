@@ -21,7 +21,7 @@ from sertk.cli.train_resnet import main as train_resnet
 from sertk.datadir.lists import read_list, write_list
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table, table_writer
-from sertk.models.modelfile import read_checked, read_model
+from sertk.models.modelfile import load_model, read_checked
 from sertk.runs.run import RESTARTS
 from sertk.training import compile as compiling
 
@@ -343,7 +343,7 @@ def test_resume_on_another_processor_keeps_precision(toy, train, monkeypatch):
     assert "bf16 on cpu" in run("--epochs", 1, built_for_bf16=True)
     err = run("--epochs", 2, built_for_bf16=False)
     assert "bf16 on cpu" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
-    assert read_model(toy / "exp/final.pt").card["settings"]["precision"] == "bf16"
+    assert load_model(toy / "exp/final.pt").card["settings"]["precision"] == "bf16"
     assert "--precision=bf16\n" in (toy / "exp/train.conf").read_text()
     run("--epochs", 2, built_for_bf16=True, name="once")
     assert (toy / "once/final.pt").read_bytes() == (toy / "exp/final.pt").read_bytes()
@@ -353,5 +353,5 @@ def test_resume_on_another_processor_keeps_precision(toy, train, monkeypatch):
         assert "skipped" in err and "WARNING" not in err
         (toy / "exp" / name).unlink()
     run("--epochs", 1, built_for_bf16=False, name="here")
-    assert read_model(toy / "here/final.pt").card["settings"]["precision"] == "float32"
+    assert load_model(toy / "here/final.pt").card["settings"]["precision"] == "float32"
     assert "--precision=float32\n" in (toy / "here/train.conf").read_text()

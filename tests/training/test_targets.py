@@ -10,7 +10,7 @@ from toydata import LABELS
 
 from sertk.datadir.lists import read_list, write_list
 from sertk.jobs.labels import read_targets
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.training.head import HeadTraining
 from sertk.training.labelling import Labelling
@@ -89,7 +89,7 @@ def test_unanimous_votes_train_what_labels_train_and_others_do_not(toy, train):
         ("split", ("--soft-labels", toy / "utt2split")),
     ):
         train(name, "--epochs", 2, "--label-smoothing", 0.1, *options)
-    hard, votes, split = (read_model(toy / name / "final.pt") for name in ("hard", "votes", "split"))
+    hard, votes, split = (load_model(toy / name / "final.pt") for name in ("hard", "votes", "split"))
     pairs = [[model.network.head.output.weight for model in pair] for pair in ((hard, votes), (hard, split))]
     torch.testing.assert_close(*pairs[0], atol=1e-4, rtol=1e-3)
     assert (pairs[1][0] - pairs[1][1]).abs().max() > 1e-3
@@ -112,7 +112,7 @@ def test_class_weights_reach_both_trainings(toy, train, call):
     labels = read_list(toy / "utt2label")
     for name in ("even", "balanced"):  # ten of each label: all weights are 1
         train(name, "--epochs", 1, "--class-weights", "none" if name == "even" else "balanced")
-    even, balanced = (read_model(toy / name / "final.pt").network.head.output.weight for name in ("even", "balanced"))
+    even, balanced = (load_model(toy / name / "final.pt").network.head.output.weight for name in ("even", "balanced"))
     torch.testing.assert_close(even, balanced, atol=1e-5, rtol=1e-4)
     write_list(
         toy / "utt2label", {key: "ang" if label == "sad" and key > "spk2" else label for key, label in labels.items()}
@@ -141,7 +141,7 @@ def test_heads_learn_votes_and_say_so(toy, train, call):
     err = call("transfer-head", "--epochs", 2, *soft, *lists, toy / "soft").err
     assert "0 of 40 segments have no vote" in err
     call("transfer-head", "--epochs", 2, *lists, toy / "hard")
-    cards = [read_model(toy / name / "1/final.pt").card["settings"] for name in ("soft", "hard")]
+    cards = [load_model(toy / name / "1/final.pt").card["settings"] for name in ("soft", "hard")]
     assert [bool(card.get("soft_labels")) for card in cards] == [True, False]
     records = [json.loads((toy / name / "1/train.jsonl").read_text().splitlines()[-1]) for name in ("soft", "hard")]
     assert records[0]["loss"] != records[1]["loss"]

@@ -5,7 +5,7 @@ import torch
 from toydata import LABELS, SETTINGS
 
 from sertk.datadir.lists import read_list, write_list
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.training.schedule import HalvingSchedule
 
 
@@ -29,7 +29,7 @@ def test_a_network_learns_and_its_file_says_what_it_is(toy, train, call):
     assert [line["epoch"] for line in lines] == list(range(1, 9))
     assert lines[-1]["loss"] < 0.7 * lines[0]["loss"] and lines[-1]["accuracy"] > 0.5  # the masks hide most of 16 bins
     assert lines[0]["chunks"] == 120  # 40 segments, three versions each
-    model = read_model(toy / "exp/final.pt")
+    model = load_model(toy / "exp/final.pt")
     assert model.labels == LABELS and model.frontend == SETTINGS
     assert model.card["trained_on"]["labels"] == dict.fromkeys(LABELS, 10)
     call("predict-emotion", toy / "exp/final.pt", f"scp:{toy}/feats.scp", f"ark,t:{toy}/post.txt")
@@ -49,12 +49,12 @@ def test_features_written_again_leave_the_front_end_unknown(toy, train):
     data[-1] ^= 1
     archive.write_bytes(data)
     err = train("exp", "--epochs", 1).err
-    assert "feats.manifest does not belong to" in err and read_model(toy / "exp/final.pt").frontend == {}
+    assert "feats.manifest does not belong to" in err and load_model(toy / "exp/final.pt").frontend == {}
 
 
 def test_a_held_out_fold_is_not_trained_on(toy, train):
     train("exp", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 2)
-    model = read_model(toy / "exp/final.pt")
+    model = load_model(toy / "exp/final.pt")
     assert model.card["trained_on"]["segments"] == 20 and model.card["trained_on"]["fold"] == "2"
     err = train("other", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 7, code=1).err
     assert not (toy / "other").exists()
@@ -71,12 +71,12 @@ def test_a_held_out_fold_is_not_trained_on(toy, train):
 )  # fmt: skip
 def test_what_is_frozen_keeps_weights_and_statistics(toy, train, part, unchanged, changed):
     train("speakers", "--epochs", 1)
-    before = read_model(toy / "speakers/final.pt").network.state_dict()
+    before = load_model(toy / "speakers/final.pt").network.state_dict()
     write_list(toy / "utt2label", {key: label + "2" for key, label in read_list(toy / "utt2label").items()})
     err = train("tuned", "--epochs", 1, "--init", toy / "speakers/final.pt", "--train", part,
                 network=("--chunk-frames", "24,32", "--num-threads", 1)).err  # fmt: skip
     assert "the trunk is kept, the head of 4 labels is replaced by one of 4" in err
-    after = read_model(toy / "tuned/final.pt").network.state_dict()
+    after = load_model(toy / "tuned/final.pt").network.state_dict()
     assert all(torch.equal(before[f"trunk.{name}"], after[f"trunk.{name}"]) for name in unchanged)
     assert not any(torch.equal(before[f"trunk.{name}"], after[f"trunk.{name}"]) for name in changed)
     assert not torch.equal(before["head.output.weight"], after["head.output.weight"])
@@ -86,7 +86,7 @@ def test_the_head_is_kept_where_the_labels_are_the_same(toy, train):
     train("first", "--epochs", 1)
     err = train("second", "--epochs", 1, "--init", toy / "first/final.pt", "--learning-rate", 1e-9).err
     assert "trunk and head are kept" in err
-    pair = [read_model(toy / name / "final.pt").network.head.output.weight for name in ("first", "second")]
+    pair = [load_model(toy / name / "final.pt").network.head.output.weight for name in ("first", "second")]
     torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
 
 
@@ -102,18 +102,18 @@ def test_options_that_contradict_the_initial_model_are_refused(toy, train):
 
 def test_a_trunk_with_pooling_is_taken_over_by_a_network_without(toy, train):
     train("first", "--epochs", 1)
-    before = read_model(toy / "first/final.pt").network
+    before = load_model(toy / "first/final.pt").network
     init = ("--epochs", 1, "--init", toy / "first/final.pt", "--pooling", "none", "--num-threads", 1)
     assert "give --chunk-frames one number" in train("flat", *init, network=(), code=1).err
     err = train("flat", *init, "--chunk-frames", 24, "--train", "head", network=()).err
     assert "the head of 4 labels is replaced by one of 4" in err  # the same labels, but another pooling
-    after = read_model(toy / "flat/final.pt").network
+    after = load_model(toy / "flat/final.pt").network
     assert (after.spec.pooling, after.spec.frames, after.head.embedding.in_features) == ("none", 24, 16 * 2 * 3)
     assert all(torch.equal(a, b) for a, b in zip(before.trunk.parameters(), after.trunk.parameters()))
     back = ("--epochs", 1, "--init", toy / "flat/final.pt", "--num-threads", 1)
     assert "give --chunk-frames 24" in train("again", *back, network=(), code=1).err
     train("again", *back, "--pooling", "stats", network=())
-    assert read_model(toy / "again/final.pt").network.spec == before.spec
+    assert load_model(toy / "again/final.pt").network.spec == before.spec
 
 
 def test_a_loss_that_is_no_number_stops_with_the_segments_named(toy, train):

@@ -9,7 +9,7 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.jobs.drawtable import head_spec
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import read_model
+from sertk.models.modelfile import load_model
 from sertk.models.resnet import Head
 from sertk.training.head import HeadTraining, train_heads, with_head
 from sertk.training.settings import HeadSettings, TrainingSettings
@@ -46,7 +46,7 @@ def test_heads_are_trained_for_each_fold_and_recognise_the_one_held_out(toy, cal
     truth, fold_of, right, decided = read_list(toy / "utt2label"), read_list(toy / "utt2fold"), 0, {}
     for fold in ("1", "2"):
         path = toy / "heads" / fold / "final.pt"
-        assert read_model(path).card["trained_on"]["fold"] == fold
+        assert load_model(path).card["trained_on"]["fold"] == fold
         scores = f"ark,scp:{toy}/{fold}.ark,{toy}/{fold}.scp"
         call("predict-emotion", "--utt2fold", toy / "utt2fold", "--fold", fold, path, f"scp:{toy}/feats.scp", scores)
         labels = read_manifest(f"scp:{toy}/{fold}.scp").settings["labels"]
@@ -67,8 +67,8 @@ def test_heads_are_trained_for_each_fold_and_recognise_the_one_held_out(toy, cal
 
 def test_only_the_head_differs_from_the_speaker_network(toy, call, speakers, draws):
     transfer(toy, call, speakers, draws)
-    before = read_model(speakers).network.state_dict()
-    after = read_model(toy / "heads/1/final.pt").network.state_dict()
+    before = load_model(speakers).network.state_dict()
+    after = load_model(toy / "heads/1/final.pt").network.state_dict()
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items() if name.startswith("trunk"))
     assert after["head.output.bias"].shape == (4,)
 
@@ -86,7 +86,7 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
     toy, speakers, at, lengths, resident_bytes
 ):
     """The obvious way: every epoch's chunks are passed through the frozen trunk, batch by batch."""
-    model, store = read_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
     plan = DrawPlan(TrainingSettings().chunk_rule(), EPOCHS, lengths)
     settings = HeadSettings(epochs=EPOCHS)
     truth = read_list(toy / "utt2label")
@@ -126,7 +126,7 @@ def test_draws_are_those_that_seed_segment_epoch_and_version_say(toy):
 
 
 def test_draws_of_a_part_of_the_segments_are_the_same_rows(toy, speakers):
-    model, store = read_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    model, store = load_model(speakers), load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
     plan = DrawPlan(TrainingSettings().chunk_rule(), 1, (24, 32))
     whole = dict(draw_vectors(model.network, store, plan, "pool", torch.device("cpu")))
     part = dict(draw_vectors(model.network, store.only(lambda key: key < "spk2"), plan, "pool", torch.device("cpu")))
@@ -181,7 +181,7 @@ def test_heads_without_pooling_grow_on_a_trunk_that_was_trained_with_it(toy, cal
         table,
     )
     transfer(toy, call, speakers, f"scp:{toy}/m.scp", name="flatheads")
-    before, after = read_model(speakers).network, read_model(toy / "flatheads/2/final.pt").network
+    before, after = load_model(speakers).network, load_model(toy / "flatheads/2/final.pt").network
     assert before.spec.pooling == "stats" and (after.spec.pooling, after.spec.frames) == ("none", 24)
     assert torch.equal(before.trunk.stem.weight, after.trunk.stem.weight)
     assert after.head.embedding.in_features == 16 * 2 * 3  # channels × bins × frames after three strides
