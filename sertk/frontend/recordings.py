@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sertk.datadir.folder import CHANNEL
 from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError
 from sertk.frontend.audio import decode, decode_file, one_channel
@@ -33,8 +34,6 @@ MP4_BATCH = 32
 SEGMENT_BATCH = 100
 # Bytes of decoded recordings kept for later segments, besides those being cut.
 HELD = 256 << 20
-# The channel column of segments: Kaldi's numbers, the letters of telephone corpora, -1 for "not given".
-_CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
 # Kaldi splits at ASCII white space only.
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
@@ -257,7 +256,7 @@ def _segment(key: str, words: list[str], where: str) -> Segment:
     if not (math.isfinite(start) and math.isfinite(end)) or start < 0 or (end != -1 and end <= start):
         return replace(broken, reason=f"{where}: from {words[1]} to {words[2]} is not a time span")
     channel = words[3] if len(words) == 4 else "-1"
-    if not _CHANNEL.fullmatch(channel):
+    if not CHANNEL.fullmatch(channel):
         return replace(broken, reason=f"{where}: invalid channel '{channel[:20]}' (0, 1, …, A, B, or -1 for --channel)")
     number = {"A": 0, "B": 1, "-1": None}.get(channel, 0)
     return Segment(key, words[0], start, end, where, int(channel) if channel.isdigit() else number)

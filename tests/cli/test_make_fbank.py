@@ -115,9 +115,9 @@ def test_durations_and_frames_go_to_any_wspecifier(folder, call, place):
         ("ark:| exit 3", 1, "the command exited with 3"),
         ("ark:nowhere/d", 1, "there is no folder"),
         ("ark,x:d", 2, "unknown option 'x'"),
-        ("| cat", 2, "'| cat' is no file (a stream or a pipe is ark,t:- or 'ark,t:| command')"),
-        ("-", 2, "'-' is no file"),
-        ("", 2, "'' is no file"),
+        ("| cat", 2, "'| cat' is not a file (for a stream or a pipe use ark,t:- or 'ark,t:| command')"),
+        ("-", 2, "'-' is not a file"),
+        ("", 2, "'' is not a file"),
     ],
 )
 def test_a_place_for_durations_that_is_none_is_told_and_nothing_published(folder, call, place, code, said):
@@ -144,18 +144,21 @@ def test_options_of_compute_fbank_feats_without_effect_are_accepted(folder, call
         result = call("make-fbank", *words, "scp:wav.scp", "ark:-")
         assert result.out == plain
         if option != "channel=-1":
-            assert f"make-fbank: without effect here: --{option.partition('=')[0]}" in result.err.splitlines()
+            assert (
+                f"make-fbank: ignored options of compute-fbank-feats: --{option.partition('=')[0]}"
+                in result.err.splitlines()
+            )
 
 
 @pytest.mark.parametrize(
     ("option", "remedy"),
     [
-        ("use-log-fbank=false", "features are logarithms here"),
-        ("use-power=f", "filters sum power here"),
+        ("use-log-fbank=false", "computes logarithms only"),
+        ("use-power=f", "sums power spectra only"),
         ("subtract-mean=true", "cmvn-segment --norm-vars=false"),
         ("output-format=htk", "copy-feats-to-htk"),
-        ("vtln-warp=0.9", "there is no VTLN here"),
-        ("vtln-map=ark:warps", "there is no VTLN here"),
+        ("vtln-warp=0.9", "make-fbank has no VTLN"),
+        ("vtln-map=ark:warps", "make-fbank has no VTLN"),
     ],
 )
 def test_options_of_compute_fbank_feats_that_change_features_are_refused(folder, call, option, remedy):
