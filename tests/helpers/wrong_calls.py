@@ -186,7 +186,7 @@ CALLS = {
         (f"exp/resnet34/final.pt scp:draws.scp {FOLDS} exp/exp1", "labelled segments are not in it"),
         ("--epochs 21 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "21 epochs"),
         ("--folds 9 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "there is no fold '9'"),
-        ("--folds 1,,2 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "must be names separated by commas"),
+        ("--folds 1,,2 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "names separated by commas"),
         ("exp/resnet34/final.pt ark:bad/cut-draws.ark folds/utt2label folds/utt2fold exp/exp1", "cut-draws"),
         ("--device cuda:99 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "cuda:99"),
     ],
