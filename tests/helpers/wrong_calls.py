@@ -201,7 +201,7 @@ CALLS = {
     ],
     "plot-training": [
         ("--verbose 0", "Missing argument 'DIR...'"),
-        ("exp/resnet34 curves.jpg", "'curves.jpg': a picture ends in .png or .pdf"),
+        ("exp/resnet34 curves.jpg", "'curves.jpg': OUT must end in .png or .pdf"),
         ("nowhere curves.png", "nowhere: neither it nor its folds have a train.jsonl"),
         ("exp/resnet34 folds curves.png", "folds: neither it nor its folds have a train.jsonl"),
         ("exp/resnet34 nowhere/curves.png", "nowhere/curves.png"),
