@@ -18,7 +18,7 @@ from sertk.models.activation import LayerPReLU
 from sertk.models.fuse import for_evaluation
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import keep_memory
-from sertk.training.compile import compiled
+from sertk.training.compile import compile_network
 
 BATCH, FRAMES = 32, 200
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def step(network: nn.Module, bf16: bool, channels_last: bool, compile: bool = Fa
     """Return a function that takes one training step."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=layout).train()
-    forward = compiled(network, torch.device("cpu")) if compile else network
+    forward = compile_network(network, torch.device("cpu")) if compile else network
     optimiser = torch.optim.SGD(network.parameters(), 1e-3, 0.9, fused=channels_last)
     feats, targets = torch.randn(BATCH, FRAMES, 128).transpose(1, 2), torch.randint(0, 251, (BATCH,))
 

@@ -57,7 +57,7 @@ def main(rounds: int = 3, segments: int = 40, channels: int = 32):
 
     def fold_by_fold():
         for training in heads().values():
-            training.epoch(through_the_trunk)
+            training.train_epoch(through_the_trunk)
 
     compare(f"{len(PARTS) * FOLDS} heads on {segments} segments, {channels} channels, one thread", {
         "sertk: one pass in bf16, heads from its draws": from_draws("bf16"),
