@@ -12,7 +12,7 @@
 #   --test-subset NAME   the subset that the trials are made of [test-other]
 #   --train-per-speaker 4
 #                        take so many recordings of a speaker; 0: all
-#   --init MODEL         a speaker network that is there already; stages 3 and 4 are left out
+#   --init MODEL         a speaker network that is there already; stages 3 and 4 and LibriSpeech are left out
 #   --select "last dev-session oracle"
 #                        heads of the last epoch, of the one that another held-out session chooses, of the one that the
 #                        held-out session itself chooses (LEAKY), side by side in emodb, emodb_dev-session … [last]
@@ -23,6 +23,7 @@
 #   --allow-partial true go on with an EmoDB that is not whole; the results are stamped PARTIAL
 #   --speaker-conf FILE --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet twice more, make-fbank
+#                        [make-fbank: of an imported MODEL.pt those in MODEL.fbank.conf]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
 #                        jobs for features, CPU threads of a fold's job, where to compute
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's network
@@ -36,7 +37,7 @@ set -euo pipefail
 
 librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' select=last work=''
 stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
-fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
+fbank_conf=''
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
 scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 . sertk_options.sh
@@ -49,22 +50,28 @@ for rule in $select; do
 done
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
+fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
+sets=("$data")
+[ -n "$init" ] || sets+=("$train" "$test")
 compute=(--seed "$seed" ${device:+--device "$device"})
 score=(score_folds.sh --cmd "$train_cmd" --data "$data" --num-threads "$num_threads"
   --device "$device")
 
 if at_stage 1 "data folders"; then
-  [ -n "$librispeech" ] && [ -n "$emodb" ] || die "stage 1 needs --librispeech DIR and --emodb DIR"
-  local/prepare_librispeech.py ${train_subsets:+--train-subsets "$train_subsets"} --test-subset "$test_subset" \
-    --train-per-speaker "$train_per_speaker" "$librispeech" "$work/data"
+  [ -n "$emodb" ] || die "stage 1 needs --emodb DIR"
+  if [ -z "$init" ]; then
+    [ -n "$librispeech" ] || die "stage 1 needs --librispeech DIR, or --init MODEL"
+    local/prepare_librispeech.py ${train_subsets:+--train-subsets "$train_subsets"} --test-subset "$test_subset" \
+      --train-per-speaker "$train_per_speaker" "$librispeech" "$work/data"
+  fi
   local/prepare_emodb.py --allow-partial "$allow_partial" "$emodb" "$data"
-  for set in "$train" "$test" "$data"; do
+  for set in "${sets[@]}"; do
     validate-data "$set"
   done
 fi
 
 if at_stage 2 "features"; then
-  for set in "$train" "$test" "$data"; do
+  for set in "${sets[@]}"; do
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$set"
   done
 fi

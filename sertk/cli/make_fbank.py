@@ -36,6 +36,9 @@ from sertk.frontend.options import FbankOptions
     "--segments", type=FILE, help="Lines of 'utterance recording start end [channel]': features of those parts."
 )
 @click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
+@click.option(
+    "--norm-vars", type=BOOL, default=True, show_default=True, help="With --cmvn: scale to unit variance too."
+)
 @compress_option
 @click.option("--channel", type=click.IntRange(-1),
               help="Channel to take, from 0, where there are several; -1: one channel is expected.  [default: -1]")  # fmt: skip
@@ -55,7 +58,7 @@ from sertk.frontend.options import FbankOptions
 @threads_option
 @max_skip_option
 @seed_option
-def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, min_duration, write_num_frames,
+def main(wav_in, feats_out, segments, cmvn, norm_vars, compress, channel, max_overshoot, min_duration, write_num_frames,
          write_utt2dur, backend, num_threads, max_skip, seed, **options):  # fmt: skip
     """Compute Kaldi's log-mel features of the recordings in WAV-RSPECIFIER.
 
@@ -84,11 +87,15 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, mi
     from sertk.kaldi.tables import table_writer
 
     fbank = FbankOptions(**options)
-    settings = {"fbank": fbank.settings(), "cmvn": "segment" if cmvn else "none"}
-    jobs = recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot)
+    channel = None if channel == -1 else channel
+    normalisation = ("segment" if norm_vars else "segment mean") if cmvn else "none"
+    settings = {"fbank": fbank.settings(), "cmvn": normalisation}
+    if channel is not None:
+        settings["channel"] = channel
+    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
 
     def worker():
-        extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed)
+        extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed, norm_vars)
         return lambda job: features_of(job, extract)
 
     made = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))

@@ -22,6 +22,8 @@ from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
 
+# An option of a binary that reads another toolkit's YAML; --config FILE.yaml means it too.
+TOOLKIT_CONFIG = "--toolkit-config"
 STANDARD = ("config", "print_args", "verbose", "version")
 # What --help calls the value of an option, by the name of its type; a choice lists its values.
 METAVARS = {"integer": "N", "integer range": "N", "float": "X", "float range": "X", "path": "FILE", "text": "NAME",
@@ -143,6 +145,9 @@ class Command(click.Command):
                 path = value if equals else words.pop() if words else ""
                 if not path:
                     raise click.UsageError("Option '--config' requires a file.")
+                if TOOLKIT_CONFIG in options and path.lower().endswith((".yaml", ".yml")):
+                    rest.append(f"{TOOLKIT_CONFIG}={path}")
+                    continue
                 lines += self._config_words(Path(path), options, args)
             elif flag in options and not equals and isinstance(options[flag].type, _Bool):
                 # Alone it means true; what may follow is a truth value, or an argument that is not this option's.

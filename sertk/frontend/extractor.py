@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE, check_sound, decode_file
+from sertk.frontend.audio import SCALE, check_sound, decode_file, one_channel
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
@@ -29,6 +29,8 @@ class FeatureExtractor:
     Args:
         options: the front end's settings
         cmvn: normalise every recording by its own mean and variance
+        norm_vars: with `cmvn`: the variance too, and not the mean alone
+        channel: which one to take of an array or file of several, from 0; None averages them
         allow_resample: bring other sample rates to the one of `options` (else they are unfit)
         min_duration: seconds; what is shorter is unfit
         backend: numpy or torchaudio
@@ -43,8 +45,11 @@ class FeatureExtractor:
         min_duration: float = 0.0,
         backend: str = "numpy",
         seed: int = 0,
+        norm_vars: bool = True,
+        channel: int | None = None,
     ):
         self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
+        self.norm_vars, self.channel = norm_vars, channel
         self.min_duration, self.seed = min_duration, seed
         self.fbank = TorchaudioFbank(options) if backend == "torchaudio" else Fbank(options)
 
@@ -53,7 +58,8 @@ class FeatureExtractor:
         """The front end that a model's features were made with.
 
         Args:
-            frontend: the model's settings, {"fbank": …, "cmvn": "segment" or "none"}
+            frontend: the model's settings, {"fbank": …, "cmvn": "segment", "segment mean" or "none"} and, where one of
+                several channels was taken, {"channel": from 0}
             model_path: for messages
 
         Raises:
@@ -63,10 +69,11 @@ class FeatureExtractor:
             raise SertkError(
                 f"{model_path}: does not say how its features were made (train on a table with a manifest)"
             )
-        if frontend.get("cmvn") not in ("segment", "none"):
+        if (cmvn := frontend.get("cmvn")) not in ("segment", "segment mean", "none"):
             raise SertkError(f"{model_path}: its features were normalised over groups of segments, not over each alone")
         try:
-            return cls(FbankOptions.of(frontend["fbank"]), frontend["cmvn"] == "segment")
+            options = FbankOptions.of(frontend["fbank"])
+            return cls(options, cmvn != "none", norm_vars=cmvn == "segment", channel=frontend.get("channel"))
         except SertkError as error:
             raise SertkError(f"{model_path}: {error}") from None
 
@@ -74,7 +81,8 @@ class FeatureExtractor:
         """The features of a recording.
 
         Args:
-            samples: (samples,) or (samples, channels), which are averaged; int16, or floats in ±1 (see `in_16_bits`)
+            samples: (samples,) or (samples, channels), of which `channel` or the mean is taken; int16, or floats in ±1
+                (see `in_16_bits`)
             rate: Hz
             key: what the dither is drawn by, beside the seed
 
@@ -85,16 +93,16 @@ class FeatureExtractor:
             UnfitAudio: for NaN or infinite samples, a silent recording, one too short, a rate that may not be converted.
             ValueError: for samples of another type, shape or range.
         """
-        return self.features(mono(in_16_bits(samples)), rate, key)
+        return self.features(self._one_channel(in_16_bits(samples)), rate, key)
 
     def of_file(self, path: Path) -> np.ndarray:
-        """The features of an audio file, (frames, bins) float32; channels are averaged, other rates converted.
+        """The features of an audio file, (frames, bins) float32; other rates are converted.
 
         Raises:
             UnfitAudio: where it is missing, not audio, damaged, silent or too short.
         """
         with one_recording():
-            samples, rate = decode_file(path, _mean_of_channels)
+            samples, rate = decode_file(path, self._chosen)
             # The samples are let go of before there are features: an hour at 44.1 kHz has 600 MB of them.
             samples = self._prepared(samples, rate)
             return self._computed(samples)
@@ -123,7 +131,16 @@ class FeatureExtractor:
         feats = self.fbank(samples, rng)
         if not len(feats):
             raise UnfitAudio(f"{len(samples)} samples are too few for a frame")
-        return normalise(feats, out=feats) if self.cmvn else feats
+        return normalise(feats, self.norm_vars, out=feats) if self.cmvn else feats
+
+    def _one_channel(self, samples: np.ndarray) -> np.ndarray:
+        return samples if samples.ndim == 1 else self._chosen(checked_shape(samples))
+
+    def _chosen(self, samples: np.ndarray) -> np.ndarray:
+        """The channel that is taken of (samples, channels), or the mean of all: (samples,) float32."""
+        if self.channel is None or samples.shape[1] == 1:
+            return _mean_of_channels(samples)
+        return np.asarray(one_channel(samples, self.channel), np.float32)
 
     def _at_rate(self, samples: np.ndarray, rate: float) -> np.ndarray:
         wanted = self.options.sample_frequency
@@ -160,17 +177,15 @@ def in_16_bits(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) * np.float32(SCALE)
 
 
-def mono(samples: np.ndarray) -> np.ndarray:
-    """(samples,) or (samples, channels) as (samples,) float32: the mean of the channels.
+def checked_shape(samples: np.ndarray) -> np.ndarray:
+    """Samples of shape (samples, channels).
 
     Raises:
         ValueError: for another shape, and where there are more channels than samples (they are the last axis).
     """
-    if samples.ndim == 1:
-        return samples
     if samples.ndim != 2 or samples.shape[1] > max(samples.shape[0], 1):
         raise ValueError(f"samples of shape {samples.shape}: (samples,) or (samples, channels) is wanted")
-    return _mean_of_channels(samples)
+    return samples
 
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:

@@ -140,10 +140,8 @@ def versions_of(made: dict) -> int:
 
 def head_spec(model: Model, made: dict, num_labels: int) -> NetworkSpec:
     """The network that a head on draws `made` so becomes: on maps (embed-segments --at map) it is one without pooling."""
-    fields = {**model.network.spec.plain(), "num_labels": num_labels}
-    if made.get("at") == "map":
-        fields |= {"pooling": "none", "frames": made["chunk_frames"][0]}
-    return NetworkSpec.from_plain(fields)
+    flat = {"pooling": "none", "frames": made["chunk_frames"][0]} if made.get("at") == "map" else {}
+    return model.network.spec.with_new_head(num_labels, **flat)
 
 
 def check_draws(model: Model, model_path: Path, made: dict, spec: NetworkSpec, settings: HeadSettings,

@@ -261,13 +261,13 @@ def start_network(
         raise SertkError(
             f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
         )
-    fields = {**spec.plain(), **pooling, "num_labels": len(labelling.labels)}
-    if initial.labels == labelling.labels and fields == spec.plain():
+    wanted_spec = spec.with_new_head(len(labelling.labels), **pooling)
+    if initial.labels == labelling.labels and wanted_spec == spec:
         log.info("%s: trunk and head are kept (the labels are the same)", path)
         return initial.network
     log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, len(initial.labels),
              len(labelling.labels), " ".join(labelling.labels[:8]))  # fmt: skip
-    network = seeded(lambda: ResNet(NetworkSpec.from_plain(fields)), settings.seed)
+    network = seeded(lambda: ResNet(wanted_spec), settings.seed)
     network.trunk.load_state_dict(initial.network.trunk.state_dict())
     return network
 
