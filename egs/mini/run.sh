@@ -8,14 +8,14 @@
 #   --stage 1 --stop-stage 4
 #     1 simulate the corpora  2 ../voxceleb/run.sh  3 ../iemocap/run.sh  4 the table
 #   --exp "1 2 3"        which of the paper's experiments
-#   --corpus DIR         where the simulated corpora go [corpus]
-#   --work DIR           where the recipes' data/ and exp/ go [exp]
+#   --corpus DIR         where the simulated corpora are written [corpus]
+#   --work DIR           where the recipes' data/ and exp/ are written [exp]
 #   --nj 2 --device cpu|cuda|cuda:N --seed 0
-#                        jobs for features, where to compute; the corpora are a function of the seed too
+#                        feature jobs, device; the simulated corpora depend on the seed too
 #   --config FILE        lines of --name=value with any of these
 #
-# The recipes run as they are; what is different is conf/ (a toy network, few epochs). Results: exp/RESULTS.
-# The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh afterwards.
+# The recipes run unchanged, with the settings of conf/ (a toy network, few epochs). Results: exp/RESULTS.
+# The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, after stage 3.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
@@ -23,29 +23,29 @@ set -euo pipefail
 corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0
 . sertk_options.sh
 . recipe.sh
-[ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
+[ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 enter_recipe corpus work
 corpus=${corpus:-$PWD/corpus} work=${work:-$PWD/exp}
 egs=$SERTK_ROOT/egs
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
 
-if at_stage 1 "speech of speakers and emotions that nobody uttered"; then
+if at_stage 1 "simulated speech of speakers and emotions"; then
   local/simulate_speech.py --seed "$seed" "$corpus"
 fi
 need "$corpus/SIMULATED" "stage 1 makes it"
 
-if at_stage 2 "a network that tells speakers apart: ../voxceleb/run.sh"; then
+if at_stage 2 "speaker network: ../voxceleb/run.sh"; then
   "$egs/voxceleb/run.sh" "${shared[@]}" --voxceleb1 "$corpus/voxceleb1" --work "$work/voxceleb" \
     --speaker-conf "$PWD/conf/speaker.conf"
 fi
 
-if at_stage 3 "emotions, with and without transfer: ../iemocap/run.sh"; then
+if at_stage 3 "emotions with and without transfer: ../iemocap/run.sh"; then
   "$egs/iemocap/run.sh" "${shared[@]}" --corpus "$corpus/IEMOCAP" --work "$work/iemocap" --exp "$exp" \
     --init "$work/voxceleb/exp/resnet34/final.pt" --draws-conf "$PWD/conf/draws.conf" \
     --head-conf "$PWD/conf/head.conf" --scratch true --scratch-conf "$PWD/conf/scratch.conf"
 fi
 
-if at_stage 4 "the table"; then
+if at_stage 4 "table"; then
   local/print_table.py "$work" | tee "$work/RESULTS"
 fi

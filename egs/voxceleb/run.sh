@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# A network that tells 7205 speakers apart, on VoxCeleb1 and VoxCeleb2, and its equal error rate on VoxCeleb1-O.
+# Speaker network of 7205 speakers, trained on VoxCeleb1 and VoxCeleb2; its equal error rate on VoxCeleb1-O.
 #
 # usage: ./run.sh [--voxceleb1 DIR] [--voxceleb2 DIR] [options]
 # e.g.: ./run.sh --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 --num-gpus 4
 #       ./run.sh --stage 3 --speaker-conf conf/my_speaker.conf
 #
-#   --voxceleb1 DIR      holds dev/wav and test/wav, or all of it in wav; without it there are no trials to score
+#   --voxceleb1 DIR      holds dev/wav and test/wav, or all in wav; without it no trials are scored
 #   --voxceleb2 DIR      holds dev/aac (m4a, read through ffmpeg), or dev/wav
 #   --trials FILE        the trial list [veri_test2.txt in VoxCeleb1's folder]
-#   --work DIR           where data/ and exp/ go [this folder]
+#   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
 #     1 data folders  2 features  3 training  4 embeddings of the test set  5 equal error rate
-#   --allow-partial true go on with corpora that are not whole; the results are stamped PARTIAL
-#   --simulated true     the corpus is simulated; the results are stamped SIMULATED
+#   --allow-partial true continue with incomplete corpora; results are stamped PARTIAL
+#   --simulated true     the corpus is simulated; results are stamped SIMULATED
 #   --speaker-conf FILE --fbank-conf FILE
 #                        settings of train-resnet and make-fbank
-#   --num-gpus 1         more than one: a training process for each, every batch shared between them
+#   --num-gpus 1         training processes, one per GPU, that share every batch
 #   --nj 32 --device cpu|cuda|cuda:N --seed 0
-#                        jobs for features, where to compute
+#                        feature jobs, device
 #   --config FILE        lines of --name=value with any of these
 #
 # Results: exp/resnet34/{final.pt,RESULTS,results.json}
@@ -30,7 +30,7 @@ allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf
 . sertk_options.sh
 . recipe.sh
-[ $# -eq 0 ] || die "what is '$1'? (see run.sh --help)"
+[ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 enter_recipe voxceleb1 voxceleb2 trials work
 work=${work:-.}
 train=$work/data/train test=$work/data/test dir=$work/exp/resnet34
@@ -38,7 +38,7 @@ compute=(${device:+--device "$device"})
 ranks=()
 [ "$num_gpus" -le 1 ] || ranks=(run-ranks "$num_gpus")
 
-if at_stage 1 "data folders: speakers to train with, trials to judge by"; then
+if at_stage 1 "data folders for training and for the trials"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
     ${trials:+--trials "$trials"} --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
   validate-data "$train"
@@ -49,7 +49,7 @@ if at_stage 2 "features"; then
   [ ! -e "$test" ] || make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$test"
 fi
 
-if at_stage 3 "a network that tells speakers apart"; then
+if at_stage 3 "speaker network"; then
   $train_cmd "$dir/log/train.log" "${ranks[@]}" \
     train-resnet --config "$speaker_conf" --seed "$seed" "${compute[@]}" "scp:$train/feats.scp" "$train/utt2spk" "$dir"
 fi

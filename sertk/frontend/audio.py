@@ -1,7 +1,7 @@
-"""Audio files into samples: wav, flac, ogg, mp3, sph, aiff, au, caf through libsndfile, m4a through ffmpeg.
+"""Decode audio files: wav, flac, ogg, mp3, sph, aiff, au, caf through libsndfile, m4a through ffmpeg.
 
-Samples come in the range of 16-bit integers whatever the container, as Kaldi's do: a recording has the same features
-as wav and as flac. What a header says is held against bounds before anything is computed or allocated by it.
+Samples have the range of 16-bit integers in every container, as in Kaldi: a recording has the same features as wav and
+as flac. Header fields are checked against bounds before anything is computed or allocated from them.
 """
 
 import io
@@ -9,6 +9,7 @@ import mmap
 import os
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -19,26 +20,29 @@ from sertk.frontend.identify import refusal, unread_codec, unread_letters
 from sertk.frontend.unfit import MAX_VALUES, UnfitAudio, check_header, one_recording
 from sertk.frontend.wav import is_wav, parse_wav
 
+if TYPE_CHECKING:
+    import soundfile
+
 SCALE = 32768
-# Samples times channels that libsndfile decodes at a time.
+# Samples times channels that are decoded at a time.
 _PIECE = 1 << 22
-# Bytes of a file beyond which it is not read as a whole where that can be helped.
+# Bytes. A larger file is read in pieces if it is 16-bit PCM.
 _LARGE_FILE = 1 << 25
 
 
-def read_audio(source, channel: int | None = None) -> tuple[np.ndarray, int]:
-    """The samples of one recording and their rate.
+def read_audio(source: str | os.PathLike | bytes | BinaryIO, channel: int | None = None) -> tuple[np.ndarray, int]:
+    """Read the samples of one recording and their sample rate.
 
     Args:
-        source: path, content (bytes) or binary stream
-        channel: which one to take, from 0; None wants a recording that has just one
+        source: path, content or binary stream
+        channel: channel to take, from 0; None: the recording must have one channel
 
     Returns:
-        float32 (samples,) in the range of 16-bit integers, and Hz.
+        Samples, (samples,) float32 in the 16-bit range, and their rate in Hz.
 
     Raises:
-        UnfitAudio: for what is missing, truncated, empty or not audio, has several channels without `channel`, or NaN
-            or infinite samples.
+        UnfitAudio: if the recording is missing, truncated, empty or not audio, has NaN or infinite samples, or has
+            several channels and `channel` is None.
     """
     with one_recording():
         if hasattr(source, "read"):
@@ -51,14 +55,17 @@ def read_audio(source, channel: int | None = None) -> tuple[np.ndarray, int]:
 
 
 def decode(data: bytes) -> tuple[np.ndarray, int]:
-    """All channels of the content of an audio file, (samples, channels) in the 16-bit range, and the rate in Hz.
+    """Decode all channels of an audio file's content.
+
+    Args:
+        data: the whole file
 
     Returns:
-        int16 where the file has them so (an hour of them is half as large), else float32.
+        Samples, (samples, channels) in the 16-bit range, int16 for 16-bit PCM, else float32; and their rate in Hz.
 
     Raises:
-        UnfitAudio: for what is truncated, empty or not audio.
-        SertkError: where soundfile or ffmpeg is missing.
+        UnfitAudio: if the content is truncated, empty or not audio.
+        SertkError: if soundfile or ffmpeg is missing.
     """
     if not data:
         raise UnfitAudio("is empty")
@@ -67,7 +74,7 @@ def decode(data: bytes) -> tuple[np.ndarray, int]:
     if reason := refusal(data):
         raise UnfitAudio(reason)
     wav = parse_wav(data) if is_wav(data) else None
-    # 16-bit PCM is by far the most usual case, ten times faster than through libsndfile.
+    # 16-bit PCM is by far the most common case, and ten times faster without libsndfile.
     samples = wav.samples() if wav else None
     if samples is not None:
         rate = wav.rate
@@ -80,16 +87,19 @@ def decode(data: bytes) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
-def decode_file(path, pick: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
-    """What `pick` makes of the samples of an audio file, and the rate in Hz.
+def decode_file(path: str | os.PathLike, pick: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int]:
+    """Decode an audio file and reduce its channels to one.
 
     Args:
-        path: of the file
-        pick: (samples, channels) in the 16-bit range -> float32 (samples,); of a large file it is called piece by piece
+        path: the audio file
+        pick: (samples, channels) in the 16-bit range -> (samples,) float32; called on each piece of a large file
+
+    Returns:
+        Samples, (samples,) float32, and their rate in Hz.
 
     Raises:
-        UnfitAudio: for what is truncated, empty or not audio.
-        OSError: where it cannot be opened.
+        UnfitAudio: if the file is truncated, empty or not audio.
+        OSError: if it cannot be opened.
     """
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size > _LARGE_FILE and (picked := _pick_pcm16(file, pick)):
@@ -98,8 +108,8 @@ def decode_file(path, pick: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndar
     return pick(samples), rate
 
 
-def _pick_pcm16(file, pick) -> tuple[np.ndarray, int] | None:
-    """As decode_file, for a wav file of 16-bit PCM, of which a piece at a time is read; None where it is another."""
+def _pick_pcm16(file: BinaryIO, pick: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, int] | None:
+    """As decode_file, but read in pieces; None if the file is not wav with 16-bit PCM."""
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if not is_wav(content):
         return None
@@ -110,17 +120,25 @@ def _pick_pcm16(file, pick) -> tuple[np.ndarray, int] | None:
     file.seek(wav.start)
     picked, size = np.empty(count, np.float32), max(1, _PIECE // wav.channels)
     for first in range(0, count, size):
-        wanted = min(size, count - first)
-        piece = np.frombuffer(file.read(2 * wav.channels * wanted), "<i2")
-        picked[first : first + wanted] = pick(piece.reshape(wanted, wav.channels))
+        frames = min(size, count - first)
+        piece = np.frombuffer(file.read(2 * wav.channels * frames), "<i2")
+        picked[first : first + frames] = pick(piece.reshape(frames, wav.channels))
     return picked, wav.rate
 
 
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """One column of (samples, channels) as float32, checked to be finite.
+    """Take one channel as float32 and check that its samples are finite.
+
+    Args:
+        samples: (samples, channels)
+        channel: from 0; None: there must be one channel
+
+    Returns:
+        (samples,) float32
 
     Raises:
-        UnfitAudio: where there is no such channel, or several and none was chosen, and for NaN or infinite samples.
+        UnfitAudio: if there is no such channel, if there are several and `channel` is None, or if a sample is NaN or
+            infinite.
     """
     channels = samples.shape[1]
     if channel is None and channels > 1:
@@ -131,26 +149,33 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
     if samples.dtype == np.int16:
         return samples.astype(np.float32)
     samples = np.ascontiguousarray(samples)
-    # A sum is infinite or NaN where a sample is, at a tenth of the cost of asking each one.
+    # The sum is NaN or infinite if a sample is, at a tenth of the cost of testing each one.
     if not np.isfinite(samples.sum(dtype=np.float64)) and not np.isfinite(samples).all():
-        where = int(np.flatnonzero(~np.isfinite(samples))[0])
-        raise UnfitAudio(f"has NaN or infinite samples (sample {where} is {samples[where]})")
+        index = int(np.flatnonzero(~np.isfinite(samples))[0])
+        raise UnfitAudio(f"has NaN or infinite samples (sample {index} is {samples[index]})")
     return samples
 
 
 def check_sound(samples: np.ndarray) -> None:
-    """UnfitAudio where (samples,) in the 16-bit range has no sound: 16 bits would hold the same number throughout."""
-    # Few recordings begin and end with the same sample: the others are not searched.
+    """Refuse a silent recording: one whose samples are all the same 16-bit integer.
+
+    Args:
+        samples: (samples,) in the 16-bit range
+
+    Raises:
+        UnfitAudio: if it is silent.
+    """
+    # Few recordings begin and end with the same sample; only those are searched.
     if not len(samples) or abs(samples[0] - samples[-1]) >= 1:
         return
     low, high = samples.min(), samples.max()
     if high - low < 1:
         value = "0" if low <= 0 <= high else f"{samples[0]:g}"
-        raise UnfitAudio(f"has no sound: every one of its {len(samples)} samples is {value}")
+        raise UnfitAudio(f"has no sound: all of its {len(samples)} samples are {value}")
 
 
 def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
-    """Decode through libsndfile; `code` is a wav file's codec."""
+    """Decode through libsndfile; `code` is the format code of a wav file."""
     if data[:4] == b"OggS":
         _check_last_page(data)
     check_whole(io.BytesIO(data))
@@ -161,42 +186,42 @@ def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
         raise SertkError(f"soundfile cannot be used ({error}): pip install soundfile") from None
     try:
         with soundfile.SoundFile(_Content(data)) as file:
-            rate, stated, form, subtype = file.samplerate, file.frames, file.format, file.subtype
+            rate, expected, form, subtype = file.samplerate, file.frames, file.format, file.subtype
             check_header(rate, file.channels, form)
             samples = _read_pieces(file)
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
-        raise UnfitAudio(_refused(data, code, str(error))) from None
+        raise UnfitAudio(_explained(data, code, str(error))) from None
     if data[:7] == b"NIST_1A" and (count := re.search(rb"sample_count -i (\d{1,18})", data[:4096])):
-        stated = int(count[1])  # libsndfile goes by the file's size
-        samples = samples[:stated]
+        expected = int(count[1])  # libsndfile computes it from the file's size
+        samples = samples[:expected]
     frame = 1152 if rate >= 32000 else 576
     if form == "MP3":
-        # Writers disagree whether the frame that holds the count is counted; without it libsndfile goes by the size.
-        stated = stated - frame if counts_mp3_frames(data) else 0
+        # Encoders disagree on whether to count the frame that holds the count; without one libsndfile estimates.
+        expected = expected - frame if counts_mp3_frames(data) else 0
     elif subtype == "MPEG_LAYER_III":
-        # The count of a wav's fact chunk has the encoder's delay in it. Its bytes have been counted.
-        stated -= 2 * frame
-    if len(samples) < stated:
-        raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {stated}")
+        # The fact chunk of a wav file counts the encoder's delay too. Its bytes were checked before.
+        expected -= 2 * frame
+    if len(samples) < expected:
+        raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {expected}")
     samples *= SCALE
     return samples, rate
 
 
-def _read_pieces(file) -> np.ndarray:
-    """All samples of a SoundFile, float32 (samples, channels), piece by piece: a header may promise what it has not."""
+def _read_pieces(file: "soundfile.SoundFile") -> np.ndarray:
+    """All samples, (samples, channels) float32, read in pieces: the count in a damaged header may be any number."""
     size, pieces, total = max(1, _PIECE // file.channels), [], 0
     while True:
         pieces.append(file.read(size, dtype="float32", always_2d=True))
         total += pieces[-1].size
         if total > MAX_VALUES:
             hours = MAX_VALUES / file.channels / file.samplerate / 3600
-            raise UnfitAudio(f"is longer than the {hours:.1f} hours that are decoded at once: cut it into parts")
+            raise UnfitAudio(f"is longer than the {hours:.1f} hours that can be decoded at once: cut it into parts")
         if len(pieces[-1]) < size:
             return _joined(pieces)
 
 
 def _joined(pieces: list[np.ndarray]) -> np.ndarray:
-    """The pieces one after the other; each is let go of as it is copied, so that they are not held twice."""
+    """The pieces concatenated; each is freed once it is copied, so that memory holds the samples only once."""
     if len(pieces) == 1:
         return pieces[0]
     whole = np.empty((sum(map(len, pieces)), pieces[0].shape[1]), np.float32)
@@ -207,32 +232,33 @@ def _joined(pieces: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _refused(data: bytes, code: int | None, error: str) -> str:
-    """What to say of a file that libsndfile refuses with `error`."""
+def _explained(data: bytes, code: int | None, error: str) -> str:
+    """The reason for the user, given libsndfile's error."""
     if code is not None and (reason := unread_codec(code)):
         return reason
     if data[:4] == b"OggS" and b"\x7fFLAC" in data[:64]:
-        error = "FLAC in Ogg, with which libsndfile has trouble; ffmpeg -i FILE -c:a pcm_s16le OUT.wav may read it"
+        error = "FLAC in Ogg, which libsndfile reads badly; ffmpeg -i FILE -c:a pcm_s16le OUT.wav may read it"
     elif re.search("unimplemented|unknown format|not supported|unsupported", error, re.IGNORECASE):
         if reason := unread_letters(data):
             return reason
         error = f"{error.rstrip('.')}; ffmpeg may read it: ffmpeg -i FILE -c:a pcm_s16le OUT.wav"
     reason = error.partition(">: ")[2] or error
-    if "not a regular file" in reason:  # what libsndfile says where an mp3 has no frames
-        reason = "no frames of mp3 in it"
+    if "not a regular file" in reason:  # libsndfile's error for an mp3 without frames
+        reason = "no mp3 frames in it"
     return f"is damaged, or not audio that can be decoded ({reason.strip().rstrip('.')})"
 
 
 class _Content(io.BytesIO):
-    """Bytes to read from. For a damaged file libsndfile asks for places before the beginning: it gets the beginning."""
+    """Bytes to read from; libsndfile seeks before the beginning of damaged files, and then gets the beginning."""
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset, but never before the beginning."""
         origin = (0, self.tell(), len(self.getbuffer()))[whence]
         return super().seek(max(0, origin + offset))
 
 
-def _check_last_page(data: bytes):
-    """UnfitAudio unless an Ogg file ends with a whole page that says it is the last (RFC 3533, section 6)."""
+def _check_last_page(data: bytes) -> None:
+    """Raise UnfitAudio unless an Ogg file ends with a whole page flagged as the last (RFC 3533, section 6)."""
     page = data[data.rfind(b"OggS") :]
     if len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
         raise UnfitAudio("is truncated: its last Ogg page is missing")

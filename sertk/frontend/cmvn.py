@@ -1,10 +1,11 @@
-"""Mean and variance normalisation, bin by bin: over a segment alone, or over all segments of a group.
+"""Mean and variance normalisation of every bin, over each segment or over all segments of a group.
 
 >>> normalise(np.array([[1, 5], [3, 5]], np.float32)).tolist()
 [[-1.0, 0.0], [1.0, 0.0]]
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -14,28 +15,31 @@ from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.streams import classify_input
 from sertk.kaldi.tables import filled, read_manifest, read_table
 
-# Variances are floored here as Kaldi's are (apply-cmvn); constant columns are found before that and become 0.
+# Floor of the variances, as in Kaldi's apply-cmvn; constant bins are set to 0 apart from it.
 VAR_FLOOR = np.float32(1e-20)
-# Frames that are summed in float32 before float64 takes over.
+# Frames that are summed in float32; such sums are added in float64.
 STRETCH = 4096
 _ONES = np.ones(STRETCH, np.float32)
 
 
 def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None = None) -> np.ndarray:
-    """`feats` (frames, bins) float32 with mean 0 and, with `norm_vars`, variance 1 in every bin: in `out`, or a new array.
-
-    A bin that is constant over the segment becomes 0. NaN or inf must have been refused before (the readers do).
+    """Normalise every bin to mean 0 and variance 1; a bin that is constant over the segment becomes 0.
 
     Args:
-        out: of the shape of `feats`, which it may be itself.
+        feats: (frames, bins) float32, finite (the table readers refuse NaN and infinite values)
+        norm_vars: normalise the variance too
+        out: array for the result, of the shape of `feats`, or `feats` itself; None makes a new one
+
+    Returns:
+        (frames, bins) float32
     """
     if not len(feats):
         return feats.astype(np.float32)
-    # What rounding leaves of a constant column would be blown up to ±1.
+    # In a constant bin the variance is rounding error, which would be scaled to ±1.
     constant = feats[0] == feats[-1]
     if constant.any():
         constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
-    # Twice as fast as mean() and std(): column sums as a product with ones, squares over the flat array.
+    # Column sums as a product with ones are twice as fast as mean() and std().
     normal = np.subtract(feats, column_means(feats), out=out)
     if norm_vars:
         normal *= 1 / np.sqrt(np.maximum(column_means(normal, np.square), VAR_FLOOR))
@@ -44,8 +48,16 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
     return normal
 
 
-def column_means(feats: np.ndarray, of=None) -> np.ndarray:
-    """Mean over the frames, or that of the function `of` them: (bins,) float32."""
+def column_means(feats: np.ndarray, of: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    """Mean over the frames.
+
+    Args:
+        feats: (frames, bins) float32
+        of: elementwise function whose mean is computed instead, such as np.square
+
+    Returns:
+        (bins,) float32
+    """
     if len(feats) <= STRETCH:
         return _ONES[: len(feats)] @ (of(feats) if of else feats) / np.float32(len(feats))
     parts = (feats[start : start + STRETCH] for start in range(0, len(feats), STRETCH))
@@ -54,14 +66,18 @@ def column_means(feats: np.ndarray, of=None) -> np.ndarray:
 
 
 class Moments:
-    """Sums over the segments of a group, from which the group's mean and variance come."""
+    """Sums over the segments of a group, for its mean and variance.
 
-    def __init__(self, bins: int):
+    Args:
+        bins: number of bins
+    """
+
+    def __init__(self, bins: int) -> None:
         self.frames, self.sums, self.squares = 0, np.zeros(bins), np.zeros(bins)
         self.low, self.high = np.full(bins, np.inf, np.float32), np.full(bins, -np.inf, np.float32)
 
-    def add(self, feats: np.ndarray):
-        """Take in a segment, (frames, bins)."""
+    def add(self, feats: np.ndarray) -> None:
+        """Add a segment, (frames, bins)."""
         if len(feats):
             wide = feats.astype(np.float64)
             self.frames += len(feats)
@@ -70,7 +86,15 @@ class Moments:
             self.low, self.high = np.minimum(self.low, feats.min(axis=0)), np.maximum(self.high, feats.max(axis=0))
 
     def normalise(self, feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
-        """`feats` by the group's mean and variance: a new array; bins that are constant in the group become 0."""
+        """Normalise by the group's mean and variance; bins that are constant in the group become 0.
+
+        Args:
+            feats: (frames, bins) float32
+            norm_vars: normalise the variance too
+
+        Returns:
+            (frames, bins) float32, a new array
+        """
         mean = self.sums / max(self.frames, 1)
         normal = feats - mean.astype(np.float32)
         if norm_vars:
@@ -80,8 +104,20 @@ class Moments:
         return normal
 
 
-def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group=None) -> dict:
-    """What a table's manifest says of its front end, and that it is normalised now; SertkError if it was before."""
+def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group: Path | None = None) -> dict:
+    """Front-end settings for the manifest of the normalised table: those of the source, and `cmvn`.
+
+    Args:
+        source: the table that is normalised
+        norm_vars: the variance is normalised too
+        utt2group: map from utterance to group, if groups are normalised
+
+    Returns:
+        Settings, with `transductive` for groups: their segments share statistics.
+
+    Raises:
+        SertkError: if the source's manifest says that it is normalised already.
+    """
     manifest = read_manifest(source)
     settings = dict(manifest.settings) if manifest else {}
     if settings.get("cmvn", "none") != "none":
@@ -91,12 +127,22 @@ def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group=None
 
 
 def normalised_table(
-    source: Rspecifier | str, norm_vars: bool, utt2group, verify: bool, skip: Callable[[str, str], None]
+    source: Rspecifier | str, norm_vars: bool, utt2group: Path | None, verify: bool, skip: Callable[[str, str], None]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The segments of a table, normalised one by one or, with the map `utt2group`, by the moments of their group.
+    """Normalise the segments of a table.
 
-    The table is then read twice, so it must be a file. `skip` is called with the key and the reason for segments that
-    are empty or that the map does not have.
+    Args:
+        source: the table; with `utt2group` it is read twice and must be a file
+        norm_vars: normalise the variance too
+        utt2group: map from utterance to group, to normalise over groups; None: over each segment
+        verify: check the table against its manifest first
+        skip: called with key and reason for a segment that is empty or not in `utt2group`
+
+    Yields:
+        Key and normalised segment, (frames, bins) float32.
+
+    Raises:
+        SertkError: if the table cannot be read, or cannot be read twice.
     """
     if utt2group is None:
         for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
@@ -104,11 +150,11 @@ def normalised_table(
         return
     source = as_rspecifier(source)
     if classify_input(source.filename) not in ("file", "offset"):
-        raise SertkError(f"{source}: --utt2group reads the table twice: a file is wanted")
+        raise SertkError(f"{source}: --utt2group reads the table twice, so it must be a file")
     groups, moments = read_list(utt2group), {}
 
-    def silently(*_):
-        """The second reading skips what the first one has told of."""
+    def silently(key: str, reason: str) -> None:
+        """Skip in the second pass what the first pass has reported."""
 
     for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
         if key in groups:
@@ -117,4 +163,4 @@ def normalised_table(
         if key in groups:
             yield key, moments[groups[key]].normalise(feats, norm_vars)
         else:
-            skip(key, f"{utt2group} does not name it")
+            skip(key, f"not in {utt2group}")

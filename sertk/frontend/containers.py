@@ -1,8 +1,8 @@
-"""What an audio file's own header promises, against what the file has: a copy that was cut short is told from a whole one.
+"""Detect truncated audio files by the sizes in their headers.
 
-libsndfile and ffmpeg read such a file to its end and say nothing. Known here: AIFF and AIFC, RIFX, RF64 and BW64, W64, AU,
-CAF, and m4a/mp4; the wav header is read in wav.py, FLAC and NIST say their number of samples, Ogg marks its last page. An
-mp3 says how many frames it has only where its writer left a Xing or Info frame; one without is taken as it is.
+libsndfile and ffmpeg read a truncated file without an error. Checked here: AIFF and AIFC, RIFX, RF64 and BW64, W64, AU,
+CAF, and m4a/mp4. wav.py checks wav; FLAC and NIST give their number of samples, Ogg marks its last page. An mp3 gives
+its number of frames only in a Xing or Info frame; without one it is not checked.
 
 Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; Apple, Core Audio Format 1.0; ISO/IEC 14496-12, 4.2 (boxes);
 the Xing header of LAME.
@@ -11,35 +11,40 @@ the Xing header of LAME.
 import io
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from sertk.frontend.unfit import UnfitAudio
 from sertk.frontend.wav import MAX_CHUNKS
 
-# Sizes that say "not known when this was written": 0, and the largest numbers.
+# Sizes from here on mean "unknown when the header was written".
 _UNKNOWN_32, _UNKNOWN_64 = 0x7FFFF000, 1 << 62
 _RIFF64, _WAVE64, _SUN = (b"RF64", b"BW64"), b"riff\x2e\x91\xcf\x11", (b".snd", b"dns.")
 
 
-def check_whole(file: io.BufferedIOBase) -> None:
-    """UnfitAudio where the header of `file` (binary, seekable) promises more bytes than there are."""
+def check_whole(file: BinaryIO) -> None:
+    """Check that a seekable file is as long as its header says.
+
+    Raises:
+        UnfitAudio: if it is truncated.
+    """
     if missing := missing_bytes(file):
         raise UnfitAudio(f"is truncated: {missing} of the bytes that its header promises are missing")
 
 
-def missing_bytes(file: io.BufferedIOBase) -> int:
-    """How many bytes the header of `file` (binary, seekable) promises beyond its end; 0 where it promises none."""
+def missing_bytes(file: BinaryIO) -> int:
+    """Number of bytes by which a seekable file is shorter than its header says."""
     return max(0, stated_end(file) - file.seek(0, io.SEEK_END))
 
 
 def without_tail(data: bytes) -> bytes:
-    """A W64 or AU file without what stands behind its samples, which libsndfile would read as samples too."""
+    """A W64 or AU file without the bytes after its samples, which libsndfile would read as samples."""
     if data[:8] != _WAVE64 and data[:4] not in _SUN:
         return data
     return data[: stated_end(io.BytesIO(data)) or None]
 
 
-def stated_end(file: io.BufferedIOBase) -> int:
-    """Where the samples of `file` (binary, seekable) end by its header, in bytes; 0 where it does not say."""
+def stated_end(file: BinaryIO) -> int:
+    """Offset in bytes at which the samples of a seekable file end by its header; 0 if it does not say."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(40)
@@ -64,12 +69,12 @@ def stated_end(file: io.BufferedIOBase) -> int:
 
 
 def is_mp4(data: bytes) -> bool:
-    """Whether the content is of an m4a, mp4 or QuickTime file, which libsndfile cannot read."""
+    """Whether the content is an m4a, mp4 or QuickTime file, which libsndfile cannot read."""
     return data[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 def counts_mp3_frames(data: bytes) -> bool:
-    """Whether an mp3 says how many frames it has: a Xing or Info frame, with that field, comes first."""
+    """Whether an mp3 gives its number of frames: in a Xing or Info frame at its beginning."""
     start = 0
     if data[:3] == b"ID3" and len(data) >= 10:
         size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
@@ -79,8 +84,8 @@ def counts_mp3_frames(data: bytes) -> bool:
     return place > 0 and len(frame) >= place + 8 and bool(frame[place + 7] & 1)
 
 
-def _chunks(file, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, end) of the chunks after a header of 12 bytes; what is padded to even lengths."""
+def _chunks(file: BinaryIO, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of the chunks after a header of 12 bytes; chunks are padded to even lengths."""
     place = 12
     for _ in range(MAX_CHUNKS):
         if place + 8 > size:
@@ -91,7 +96,7 @@ def _chunks(file, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
         place += 8 + length + length % 2
 
 
-def _rf64_end(file, size: int) -> Iterator[int]:
+def _rf64_end(file: BinaryIO, size: int) -> Iterator[int]:
     length = 0
     for name, start, end in _chunks(file, size, "<4sI"):
         if name == b"ds64":
@@ -105,7 +110,7 @@ def _rf64_end(file, size: int) -> Iterator[int]:
             return
 
 
-def _w64_end(file, size: int) -> Iterator[int]:
+def _w64_end(file: BinaryIO, size: int) -> Iterator[int]:
     place = 40
     for _ in range(MAX_CHUNKS):
         if place + 24 > size:
@@ -119,7 +124,7 @@ def _w64_end(file, size: int) -> Iterator[int]:
         place += max(24, length + -length % 8)
 
 
-def _caf_end(file, size: int) -> Iterator[int]:
+def _caf_end(file: BinaryIO, size: int) -> Iterator[int]:
     place = 8
     for _ in range(MAX_CHUNKS):
         if place + 12 > size:
@@ -133,8 +138,8 @@ def _caf_end(file, size: int) -> Iterator[int]:
         place += 12 + length
 
 
-def _box_ends(file, size: int) -> Iterator[int]:
-    """The ends of the boxes of the outermost level; one of length 0 goes to the file's end, whatever that is."""
+def _box_ends(file: BinaryIO, size: int) -> Iterator[int]:
+    """The ends of the top-level boxes; a box of length 0 extends to the end of the file."""
     place = 0
     for _ in range(MAX_CHUNKS):
         if place + 8 > size:

@@ -1,4 +1,4 @@
-"""From samples, files or the entries of a wav.scp to features: one path, so that the same recording has the same numbers.
+"""Features of samples and of audio files, with the front-end settings of make-fbank or of a model.
 
 >>> from sertk.frontend.options import FbankOptions
 >>> extract = FeatureExtractor(FbankOptions(num_mel_bins=80), cmvn=True)
@@ -24,17 +24,19 @@ SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".m4a", ".mp4", ".
 
 
 class FeatureExtractor:
-    """Samples into features, whether they come from an array, a file or make-fbank; each thread needs one of its own.
+    """Compute log-mel features of samples or of an audio file. Not thread-safe: each thread needs its own.
+
+    make-fbank, classify-audio and the Python interface use it, so that a recording has the same features everywhere.
 
     Args:
-        options: the front end's settings
+        options: front-end settings
         cmvn: normalise every recording by its own mean and variance
-        norm_vars: with `cmvn`: the variance too, and not the mean alone
-        channel: which one to take of an array or file of several, from 0; None averages them
-        allow_resample: bring other sample rates to the one of `options` (else they are unfit)
-        min_duration: seconds; what is shorter is unfit
+        norm_vars: with `cmvn`: normalise the variance too, not the mean alone
+        channel: channel to take of several, from 0; None averages them
+        allow_resample: convert other sample rates (else such a recording is refused)
+        min_duration: shortest recording in seconds
         backend: numpy or torchaudio
-        seed: of the dither, with the key
+        seed: seed of the dither, together with the key
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class FeatureExtractor:
         seed: int = 0,
         norm_vars: bool = True,
         channel: int | None = None,
-    ):
+    ) -> None:
         self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
         self.norm_vars, self.channel = norm_vars, channel
         self.min_duration, self.seed = min_duration, seed
@@ -55,22 +57,20 @@ class FeatureExtractor:
 
     @classmethod
     def of_model(cls, frontend: dict, model_path: Path) -> "FeatureExtractor":
-        """The front end that a model's features were made with.
+        """The front end that computed a model's training features.
 
         Args:
-            frontend: the model's settings, {"fbank": …, "cmvn": "segment", "segment mean" or "none"} and, where one of
+            frontend: the model's settings, {"fbank": …, "cmvn": "segment", "segment mean" or "none"} and, if one of
                 several channels was taken, {"channel": from 0}
-            model_path: for messages
+            model_path: the model file, for messages
 
         Raises:
-            SertkError: where the settings are unknown, or such that a single recording cannot be brought to them.
+            SertkError: if the model has no settings, or ones that a single recording cannot be processed with.
         """
         if "fbank" not in frontend:
-            raise SertkError(
-                f"{model_path}: does not say how its features were made (train on a table with a manifest)"
-            )
+            raise SertkError(f"{model_path}: holds no front-end settings (train on a feature table with a manifest)")
         if (cmvn := frontend.get("cmvn")) not in ("segment", "segment mean", "none"):
-            raise SertkError(f"{model_path}: its features were normalised over groups of segments, not over each alone")
+            raise SertkError(f"{model_path}: its training features were normalised over groups of segments")
         try:
             options = FbankOptions.of(frontend["fbank"])
             return cls(options, cmvn != "none", norm_vars=cmvn == "segment", channel=frontend.get("channel"))
@@ -78,89 +78,119 @@ class FeatureExtractor:
             raise SertkError(f"{model_path}: {error}") from None
 
     def __call__(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
-        """The features of a recording.
+        """Compute the features of a recording.
 
         Args:
             samples: (samples,) or (samples, channels), of which `channel` or the mean is taken; int16, or floats in ±1
                 (see `in_16_bits`)
-            rate: Hz
-            key: what the dither is drawn by, beside the seed
+            rate: sample rate in Hz
+            key: key of the recording, which decides the dither together with the seed
 
         Returns:
-            float32 (frames, bins)
+            (frames, bins) float32
 
         Raises:
-            UnfitAudio: for NaN or infinite samples, a silent recording, one too short, a rate that may not be converted.
-            ValueError: for samples of another type, shape or range.
+            UnfitAudio: if samples are NaN or infinite, if the recording is silent or too short, or if its rate must not
+                be converted.
+            ValueError: if samples have another type, shape or range.
         """
-        return self.features(self._one_channel(in_16_bits(samples)), rate, key)
+        samples = in_16_bits(samples)
+        samples = samples if samples.ndim == 1 else self._one_channel(checked_shape(samples))
+        return self.features(finite(samples), rate, key)
 
     def of_file(self, path: Path) -> np.ndarray:
-        """The features of an audio file, (frames, bins) float32; other rates are converted.
+        """Compute the features of an audio file; other sample rates are converted.
+
+        Args:
+            path: the audio file
+
+        Returns:
+            (frames, bins) float32
 
         Raises:
-            UnfitAudio: where it is missing, not audio, damaged, silent or too short.
+            UnfitAudio: if the file is missing, not audio, damaged, silent or too short.
         """
         with one_recording():
-            samples, rate = decode_file(path, self._chosen)
-            # The samples are let go of before there are features: an hour at 44.1 kHz has 600 MB of them.
-            samples = self._prepared(samples, rate)
+            samples, rate = decode_file(path, self._one_channel)
+            # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
+            samples = self._prepared(finite(samples), rate, reuse=True)
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
-        """The features of (samples,) in the 16-bit range, float32; what `__call__` and `of_file` end in."""
+        """Compute the features of samples that are in the 16-bit range already.
+
+        Args:
+            samples: (samples,) in the 16-bit range, finite
+            rate: sample rate in Hz
+            key: as for `__call__`
+
+        Returns:
+            (frames, bins) float32
+
+        Raises:
+            UnfitAudio: if the recording is silent or too short, or if its rate must not be converted.
+        """
         with one_recording():
             samples = self._prepared(samples, rate)
             return self._computed(samples, key)
 
-    def _prepared(self, samples: np.ndarray, rate: float) -> np.ndarray:
-        """The samples, found fit, at the rate of the features."""
+    def _prepared(self, samples: np.ndarray, rate: float, reuse: bool = False) -> np.ndarray:
+        """Check the samples and convert them to the front end's sample rate."""
         check_header(rate, 1)
         samples = np.asarray(samples, np.float32)
-        if not np.isfinite(samples.sum(dtype=np.float64)):
-            raise UnfitAudio("has NaN or infinite samples")
         seconds = len(samples) / rate
         if seconds < self.min_duration:
             raise UnfitAudio(f"lasts {seconds:g} s (--min-duration={self.min_duration:g})")
         check_sound(samples)
-        return self._at_rate(samples, rate)
+        return self._at_rate(samples, rate, reuse)
 
     def _computed(self, samples: np.ndarray, key: str = "") -> np.ndarray:
-        # By key and not by order, so that neither threads nor the splitting of a list change the noise.
+        # Seeded by key, so that neither the number of threads nor splitting a list changes the noise.
         rng = np.random.default_rng([self.seed, zlib.crc32(key.encode())]) if self.options.dither else None
         feats = self.fbank(samples, rng)
         if not len(feats):
-            raise UnfitAudio(f"{len(samples)} samples are too few for a frame")
+            raise UnfitAudio(f"has {len(samples)} samples, too few for a frame")
         return normalise(feats, self.norm_vars, out=feats) if self.cmvn else feats
 
     def _one_channel(self, samples: np.ndarray) -> np.ndarray:
-        return samples if samples.ndim == 1 else self._chosen(checked_shape(samples))
+        """Take `channel` of (samples, channels), or average them: (samples,) float32."""
+        averaged = self.channel is None or samples.shape[1] == 1
+        return _mean_of_channels(samples) if averaged else one_channel(samples, self.channel)
 
-    def _chosen(self, samples: np.ndarray) -> np.ndarray:
-        """The channel that is taken of (samples, channels), or the mean of all: (samples,) float32."""
-        if self.channel is None or samples.shape[1] == 1:
-            return _mean_of_channels(samples)
-        return np.asarray(one_channel(samples, self.channel), np.float32)
-
-    def _at_rate(self, samples: np.ndarray, rate: float) -> np.ndarray:
+    def _at_rate(self, samples: np.ndarray, rate: float, reuse: bool) -> np.ndarray:
         wanted = self.options.sample_frequency
         if rate == wanted:
             return samples
         if not self.allow_resample:
-            raise UnfitAudio(
-                f"has {rate:g} samples a second and {wanted:g} are wanted: --allow-resample=true converts it"
-            )
-        return resample(samples, int(rate), int(wanted))
+            raise UnfitAudio(f"has a sample rate of {rate:g} Hz, not {wanted:g}: --allow-resample=true converts it")
+        return resample(samples, int(rate), int(wanted), reuse)
+
+
+def finite(samples: np.ndarray) -> np.ndarray:
+    """Return the samples, of any shape.
+
+    Raises:
+        UnfitAudio: if one is NaN or infinite.
+    """
+    # The sum is NaN or infinite if a sample is.
+    if not np.isfinite(samples.sum(dtype=np.float64)):
+        raise UnfitAudio("has NaN or infinite samples")
+    return samples
 
 
 def in_16_bits(samples: np.ndarray) -> np.ndarray:
-    """Samples of an array in the range that all of sertk computes in, that of 16-bit integers, as float32.
+    """Convert samples to the 16-bit range in which the front end computes.
 
-    int16 is taken as it is; int32 and uint8 are scaled as wav files of theirs are; floats are in ±1, as soundfile,
-    librosa and torchaudio give them, and are multiplied by 32768.
+    Args:
+        samples: any shape; int16 keeps its values, int32 and uint8 are scaled as in wav files, floats are in ±1, as
+            soundfile, librosa and torchaudio return them, and are multiplied by 32768
+
+    Returns:
+        float32, of the same shape
 
     Raises:
-        ValueError: for floats beyond ±8, which are 16-bit numbers in all likelihood: `.astype(np.int16)` says so.
+        ValueError: for another type, and for floats beyond ±8, which most likely have the 16-bit range already:
+            convert them with `.astype(np.int16)`.
     """
     samples = np.asarray(samples)
     if samples.dtype == np.int16:
@@ -170,44 +200,50 @@ def in_16_bits(samples: np.ndarray) -> np.ndarray:
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128) * 256
     if samples.dtype.kind != "f":
-        raise ValueError(f"samples of type {samples.dtype}: int16, int32, uint8 or floats in ±1 are read")
+        raise ValueError(f"samples of type {samples.dtype}: must be int16, int32, uint8 or floats in ±1")
     largest = float(np.max(np.abs(samples), initial=0))
     if np.isfinite(largest) and largest > 8:
-        raise ValueError(f"floats up to {largest:g}, and ±1 is their range: give 16-bit samples as int16")
+        raise ValueError(f"floats up to {largest:g}: must be in ±1 (pass 16-bit samples as int16)")
     return samples.astype(np.float32) * np.float32(SCALE)
 
 
 def checked_shape(samples: np.ndarray) -> np.ndarray:
-    """Samples of shape (samples, channels).
+    """Return samples of shape (samples, channels).
 
     Raises:
-        ValueError: for another shape, and where there are more channels than samples (they are the last axis).
+        ValueError: for another shape, or if there are more channels than samples (channels are the last axis).
     """
     if samples.ndim != 2 or samples.shape[1] > max(samples.shape[0], 1):
-        raise ValueError(f"samples of shape {samples.shape}: (samples,) or (samples, channels) is wanted")
+        raise ValueError(f"samples of shape {samples.shape}: must be (samples,) or (samples, channels)")
     return samples
 
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
-    # A channel alone keeps its bits.
+    # Keeps the bits of a single channel.
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0], np.float32)
     return samples.mean(axis=1, dtype=np.float32)
 
 
 def recordings_in(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """The files among `paths`, and in place of a folder the recordings in and below it, in the order of their names.
+    """The files among `paths`, and the recordings in and below the folders among them.
+
+    Args:
+        paths: files of any name, and folders, in which recordings are found by their suffix
+
+    Yields:
+        Paths, those of a folder in sorted order.
 
     Raises:
-        SertkError: for a path that does not exist, or a folder without recordings.
+        SertkError: if a path does not exist, or if a folder has no recordings.
     """
     for path in paths:
         if path.is_dir():
-            named = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-            inside = sorted(p for p in named if not p.is_dir())
-            if not inside:
+            audio = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            recordings = sorted(p for p in audio if not p.is_dir())
+            if not recordings:
                 raise SertkError(f"{path}: no recordings in this folder ({' '.join(sorted(SUFFIXES))})")
-            yield from inside
+            yield from recordings
         elif path.exists():
             yield path
         else:

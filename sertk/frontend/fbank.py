@@ -1,10 +1,11 @@
-"""Log-mel filter-bank features, number for number those of Kaldi's compute-fbank-feats, in numpy and scipy.fft.
+"""Log-mel filter-bank features as Kaldi's compute-fbank-feats computes them, in numpy and scipy.fft.
 
 >>> from sertk.frontend.fbank import Fbank, FbankOptions
 >>> Fbank(FbankOptions(num_mel_bins=80))(np.zeros(16000)).shape
 (98, 80)
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -14,40 +15,44 @@ from numpy.lib.stride_tricks import as_strided
 from sertk.errors import SertkError
 from sertk.frontend.options import FbankOptions
 
-# The samples, frames and spectrum of this many frames stay in a core's L2 cache together.
+# Frames computed at a time: their samples and spectrum fit into a core's L2 cache.
 BLOCK = 400
-# Mel filters that are applied in one matrix product: they lie side by side and share most of their FFT bins.
+# Adjacent mel filters applied in one matrix product: they share most of their FFT bins.
 BAND = 16
 FLOOR = np.finfo(np.float32).eps
 
 
 class Fbank:
-    """Computes features; holds the buffers for it, so each thread needs one of its own.
+    """Compute log-mel features. Not thread-safe: it reuses its buffers, so each thread needs its own.
+
+    Args:
+        options: front-end settings
 
     Shape:
-        - Input: (samples,), in the 16-bit range whatever the type
+        - Input: (samples,) of any type, in the 16-bit range; a random generator for the dither
         - Output: (frames, bins) float32, natural logarithms; no frames if there are too few samples
 
-    `rng` is for dither alone (see `dithered`).
-    Raises SertkError when a mel filter would not hold a single FFT bin.
+    Raises:
+        SertkError: if a mel filter is so narrow that it holds no FFT bin.
     """
 
-    def __init__(self, options: FbankOptions | None = None):
+    def __init__(self, options: FbankOptions | None = None) -> None:
         self.options = options = options or FbankOptions()
         self._rfft = load_rfft()
         self._bands = [(a, b, np.repeat(m, 2, axis=0)) for a, b, m in bands(mel_filters(options))]
-        # A frame and the zeros up to the FFT's length; the passes over them are over one flat array.
+        # Frames zero-padded to the FFT's length; elementwise passes go over the flat array.
         self._frames = np.zeros((BLOCK, options.fft_length), np.float32)
         self._scaled = np.empty(BLOCK * options.fft_length, np.float32)
-        # Its first sample is pre-emphasised by itself: x[0] −= c·x[0].
+        # Pre-emphasis of a frame's first sample: x[0] −= c·x[0].
         taper = np.zeros(options.fft_length, np.float32)
         taper[: options.length] = window(options)
         taper[0] *= np.float32(1 - options.preemphasis_coefficient)
         self._window = np.tile(taper, BLOCK)
 
     def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
+        """Compute the features of (samples,) in the 16-bit range: (frames, bins) float32."""
         options = self.options
-        samples = dithered(scaled(samples, options.sample_scale), options.dither, rng)
+        samples = dithered(rescaled(samples, options.sample_scale), options.dither, rng)
         total = options.num_frames(len(samples))
         if not options.snip_edges and total:
             samples = self._reflect(samples, total)
@@ -57,15 +62,15 @@ class Fbank:
         return feats
 
     def _reflect(self, samples: np.ndarray, total: int) -> np.ndarray:
-        """The samples mirrored at both ends as far as frames centred on every shift reach (--snip-edges=false)."""
+        """Mirror the samples at both ends, for --snip-edges=false."""
         left = self.options.length // 2 - self.options.shift // 2
         right = (total - 1) * self.options.shift + self.options.length - left - len(samples)
         if left < 0:  # a shift longer than the frame
             samples, left = samples[-left:], 0
         return np.pad(samples, (left, max(right, 0)), mode="symmetric")
 
-    def _block(self, samples: np.ndarray, feats: np.ndarray):
-        """The features of the frames that start at the first sample and follow each other, into `feats`."""
+    def _block(self, samples: np.ndarray, feats: np.ndarray) -> None:
+        """Compute consecutive frames, the first at the first sample, into `feats` (frames, bins)."""
         options, count = self.options, len(feats)
         frames = self._frames[:count]
         filled, flat = frames[:, : options.length], frames.reshape(-1)
@@ -75,7 +80,7 @@ class Fbank:
         if options.raw_energy:
             energy = self._energy(frames)
 
-        # Pre-emphasis in one flat pass, after which a frame's last sample must not leak into what follows it.
+        # Pre-emphasis in one flat pass; a frame's last sample must not leak into the next frame.
         scaled = np.multiply(flat, np.float32(options.preemphasis_coefficient), out=self._scaled[: len(flat)])
         scaled[options.length - 1 :: options.fft_length] = 0
         flat[1:] -= scaled[:-1]
@@ -83,7 +88,7 @@ class Fbank:
         if not options.raw_energy:
             energy = self._energy(frames)
 
-        power = self._rfft(frames).view(np.float32)  # re, im, re, im, …: the filters have every row twice
+        power = self._rfft(frames).view(np.float32)  # re, im, re, im, …: the filters repeat every row
         np.multiply(power, power, out=power)
         mel = feats[:, 1:] if options.use_energy and not options.htk_compat else feats[:, : options.num_mel_bins]
         for start, column, filters in self._bands:
@@ -95,7 +100,7 @@ class Fbank:
             feats[:, -1 if options.htk_compat else 0] = energy
 
     def _energy(self, frames: np.ndarray) -> np.ndarray | None:
-        """Log energy of each frame, if it is asked for."""
+        """Log energy of each frame, (frames,); None without --use-energy."""
         if not self.options.use_energy:
             return None
         energy = np.log(np.maximum(np.einsum("ij,ij->i", frames, frames), FLOOR))
@@ -103,11 +108,14 @@ class Fbank:
         return np.maximum(energy, np.log(np.float32(floor))) if floor > 0 else energy
 
 
-def load_rfft():
-    """scipy.fft.rfft over the last axis of float32 (frames, samples), without what `import scipy.fft` loads besides.
+def load_rfft() -> Callable[[np.ndarray], np.ndarray]:
+    """Load scipy.fft.rfft without the rest of scipy.fft.
 
-    That import takes 0.2 s of CPU time (scipy.special, numpy.f2py, numpy.testing), as much as the features of five minutes
-    of speech; the compiled transform alone takes 1 ms. numpy's own rfft is five times slower in float32.
+    `import scipy.fft` takes 0.2 s of CPU time (scipy.special, numpy.f2py, numpy.testing), as much as the features of
+    five minutes of speech; the compiled transform alone takes 1 ms. numpy's own rfft is five times slower in float32.
+
+    Returns:
+        Function of (frames, samples) float32 to (frames, samples / 2 + 1) complex64.
     """
     name = "scipy.fft._pocketfft.pypocketfft"
     try:
@@ -117,14 +125,14 @@ def load_rfft():
         spec.loader.exec_module(module)
         r2c = module.r2c
         r2c(np.zeros((1, 2), np.float32), (1,), True, 0, None, 1)
-    except (AttributeError, TypeError, IndexError, StopIteration, ImportError, ValueError):  # another scipy's insides
+    except (AttributeError, TypeError, IndexError, StopIteration, ImportError, ValueError):  # another version of scipy
         from scipy.fft import rfft
 
         return rfft
     return lambda frames: r2c(frames, (1,), True, 0, None, 1)
 
 
-def scaled(samples: np.ndarray, scale: float) -> np.ndarray:
+def rescaled(samples: np.ndarray, scale: float) -> np.ndarray:
     """`samples` as float32, times `scale`: Kaldi's range is that of 16-bit integers, and some toolkits' is ±1.
 
     That is more than a constant in the logarithms: their floor, float32's epsilon, is higher there by the scale squared.
@@ -134,7 +142,16 @@ def scaled(samples: np.ndarray, scale: float) -> np.ndarray:
 
 
 def dithered(samples: np.ndarray, amount: float, rng: "np.random.Generator | None") -> np.ndarray:
-    """`samples` with Gaussian noise of deviation `amount`; Kaldi draws it for each frame, here frames share it."""
+    """Add Gaussian noise to the samples; Kaldi draws it for each frame, here overlapping frames share it.
+
+    Args:
+        samples: (samples,) float32
+        amount: standard deviation of the noise, in the 16-bit range
+        rng: random generator; None: a new one with seed 0
+
+    Returns:
+        (samples,) float32
+    """
     if not amount:
         return samples
     rng = rng or np.random.default_rng(0)
@@ -142,7 +159,7 @@ def dithered(samples: np.ndarray, amount: float, rng: "np.random.Generator | Non
 
 
 def window(options: FbankOptions) -> np.ndarray:
-    """The window that a frame is multiplied with (Kaldi: feature-window.cc, FeatureWindowFunction): (length,)."""
+    """The analysis window, (samples,) float32 (Kaldi: feature-window.cc, FeatureWindowFunction)."""
     turn = 2 * np.pi / (options.length - 1) * np.arange(options.length)
     hanning = 0.5 - 0.5 * np.cos(turn)
     coeff = options.blackman_coeff
@@ -158,10 +175,18 @@ def window(options: FbankOptions) -> np.ndarray:
 
 
 def mel_filters(options: FbankOptions) -> np.ndarray:
-    """Triangles evenly spaced in mel, as weights on the power spectrum (Kaldi: mel-computations.cc): (FFT bins, bins).
+    """Triangular filters evenly spaced in mel, as weights on the power spectrum (Kaldi: mel-computations.cc).
 
-    In float32 where Kaldi is, since a weight next to 0 doubles or vanishes with the rounding.
-    Raises SertkError for a filter that is too narrow to hold an FFT bin.
+    Computed in float32 as in Kaldi: rounding decides about weights next to 0.
+
+    Args:
+        options: front-end settings
+
+    Returns:
+        (FFT bins, mel bins) float32
+
+    Raises:
+        SertkError: if a filter is so narrow that it holds no FFT bin.
     """
     width = np.float32(options.sample_frequency / options.fft_length)
     bins = _mel(width * np.arange(options.fft_length // 2, dtype=np.float32))[:, None]
@@ -183,7 +208,14 @@ def mel_filters(options: FbankOptions) -> np.ndarray:
 
 
 def bands(filters: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
-    """`filters` cut into groups of columns with the zeros above and below cut off: (first row, first column, part)."""
+    """Split filters into groups of adjacent columns, without the rows that are 0 in all of them.
+
+    Args:
+        filters: (FFT bins, mel bins)
+
+    Returns:
+        For each group its first row, its first column and its part of `filters`.
+    """
     parts = []
     for column in range(0, filters.shape[1], BAND):
         part = filters[:, column : column + BAND]

@@ -1,7 +1,9 @@
-"""m4a and mp4, which libsndfile does not read, through ffmpeg."""
+"""Decode m4a and mp4, which libsndfile cannot read, with ffmpeg."""
 
 import io
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,60 +12,66 @@ from sertk.frontend.containers import check_whole
 from sertk.frontend.unfit import UnfitAudio, check_header
 from sertk.frontend.wav import parse_wav
 
-# What ffmpeg says, and what it means for whoever has the file. The first that is found in its lines is the reason.
+# Words of ffmpeg's errors, and the reason for the user; the first that matches is reported.
 _REASONS = (
     ("matches no streams", "has no sound track"),
     ("moov atom not found", "is truncated: its index (moov) is missing"),
     ("Unknown encoder 'pcm_s16le'", "cannot be decoded: this ffmpeg has no pcm_s16le"),
 )
-# Lines that only follow from an earlier one.
+# Lines that only follow from an earlier error.
 _FOLLOWS = re.compile(
     r"To ignore this|Error opening (in|out)put|Conversion failed|Nothing was written|Task finished|Terminating"
 )
 
-# With these ffmpeg drops frames, carries on and exits with 0.
+# After these errors ffmpeg drops frames and still exits with 0.
 _DAMAGED = re.compile(r"Error (submitting packet|while decoding stream)")
 
 
-def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
-    """Decode files (paths, or contents as bytes) that libsndfile cannot, with one ffmpeg process for all of them.
+def decode_ffmpeg(sources: Sequence[str | Path | bytes]) -> list[tuple[np.ndarray, int]]:
+    """Decode files with one ffmpeg process.
 
-    Starting ffmpeg takes longer than decoding an utterance: thirty files at a time are many times faster than one by one.
+    Starting ffmpeg takes longer than decoding an utterance: thirty files at a time are many times faster than one by
+    one.
+
+    Args:
+        sources: paths, or contents as bytes
 
     Returns:
-        (samples (samples, channels) in the 16-bit range, rate) for each.
+        For each source the samples, (samples, channels) int16, and their rate in Hz.
 
     Raises:
-        SertkError: without ffmpeg.
-        UnfitAudio: if any of them cannot be decoded; the reason is that file's only where `sources` has one.
+        SertkError: if ffmpeg is missing.
+        UnfitAudio: if any source cannot be decoded; with several sources the reason does not say which.
     """
-    import shutil  # all three are 4 ms of every start, and few recordings are m4a
+    import shutil  # these three imports take 4 ms, and few recordings are m4a
     import subprocess
     import tempfile
 
     if not shutil.which("ffmpeg"):
         raise SertkError(
-            "m4a needs ffmpeg, and there is none on PATH: install it (apt install ffmpeg, conda install ffmpeg)"
+            "m4a needs ffmpeg, which is not on PATH: install it (apt install ffmpeg, conda install ffmpeg)"
         )
     with tempfile.TemporaryDirectory(prefix="sertk-") as folder:
-        words, outputs = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1"], []
+        command, outputs = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1"], []
         for i, source in enumerate(sources):
             with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
                 check_whole(file)
-            if isinstance(source, bytes):  # an mp4 file may have its index at the end: a pipe will not do
+            if isinstance(
+                source, bytes
+            ):  # an mp4 file may have its index at the end, so ffmpeg cannot read it from a pipe
                 path = f"{folder}/{i}.m4a"
                 with open(path, "wb") as file:
                     file.write(source)
                 source = path
-            # "file:" keeps ffmpeg from taking a name with a colon for a protocol.
-            words += ["-i", f"file:{source}"]
+            # Without "file:", ffmpeg reads a name with a colon as a protocol.
+            command += ["-i", f"file:{source}"]
             outputs += ["-map", f"{i}:a:0", "-c:a", "pcm_s16le", "-f", "wav", f"{folder}/{i}.wav"]
-        done = subprocess.run([*words, *outputs], stdin=subprocess.DEVNULL, capture_output=True)
-        said = done.stderr.decode("utf-8", "replace")
-        if done.returncode:
-            raise UnfitAudio(_reason(said, done.returncode))
-        if _DAMAGED.search(said):
-            raise UnfitAudio(f"is damaged: ffmpeg left out what it could not decode ({_first_line(said)})")
+        process = subprocess.run([*command, *outputs], stdin=subprocess.DEVNULL, capture_output=True)
+        errors = process.stderr.decode("utf-8", "replace")
+        if process.returncode:
+            raise UnfitAudio(_reason(errors, process.returncode))
+        if _DAMAGED.search(errors):
+            raise UnfitAudio(f"is damaged: ffmpeg dropped frames that it could not decode ({_first_line(errors)})")
         decoded = []
         for i in range(len(sources)):
             with open(f"{folder}/{i}.wav", "rb") as file:
@@ -75,15 +83,15 @@ def decode_ffmpeg(sources: list) -> list[tuple[np.ndarray, int]]:
         return decoded
 
 
-def _reason(said: str, status: int) -> str:
-    """Why ffmpeg failed, out of its lines."""
-    for words, meaning in _REASONS:
-        if words in said:
-            return meaning
-    return f"cannot be decoded by ffmpeg ({_first_line(said) or f'exit status {status}'})"
+def _reason(errors: str, status: int) -> str:
+    """Why ffmpeg failed, given what it printed and its exit status."""
+    for words, reason in _REASONS:
+        if words in errors:
+            return reason
+    return f"cannot be decoded by ffmpeg ({_first_line(errors) or f'exit status {status}'})"
 
 
-def _first_line(said: str) -> str:
-    """The first of ffmpeg's lines that is not a consequence of another, without addresses in its memory."""
-    lines = [re.sub(r"^(\[[^\]]*\] *)+", "", line).strip() for line in said.splitlines()]
+def _first_line(errors: str) -> str:
+    """The first error that does not follow from another, without memory addresses."""
+    lines = [re.sub(r"^(\[[^\]]*\] *)+", "", line).strip() for line in errors.splitlines()]
     return next((line[:150] for line in lines if line and not _FOLLOWS.search(line)), "")

@@ -1,4 +1,4 @@
-"""What a file is that no reader of ours takes, and what to do about it: a pointer, a web page, an archive, another codec.
+"""Identify files that are no readable recordings, with a remedy: pointers, web pages, archives, other codecs.
 
 Sources: the magic numbers of each format's specification; git-lfs, docs/spec.md; RFC 1952 (gzip).
 """
@@ -6,14 +6,14 @@ Sources: the magic numbers of each format's specification; git-lfs, docs/spec.md
 import re
 
 _CONVERT = "convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)"
-# The containers that libsndfile reads for us. Its other readers (of matrices, of samplers' formats) are left alone:
-# they take files that are no recordings.
+# Containers to read with libsndfile. Its other readers (of matrices, of samplers' formats) are not used: they accept
+# files that are no recordings.
 _READ = re.compile(
     rb"RIFF....WAVE|RIFX....WAVE|(RF64|BW64)....WAVE|riff\x2e\x91\xcf\x11|FORM....(AIFF|AIFC)|\.snd|dns\.|caff|NIST_1A"
     rb"|fLaC|OggS|ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]",
     re.DOTALL,
 )
-# Formats of audio and video that ffmpeg converts.
+# Audio and video formats that ffmpeg converts.
 _FOREIGN = (
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA or another ASF file"),
     (rb"#!AMR", "AMR"),
@@ -55,9 +55,9 @@ _OTHERS = (
     (rb"\x89HDF|PAR1|SQLite format 3", "a data file, not audio"),
     (rb"\x00B[FDC][MV]|[^\s\0]{1,200} \x00B", "a Kaldi archive of matrices, not audio"),
     (rb"[^\s\0]{1,200} RIFF....WAVE", "a Kaldi archive of recordings: give it as ark:FILE"),
-)  # fmt: skip
-# Codes of wav's fmt chunk (mmreg.h) that libsndfile decodes: PCM, MS ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, NMS
-# ADPCM, G.721, MP3; and names of others.
+)
+# Format codes of wav (mmreg.h) that libsndfile decodes: PCM, MS ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, NMS
+# ADPCM, G.721, MP3; and the names of others.
 _DECODED = (0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0038, 0x0040, 0x0055, 0x0064)
 _WAV_CODECS = {
     0x0014: "G.723", 0x0020: "Yamaha ADPCM", 0x0022: "TrueSpeech", 0x0028: "LPC", 0x0042: "G.723.1", 0x0045: "G.726",
@@ -68,9 +68,14 @@ _WAV_CODECS = {
 
 
 def refusal(data: bytes) -> str | None:
-    """Why the content of a file is no recording that can be read, with the remedy; None where it may well be one.
+    """Say why a file is not a readable recording.
 
-    The answer continues a sentence that begins with the file's name: "is a git-lfs pointer, …".
+    Args:
+        data: the file's content
+
+    Returns:
+        The end of a sentence that begins with the file's name, with a remedy: "is a git-lfs pointer, …"; None if the
+        file may be a recording.
     """
     head = data[:1024]
     if head[:7] == b"NIST_1A":
@@ -78,13 +83,13 @@ def refusal(data: bytes) -> str | None:
     if head[:4] == b"OggS":
         return _ogg_codec(head)
     if _READ.match(head):
-        # UTF-16's byte order mark looks like the beginning of an mp3 frame.
+        # The byte order mark of UTF-16 looks like an mp3 frame.
         return _text(head) if head[:2] == b"\xff\xfe" else None
     if head.startswith(b"ajkg"):
-        return "is compressed with shorten, which is not read: convert it (ffmpeg -i FILE OUT.wav)"
+        return "is compressed with shorten, which is not supported: convert it (ffmpeg -i FILE OUT.wav)"
     for magic, name in _FOREIGN:
         if re.match(magic, head, re.DOTALL):
-            return f"is {name}, which is not read: {_CONVERT}"
+            return f"is {name}, which is not supported: {_CONVERT}"
     if head.startswith((b"RIFF", b"RIFX")):
         return "is damaged, or not audio (a RIFF file without WAVE in its header)"
     for magic, name, program in _ARCHIVES:
@@ -94,29 +99,31 @@ def refusal(data: bytes) -> str | None:
         if re.match(magic, head, re.DOTALL):
             return f"is {name}"
     if not data.strip(b"\0"):
-        return f"is {len(data)} bytes of 0, not audio: the copy or download has failed, fetch it again"
+        return f"is {len(data)} zero bytes, not audio: the copy or download has failed, fetch it again"
     return _text(head) or (
-        f"is not audio that is known here (it begins with {head[:4].hex(' ')}: encrypted, damaged, or samples without "
+        f"is not in a known audio format (it begins with {head[:4].hex(' ')}: encrypted, damaged, or samples without "
         "a header, which 'sox -t raw -r 16000 -e signed -b 16 -c 1 FILE OUT.wav' gives one)"
     )
 
 
 def unread_codec(code: int) -> str | None:
-    """What is said of a wav file with a codec that is not decoded; `code` is the one of its fmt chunk."""
+    """Say that a wav file's codec, the code of its fmt chunk, is not supported; None if it is."""
     if code in _DECODED:
         return None
     name = _WAV_CODECS.get(code)
-    return f"is a wav file with the codec 0x{code:04x}{f' ({name})' if name else ''}, which is not read: {_CONVERT}"
+    return (
+        f"is a wav file with the codec 0x{code:04x}{f' ({name})' if name else ''}, which is not supported: {_CONVERT}"
+    )
 
 
 def unread_letters(data: bytes) -> str | None:
-    """What is said of an AIFF-C or CAF with a codec that is not decoded."""
+    """Say that the codec of an AIFF-C or CAF file is not supported; None for another file."""
     letters = chunk_codec(data)
-    return letters and f"has the codec '{letters.strip()}', which is not read: {_CONVERT}"
+    return letters and f"has the codec '{letters.strip()}', which is not supported: {_CONVERT}"
 
 
 def chunk_codec(data: bytes) -> str | None:
-    """The four letters of the codec in an AIFF-C's COMM chunk or a CAF's desc chunk; None where it is uncompressed."""
+    """The four-letter codec of an AIFF-C file's COMM chunk or a CAF file's desc chunk; None if uncompressed."""
     if data[:4] == b"FORM" and data[8:12] == b"AIFC" and (place := data.find(b"COMM", 12, 65536)) > 0:
         letters = data[place + 26 : place + 30]
     elif data[:4] == b"caff" and data[8:12] == b"desc":
@@ -130,15 +137,15 @@ def chunk_codec(data: bytes) -> str | None:
 
 def _nist_coding(head: bytes) -> str | None:
     coding = re.search(rb"sample_coding -s\d+ ([^\r\n]*)", head)
-    words = coding[1].decode("latin-1").strip() if coding else ""
-    packed = re.search("shorten|wavpack|shortpack", words)
-    if not packed:
+    coding_name = coding[1].decode("latin-1").strip() if coding else ""
+    compression = re.search("shorten|wavpack|shortpack", coding_name)
+    if not compression:
         return None
-    return f"is compressed with {packed[0]} ({words}): read it through 'sph2pipe -f wav -p FILE |'"
+    return f"is compressed with {compression[0]} ({coding_name}): read it through 'sph2pipe -f wav -p FILE |'"
 
 
 def _ogg_codec(head: bytes) -> str | None:
-    """The first packet of an Ogg file begins with its codec's name, after a page's header of 27 bytes and its table."""
+    # The first packet begins with the codec's name, after the page header of 27 bytes and its segment table.
     packet = head[27 + head[26] :] if len(head) > 26 else b""
     for magic, name in (
         (b"Speex   ", "Speex in Ogg"),
@@ -146,7 +153,7 @@ def _ogg_codec(head: bytes) -> str | None:
         (b"fishead", "an Ogg skeleton"),
     ):
         if packet.startswith(magic):
-            return f"is {name}, which is not read: {_CONVERT}"
+            return f"is {name}, which is not supported: {_CONVERT}"
     return None
 
 
@@ -157,7 +164,7 @@ def _text(head: bytes) -> str | None:
         try:
             text = head.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            if error.start < len(head) - 3:  # a letter may be cut at the end of what is looked at
+            if error.start < len(head) - 3:  # a character may be cut at the end of `head`
                 return None
             text = head[: error.start].decode("utf-8-sig")
     if not text.strip() or re.search(r"[\x00-\x08\x0e-\x1f]", text):

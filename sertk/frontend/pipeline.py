@@ -1,9 +1,10 @@
-"""Recordings into features, several at a time, in the recordings' order."""
+"""Compute the features of recordings on several threads, in the recordings' order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from threading import local
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,14 @@ from sertk.frontend.unfit import UnfitAudio
 
 @dataclass(frozen=True)
 class Features:
-    """Features of an utterance, float32 (frames, bins), and its length in seconds; or why there are none."""
+    """Features of an utterance, or the reason why it has none.
+
+    Attributes:
+        key: key of the utterance
+        feats: (frames, bins) float32, or None
+        seconds: duration of the utterance
+        reason: why there are no features
+    """
 
     key: str
     feats: np.ndarray | None = None
@@ -24,10 +32,17 @@ class Features:
 
 
 def features_of(job: Job, extract: FeatureExtractor) -> list[Features]:
-    """The features of a job's utterances; what is unfit as a reason.
+    """Compute the features of a job's utterances.
+
+    Args:
+        job: decodes the utterances
+        extract: computes their features
+
+    Returns:
+        Features of each utterance; a reason for each that cannot be used.
 
     Raises:
-        SertkError: for what holds for every recording, with the file, line and key.
+        SertkError: if an error is not that of one recording; names file, line and key.
     """
     return [_features(speech, extract) for speech in job()]
 
@@ -45,24 +60,31 @@ def _features(speech: Speech, extract: FeatureExtractor) -> Features:
 
 
 def in_order(make_worker: Callable[[], Callable], jobs: Iterable, num_threads: int) -> Iterator:
-    """What worker(job) lists for each job, in the jobs' order, by `num_threads` threads with a worker each.
+    """Run jobs on several threads and yield their results in order.
 
-    The caller's thread fetches the jobs and uses the results meanwhile; a few are under way at a time. An exception
-    of a worker comes out at its job's place.
+    The jobs are fetched by the caller's thread, at most 2 · num_threads + 1 ahead.
+
+    Args:
+        make_worker: called once in each thread; returns a function from a job to a list of results
+        jobs: the jobs
+        num_threads: number of threads; 1 runs in the caller's thread
+
+    Yields:
+        The results of each job, in the order of the jobs. An exception of a worker is raised in its job's place.
     """
     if num_threads == 1:
         worker = make_worker()
         for job in jobs:
             yield from worker(job)
         return
-    from concurrent.futures import ThreadPoolExecutor  # 2 ms of every start
+    from concurrent.futures import ThreadPoolExecutor  # takes 2 ms
 
-    own = local()
+    thread = local()
 
-    def work(job):
-        if not hasattr(own, "worker"):
-            own.worker = make_worker()
-        return own.worker(job)
+    def work(job: Any) -> list:
+        if not hasattr(thread, "worker"):
+            thread.worker = make_worker()
+        return thread.worker(job)
 
     pool = ThreadPoolExecutor(num_threads)
     try:

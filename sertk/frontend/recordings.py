@@ -1,4 +1,4 @@
-"""The recordings of a wav.scp or an archive, or the parts of them that a segments file names, as jobs for threads."""
+"""Read the recordings of a wav.scp or an archive, or the parts that a segments file lists, as jobs for threads."""
 
 import logging
 import math
@@ -9,10 +9,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
+from pathlib import Path
 from threading import Lock
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from sertk.datadir.folder import CHANNEL
 from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError
 from sertk.frontend.audio import decode, decode_file, one_channel
@@ -26,22 +29,25 @@ from sertk.kaldi.tables import read_raw_table
 
 log = logging.getLogger("sertk")
 
-# m4a files that one ffmpeg process decodes, and segments that one job cuts out of a recording.
+# m4a files decoded by one ffmpeg process, and segments cut by one job.
 MP4_BATCH = 32
 SEGMENT_BATCH = 100
-# Bytes of decoded recordings that are held for segments still to come, besides those that are being cut.
+# Bytes of decoded recordings kept for later segments, besides those being cut.
 HELD = 256 << 20
-# The channel column of segments: Kaldi's numbers, the letters of telephone corpora, -1 where it is left open.
-_CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
 # Kaldi splits at ASCII white space only.
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
 
 @dataclass
 class Speech:
-    """Samples of an utterance, float32 in the 16-bit range, and their rate; or the reason why there are none.
+    """Samples of an utterance, or the reason why it has none.
 
-    where: file, line and key, for messages
+    Attributes:
+        key: key of the utterance
+        where: file, line and key, for messages
+        samples: (samples,) float32 in the 16-bit range, or None
+        rate: sample rate in Hz
+        reason: why there are no samples
     """
 
     key: str
@@ -51,14 +57,24 @@ class Speech:
     reason: str = ""
 
     def take(self) -> np.ndarray:
-        """The samples, which are no longer held here: an hour of them is 600 MB that features need not stand beside."""
+        """Return the samples and drop them here, so that they can be freed early: an hour takes 600 MB."""
         samples, self.samples = self.samples, None
         return samples
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A line of a segments file: seconds; an end of -1 is the recording's. `reason` says why a broken line is none."""
+    """A line of a segments file.
+
+    Attributes:
+        key: key of the segment
+        recording: key of the recording
+        start: start in seconds
+        end: end in seconds; -1: the end of the recording
+        where: file, line and key, for messages
+        channel: channel from 0; None: not given
+        reason: why the line is invalid
+    """
 
     key: str
     recording: str
@@ -72,21 +88,33 @@ class Segment:
 Job = Callable[[], list[Speech]]
 
 
-def read_recordings(source: Rspecifier | str, segments=None, **choices) -> Iterator[Speech]:
-    """The utterances one after the other; the arguments are those of `recording_jobs`."""
-    for job in recording_jobs(source, segments, **choices):
+def read_recordings(source: Rspecifier | str, segments: Path | str | None = None, **options: Any) -> Iterator[Speech]:
+    """Read utterances one by one; the arguments are those of `recording_jobs`."""
+    for job in recording_jobs(source, segments, **options):
         yield from job()
 
 
 def recording_jobs(
-    source: Rspecifier | str, segments=None, channel: int | None = None, max_overshoot: float = 0.5
+    source: Rspecifier | str,
+    segments: Path | str | None = None,
+    channel: int | None = None,
+    max_overshoot: float = 0.5,
 ) -> Iterator[Job]:
-    """Functions that any thread may call, each of which decodes a few utterances; their order is the table's.
+    """Divide the decoding of a table of recordings into jobs.
 
-    segments: path of a segments file; its order is the order then, and the table has to be a script
-    max_overshoot: seconds that a segment may end after its recording: it is cut then, beyond that it is unfit
-    What is unfit (missing, truncated, empty, not audio) becomes a Speech with a reason, and so does a broken line of
-    segments and, with `p`, a pipe that fails. Raises SertkError, here or in a job, for all else.
+    Args:
+        source: table of recordings
+        segments: segments file; the table must be a script then
+        channel: channel to take, from 0; None: every recording must have one channel
+        max_overshoot: seconds by which a segment may end after its recording; it is cut at the end of the recording
+
+    Yields:
+        Jobs that any thread may call, in the order of the table, or of the segments. A job returns the Speech of a few
+        utterances, with a reason if a recording is missing, truncated, empty or not audio, if a line of segments is
+        invalid, and, with `p`, if a pipe fails.
+
+    Raises:
+        SertkError: for every other error; a job raises it too.
     """
     source = as_rspecifier(source)
     read = Reader(source.permissive, channel)
@@ -100,19 +128,24 @@ def recording_jobs(
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads a script's entries."""
+    """Decode the entries of a script.
+
+    Args:
+        permissive: a failed pipe is the reason of a Speech and no error (`scp,p:`)
+        channel: channel to take, from 0; None: every recording must have one channel
+    """
 
     permissive: bool
     channel: int | None
 
     def one(self, entry: Entry) -> Speech:
-        """The recording of one line."""
+        """Decode the recording of one line."""
         if classify_input(entry.name) == "file":
             return self.guarded(entry.key, entry.where, lambda: self._of_file(entry))
         return self.speech(entry.key, entry.where, lambda: self.content(entry), f"{entry.name} ")
 
     def several(self, entries: list[Entry]) -> list[Speech]:
-        """The recordings of m4a files, with one ffmpeg process if all is well."""
+        """Decode m4a files with one ffmpeg process; one by one if that fails."""
         try:
             with one_recording():
                 decoded = decode_ffmpeg([entry.name for entry in entries])
@@ -123,11 +156,18 @@ class Reader:
         ]
 
     def speech(self, key: str, where: str, content: Callable[[], tuple[np.ndarray, int]], name: str = "") -> Speech:
-        """`content()`, (samples (samples, channels), rate), as Speech; what is unfit as a reason that begins with `name`."""
+        """Turn a recording into Speech.
+
+        Args:
+            key: key of the utterance
+            where: file, line and key, for messages
+            content: returns samples (samples, channels) and their rate
+            name: name of the recording, with which a reason begins
+        """
         return self.guarded(key, where, lambda: self._chosen(key, where, content, name))
 
     def guarded(self, key: str, where: str, make: Callable[[], Speech]) -> Speech:
-        """`make()`; a Speech with the reason where it raises UnfitAudio, or with `p` anything that a user can put right."""
+        """Call `make` and turn its UnfitAudio, or with `p` any SertkError, into a Speech with a reason."""
         try:
             return make()
         except UnfitAudio as error:
@@ -138,13 +178,13 @@ class Reader:
             raise SertkError(f"{where}: {error}") from None
 
     def content(self, entry: Entry) -> tuple[np.ndarray, int]:
-        """All channels of a line's recording, (samples, channels), and its rate."""
+        """Decode all channels of a line's recording: (samples, channels), and the rate in Hz."""
         kind = classify_input(entry.name)
         if kind in ("file", "offset"):
             path, offset = split_offset(entry.name) if kind == "offset" else (entry.name, 0)
             with open(path, "rb") as file:
                 file.seek(offset)
-                # A place in an archive has other recordings after it.
+                # In an archive other recordings follow.
                 data = _in_archive(file) if kind == "offset" else file.read()
         else:
             with open_input(entry.name) as stream:
@@ -164,43 +204,47 @@ class Reader:
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Put `name` before the reason of an UnfitAudio that is raised inside the block."""
+    """Prefix the reason of an UnfitAudio raised inside the block with `name`."""
     try:
         yield
     except UnfitAudio as error:
         raise UnfitAudio(f"{name}{error}") from None
 
 
-def _in_archive(file) -> bytes:
-    """The wav file at a place in an archive; what is wrong there harms this entry alone."""
+def _in_archive(file: BinaryIO) -> bytes:
+    """Read the wav file at an offset in an archive; an error there is that of this entry only."""
     try:
         return read_wav_of_archive(file)
     except SertkError as error:
         raise UnfitAudio(str(error)) from None
 
 
-def read_segments(path) -> list[Segment]:
-    """A segments file, lines of `utterance recording start end` and, where there is one, a channel.
+def read_segments(path: Path | str) -> list[Segment]:
+    """Read a segments file, lines of `utterance recording start end [channel]`.
 
-    A broken line becomes a Segment with a reason (Kaldi's extract-segments warns of it and reads on).
+    Args:
+        path: the segments file
+
+    Returns:
+        The segments in order; an invalid line has a reason (Kaldi's extract-segments skips it with a warning).
 
     Raises:
-        SertkError: for a missing or empty file, a key that comes twice, and what is not text; names file and line.
+        SertkError: if the file is missing, empty or not text, or if a key comes twice; names file and line.
     """
-    found: dict[str, Segment] = {}
+    segments: dict[str, Segment] = {}
     for number, line in read_lines(path):
         key, *words = _SPACE.split(line) if line else [f"line {number}"]
         where = f"{path}:{number}: key {key}"
-        if key in found:
+        if key in segments:
             raise SertkError(f"{path}:{number}: key {key} comes twice")
-        found[key] = _segment(key, words, where)
-    if not found:
+        segments[key] = _segment(key, words, where)
+    if not segments:
         raise SertkError(f"{path}: is empty")
-    return list(found.values())
+    return list(segments.values())
 
 
 def _segment(key: str, words: list[str], where: str) -> Segment:
-    """A line's words after its key as a segment (Kaldi: featbin/extract-segments.cc)."""
+    """Parse the words after a line's key (Kaldi: featbin/extract-segments.cc)."""
     broken = Segment(key, words[0] if words else "", 0.0, 0.0, where)
     try:
         if not 3 <= len(words) <= 4:
@@ -210,10 +254,10 @@ def _segment(key: str, words: list[str], where: str) -> Segment:
         line = " ".join([key, *words])[:80]
         return replace(broken, reason=f"{where}: not 'utterance recording start end [channel]': '{line}'")
     if not (math.isfinite(start) and math.isfinite(end)) or start < 0 or (end != -1 and end <= start):
-        return replace(broken, reason=f"{where}: from {words[1]} to {words[2]} is no stretch of time")
+        return replace(broken, reason=f"{where}: from {words[1]} to {words[2]} is not a time span")
     channel = words[3] if len(words) == 4 else "-1"
-    if not _CHANNEL.fullmatch(channel):
-        return replace(broken, reason=f"{where}: no channel: '{channel[:20]}' (0, 1, …, A, B, or -1 for --channel)")
+    if not CHANNEL.fullmatch(channel):
+        return replace(broken, reason=f"{where}: invalid channel '{channel[:20]}' (0, 1, …, A, B, or -1 for --channel)")
     number = {"A": 0, "B": 1, "-1": None}.get(channel, 0)
     return Segment(key, words[0], start, end, where, int(channel) if channel.isdigit() else number)
 
@@ -239,9 +283,9 @@ def _archive_jobs(source: Rspecifier, read: Reader) -> Iterator[Job]:
         yield lambda key=key, where=where, data=data: [read.speech(key, where, lambda: decode(data))]
 
 
-def _segment_jobs(source: Rspecifier, path, read: Reader, max_overshoot: float) -> Iterator[Job]:
+def _segment_jobs(source: Rspecifier, path: Path | str, read: Reader, max_overshoot: float) -> Iterator[Job]:
     if not source.script:
-        raise SertkError(f"{source}: --segments picks recordings by name: a script (scp:wav.scp) is wanted")
+        raise SertkError(f"{source}: --segments looks up recordings by key and needs a script (scp:wav.scp)")
     entries = {entry.key: entry for entry in read_script(source)}
     for entry in entries.values():
         _refuse_range(entry)
@@ -251,28 +295,35 @@ def _segment_jobs(source: Rspecifier, path, read: Reader, max_overshoot: float) 
         while batch := list(islice(together, SEGMENT_BATCH)):
             yield lambda batch=batch: cut(batch)
     if cut.num_decoded > 2 * len(cut.left):
-        log.warning("%s: %d recordings were decoded %d times so far: sorted by recording it takes less time",
-                    path, len(cut.left), cut.num_decoded)  # fmt: skip
+        log.warning(
+            "%s: %d recordings were decoded %d times; sort the file by recording to save time",
+            path,
+            len(cut.left),
+            cut.num_decoded,
+        )
 
 
 class _Cutter:
-    """Segments out of recordings, each of which is decoded once, whatever the order, as long as HELD bytes hold them.
+    """Cut segments out of recordings. Thread-safe.
 
-    entries: key to a script's line
-    segments: all of them, in their order: a recording is let go with its last one
-    max_overshoot: seconds
+    A decoded recording is cached until its last segment is cut, as long as all of them take no more than HELD bytes;
+    one that was dropped earlier is decoded again.
 
-    Any thread may call it. A recording that had to be let go before is decoded again.
+    Args:
+        entries: script lines by recording
+        segments: all segments
+        read: decodes the recordings
+        max_overshoot: seconds by which a segment may end after its recording
     """
 
-    def __init__(self, entries: dict[str, Entry], segments: list[Segment], read: Reader, max_overshoot: float):
+    def __init__(self, entries: dict[str, Entry], segments: list[Segment], read: Reader, max_overshoot: float) -> None:
         self.entries, self.read, self.max_overshoot = entries, read, max_overshoot
         self.left = Counter(segment.recording for segment in segments if not segment.reason)
         self.decoded: OrderedDict[str, Future] = OrderedDict()
         self.lock, self.bytes, self.num_decoded = Lock(), 0, 0
 
     def __call__(self, segments: list[Segment]) -> list[Speech]:
-        """The samples of segments that are all of one recording, or all broken."""
+        """Cut segments that are all of one recording, or all invalid."""
         first = segments[0]
         if first.reason:
             return [Speech(segment.key, segment.where, reason=segment.reason) for segment in segments]
@@ -287,15 +338,15 @@ class _Cutter:
             self._release(entry.key, len(segments))
 
     def _whole(self, entry: Entry) -> Future:
-        """The recording as the result of a future that is done; another thread that decodes it is waited for."""
+        """The decoded recording, or its error; waits if another thread is decoding it."""
         with self.lock:
             whole = self.decoded.get(entry.key)
-            mine = whole is None
-            if mine:
+            must_decode = whole is None
+            if must_decode:
                 whole = self.decoded[entry.key] = Future()
                 self.num_decoded += 1
             self.decoded.move_to_end(entry.key)
-        if mine:
+        if must_decode:
             try:
                 with named(f"{entry.name} "), one_recording():
                     whole.set_result(self.read.content(entry))
@@ -306,7 +357,7 @@ class _Cutter:
         return whole
 
     def _make_room(self, key: str, whole: Future) -> None:
-        """Count what was decoded, and let go of what was not used for longest, but never of `key` itself."""
+        """Count a decoded recording and drop the least recently used ones, but not this one."""
         with self.lock:
             self.bytes += _size(whole)
             while self.bytes > HELD:
@@ -323,7 +374,7 @@ class _Cutter:
                 self.bytes -= _size(self.decoded.pop(key))
 
     def _part(self, entry: Entry, whole: Future, segment: Segment) -> Speech:
-        """The segment's samples, from and to the nearest one (Kaldi: featbin/extract-segments.cc)."""
+        """The segment's samples; times are rounded to the nearest sample (Kaldi: featbin/extract-segments.cc)."""
 
         def make() -> Speech:
             samples, rate = whole.result()
@@ -333,17 +384,15 @@ class _Cutter:
             late = 0.0 if segment.end == -1 else segment.end - total / rate
             if start >= total:
                 raise UnfitAudio(
-                    f"begins at {segment.start:g} s, after the end of {segment.recording} ({total / rate:g} s)"
+                    f"starts at {segment.start:g} s, after the end of {segment.recording} ({total / rate:g} s)"
                 )
             if late > self.max_overshoot:
-                raise UnfitAudio(
-                    f"ends {late:g} s after {segment.recording} does (--max-overshoot={self.max_overshoot:g})"
-                )
+                raise UnfitAudio(f"ends {late:g} s after {segment.recording} (--max-overshoot={self.max_overshoot:g})")
             channel = self.read.channel if segment.channel is None else segment.channel
             with named(f"{entry.name} "), one_recording():
                 part = one_channel(samples[start:end], channel)
             if end > total:
-                log.warning("%s: ends %g s after %s does: cut there", segment.key, late, segment.recording)
+                log.warning("%s: ends %g s after %s: cut there", segment.key, late, segment.recording)
             return Speech(segment.key, segment.where, part, rate)
 
         return self.read.guarded(segment.key, segment.where, make)
@@ -358,6 +407,6 @@ def _is_mp4_file(entry: Entry) -> bool:
     return entry.range is None and name.endswith((".m4a", ".mp4")) and classify_input(entry.name) == "file"
 
 
-def _refuse_range(entry: Entry):
+def _refuse_range(entry: Entry) -> None:
     if entry.range is not None:
-        raise SertkError(f"{entry.where}: a range ([{entry.range}]) of a recording: use --segments")
+        raise SertkError(f"{entry.where}: ranges ([{entry.range}]) of recordings are not supported: use --segments")

@@ -1,43 +1,46 @@
-"""Other sample rates: by torchaudio where its kernel is small, else by the same formula without the zeros in between.
+"""Resampling: by torchaudio if its kernel is small, else by the same formula evaluated for each output.
 
-torchaudio is imported here alone, for its resampling and for its own Kaldi features as the other backend.
+This is the only module that imports torchaudio, for resampling and for its Kaldi features (--backend=torchaudio).
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import ceil, gcd
+from types import ModuleType
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sertk.errors import SertkError
-from sertk.frontend.fbank import dithered, mel_filters, scaled
+from sertk.frontend.fbank import dithered, mel_filters, rescaled
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.unfit import UnfitAudio
 
-# torchaudio's defaults: zero crossings of the sinc to each side, and the cutoff as a part of the lower Nyquist frequency.
+# torchaudio's defaults: zero crossings of the sinc on each side, and the cutoff relative to the lower Nyquist frequency.
 ZEROS, ROLLOFF = 6, 0.99
-# torchaudio's kernel has (rate · wanted) / gcd² weights, nearly all of them 0: 7e4 from 44100 to 16000 Hz, 3e5 from
-# 11025, 9e7 from 22254. While it is made, each takes 40 bytes.
+# torchaudio's kernel has rate · wanted / gcd² weights, nearly all of them 0: 7e4 from 44100 to 16000 Hz, 3e5 from
+# 11025, 9e7 from 22254. Computing it takes 40 bytes a weight.
 LARGEST_KERNEL = 1 << 20
-# Samples that are converted as a whole.
+# Longest input, in samples, that is converted in one piece.
 LONGEST = 1 << 22
-# Outputs that are computed at a time, and weights that are kept for the next ones.
+# Outputs computed at a time, and number of weights up to which they are cached.
 _BLOCK, _KEPT = 8192, 1 << 20
 
 
-def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """Samples at another rate, at a cost that the longer one of input and output decides, whatever the rates.
+def resample(samples: np.ndarray, rate: int, wanted: int, reuse: bool = False) -> np.ndarray:
+    """Convert samples to another rate; the cost depends on the lengths of input and output only.
 
     Args:
-        samples: float32 (samples,)
-        rate: theirs, in Hz
-        wanted: the rate to convert to, in Hz
+        samples: (samples,) float32
+        rate: sample rate in Hz
+        wanted: sample rate to convert to, in Hz
+        reuse: the result may overwrite `samples`, an array that owns its memory and is not needed any more
 
     Returns:
-        float32 (samples · wanted / rate, rounded up,)
+        (⌈samples · wanted / rate⌉,) float32
 
     Raises:
-        SertkError: where torchaudio is needed and cannot be used.
+        SertkError: if torchaudio is needed and cannot be imported.
     """
     if rate == wanted:
         return samples
@@ -45,15 +48,20 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     convert = interpolate if old * new > LARGEST_KERNEL else _by_torchaudio
     if len(samples) <= LONGEST:
         return convert(samples, old, new)
-    # In pieces, whose temporaries are those of a minute. They begin at multiples of `old`, to which outputs belong.
-    result = np.empty(ceil(len(samples) * new / old), np.float32)
-    step = max(1, LONGEST // old)
+    # Pieces bound the memory of the temporaries; they begin at multiples of `old`, at which an output lies.
+    total, step = ceil(len(samples) * new / old), max(1, LONGEST // old)
     margin = ceil(_extent(old, new)[0] / old) + 1
+    # No piece is written over samples that the next one needs.
+    reuse = reuse and samples.flags.owndata and step * (old - new) >= margin * old
+    result = samples if reuse else np.empty(total, np.float32)
     for first in range(0, ceil(len(samples) / old), step):
         begin = max(0, first - margin)
         piece = convert(samples[begin * old : (first + step + margin) * old], old, new)
-        wanted_part = result[first * new : (first + step) * new]
-        wanted_part[:] = piece[(first - begin) * new :][: len(wanted_part)]
+        part = result[first * new : min((first + step) * new, total)]
+        part[:] = piece[(first - begin) * new :][: len(part)]
+    if reuse:
+        del part
+        result.resize(total, refcheck=False)  # gives the rest of the memory back
     return result
 
 
@@ -64,19 +72,18 @@ def _by_torchaudio(samples: np.ndarray, old: int, new: int) -> np.ndarray:
 
 
 def interpolate(samples: np.ndarray, old: int, new: int) -> np.ndarray:
-    """What torchaudio.functional.resample computes, each output from the samples around it alone.
+    """Resample like torchaudio.functional.resample, computing each output from its neighbouring samples only.
 
-    Its windowed sinc (Hann, ZEROS crossings, ROLLOFF) is evaluated at the distance of every sample: no ratio is
-    approximated. Agrees with torchaudio to 2e-5 of the largest
-    sample, which is what torchaudio's float32 positions leave.
+    The windowed sinc (Hann, ZEROS crossings, ROLLOFF) is evaluated at the exact distance of every sample. Agrees with
+    torchaudio to 2e-5 of the largest sample, the rounding error of torchaudio's float32 positions.
 
     Args:
-        samples: float32 (samples,)
-        old: their rate, by the greatest common divisor of both rates
-        new: the wanted rate, likewise
+        samples: (samples,) float32
+        old: sample rate, divided by the greatest common divisor of both rates
+        new: sample rate to convert to, divided likewise
 
     Returns:
-        float32 (samples · new / old, rounded up,)
+        (⌈samples · new / old⌉,) float32
     """
     taps, before = _extent(old, new)
     total = ceil(len(samples) * new / old)
@@ -87,7 +94,7 @@ def interpolate(samples: np.ndarray, old: int, new: int) -> np.ndarray:
     size = max(1, min(_BLOCK, _KEPT // taps))
     for first in range(0, total, size):
         outputs = np.arange(first, min(first + size, total), dtype=np.int64)
-        # Exact: the position in the input as a whole number of samples and a number of new-ths.
+        # The exact position in the input, as a whole number of samples and a number of new-ths.
         places, phases = np.divmod(outputs * old, new)
         weights = _kept_weights(old, new)[outputs % new] if keep else _weights(phases, old, new)
         np.einsum("ij,ij->i", windows[places], weights, out=result[first : first + size])
@@ -95,13 +102,13 @@ def interpolate(samples: np.ndarray, old: int, new: int) -> np.ndarray:
 
 
 def _extent(old: int, new: int) -> tuple[int, int]:
-    """How many samples an output is computed from, and how many of them lie before it."""
+    """Number of samples that an output is computed from, and how many of them lie before it."""
     before = ceil(ZEROS * old / (min(old, new) * ROLLOFF))
     return 2 * before + 1, before
 
 
 def _weights(phases: np.ndarray, old: int, new: int) -> np.ndarray:
-    """The weights of the samples around outputs that lie `phases` new-ths after a sample: (outputs, taps) float32."""
+    """Weights (outputs, taps) float32 of the samples around outputs that lie `phases` new-ths after a sample."""
     taps, before = _extent(old, new)
     cutoff = min(old, new) * ROLLOFF / old
     distance = (np.arange(-before, taps - before) - phases[:, None] / new) * cutoff
@@ -111,29 +118,37 @@ def _weights(phases: np.ndarray, old: int, new: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _kept_weights(old: int, new: int) -> np.ndarray:
-    """The weights of `new` outputs in a row, after which they repeat."""
+    """Weights (new, taps) of consecutive outputs, after which they repeat."""
     return _weights(np.arange(new, dtype=np.int64) * old % new, old, new)
 
 
 class TorchaudioFbank:
-    """torchaudio.compliance.kaldi.fbank, called and behaving like sertk.frontend.fbank.Fbank."""
+    """torchaudio.compliance.kaldi.fbank with the interface of sertk.frontend.fbank.Fbank.
 
-    def __init__(self, options: FbankOptions):
+    Args:
+        options: front-end settings
+
+    Raises:
+        SertkError: if torchaudio has no such window or cannot be imported, or if a mel filter holds no FFT bin.
+    """
+
+    def __init__(self, options: FbankOptions) -> None:
         self.torch, torchaudio = _torchaudio()
         self.fbank = torchaudio.compliance.kaldi.fbank
         self.options = options
         if options.window_type == "sine":
             raise SertkError("--backend=torchaudio has no --window-type=sine")
-        mel_filters(options)  # refuses an empty filter, of which torchaudio would make a constant column
+        mel_filters(options)  # refuses an empty filter, which torchaudio would turn into a constant column
 
     def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
+        """Compute the features of (samples,) in the 16-bit range: (frames, bins) float32."""
         options = self.options
-        samples = dithered(scaled(samples, options.sample_scale), options.dither, rng)
+        samples = dithered(rescaled(samples, options.sample_scale), options.dither, rng)
         if not options.num_frames(len(samples)):
             return np.empty((0, options.dim), np.float32)
         if len(samples) < options.length:
             raise UnfitAudio(
-                f"{len(samples)} samples are shorter than a frame: torchaudio's fbank does not mirror them"
+                f"has {len(samples)} samples, fewer than a frame, which torchaudio's fbank does not mirror"
             )
         settings = {name.replace("-", "_"): value for name, value in options.settings().items()} | {"dither": 0.0}
         settings.pop("sample_scale", None)
@@ -142,13 +157,17 @@ class TorchaudioFbank:
 
 
 @lru_cache(maxsize=8)
-def _resampler(rate: int, wanted: int):
+def _resampler(rate: int, wanted: int) -> Callable:
     _, torchaudio = _torchaudio()
     return torchaudio.transforms.Resample(rate, wanted)
 
 
-def _torchaudio():
-    """(torch, torchaudio), or SertkError that says what to install: pairs that do not fit fail in many ways."""
+def _torchaudio() -> tuple[ModuleType, ModuleType]:
+    """Import torch and torchaudio; versions that do not match raise many kinds of error.
+
+    Raises:
+        SertkError: if they cannot be imported; says what to install.
+    """
     try:
         import torch
         import torchaudio
@@ -158,13 +177,13 @@ def _torchaudio():
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SertkError(
             f"torchaudio cannot be used (torch {_version('torch')}, torchaudio {_version('torchaudio')}: {reason[:100]}): "
-            "install a pair that fits, pip install torch==2.11.0 torchaudio==2.11.0"
+            "install versions that match, pip install torch==2.11.0 torchaudio==2.11.0"
         ) from None
     return torch, torchaudio
 
 
 def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # 10 ms that only this message needs
+    from importlib.metadata import PackageNotFoundError, version  # takes 10 ms
 
     try:
         return version(package)

@@ -1,6 +1,6 @@
-"""What makes one recording unfit, and the bounds that every header is held against.
+"""The error of a recording that cannot be used, and the bounds of header fields.
 
-A recording that is unfit costs itself alone: make-fbank and classify-audio skip it, name the reason and count it.
+make-fbank and classify-audio skip such a recording, log the reason and count it.
 """
 
 import errno
@@ -12,29 +12,29 @@ from sertk.errors import SertkError, out_of_memory
 
 log = logging.getLogger("sertk")
 
-# Hz. Below, an hour of samples would be a few kilobytes that resampling makes gigabytes of; above, nothing records.
+# Hz. Below, resampling could turn a few kilobytes into gigabytes; above, no recorder exists.
 MIN_RATE, MAX_RATE = 1000, 768000
 MAX_CHANNELS = 1024
-# Samples times channels that are decoded at once: 4 GiB as float32, 18 hours of one channel at 16 kHz.
+# Samples times channels decoded at once: 4 GiB as float32, 18 hours of one channel at 16 kHz.
 MAX_VALUES = 1 << 30
-# Not the file's fault: too many open files, no room, no memory in the kernel.
+# Not the file's fault: too many open files, disk full, no kernel memory.
 _OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
 
 
 class UnfitAudio(SertkError):
-    """A recording that is of no use: missing, truncated, empty, silent, not audio. It is skipped and counted."""
+    """A recording that is missing, truncated, empty, silent or not audio; binaries skip and count it."""
 
 
 def check_header(rate: int, channels: int, form: str = "audio") -> None:
-    """Hold what a header says against what recordings have, before anything is allocated by it.
+    """Check header fields before anything is allocated from them.
 
     Args:
-        rate: samples a second
-        channels: their number
-        form: the container, for the message
+        rate: sample rate in Hz
+        channels: number of channels
+        form: container, for the message
 
     Raises:
-        UnfitAudio: where no recorder writes such numbers.
+        UnfitAudio: if one is out of bounds.
     """
     if not MIN_RATE <= rate <= MAX_RATE:
         raise UnfitAudio(f"is a damaged {form} file ({rate} samples a second; {MIN_RATE} to {MAX_RATE} are read)")
@@ -44,12 +44,12 @@ def check_header(rate: int, channels: int, form: str = "audio") -> None:
 
 @contextmanager
 def one_recording() -> Iterator[None]:
-    """Turn whatever goes wrong with one recording inside the block into UnfitAudio, so that the others are done.
+    """Turn any error of one recording inside the block into UnfitAudio, so that it can be skipped.
 
     Raises:
-        UnfitAudio: for any exception of decoding, resampling or features, too little memory among them.
-        SertkError: what holds for every file: a package or program that is missing, a pipe that failed.
-        OSError: what the machine lacks: open files, room on a disk.
+        UnfitAudio: for any exception of decoding, resampling or features, also for lack of memory.
+        SertkError: unchanged, if every recording would fail: a missing package or program, a failed pipe.
+        OSError: if the machine has run out of open files or of disk space.
     """
     try:
         yield

@@ -15,6 +15,7 @@ COMPRESSIONS = ("none", "cm", "cm2", "cm3")
 # Tables of a number for each key, which are written and not read: Kaldi's Int32Writer, and its DoubleWriter as
 # compute-fbank-feats uses it for durations, which are float32 before.
 NUMBERS = ("int", "double")
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def checked(array, kind: str) -> np.ndarray:
@@ -29,8 +30,10 @@ def checked(array, kind: str) -> np.ndarray:
         raise SertkError(f"numbers of type {array.dtype} are not written: float32 or float64 is wanted")
     if array.ndim != (2 if kind == "matrix" else 1) or array.size == 0:
         raise SertkError(f"an array of shape {array.shape} is not written as a {kind}")
-    with np.errstate(over="ignore"):
-        return finite(np.ascontiguousarray(array, dtype="<f4"))
+    if array.dtype == np.float32:
+        return finite(np.ascontiguousarray(array))
+    with np.errstate(over="ignore"):  # finite() finds what overflows
+        return finite(array.astype("<f4", order="C"))
 
 
 def _checked_ints(array: np.ndarray) -> np.ndarray:
@@ -57,10 +60,9 @@ def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
     low, high = array.min(), array.max()
     if high == low:
         high = np.float32(float(low) + (1.0 + abs(float(low))))
-    with np.errstate(over="ignore"):
-        span = high - low
-    if not np.isfinite(span):
+    if float(high) - float(low) > LARGEST:
         raise SertkError("numbers too far apart to be compressed")
+    span = high - low
     header = struct.pack("<ffii", low, span, rows, cols)
     if compress == "cm":
         return b"\0BCM " + header, *_columns(array, low, span)

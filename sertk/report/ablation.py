@@ -64,7 +64,7 @@ def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
 
 
 def parts_table(cells: Cells) -> Table:
-    """What each part adds: cells with it less those that differ in it alone."""
+    """The contribution of each part: cells with it less those that differ in it alone."""
     rows = []
     for experiment in sorted({experiment for experiment, _ in cells.accuracies}):
         mean = {parts: np.mean(found) for (name, parts), found in cells.accuracies.items() if name == experiment}

@@ -13,11 +13,16 @@ from sertk.scoring.protocol import chain
 
 
 def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
-    """What is known of one system. cards: read those in its models too (this loads torch)."""
+    """The card of one system, of its first training run where it has several. cards: read those in its models too (this
+    loads torch)."""
+    home = system.folder if len(system.runs) == 1 else Path(system.scored.source)
     settings = [found or {} for found in system.scored.settings.values()]
     records = [found.get("trained_on") or {} for found in settings]
     scheme = experiment.test.scheme
     rows = [["scores", system.results.get("source", str(system.folder))]]
+    if len(system.runs) > 1:
+        names = ", ".join(Path(scored.source).name for scored in system.runs)
+        rows.append(["training runs", f"{names}; what follows is of {home.name}"])
     rows.append(["folds", _pairs({name: scheme.get(name) for name in ("scheme", "part", "seed", "label_map")})])
     if any(records):
         counts = ", ".join(str(record.get("segments", "?")) for record in records)
@@ -28,13 +33,11 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
         rows.append(["models (sha256)", ", ".join(str(found.get("model", "?"))[:16] for found in settings)])
     if frontend := next((found["frontend"] for found in settings if found.get("frontend")), None):
         rows.append(["front end", _pairs(_flat(frontend))])
-    conf = next(
-        (path for path in (system.folder / "train.conf", system.folder / "1" / "train.conf") if path.exists()), None
-    )
+    conf = next((path for path in (home / "train.conf", home / "1" / "train.conf") if path.exists()), None)
     if conf:
         rows.append(["settings (train.conf)", " ".join(conf.read_text(encoding="utf-8").split())])
-    rows += commands(system.folder)
-    rows += _model_card(system.folder) if cards else []
+    rows += commands(home)
+    rows += _model_card(home) if cards else []
     for name in ("utt2label", "utt2fold"):
         rows.append([f"{name} (sha256)", file_sha256(experiment.folds / name)])
     rows.append(["results.json (sha256)", file_sha256(system.folder / "results.json")])

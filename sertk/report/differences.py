@@ -106,7 +106,7 @@ def verdict(pair: Pair) -> str:
 def power(pair: Pair) -> str:
     """What a pair's design could have shown, in words."""
     if pair.detectable is not None:
-        could = f"{100 * pair.detectable:.1f} points or more"
+        could = f"a true difference of {100 * pair.detectable:.1f} points or more"
         return f"{could} would have been shown in four of five cases"
     corrected = " corrected for the other verdicts" if pair.tests > 1 else ""
     least = min(1.0, pair.found.least_p * pair.tests)

@@ -69,9 +69,14 @@ def results_table(experiment: Experiment, title: str) -> Table:
             f"{percent(found['pooled']['wa'], 1)} ({interval(ends['wa'])}){mark}",
             ", ".join([runs_words(found["runs"]["number"]), *found["title"]]),
         ])  # fmt: skip
-    most = experiment.systems[0].results["baselines"]["majority"]
-    rows.append([f"baseline: always {most['label']}", percent(most["ua"]), MISSING, percent(most["wa"]), MISSING, MISSING,
-                 MISSING, "no network"])  # fmt: skip
+    baselines = experiment.systems[0].results["baselines"]
+    for name, found in (
+        (f"always {baselines['majority']['label']}", baselines["majority"]),
+        ("uniform guess", baselines["chance"]),
+    ):
+        rows.append(
+            [f"baseline: {name}", percent(found["ua"]), MISSING, percent(found["wa"]), *[MISSING] * 3, "no network"]
+        )
     methods = sorted({system.results["method"] for system in experiment.systems})
     notes += [
         "UA (mean recall of the classes) is the primary measure, WA is accuracy; both are means over the folds, ± their"

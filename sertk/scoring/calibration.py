@@ -24,6 +24,8 @@ from scipy.special import ndtr
 
 # log of a posterior that is stored as 0: float32's smallest normal number.
 _FLOOR = float(np.finfo(np.float32).tiny)
+# Bins of more segments than this are simulated by the normal distribution.
+_MANY = 1000
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,16 @@ def calibration_floor(posteriors: np.ndarray, bins: int = 15, draws: int = 1000,
     counts = np.bincount(_bin_of(confidence, bins), minlength=bins)
     rng = np.random.default_rng(seed)
     members = [confidence[_bin_of(confidence, bins) == k] for k in range(bins) if counts[k]]
-    # Of a bin only the sum of right answers less confidences counts.
-    errors = sum(np.abs((rng.random((draws, len(sure))) < sure).sum(axis=1) - sure.sum()) for sure in members)
+    errors = sum(np.abs(_drawn_hits(rng, sure, draws) - sure.sum()) for sure in members)
     errors = errors / len(confidence)
     return Floor(float(errors.mean()), float(np.quantile(errors, 0.95)))
+
+
+def _drawn_hits(rng: np.random.Generator, sure: np.ndarray, draws: int) -> np.ndarray:
+    """How many of a bin's answers are right in each draw, (draws,); of many segments by the normal distribution."""
+    if len(sure) > _MANY:
+        return rng.normal(sure.sum(), np.sqrt((sure * (1 - sure)).sum()), draws)
+    return (rng.random((draws, len(sure))) < sure).sum(axis=1)
 
 
 def corrected_error(bins: list[Bin]) -> float:

@@ -14,7 +14,8 @@ UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialog
 # The stamp of intervals and tests that took segments as independent because nothing says who speaks.
 UNGROUPED = "SPEAKERS-UNKNOWN"
 UNGROUPED_LINE = (
-    "speakers are not known (no utt2spk beside the folds, no --clusters): segments were taken as independent"
+    "segments were taken as independent, which they are not: speakers are not known (no utt2spk of all segments beside the"
+    " folds, no --clusters)"
 )
 
 

@@ -118,11 +118,19 @@ def jackknife(parts: np.ndarray, times: np.ndarray | None = None) -> tuple[np.nd
 
 
 def combined(values: np.ndarray, sources: Sequence[tuple[np.ndarray, float]]) -> Variance:
-    """The sum of independent variances, each (variances, degrees of freedom), with Satterthwaite's degrees."""
+    """The sum of independent variances, each (variances, degrees of freedom), with Satterthwaite's degrees.
+
+    A sum of several can have many more degrees than its largest part, and an interval narrower than that part's: then
+    that part stands for the sum.
+    """
     total = sum(variances for variances, _ in sources)
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = total**2 / sum(variances**2 / freedom for variances, freedom in sources)
-    return Variance(values, total, np.where(total > 0, freedom, sources[0][1]))
+    found = [(total, np.where(total > 0, freedom, sources[0][1]))]
+    found += [(variances, np.full(total.shape, float(freedom))) for variances, freedom in sources]
+    variances, degrees = (np.stack(column) for column in zip(*found))
+    widest = np.nan_to_num(stdtrit(degrees, 0.975) * np.sqrt(variances)).argmax(axis=0)[None]
+    return Variance(values, *(np.take_along_axis(column, widest, axis=0)[0] for column in (variances, degrees)))
 
 
 def beyond_chance(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
@@ -143,7 +151,8 @@ def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray
     """The unit of each segment, (segments,) integers, and whether the folds are a second source of variance.
 
     Clusters (speakers) of which each is in one fold, some of them in the same, share that fold's network: the fold is the
-    unit. Where a cluster is in several folds, clusters stay the units and the folds cross them.
+    unit. Clusters (sessions) that hold whole folds are units themselves. Otherwise clusters are the units and folds cross
+    them.
     """
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     if fold is None:
@@ -151,7 +160,7 @@ def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray
     fold_index = np.unique(fold, return_inverse=True)[1]
     folds = fold_index.max() + 1
     pairs = len(np.unique(index * folds + fold_index))
-    if folds < 2 or pairs == len(names) == folds:
+    if folds < 2 or pairs == folds:
         return index, False
     return (fold_index, False) if pairs == len(names) else (index, True)
 

@@ -115,9 +115,9 @@ def test_durations_and_frames_go_to_any_wspecifier(folder, call, place):
         ("ark:| exit 3", 1, "the command exited with 3"),
         ("ark:nowhere/d", 1, "there is no folder"),
         ("ark,x:d", 2, "unknown option 'x'"),
-        ("| cat", 2, "'| cat' is no file (a stream or a pipe is ark,t:- or 'ark,t:| command')"),
-        ("-", 2, "'-' is no file"),
-        ("", 2, "'' is no file"),
+        ("| cat", 2, "'| cat' is not a file (for a stream or a pipe use ark,t:- or 'ark,t:| command')"),
+        ("-", 2, "'-' is not a file"),
+        ("", 2, "'' is not a file"),
     ],
 )
 def test_a_place_for_durations_that_is_none_is_told_and_nothing_published(folder, call, place, code, said):
@@ -144,18 +144,21 @@ def test_options_of_compute_fbank_feats_without_effect_are_accepted(folder, call
         result = call("make-fbank", *words, "scp:wav.scp", "ark:-")
         assert result.out == plain
         if option != "channel=-1":
-            assert f"make-fbank: without effect here: --{option.partition('=')[0]}" in result.err.splitlines()
+            assert (
+                f"make-fbank: ignored options of compute-fbank-feats: --{option.partition('=')[0]}"
+                in result.err.splitlines()
+            )
 
 
 @pytest.mark.parametrize(
     ("option", "remedy"),
     [
-        ("use-log-fbank=false", "features are logarithms here"),
-        ("use-power=f", "filters sum power here"),
+        ("use-log-fbank=false", "computes logarithms only"),
+        ("use-power=f", "sums power spectra only"),
         ("subtract-mean=true", "cmvn-segment --norm-vars=false"),
         ("output-format=htk", "copy-feats-to-htk"),
-        ("vtln-warp=0.9", "there is no VTLN here"),
-        ("vtln-map=ark:warps", "there is no VTLN here"),
+        ("vtln-warp=0.9", "make-fbank has no VTLN"),
+        ("vtln-map=ark:warps", "make-fbank has no VTLN"),
     ],
 )
 def test_options_of_compute_fbank_feats_that_change_features_are_refused(folder, call, option, remedy):
@@ -204,7 +207,7 @@ def test_what_is_unfit_is_skipped_named_and_counted(folder, call):
     assert list(features()) == [f"u{i}" for i in (0, 1, 5, 6, 7, 8, 9)]
     lines = result.err.splitlines()
     assert lines[0].startswith("make-fbank: WARNING: skipped u2: u2.wav is truncated")
-    assert lines[1] == "make-fbank: WARNING: skipped u3: 399 samples are too few for a frame"
+    assert lines[1] == "make-fbank: WARNING: skipped u3: has 399 samples, too few for a frame"
     assert lines[2].startswith("make-fbank: WARNING: skipped u4: u4.flac is damaged")
     assert lines[3] == "make-fbank: Done 7, skipped 3"
     assert len((folder / "n").read_text().splitlines()) == 7
@@ -214,7 +217,7 @@ def test_what_is_unfit_is_skipped_named_and_counted(folder, call):
 def test_a_recording_without_sound_is_skipped_and_says_so(folder, call, value):
     soundfile.write("u3.wav", np.full(8000, value, np.int16), 16000)
     result = call("make-fbank", "--cmvn=true", "--max-skip=0.2", "scp:wav.scp", "ark,scp:f.ark,f.scp")
-    assert f"WARNING: skipped u3: has no sound: every one of its 8000 samples is {value}\n" in result.err
+    assert f"WARNING: skipped u3: has no sound: all of its 8000 samples are {value}\n" in result.err
     assert "Done 9, skipped 1" in result.err and "u3" not in features()
 
 
@@ -267,7 +270,7 @@ FAILURES = [
     (text("u0 u0.wav\nu1 wav.scp\n"), [], 1, "--max-skip=0.05"),
     (stereo, [], 1, "skipped u0: u0.wav has 2 channels: choose one with --channel"),
     (nan, [], 1, "skipped u0: u0.wav has NaN or infinite samples (sample 0 is nan)"),
-    (slow, [], 1, "skipped u0: has 8000 samples a second and 16000 are wanted: --allow-resample=true"),
+    (slow, [], 1, "skipped u0: has a sample rate of 8000 Hz, not 16000: --allow-resample=true"),
     (None, ["--low-freq=0"], 1, "mel filter 0 of 128"),
     (None, ["--low-freq=9000"], 1, "--low-freq=9000"),
     (None, ["--window-type=kaiser"], 1, "--window-type=kaiser"),
@@ -283,7 +286,7 @@ FAILURES = [
         1,
         "skipped s1: segments:1: key s1: not 'utterance recording start end",
     ),
-    (write("segments", "s1 u0 2 1\n"), ["--segments=segments"], 1, "no stretch of time"),
+    (write("segments", "s1 u0 2 1\n"), ["--segments=segments"], 1, "not a time span"),
     (write("segments", "s1 nobody 0 1\n"), ["--segments=segments"], 1, "nothing was processed"),
     (write("c", "--num-mel-bins=80\n--colour=red\n"), ["--config=c"], 1, "c:2"),
     (None, ["--config=gone.conf"], 1, "gone.conf"),

@@ -273,7 +273,7 @@ def test_a_segment_of_the_fold_without_features_is_named_and_no_other(box, call)
     options = ("--utt2fold", "fold", "--fold", 1, "exp/exp1/1/final.pt", "scp:part.scp", "ark:exp/exp1/1/scores.ark")
     err = call("predict-emotion", *options, code=1).err
     assert [line for line in err.splitlines() if "WARNING" in line] == [
-        f"predict-emotion: WARNING: skipped {lines[0].split()[0]}: in fold 1, but without features"
+        f"predict-emotion: WARNING: skipped {lines[0].split()[0]}: in fold 1, but has no features"
     ]
     assert "1 of 6 skipped" in err and (box / "exp/exp1/1/scores.ark").read_bytes() == before
 

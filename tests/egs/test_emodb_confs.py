@@ -37,7 +37,7 @@ def test_every_conf_is_read_by_one_binary():
 @pytest.mark.parametrize("conf", READERS)
 def test_the_binary_knows_every_setting(conf):
     main = importlib.import_module(f"sertk.cli.{READERS[conf].replace('-', '_')}").main
-    words = list(main._config_words(EGS / conf, []))
+    words = main._with_config(["--config", str(EGS / conf)])
     assert len(words) == len(settings(conf)) > 0
 
 
@@ -79,7 +79,7 @@ def test_the_paper_conf_names_the_two_real_recipes_own_settings():
         (["--stage"], "--stage needs a value", 2),
         (["--nosuch", "1"], "there is no option --nosuch", 2),
         (["--allow-partial", "yes"], "--allow-partial takes true or false", 2),
-        (["DIR"], "what is 'DIR'?", 1),
+        (["DIR"], "unexpected argument 'DIR'", 1),
         (["--stage", "x"], "are numbers, not 'x'", 1),
     ],
 )
@@ -110,7 +110,6 @@ def test_a_missing_corpus_stops_the_recipe_in_its_first_stage(tmp_path):
     done = subprocess.run([EGS / "iemocap" / "run.sh", "--corpus", "nosuch", "--work", "work"],
                           cwd=tmp_path, capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == (
-        f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it "
-        "(wanted: the folder that holds them)\n"
-    )
+    assert done.stderr.splitlines()[1:] == [
+        f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it (wanted: the folder that holds them)"
+    ]

@@ -53,7 +53,7 @@ def test_the_range_of_samples_is_known_by_their_type():
 @pytest.mark.parametrize(
     "samples, says",
     [
-        (SAMPLES.astype(np.float32), r"floats up to \d+, and ±1 is their range: give 16-bit samples as int16"),
+        (SAMPLES.astype(np.float32), r"floats up to \d+: must be in ±1 \(pass 16-bit samples as int16\)"),
         (SAMPLES.astype(np.int64), "samples of type int64"),
         (SAMPLES.astype(bool), "samples of type bool"),
         (np.zeros((2, 8000), np.int16), r"shape \(2, 8000\)"),

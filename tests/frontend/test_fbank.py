@@ -209,7 +209,7 @@ def test_settings_name_kaldis_options_and_give_the_options_back():
     assert settings["num-mel-bins"] == 80 and settings["snip-edges"] is False
     assert FbankOptions.of(json.loads(json.dumps(settings))) == options
     for wrong in ({"num-mel": 80}, {"num-mel-bins": "80"}, {"snip-edges": 1}, {"num-mel-bins": 80.5}):
-        with pytest.raises(SertkError, match="no front-end setting"):
+        with pytest.raises(SertkError, match="unknown front-end setting"):
             FbankOptions.of(wrong)
 
 

@@ -60,7 +60,7 @@ FILES = [
     (b"hello, this is text\n" * 100, "is text .'hello, this is text"),
     ("Übung: Töne\n".encode() * 200, "is text"),
     ("\ufeffnot audio\r\n".encode("utf-16-le"), "is text .'not audio'"),
-    (bytes(5000), "is 5000 bytes of 0, not audio"),
+    (bytes(5000), "is 5000 zero bytes, not audio"),
     (nist("pcm,embedded-shorten-v2.00"), "is compressed with shorten .*sph2pipe -f wav -p FILE"),
     (nist("pcm,embedded-wavpack-v1.0"), "is compressed with wavpack .*sph2pipe"),
     (gzip.compress(bytes(100)), "is a gzip archive, not audio: unpack it .gunzip"),
@@ -69,7 +69,7 @@ FILES = [
     (b"Rar!\x1a\x07\x01\0" + bytes(50), "is a rar archive"),
     (b"7z\xbc\xaf\x27\x1c" + bytes(50), "is a 7z archive"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(50), "is WMA .*convert it .ffmpeg"),
-    (b"#!AMR\n" + bytes(50), "is AMR, which is not read: convert it"),
+    (b"#!AMR\n" + bytes(50), "is AMR, which is not supported: convert it"),
     (b"\x1a\x45\xdf\xa3" + bytes(50), "is WebM or Matroska"),
     (b"RIFF\x40\0\0\0AVI LIST" + bytes(50), "is an AVI video"),
     (b"\xff\xf1\x60\x40" + bytes(50), "is AAC without a container"),
@@ -78,10 +78,10 @@ FILES = [
     (b"%PDF-1.4\n", "is a PDF file"),
     (b"utt1 \x00BFM \x04" + bytes(50), "is a Kaldi archive of matrices"),
     (b"utt1 RIFF\x40\0\0\0WAVEfmt " + bytes(50), "is a Kaldi archive of recordings: give it as ark:FILE"),
-    (np.random.default_rng(2).bytes(4000), "is not audio that is known here .*encrypted, damaged, or samples without a"),
-    (codec(0x0161), r"is a wav file with the codec 0x0161 \(WMA 2\), which is not read: convert it"),
+    (np.random.default_rng(2).bytes(4000), "is not in a known audio format .*encrypted, damaged, or samples without a"),
+    (codec(0x0161), r"is a wav file with the codec 0x0161 \(WMA 2\), which is not supported: convert it"),
     (codec(0x00FF), r"codec 0x00ff \(AAC\)"),
-    (codec(0x1234), "with the codec 0x1234, which is not read"),
+    (codec(0x1234), "with the codec 0x1234, which is not supported"),
 ]  # fmt: skip
 
 

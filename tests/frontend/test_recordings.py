@@ -185,13 +185,13 @@ def test_a_segment_after_the_end_or_of_no_recording_is_unfit(folder):
     [
         ("u rec 0", "utterance recording start end"),
         ("u rec zero 1", "utterance recording start end"),
-        ("u rec 1 1", "no stretch of time"),
-        ("u rec 2 1", "no stretch of time"),
-        ("u rec -1 1", "no stretch of time"),
-        ("u rec nan 1", "no stretch of time"),
-        ("u rec 0 inf", "no stretch of time"),
-        ("u rec 0 1 C", "no channel"),
-        ("u rec 0 1 -2", "no channel"),
+        ("u rec 1 1", "not a time span"),
+        ("u rec 2 1", "not a time span"),
+        ("u rec -1 1", "not a time span"),
+        ("u rec nan 1", "not a time span"),
+        ("u rec 0 inf", "not a time span"),
+        ("u rec 0 1 C", "invalid channel"),
+        ("u rec 0 1 -2", "invalid channel"),
         ("u rec 0 1 0 0", "utterance recording start end"),
         ("u", "utterance recording start end"),
         ("", "utterance recording start end"),
@@ -255,7 +255,7 @@ def test_recordings_beyond_the_room_for_them_are_decoded_again(folder, monkeypat
     monkeypatch.setattr(recordings, "HELD", 150_000)  # one of the four
     found = list(read_recordings("scp:wav.scp", alternating(60)))
     assert all(len(speech.samples) == 8000 for speech in found)
-    assert "4 recordings were decoded 59 times so far" in caplog.text
+    assert "4 recordings were decoded 59 times" in caplog.text
 
 
 def test_a_recording_is_let_go_with_its_last_segment(folder):

@@ -73,16 +73,17 @@ def test_without_a_system_without_transfer_the_first_is_held_against_the_others(
     assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
 
 
+DRAWN = "by 10 speakers in 5 folds"
+POWER = "a true difference of 6.0 points or more would have been shown in four of five cases"
+
+
 @pytest.mark.parametrize(
     ("value", "p", "interval", "words"),
     [
-        (0.05, 0.01, (0.01, 0.09), "Transfer (frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points by 10 speakers in 5"
-                                   " folds, p = 0.0100; 6.0 points or more would have been shown in four of five cases"),
-        (-0.05, 0.0496, (-0.09, -0.01), "hurts: UA -5.0 (-9.0 to -1.0) points by 10 speakers in 5 folds, p = 0.0496;"),
-        (0.05, 0.0504, (-0.01, 0.09), "is not shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points by 10 speakers in 5"
-                                      " folds, p = 0.0504; 6.0 points or more would have been shown in four of five cases"),
-        (0.2, 0.125, (0.18, 0.22), "p = 0.125; 6.0 points or more would have been shown in four of five cases (the interval"
-                                   " leaves 0 out, but p decides)"),
+        (0.05, 0.01, (0.01, 0.09), f"(frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points {DRAWN}, p = 0.0100; {POWER}"),
+        (-0.05, 0.0496, (-0.09, -0.01), f"hurts: UA -5.0 (-9.0 to -1.0) points {DRAWN}, p = 0.0496;"),
+        (0.05, 0.0504, (-0.01, 0.09), f"shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points {DRAWN}, p = 0.0504; {POWER}"),
+        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval leaves 0 out, but p decides)"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, interval, words):
@@ -166,6 +167,9 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     tables = {item.name: item for section in page.sections for item in section.items if hasattr(item, "rows")}
     assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
     assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"
+    card = dict(tables["card-exp1_finetune"].rows)
+    assert card["training runs"] == "seed0, seed1, seed2; what follows is of seed0"
+    assert card["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
     row = next(row for row in tables["results-exp1"].rows if "fine-tuned" in row[0])
     assert row[-1].startswith("mean of 3 training runs, ")
     assert next(row for row in tables["differences"].rows if "fine-tuned" in row[1])[7:] == ["3 : 1", "–", "–"]

@@ -135,7 +135,7 @@ def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):
     assert "shared script" not in folds_table(experiment.systems[0], experiment).columns
 
 
-def test_mistakes_are_the_wrong_answers_the_surest_first(experiments, root):
+def test_errors_are_listed_most_confident_first(experiments, root):
     experiment = experiments[0]
     test, scored = experiment.test, experiment.systems[0].scored
     wrong = [k for k in range(len(test.keys)) if scored.guess[k] != test.truth[k]]

@@ -13,6 +13,7 @@ from sertk.scoring.intervals import (
     cluster_counts,
     cluster_intervals,
     clustered_variance,
+    combined,
     percentiles,
     plain_intervals,
     resample,
@@ -151,10 +152,19 @@ def test_speakers_of_one_folds_network_are_left_out_together():
     assert (found.clusters, found.units) == (10, 5)
     assert found.wa == cluster_intervals(truth, guess, speaker // 2, 3).wa
     assert cluster_intervals(truth, guess, speaker, 3, speaker).units == 10
+    # Sessions of two folds each know of their networks already.
+    assert cluster_intervals(truth, guess, speaker // 2, 3, speaker).wa == found.wa
     # Where folds cross the speakers, they add their own variance.
     crossed = cluster_intervals(truth, guess, speaker, 3, np.arange(400) % 4)
     alone = cluster_intervals(truth, guess, speaker, 3)
     assert crossed.units == 10 and crossed.wa[0] < alone.wa[0] and crossed.wa[1] > alone.wa[1]
+
+
+def test_another_source_of_variance_never_narrows_an_interval():
+    """Two speakers: 12.7 errors. With Satterthwaite's degrees for the sum, what folds that cross them add would narrow that."""
+    found = combined(np.zeros(3), [(np.array([1.0, 1.0, 1.0]), 1), (np.array([1.0, 9.0, 900.0]), 9)])
+    # (1 + 900)² / (1 + 900² / 9) = 9.02 degrees of freedom.
+    assert found.variances.tolist() == [1, 1, 901] and found.freedom == pytest.approx([1, 1, 9.02], abs=0.01)
 
 
 def test_runs_that_differ_widen_the_interval_and_equal_ones_do_not():

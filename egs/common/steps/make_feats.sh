@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Log-mel features for a data folder, normalised segment by segment, in several jobs.
+# Log-mel features for a data folder, normalised segment by segment, in parallel jobs.
 #
 # usage: make_feats.sh [--cmd run-local] [--nj 4] [--config conf/fbank.conf] [--cmvn true] [--compress cm2]
 #                      [--max-skip 0.05] DATA-DIR [FEATS-DIR]
 # e.g.: make_feats.sh --cmd "$feats_cmd" --nj 8 --config conf/fbank.conf data/train
 #
-# Reads DATA-DIR/wav.scp (and segments), writes DATA-DIR/feats.scp and utt2num_frames over the arks in FEATS-DIR
-# (default DATA-DIR/feats). The bytes of a segment do not depend on --nj. A file that is missing or unfit, and a pipe that
-# fails, costs its segments, as in Kaldi's make_fbank.sh; more than --max-skip of them is an error. --config is make-fbank's; without it make-fbank's own defaults hold.
+# Reads DATA-DIR/wav.scp (and segments), writes DATA-DIR/feats.scp and utt2num_frames; the archives go to FEATS-DIR
+# (default DATA-DIR/feats). The bytes do not depend on --nj. As in Kaldi's make_fbank.sh, a missing or damaged file or a
+# failed pipe costs only its segments, unless more than --max-skip of all are skipped. --config is for make-fbank;
+# without it make-fbank's own defaults apply.
 set -euo pipefail
 export LC_ALL=C
 
@@ -21,12 +22,12 @@ need "$data/wav.scp"
 recordings=$data/wav.scp
 [ ! -e "$data/segments" ] || recordings=$data/segments
 total=$(wc -l <"$recordings")
-# A job without a segment would be an error.
+# Every job needs a segment.
 [ "$nj" -le "$total" ] || nj=$total
 
 mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
-# What is there now would name places in archives that are written anew.
+# Old scripts would point into archives that are about to be replaced.
 rm -f "$data/feats.scp" "$data/utt2num_frames" "$feats"/feats.*.{ark,scp,manifest} "$feats"/utt2num_frames.*
 split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
 split=$data/split${nj}utt
@@ -37,7 +38,7 @@ $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
   "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
   "scp,p:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 
-# The arks stay where they are: a script over all of them is the table, and finds their manifests.
+# The archives stay in place: the table is a script over all of them.
 scripts=() lengths=()
 for job in $(seq "$nj"); do
   scripts+=("$feats/feats.$job.scp") lengths+=("$feats/utt2num_frames.$job")

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Scores one cell of an ablation: all of its folds, and a note of what the cell is for the report's Fig. 4.
+# Scores one cell of an ablation grid (all of its folds) and describes it for the report's Fig. 4.
 #
 # usage: score_cell.sh --experiment NAME --cell START-MASKS-POOLING [--seed 0]
 #                      [--clusters FILE] [--num-threads 1] [--device D] FEATS-SCP FOLD-DIR DIR
 # e.g.: score_cell.sh --experiment exp1 --cell transfer-plain-pooled data/all/feats.scp exp/ablation/folds/exp1/0 \
 #         exp/ablation/exp1/transfer-plain-pooled/0
 #
-# Writes what score_folds.sh writes, one fold after the other, and DIR/cell.json.
+# Writes the files of score_folds.sh, fold by fold, and DIR/cell.json.
 set -euo pipefail
 
 experiment='' cell='' seed=0 clusters='' num_threads=1 device=''
@@ -14,11 +14,11 @@ experiment='' cell='' seed=0 clusters='' num_threads=1 device=''
 . recipe.sh
 [ $# -eq 3 ] && [ -n "$experiment" ] && [ -n "$cell" ] || { "$0" --help >&2; exit 2; }
 
-# A cell that is scored anew and fails must not look as if it had results.
+# If scoring fails, no results of an earlier call may remain.
 rm -f "$3/results.json" "$3/RESULTS" "$3/cell.json"
 score_folds.sh --cmd "run-local --max-jobs-run 1" --clusters "$clusters" --num-threads "$num_threads" \
   --device "$device" "$@"
-transfer=false masks=false pooling=false # what the names of a cell's three parts mean
+transfer=false masks=false pooling=false
 [[ $cell != transfer-* ]] || transfer=true
 [[ $cell != *-masks-* ]] || masks=true
 [[ $cell != *-pooled ]] || pooling=true

@@ -1,12 +1,13 @@
-# What the recipes' run.sh share; sourced through PATH, after sertk_options.sh.
+# Functions of the recipes' run.sh; sourced through PATH, after sertk_options.sh.
 #
 #   stage=1 stop_stage=9 stamp=                                  # defaults, before sertk_options.sh
 #   if at_stage 2 "features"; then … fi                          # 1 to 9: runs when stage <= 2 <= stop_stage
 #   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
-#   enter_recipe corpus init work                                # cd to the script's folder; $corpus … still hold there
+#   enter_recipe corpus init work                                # cd to the script's folder; makes $corpus … absolute
+#   num_folds=$(count_folds exp/exp1/folds)                      # folds of a make-folds folder, for JOB=1:"$num_folds"
 #
-# $stamp (SIMULATED, PARTIAL) stands in every headline when it is not empty.
+# A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
 
 die() {
@@ -24,13 +25,18 @@ need() {
   [ -e "$1" ] || die "$1 is missing${2:+ ($2)}"
 }
 
-# What the caller gave in these variables is relative to the caller's folder, what the recipe names to its own.
+# Paths that the user gives are relative to the user's folder; the recipe's own are relative to the recipe's.
 enter_recipe() {
   local name
   for name in "$@"; do
     [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
   done
   cd -- "$(dirname -- "$0")" || exit
+}
+
+count_folds() {
+  need "$1/utt2fold" "make-folds writes it"
+  cut -d' ' -f2 "$1/utt2fold" | sort -n | tail -n1
 }
 
 at_stage() {

@@ -8,7 +8,7 @@ from collections import Counter
 import click
 
 from sertk.cli.options import BOOL, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -72,7 +72,7 @@ def main(emodb, data_dir, allow_partial):
         for label, wanted in COUNTS.items()
         if counts[label] != wanted
     ]
-    tell_problems(emodb, "EmoDB", problems, allow_partial)
+    report_problems(emodb, "EmoDB", problems, allow_partial)
     maps = {
         "wav.scp": {utterance: str(path.absolute()) for utterance, (path, *_) in recordings.items()},
         "utt2spk": {utterance: speaker for utterance, (_, speaker, *_) in recordings.items()},

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from sertk.cli.options import BOOL, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -84,7 +84,7 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
     kept = [turn for turn in turns if turn.label in labels]
     missing = [turn for turn in kept if not (corpus / turn.wav).is_file()]
     problems += [f"{corpus / turn.wav}: no such recording" for turn in missing]
-    tell_problems(corpus, "IEMOCAP", problems, allow_partial)
+    report_problems(corpus, "IEMOCAP", problems, allow_partial)
     kept = sorted(set(kept) - set(missing), key=lambda turn: turn.utterance)
     if not kept:
         raise SertkError(f"{corpus}: no turn with a label of {', '.join(labels)} has a recording")

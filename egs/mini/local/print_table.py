@@ -24,9 +24,9 @@ def main(work):
     rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
     if not any(rows):
         raise SertkError(f"{work}/iemocap/exp: no results there")
-    click.echo("SIMULATED speech: these figures say that the recipes work, and nothing about people.\n")
+    click.echo("SIMULATED speech: these figures show that the recipes work; they say nothing about people.\n")
     click.echo(f"Speakers: equal error rate {100 * speakers['eer']:.2f} % over {speakers['trials']} trials")
-    click.echo("Emotions: mean over five held-out sessions in %; a guess has UA 25.0\n")
+    click.echo("Emotions: mean over five held-out sessions in %; chance is UA 25.0\n")
     click.echo(f"{'SIMULATED':28}{'transfer':>14}{'no transfer':>16}")
     click.echo(f"{'':28}{'WA':>7}{'UA':>7}{'WA':>9}{'UA':>7}")
     for line in filter(None, rows):

@@ -13,7 +13,7 @@ import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.options import BOOL, FILE, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -74,7 +74,7 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
     wanted = {utterance for pair in tried for utterance in pair}
     if absent := sorted(wanted - recordings.keys()):
         problems += [f"{voxceleb1} has no recording {utterance} of the trials" for utterance in absent]
-    tell_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
+    report_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
 
     held_out = {speaker_of(utterance) for utterance in wanted}
     training = {utterance: path for utterance, path in recordings.items() if speaker_of(utterance) not in held_out}
