@@ -106,7 +106,7 @@ def test_emulated_bf16_is_warned_of_with_what_it_costs(monkeypatch):
     monkeypatch.setattr(runtime, "bf16_slowdown", lambda device: 6.789)
     warn_of_emulated_bf16("bf16", CPU)
     assert len(warnings) == 1
-    assert "bf16 is emulated on this processor: a layer took 6.8 times as long as in float32" in warnings[0]
+    assert "bf16 is emulated on this CPU: a layer took 6.8 times as long as in float32" in warnings[0]
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
     monkeypatch.setattr(runtime, "_cpu_flags", lambda: {"amx_bf16"})
     warn_of_emulated_bf16("bf16", CPU)
@@ -117,7 +117,9 @@ def test_a_gpu_for_which_torch_has_no_bf16_at_all_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
-    with pytest.raises(SertkError, match=r"--precision bf16: torch .* has none on Tesla V100 \(float32 works\)"):
+    with pytest.raises(
+        SertkError, match=r"--precision bf16: not supported by torch .* on Tesla V100 \(float32 works\)"
+    ):
         warn_of_emulated_bf16("bf16", GPU)
 
 
@@ -149,13 +151,13 @@ def test_memory_that_is_freed_is_used_again_unless_the_user_has_chosen_how(chose
 
 GIVEN_BACK = """
 import re, torch
-from sertk.runtime import give_memory_back, keep_memory
+from sertk.runtime import release_memory, keep_memory
 def held(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
 keep_memory()
 maps = [torch.ones(1 << 24) for _ in range(4)]
 del maps
 before = held()
-give_memory_back(torch.device("cpu"))
+release_memory(torch.device("cpu"))
 print(before - held())
 """
 

@@ -1,5 +1,7 @@
 """import-resnet: a speaker network of wespeaker, pyannote.audio or 3D-Speaker as a model of ours."""
 
+from pathlib import Path
+
 import click
 
 from sertk.cli.options import FILE, TOOLKIT_CONFIG, command, log
@@ -24,7 +26,18 @@ from sertk.cli.options import FILE, TOOLKIT_CONFIG, command, log
 @click.option("--epsilon", type=click.FloatRange(0),
               help="Added to its variance.  [default: 1e-7 wespeaker, 0 pyannote, 1e-8 3d-speaker and wespeaker before"
                    " 2022]")  # fmt: skip
-def main(checkpoint, model, toolkit_config, labels, licence, trained_on, origin, num_mel_bins, deviation, epsilon):
+def main(
+    checkpoint: Path,
+    model: Path,
+    toolkit_config: Path | None,
+    labels: Path | None,
+    licence: str | None,
+    trained_on: str | None,
+    origin: str | None,
+    num_mel_bins: int | None,
+    deviation: str | None,
+    epsilon: float | None,
+) -> None:
     """Import the weights of a ResNet18 or ResNet34 that wespeaker, pyannote.audio or 3D-Speaker trained.
 
     MODEL is then what train-resnet writes, for embed-segments, transfer-head and --init; it ends with the embedding, equal

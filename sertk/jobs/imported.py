@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
 from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError
@@ -10,7 +11,7 @@ from sertk.models.checkpoint import read_checkpoint
 from sertk.models.foreign import import_network
 from sertk.models.foreignconfig import read_config, setting
 from sertk.models.modelfile import Model, frontend_conf, load_model, save_model
-from sertk.runs.card import card, write_conf
+from sertk.runs.card import model_card, write_conf
 
 log = logging.getLogger("sertk")
 
@@ -18,7 +19,7 @@ COMMAND = "import-resnet"
 
 
 def import_model(checkpoint: Path, out: Path, config: Path | None, speakers: Path | None, licence: str | None,
-                 trained_on: str | None, origin: str | None, **overrides) -> Model:  # fmt: skip
+                 trained_on: str | None, origin: str | None, **overrides: Any) -> Model:  # fmt: skip
     """Write the model file `out`, and beside it the settings with which make-fbank computes its features.
 
     Args:
@@ -50,7 +51,7 @@ def import_model(checkpoint: Path, out: Path, config: Path | None, speakers: Pat
     spec = network.spec
     told = {"checkpoint": str(checkpoint), "config": str(config) if config else None, **facts,
             "deviation": spec.deviation, "epsilon": spec.pooling_epsilon}  # fmt: skip
-    model = Model(network, [], frontend, card(COMMAND, told, record))
+    model = Model(network, [], frontend, model_card(COMMAND, told, record))
     save_model(out, model)
     write_conf(frontend_conf(out), make_fbank_options(frontend))
     return model

@@ -16,7 +16,7 @@ import math
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -139,14 +139,14 @@ class _Unpickler(pickle.Unpickler):
         read: function from a storage's key to its bytes.
     """
 
-    def __init__(self, file, read) -> None:
+    def __init__(self, file: io.BytesIO, read: Callable[[str], bytes]) -> None:
         super().__init__(file, encoding="utf-8")
         self._read, self._storages = read, {}
 
         class Ordered(dict):
             """An OrderedDict, which may be given attributes."""
 
-        def rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
+        def rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:
             last = offset + sum((count - 1) * step for count, step in zip(size, stride))
             if len(size) != len(stride) or min((offset, *size, *stride)) < 0 or math.prod(size) > len(storage):
                 raise ValueError(f"a tensor of shape {size} in {len(storage)} numbers")
@@ -154,7 +154,7 @@ class _Unpickler(pickle.Unpickler):
                 raise ValueError(f"a tensor that ends at {last} of {len(storage)} numbers")
             return storage.as_strided(size, stride, offset).clone()
 
-        def rebuild_parameter(data: Any, *_) -> Any:
+        def rebuild_parameter(data: Any, *_: Any) -> Any:
             return data
 
         def rebuild_subclass(function: Any, kind: Any, args: tuple, state: Any) -> Any:
@@ -194,19 +194,19 @@ def _standin() -> type:
     """A class in place of any class or function: takes every call that a pickle can make, and does nothing."""
 
     class Standin:
-        def __new__(cls, *args, **kwargs):
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
             return object.__new__(cls)
 
-        def __init__(self, *args, **kwargs):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             pass
 
-        def __setstate__(self, state):
+        def __setstate__(self, state: Any) -> None:
             pass
 
-        def __setitem__(self, key, value):
+        def __setitem__(self, key: Any, value: Any) -> None:
             pass
 
-        def append(self, item):
+        def append(self, item: Any) -> None:
             pass
 
         extend = add = append

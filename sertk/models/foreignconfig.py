@@ -1,6 +1,6 @@
-"""The config.yaml that other toolkits write beside their checkpoints: its mappings and scalars, which is what is needed.
+r"""The config.yaml that other toolkits write beside their checkpoints: its mappings and scalars, which is what is needed.
 
->>> parse("model_args:\\n  feat_dim: 80  # bins\\n  pooling_func: 'TSTP'\\ncmvn: true")
+>>> parse("model_args:\n  feat_dim: 80  # bins\n  pooling_func: 'TSTP'\ncmvn: true")
 {'model_args': {'feat_dim': 80, 'pooling_func': 'TSTP'}, 'cmvn': True}
 """
 

@@ -1,6 +1,7 @@
 """What it takes to build a network, in plain types; no torch."""
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from sertk.options import option
 
@@ -72,7 +73,7 @@ class NetworkSpec:
         plain = asdict(self) | {"blocks": list(self.blocks)}
         return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
 
-    def with_new_head(self, num_labels: int, **changed) -> "NetworkSpec":
+    def with_new_head(self, num_labels: int, **changed: Any) -> "NetworkSpec":
         """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before the output."""
         return replace(self, num_labels=num_labels, hidden_dim=0, embedding_norm=True, **changed)
 

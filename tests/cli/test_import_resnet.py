@@ -113,7 +113,10 @@ def test_fine_tuning_begins_from_an_imported_network(place, call):
     call("classify-audio", "tuned/final.pt", "spk0-0.wav")
     bins = ("--num-mel-bins", 40, "--channel", 0, "scp:wav.scp", "ark,scp:f.ark,f.scp")
     call("make-fbank", *bins)
-    assert "the features have 40" in call("train-resnet", *words, "scp:f.scp", "utt2label", "other", code=1).err
+    assert (
+        "(make-fbank --config model.fbank.conf)"
+        in call("train-resnet", *words, "scp:f.scp", "utt2label", "other", code=1).err
+    )
 
 
 def test_trials_of_training_speakers_are_refused(place, call):

@@ -109,7 +109,7 @@ def test_subsets_and_recordings_a_speaker_can_be_chosen(prepare, made_up, tmp_pa
         (["--test-subset", "test-clean", "--train-subsets", "nosuch"], "LibriSpeech/nosuch: no recordings"),
         (
             ["--test-subset", "train-other-500", "--train-subsets", "train-clean-100"],
-            "no trials out of 1 test recordings",
+            "no trials from 1 test recordings",
         ),
     ],
 )

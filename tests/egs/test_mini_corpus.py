@@ -114,7 +114,7 @@ def test_a_folder_that_was_not_simulated_is_left_alone(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x.wav").write_text("a recording")
     done = python(EGS / "mini/local/simulate_speech.py", tmp_path / "real", code=1)
-    assert re.fullmatch(r"simulate-speech: ERROR: .*/real: is there already .*\n", done.stderr)
+    assert re.fullmatch(r"simulate-speech .*\nsimulate-speech: ERROR: .*/real: is there already .*\n", done.stderr)
     assert (tmp_path / "real" / "x.wav").read_text() == "a recording"
 
 

@@ -134,7 +134,7 @@ def test_a_recording_that_is_there_twice_is_one_and_not_decoded_from_m4a(prepare
     assert read_list(tmp_path / "data/train/wav.scp") == {
         utt: f"{two}/dev/aac/{name}{copy}" for utt, name in zip(ids(VOXCELEB2), VOXCELEB2)
     }
-    assert "3 recordings are there more than once" in result.err
+    assert "3 recordings exist more than once" in result.err
 
 
 def test_the_plain_wav_is_taken_before_a_doubled_one(prepare, tmp_path):

@@ -95,7 +95,7 @@ def test_options_that_contradict_the_initial_model_are_refused(toy, train):
     init = ("--epochs", 1, "--init", toy / "first/final.pt")
     assert "--channels: " in train("second", *init, "--channels", 4, code=1).err
     assert (
-        "wanted all, head or from-block-N with N from 1 to 4"
+        "must be all, head or from-block-N with N from 1 to 4"
         in train("second", *init, "--train", "from-block-9", code=1).err
     )
 
