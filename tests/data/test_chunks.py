@@ -1,11 +1,8 @@
-import threading
-import time
-
 import numpy as np
 import pytest
 
 from sertk.data.chunks import ChunkRule, fit
-from sertk.data.loader import chunks_of, prefetch
+from sertk.data.loader import chunks_of
 from sertk.data.masks import POLICIES, Policy
 from sertk.data.sampler import Sampler
 from sertk.data.store import store_of
@@ -76,42 +73,3 @@ def test_chunks_do_not_depend_on_what_else_is_in_the_store_or_batch():
     alone, among = chunk_of(["utt2"], "utt2"), chunk_of(list(feats), "utt2")
     assert all((alone[v] == among[v]).all() for v in (0, 1))
     assert (alone[0] != alone[1]).any()
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-def test_what_is_made_ahead_comes_in_the_order_of_its_items_whichever_is_done_first(threads):
-    def slow_at_first(number):
-        time.sleep(0.02 if number % 4 == 0 else 0)
-        return number, threading.current_thread()
-
-    made = list(prefetch(slow_at_first, range(20), threads=threads))
-    assert [number for number, _ in made] == list(range(20))
-    assert (len({thread for _, thread in made}) > 1) == (threads > 1)
-
-
-def test_no_more_is_made_ahead_than_was_asked_for():
-    taken = []
-    ahead = prefetch(taken.append, iter(int, 1), depth=3, threads=2)
-    next(ahead)
-    ahead.close()
-    assert len(taken) <= 4
-
-
-def test_what_goes_wrong_in_a_prefetching_thread_is_raised_in_its_place():
-    def halves(number):
-        if number == 3:
-            raise KeyError("broken")
-        return number / 2
-
-    made = prefetch(halves, range(9), threads=2)
-    assert [next(made) for _ in range(3)] == [0, 0.5, 1]
-    with pytest.raises(KeyError, match="broken"):
-        next(made)
-
-
-def test_prefetching_ends_when_its_user_does():
-    before = threading.active_count()
-    endless = prefetch(abs, iter(int, 1), depth=2, threads=2)
-    assert next(endless) == 0 and threading.active_count() > before
-    endless.close()
-    assert threading.active_count() == before
