@@ -41,11 +41,11 @@ def test_a_short_segment_is_filled_up(padding, wanted):
     assert fit(numbered(3), 7, padding)[:, 0].tolist() == wanted
 
 
-def test_a_network_without_pooling_is_given_the_middle_of_a_long_segment():
+def test_without_pooling_the_middle_of_a_segment_is_cut():
     assert fit(numbered(9), 5)[:, 0].tolist() == [3, 4, 5, 6, 7]
 
 
-def test_masks_over_the_segment_show_in_the_chunk_where_it_sees_them():
+def test_masks_over_the_segment_show_in_its_chunk():
     # One mask of up to 12 of the 12 frames: seen from a chunk of 5 it may cover anything from nothing to all of it.
     everything = Policy(0, 99, 1.0, 0, 1)
     covered = {int((cut(numbered(12), 5, epoch, policies=(everything,), mask_scope="segment") == 0).all(axis=1).sum())
@@ -59,7 +59,7 @@ def test_masks_over_the_chunk_are_drawn_from_its_own_length():
     assert covered == set(range(4))  # p T of the chunk is 3
 
 
-def test_chunks_do_not_depend_on_what_else_is_in_the_store_or_batch():
+def test_chunks_do_not_depend_on_store_or_batch():
     feats = {f"utt{i}": np.random.default_rng(i).normal(size=(40 + i, 8)).astype(np.float32) for i in range(6)}
     rule = ChunkRule(3, (POLICIES["conservative"], POLICIES["aggressive"]))
 

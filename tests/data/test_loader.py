@@ -9,7 +9,7 @@ from sertk.data.loader import prefetch
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_what_is_made_ahead_comes_in_the_order_of_its_items_whichever_is_done_first(threads):
+def test_prefetched_results_come_in_the_order_of_their_items(threads):
     def slow_at_first(number):
         time.sleep(0.02 if number % 4 == 0 else 0)
         return number, threading.current_thread()
@@ -19,7 +19,7 @@ def test_what_is_made_ahead_comes_in_the_order_of_its_items_whichever_is_done_fi
     assert (len({thread for _, thread in made}) > 1) == (threads > 1)
 
 
-def test_no_more_is_made_ahead_than_was_asked_for():
+def test_no_more_is_prefetched_than_asked_for():
     taken = []
     ahead = prefetch(taken.append, iter(int, 1), depth=3, threads=2)
     next(ahead)
@@ -27,7 +27,7 @@ def test_no_more_is_made_ahead_than_was_asked_for():
     assert len(taken) <= 4
 
 
-def test_what_goes_wrong_in_a_prefetching_thread_is_raised_in_its_place():
+def test_an_error_while_prefetching_is_raised_in_its_place():
     def halves(number):
         if number == 3:
             raise KeyError("broken")

@@ -25,7 +25,7 @@ def test_our_prelu_is_torchs_with_the_same_gradients(dtype, layout):
     torch.testing.assert_close(*[r[2] for r in results], rtol=1e-5 if dtype == torch.float32 else 0.02, atol=0.05)
 
 
-def test_the_gradient_of_a_slope_is_that_of_all_pieces_of_a_large_map(monkeypatch):
+def test_a_slopes_gradient_sums_all_pieces_of_a_large_map(monkeypatch):
     x, grad = torch.randn(2, 5, 4, 3, 2, generator=torch.Generator().manual_seed(0))
     gradients = []
     for piece in (activation.PIECE, 48, 1):  # five chunks of 24 numbers: all; two, two and one; each alone

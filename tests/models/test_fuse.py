@@ -53,7 +53,7 @@ def test_maps_and_networks_without_pooling_are_folded_too(frames):
         same(output(for_evaluation(network, CPU), feats, None, "map"), network.trunk(feats)[0].flatten(1))
 
 
-def test_bf16_is_the_format_of_the_trunk_alone_and_close_to_float32():
+def test_bf16_is_used_in_the_trunk_only():
     network = trained(channels=16)
     segments = [(str(frames), torch.randn(frames, 16).numpy()) for frames in (20, 33, 60)]
     exact = dict(on_segments(network, segments, "posterior", CPU))

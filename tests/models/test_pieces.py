@@ -64,7 +64,7 @@ def test_pieces_give_what_the_whole_gives(monkeypatch, pooling):
             np.testing.assert_allclose(parts[key], expected, rtol=0, atol=1e-5 * max(1, abs(expected).max()))
 
 
-def test_short_segments_and_networks_without_pooling_are_passed_whole(monkeypatch):
+def test_short_segments_and_unpooled_networks_are_not_cut(monkeypatch):
     network, fixed = trained(), trained(pooling="none", frames=40)
     segments = [("a", np.ones((150, 16), np.float32))]
     before = [list(on_segments(n, segments, "logit", CPU)) for n in (network, fixed)]

@@ -44,7 +44,7 @@ def test_strides_leave_an_eighth_of_bins_and_frames():
     st.sampled_from(["stats", "mean"]),
     st.sampled_from(["prelu", "relu"]),
 )
-def test_posteriors_of_a_padded_batch_are_those_of_its_segments_alone(lengths, pooling, activation):
+def test_padding_changes_no_posterior(lengths, pooling, activation):
     network = tiny(pooling=pooling, activation=activation)
     segments = [
         torch.randn(frames, 16, generator=torch.Generator().manual_seed(i)).numpy() for i, frames in enumerate(lengths)
@@ -69,7 +69,7 @@ def test_padding_left_out_of_the_pooling_alone_would_be_wrong():
 
 
 @pytest.mark.parametrize("frames", [1, 7, 8, 9])
-def test_a_segment_of_a_few_frames_has_finite_outputs_and_gradients(frames):
+def test_a_few_frames_have_finite_outputs_and_gradients(frames):
     network = tiny().train()
     network(torch.randn(2, 16, frames)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
