@@ -118,7 +118,7 @@ def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     logs = tmp_path / "exp/ablation/log"
     assert done.stderr.endswith(
         f"units: ERROR: scratch/exp1/plain-pooled/0/2 failed, see {logs}/scratch/exp1/plain-pooled/0/2.log\n"
-        "units: ERROR: 1 left and nothing runs them: scores/exp1/scratch-plain-pooled/0 (call run_ablation.sh again)\n"
+        "units: ERROR: 1 left and nothing runs them: scores/exp1/scratch-plain-pooled/0 (rerun run_ablation.sh)\n"
     )
     assert "scratch/exp1/plain-pooled/0/2, which is not done" in (logs / "scores.2.log").read_text()
     (tmp_path / "calls.broken").unlink()
@@ -132,7 +132,7 @@ def test_two_drivers_do_not_work_on_one_grid(grid, tmp_path):
     with open(tmp_path / "exp" / "ablation" / "driver.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = grid(*SMALL, code=1)
-    assert done.stderr == f"run_ablation.sh: ERROR: another run_ablation.sh is at work on {tmp_path}/exp/ablation\n"
+    assert done.stderr == f"run_ablation.sh: ERROR: another run_ablation.sh is running on {tmp_path}/exp/ablation\n"
     assert done.calls == []
 
 
@@ -146,7 +146,7 @@ def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
 
 
 def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
-    assert "plan is missing (nothing was begun there)" in grid("--status", code=1).stderr
+    assert "plan is missing (no grid was started there)" in grid("--status", code=1).stderr
     grid(*SMALL)
     done = grid("--status")
     assert done.calls == []
@@ -251,7 +251,7 @@ def wait_for_arrays(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["what"], "what is 'what'? (see run_ablation.sh --help)"),
+        (["what"], "unexpected argument 'what' (see run_ablation.sh --help)"),
         (["--pooling", "mean"], "--pooling: 'mean' is not one of pooled fixed"),
         (["--experiments", "exp9"], "/conf/labels.exp9 is missing"),
         (["--data", "data/nosuch"], "/data/nosuch/feats.scp is missing (the recipe's run.sh makes it)"),

@@ -113,7 +113,7 @@ def test_after_a_killed_driver_nothing_is_submitted_twice(start, run, state, tmp
     other = run(*words[:2], "other")
     assert other.returncode == 1
     assert other.stderr == (
-        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with other words: wait, or scancel 1\n"
+        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command: wait, or scancel 1\n"
     )
     second = start(*words)
     assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -141,7 +141,7 @@ def test_only_failed_tasks_of_an_ended_array_run_again(run, state, tmp_path):
     assert options_of(state, "2")["--array"] == "2"
     wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
     last = run(*words)
-    assert (last.returncode, last.stderr) == (0, "run-slurm: all had ended well in job 2\n")
+    assert (last.returncode, last.stderr) == (0, "run-slurm: all tasks ended with code 0 in job 2\n")
     assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "2", "3"]
     # The end has been told: the same call is a new one.
     (tmp_path / "slurm" / "forgotten").unlink()
@@ -169,7 +169,7 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
         assert not any(Path(f"/proc/{(tmp_path / f'pid.{n}').read_text().strip()}").exists() for n in "12")
         assert not (tmp_path / "x.JOB.log.slurm").exists()
         return
-    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 goes on, the same call waits for it\n")
+    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 keeps running; the same call waits for it\n")
     assert left == ["RUNNING", "RUNNING"]
     again = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
     assert again.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -238,7 +238,7 @@ def test_a_silent_controller_is_told_once_and_waited_for(start, state, tmp_path)
     (state / "1" / "held").touch()
     (tmp_path / "slurm" / "deaf").unlink()
     assert driver.stderr.readline() == (
-        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release lets it go on\n"
+        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release resumes it\n"
     )
     (tmp_path / "go").touch()
     _, err = driver.communicate(timeout=30)
@@ -248,7 +248,7 @@ def test_a_silent_controller_is_told_once_and_waited_for(start, state, tmp_path)
 def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, tmp_path):
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("PartitionConfig")
-    hint = "where it can never start, scancel 1 and ask for something else\n"
+    hint = "if it can never start, scancel 1 and change the request\n"
     done = run("--detach true", "JOB=1:2 d.JOB.log true")
     assert done.stderr.splitlines(keepends=True)[1:] == [
         f"run-slurm: WARNING: job 1 is pending, Slurm's reason is PartitionConfig: {hint}"
@@ -314,7 +314,7 @@ def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
     assert told == [
         "job 7_1: FAILED, see 1.log",
         "job 7_2: FAILED, see 2.log",
-        "more of its tasks failed; all of them are told of at the end",
+        "more of its tasks failed; all are listed at the end",
     ]
 
 

@@ -306,11 +306,11 @@ def test_the_example_recipe_job_is_outlived_by_its_arrays(submit, cluster, tmp_p
     driver = submit(*words, train_cmd="run-slurm --mem 100M")
     job = job_of(tmp_path, "log/train.JOB.log")
     cluster.run("scancel", driver)
-    wait_for(lambda: f"stopped by SIGTERM; job {job} goes on" in (tmp_path / "driver.log").read_text())
+    wait_for(lambda: f"stopped by SIGTERM; job {job} keeps running" in (tmp_path / "driver.log").read_text())
     submit(*words, train_cmd="run-slurm --mem 100M")
     wait_for(lambda: "all done" in (tmp_path / "driver.log").read_text())
     # Waited for where it still ran, and in no case submitted again.
     text = (tmp_path / "driver.log").read_text()
-    assert re.search(f"job {job} is in the queue already|all had ended well in job {job}", text), text
+    assert re.search(f"job {job} is in the queue already|all tasks ended with code 0 in job {job}", text), text
     assert " submitted, log " not in text
     assert [body(tmp_path / f"log/train.{n}.log") for n in (1, 2)] == [["job 1"], ["job 2"]]
