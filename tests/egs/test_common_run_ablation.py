@@ -68,7 +68,7 @@ def count(done):
 SMALL = ("--masks", "plain", "--pooling", "pooled")
 
 
-def test_the_grid_is_eight_cells_a_second_call_runs_nothing_and_experiments_share_the_trunk_passes(grid, tmp_path):
+def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
     done = grid("--frames", "77")
     # 4 trunk passes and head sets, 4 × 2 folds from scratch; 8 cells × 2 folds scored.
     assert count(done) == {"embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "predict-emotion": 16,
@@ -97,7 +97,7 @@ def test_the_grid_is_eight_cells_a_second_call_runs_nothing_and_experiments_shar
     }
 
 
-def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp_path):
+def test_a_changed_conf_reruns_what_depends_on_it_only(grid, tmp_path):
     grid(*SMALL)
     (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
     assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
@@ -110,7 +110,7 @@ def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp
                                    "make-report": 1}  # fmt: skip
 
 
-def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp_path):
+def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     (tmp_path / "calls.broken").write_text("")
     done = grid(*SMALL, code=1)
     assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
@@ -155,7 +155,7 @@ def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
                     zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
 
 
-def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submitted_again(grid, tmp_path):
+def test_submitted_stages_run_in_order_and_failed_ones_again(grid, tmp_path):
     (tmp_path / "calls.broken").write_text("")
     words = (*SMALL, "--cmd", "run-slurm", "--submit")
     done = grid(*words)
@@ -184,7 +184,7 @@ def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submit
     assert grid(*words).stdout == "submitted: trunk -, heads -, scratch -, scores -, report -\n"
 
 
-def test_status_names_what_was_cancelled_and_counts_what_is_in_the_queue(grid, tmp_path):
+def test_status_names_cancelled_and_counts_queued_tasks(grid, tmp_path):
     """What was cancelled is left and named, once the queue is empty; the same call then submits it, alone."""
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("Priority")
@@ -206,7 +206,7 @@ def test_status_names_what_was_cancelled_and_counts_what_is_in_the_queue(grid, t
     assert grid("--status").stderr == ""
 
 
-def test_a_cancelled_task_is_not_submitted_again_in_the_same_call(grid, tmp_path):
+def test_a_cancelled_task_is_not_resubmitted_in_its_call(grid, tmp_path):
     words = (*SMALL, "--starts", "scratch", "--cmd", "run-slurm")
     (tmp_path / "slurm" / "reason").write_text("Priority")
     grid(*words, "--submit")

@@ -72,7 +72,7 @@ def test_what_is_done_is_left_alone(units):
     assert "cp" in (units.dir / "log" / "second" / "b.log").read_text()
 
 
-def test_what_was_made_of_other_things_is_set_aside_and_made_again(units):
+def test_results_of_other_inputs_are_set_aside_and_remade(units):
     units.plan(TWO)
     units.run("first"), units.run("second")
     key = units.left("first")
@@ -84,7 +84,7 @@ def test_what_was_made_of_other_things_is_set_aside_and_made_again(units):
     assert [[old.read_text() for old in units.root.glob(f"plan.d.old/*/{name}")] for name in "ab"] == [["1\n"], ["1\n"]]
 
 
-def test_a_lost_result_is_made_again_and_an_unknown_one_is_set_aside(units):
+def test_a_lost_result_is_remade_and_an_unknown_set_aside(units):
     units.plan(TWO)
     (units.dir / "a").write_text("nobody knows\n")
     units.run("first"), units.run("second")
@@ -93,7 +93,7 @@ def test_a_lost_result_is_made_again_and_an_unknown_one_is_set_aside(units):
     assert units.left("second") and units.run("second").returncode == 0 and not units.left("second")
 
 
-def test_an_archive_may_be_deleted_when_only_done_units_needed_it(units):
+def test_an_archive_of_finished_units_may_be_deleted(units):
     units.plan("first/a cp {}/in {}/plan.d/d/a.scp\nsecond/b cp {}/plan.d/d/a.scp {}/plan.d/b\n")
     units.run("first"), units.run("second")
     (units.dir / "d" / "a.scp").unlink()
@@ -107,7 +107,7 @@ def test_an_archive_may_be_deleted_when_only_done_units_needed_it(units):
     assert not (units.root / "plan.d.old").exists()
 
 
-def test_the_number_of_threads_is_no_setting_but_every_other_word_is(units):
+def test_every_word_but_the_threads_is_a_setting(units):
     units.plan("a/1 touch --num-threads 1 {}/plan.d/x\n".replace("touch", f"{units.root}/tool"))
     (units.root / "tool").write_text('#!/bin/sh\nfor last; do :; done; touch "$last"\n')
     (units.root / "tool").chmod(0o755)
