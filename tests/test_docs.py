@@ -84,7 +84,7 @@ def test_reliability_names_tests_that_exist():
 @pytest.mark.parametrize("name", NAMES)
 def test_tests_named_in_the_docs_exist(name):
     """`tests/a/test_b.py::test_c` and `tests/a/test_b.py -k "c or d"` name tests that are there."""
-    named = r"(tests/[\w/]+(?:\.py)?)(?:::(\w+))?(?: -k (\"[^\"]+\"|\w+))?"
+    named = r"(tests/[\w/]+(?:\.\w+)?)(?:::(\w+))?(?: -k (\"[^\"]+\"|\w+))?"
     for path, test, words in re.findall(named, (ROOT / name).read_text()):
         target = ROOT / path
         assert target.exists(), f"{name}: {path}"

@@ -28,6 +28,7 @@
 # Results: exp/emodb/{RESULTS,results.json}, from scratch exp/emodb_scratch/…, fine-tuned exp/emodb_finetune/…, side by
 # side in exp/RESULTS, with figures in exp/report/report.html
 # The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, after stage 3.
+# Model selection compared (last epoch, dev session, oracle): compare_selection.sh, after stage 6.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"

@@ -26,6 +26,7 @@
 # Results: exp/exp1/{RESULTS,results.json}, from scratch exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…, beside the
 # paper's in exp/report/report.html
 # The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, after stage 2.
+# Model selection compared (last epoch, dev session, oracle): compare_selection.sh, after stage 6.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
