@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import click
 
@@ -65,7 +66,7 @@ class Printer:
 class _Table(Printer):
     """Lines with aligned columns: file, time, emotion, the probability of every label in per cent."""
 
-    def __init__(self, labels: list[str], files: list[str], windowed: bool):
+    def __init__(self, labels: list[str], files: list[str], windowed: bool) -> None:
         self.labels, self.windowed = labels, windowed
         self.width = max(cells(click.format_filename(path)) for path in [*files, "file"])
         self.column = max(7, *(cells(label) + 1 for label in labels))
@@ -84,7 +85,7 @@ class _Table(Printer):
 
 
 class _JsonLines(Printer):
-    def __init__(self, windowed: bool):
+    def __init__(self, windowed: bool) -> None:
         self.windowed = windowed
 
     def __call__(self, answer: Answer) -> None:
@@ -98,7 +99,7 @@ class _JsonLines(Printer):
 
 
 class _Csv(Printer):
-    def __init__(self, labels: list[str]):
+    def __init__(self, labels: list[str]) -> None:
         self.labels = labels
         self._row(["file", "start", "end", "emotion", *labels])
 
@@ -115,7 +116,7 @@ class _Csv(Printer):
 
 
 class _Intervals(Printer):
-    def __init__(self, form: Callable[[list[tuple[float, float, str]]], str]):
+    def __init__(self, form: Callable[[list[tuple[float, float, str]]], str]) -> None:
         self.form, self.answers = form, []
 
     def __call__(self, answer: Answer) -> None:
@@ -138,7 +139,7 @@ def intervals(answers: list[Answer]) -> list[tuple[float, float, str]]:
         [(0, 3.0, 'sad'), (3.0, 5, 'hap')]
     """
     middles = [(answer.start + answer.end) / 2 for answer in answers]
-    between = [(a + b) / 2 for a, b in zip(middles, middles[1:])]
+    between = [(a + b) / 2 for a, b in pairwise(middles)]
     edges = [answers[0].start, *between, answers[-1].end]
     merged: list[tuple[float, float, str]] = []
     for start, end, answer in zip(edges, edges[1:], answers):

@@ -1,4 +1,4 @@
-"""classify-audio: recordings in, emotions out."""
+"""classify-audio: the emotion of audio files."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,15 @@ from sertk.cli.answers import FORMATS, NO_SPEECH, OF_ONE_RECORDING, UNSURE, Answ
 from sertk.cli.options import FILE, Tally, command, device_option, group, max_skip_option, progress, threads_option
 from sertk.cli.training import precision_option
 from sertk.errors import SertkError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sertk.frontend.stretches import Stretch
+    from sertk.models.onnxfile import OnnxModel
+    from sertk.models.recogniser import Recogniser
+
+    AnyModel = Recogniser | OnnxModel
 
 log = logging.getLogger("sertk")
 STDIN = "-"
@@ -24,7 +34,7 @@ class _Temperature(click.ParamType):
 
     name = "X|FILE"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
             temperature = float(value)
         except ValueError:
@@ -64,12 +74,27 @@ def _fitted(path: Path) -> float:
 @max_skip_option
 @device_option
 @threads_option
-def main(model, audio, form, window, hop, plot, rate, silence, min_confidence, temperature, max_skip, **computing):
-    """Say which emotion each recording has, with the probability of every label.
+def main(
+    model: Path,
+    audio: tuple[Path, ...],
+    form: str,
+    window: float | None,
+    hop: float | None,
+    plot: Path | None,
+    rate: int | None,
+    silence: float,
+    min_confidence: float | None,
+    temperature: float | None,
+    precision: str,
+    max_skip: float,
+    device: str | None,
+    num_threads: int | None,
+) -> None:
+    """Classify the emotion of audio files and print the probability of every label.
 
-    MODEL is a model file, or an ONNX file of export-onnx. AUDIO are files or folders (searched for recordings): wav,
-    flac, ogg, mp3, sph, and m4a where ffmpeg is installed, of any sample rate and number of channels; - is standard
-    input. What is damaged, silent or not audio is skipped and counted.
+    MODEL is a model file, or an ONNX file of export-onnx. AUDIO are files or folders, which are searched for recordings:
+    wav, flac, ogg, opus, mp3, sph, aiff, au, caf, and m4a if ffmpeg is installed, of any sample rate and number of
+    channels; - is standard input. Files that are damaged, silent or not audio are skipped and counted.
 
     \b
     e.g.: classify-audio exp/exp1/1/final.pt interview.wav
@@ -78,11 +103,11 @@ def main(model, audio, form, window, hop, plot, rate, silence, min_confidence, t
           tail -c +45 interview.wav | classify-audio --rate 16000 --window 3 --hop 1 exp/exp1/1/final.pt -
     See also: predict-emotion, export-onnx, train-resnet
     """
-    _check(audio, form, window, hop, plot, rate)
+    _check(audio, window, hop, plot, rate)
     live = rate is not None
     from sertk.frontend.extractor import recordings_in
 
-    recogniser = _recogniser(model, **computing)
+    recogniser = _load(model, device, precision, num_threads)
     files = [STDIN] if audio == (Path(STDIN),) else [str(path) for path in recordings_in(audio)]
     if len(files) > 1 and (plot or form in OF_ONE_RECORDING):
         raise click.UsageError(
@@ -108,7 +133,10 @@ def main(model, audio, form, window, hop, plot, rate, silence, min_confidence, t
             picture.write()
 
 
-def _check(audio, form, window, hop, plot, rate) -> None:
+def _check(
+    audio: tuple[Path, ...], window: float | None, hop: float | None, plot: Path | None, rate: int | None
+) -> None:
+    """Refuse options that do not go together."""
     if hop is not None and window is None:
         raise click.UsageError("--hop is for windows: give --window")
     if hop is not None and hop > window:
@@ -128,7 +156,7 @@ def _check(audio, form, window, hop, plot, rate) -> None:
         check_format(plot)
 
 
-def _recogniser(model: Path, device, precision, num_threads):
+def _load(model: Path, device: str | None, precision: str, num_threads: int | None) -> "AnyModel":
     from sertk.models.onnxfile import is_onnx, load_onnx
 
     if not is_onnx(model):
@@ -140,7 +168,15 @@ def _recogniser(model: Path, device, precision, num_threads):
     return load_onnx(model, num_threads)
 
 
-def _stretches(recogniser, files, window, hop, rate, tally, picture) -> Iterator:
+def _stretches(
+    recogniser: "AnyModel",
+    files: list[str],
+    window: float | None,
+    hop: float | None,
+    rate: int | None,
+    tally: Tally,
+    picture: "_Picture | None",
+) -> "Iterator[Stretch]":
     """All stretches of all recordings; those that are unfit are skipped."""
     from sertk.frontend.stretches import pcm_blocks, stretches
     from sertk.frontend.unfit import UnfitAudio
@@ -166,14 +202,16 @@ def _stretches(recogniser, files, window, hop, rate, tally, picture) -> Iterator
         yield from stretches(file, blocks, extract.options.sample_frequency, window, hop)
 
 
-def _answered(recogniser, heard: Iterator, silence: float, tally: Tally, live: bool) -> Iterator:
+def _answered(
+    recogniser: "AnyModel", heard: "Iterator[Stretch]", silence: float, tally: Tally, live: bool
+) -> "Iterator[tuple[Stretch, np.ndarray | None]]":
     """(stretch, posteriors) in order, None as posteriors where there is no speech."""
     from sertk.frontend.stretches import level
 
     quiet = deque()  # (number, stretch)
     numbers = {}
 
-    def loud():
+    def loud() -> "Iterator[Stretch]":
         for number, stretch in enumerate(heard):
             if level(stretch.samples, stretch.rate) < silence:
                 stretch.take()
@@ -198,7 +236,9 @@ def _answered(recogniser, heard: Iterator, silence: float, tally: Tally, live: b
         yield stretch, None
 
 
-def _answer(labels: list[str], stretch, posteriors, temperature: float, min_confidence: float) -> Answer:
+def _answer(
+    labels: list[str], stretch: "Stretch", posteriors: "np.ndarray | None", temperature: float, min_confidence: float
+) -> Answer:
     if posteriors is None:
         return Answer(stretch.file, stretch.start, stretch.end, NO_SPEECH, {})
     if temperature != 1:
@@ -215,10 +255,10 @@ def _answer(labels: list[str], stretch, posteriors, temperature: float, min_conf
 class _Picture:
     """Collects what --plot shows of a recording."""
 
-    def __init__(self, path: Path, labels: list[str]):
+    def __init__(self, path: Path, labels: list[str]) -> None:
         self.path, self.labels, self.answers = path, labels, []
 
-    def see(self, file: str, samples, rate: float) -> None:
+    def see(self, file: str, samples: "np.ndarray", rate: float) -> None:
         """Keep the outline of the waveform."""
         from sertk.report.timeline import outline
 

@@ -1,5 +1,7 @@
 """export-onnx: a model as an ONNX file that takes samples."""
 
+from pathlib import Path
+
 import click
 
 from sertk.cli.options import FILE, command
@@ -11,7 +13,7 @@ from sertk.errors import SertkError
 @click.argument("out", metavar="OUT", type=FILE)
 @click.option("--at", type=click.Choice(["posterior", "embedding"]), default="posterior", show_default=True,
               help="Output: a probability for each label, or the layer before.")  # fmt: skip
-def main(model, out, at):
+def main(model: Path, out: Path, at: str) -> None:
     """Write a model as an ONNX file: samples in, probabilities out, with the front end in the graph.
 
     Its inputs are `samples`, float32 (batch, samples) in ±1 at the model's rate, and `lengths`, int64 (batch,). Labels,

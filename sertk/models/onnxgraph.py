@@ -23,11 +23,11 @@ from sertk.frontend.fbank import FLOOR, mel_filters, window
 from sertk.frontend.options import FbankOptions
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.fuse import for_evaluation
-from sertk.models.modelfile import Model
+from sertk.models.modelfile import Model, check_outputs
 from sertk.models.onnxfile import DIGEST, FORMAT, OUTPUTS, PREFIX, UNSIGNED, sealed
-from sertk.models.pooling import VARIANCE_FLOOR
+from sertk.models.pooling import TINY
 from sertk.models.resnet import Block, ResNet
-from sertk.models.spec import STRIDES
+from sertk.models.spec import STRIDES, NetworkSpec
 
 # ONNX Runtime 1.14 (February 2023) and later run it.
 OPSET, IR_VERSION = 18, 8
@@ -52,6 +52,8 @@ def export_onnx(model: Model, path: Path, out: Path, at: str = "posterior") -> N
 def onnx_bytes(model: Model, path: Path, at: str = "posterior") -> bytes:
     """The content of an ONNX file; see export_onnx."""
     extract = FeatureExtractor.of_model(model.frontend, path)
+    if at == "posterior":
+        check_outputs(model, path)
     if extract.options.dither:
         raise SertkError(f"{path}: its features have dither {extract.options.dither:g}, which no graph repeats")
     graph = _Graph()
@@ -95,6 +97,9 @@ def _serialised(graph: "_Graph", model: Model, at: str) -> bytes:
     return sealed(content.SerializeToString(deterministic=True))
 
 
+Value = str | int | float | list[int] | np.ndarray | np.generic
+
+
 class _Graph:
     """Nodes and constants; a value is known by its name."""
 
@@ -103,7 +108,7 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
         self._names: dict[tuple, str] = {}
 
-    def add(self, operator: str, *inputs, name: str = "", **attributes) -> str:
+    def add(self, operator: str, *inputs: Value, name: str = "", **attributes: int | float | list[int]) -> str:
         """Add a node; inputs are names, or numbers and arrays, which become constants (integers: int64).
 
         Returns:
@@ -115,7 +120,7 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, names, [name], name=f"node_{number}", **attributes))
         return name
 
-    def constant(self, value) -> str:
+    def constant(self, value: Value) -> str:
         """The name of a constant; equal ones are stored once."""
         array = np.ascontiguousarray(value)
         array = array.reshape(np.shape(value))  # a scalar stays one
@@ -155,6 +160,8 @@ def _front_end(graph: _Graph, options: FbankOptions, cmvn: str) -> tuple[str, st
     valid = graph.add("And", valid, graph.add("Greater", frames, 0))
     frames = graph.add("Max", frames, 1)
     most = graph.add("ReduceMax", frames, keepdims=1)
+    if options.sample_scale != 1:
+        samples = graph.add("Mul", samples, np.float32(options.sample_scale))
     raw = _frames(graph, options, samples, lengths, most)
     feats = _log_mel(graph, options, raw)
     if cmvn != "none":
@@ -266,7 +273,7 @@ def _network(graph: _Graph, network: ResNet, feats: str, frames: str, at: str) -
             mask = _mask(graph, lengths, most)
         for block in stage:
             maps = _block(graph, block, maps, mask)
-    pooled = _pooled(graph, network.spec.pooling, maps, lengths, mask)
+    pooled = _pooled(graph, network.spec, maps, lengths, mask)
     return _head(graph, network, pooled, at)
 
 
@@ -317,27 +324,37 @@ def _middle(graph: _Graph, feats: str, frames: str, wanted: int) -> str:
     return graph.add("GatherElements", feats, graph.add("Expand", graph.add("Unsqueeze", index, [2]), shape), axis=1)
 
 
-def _pooled(graph: _Graph, pooling: str, maps: str, lengths: str | None, mask: str | None) -> str:
-    if pooling == "none":
+def _pooled(graph: _Graph, spec: NetworkSpec, maps: str, lengths: str | None, mask: str | None) -> str:
+    if spec.pooling == "none":
         return graph.add("Flatten", maps)
     count = graph.floats(graph.add("Unsqueeze", lengths, [1, 2, 3]))
     mean = graph.add("Div", graph.add("ReduceSum", maps, [3], keepdims=1), count)
-    if pooling == "mean":
+    if spec.pooling == "mean":
         return graph.add("Flatten", mean)
     apart = _masked(graph, graph.add("Sub", maps, mean), mask)
     variance = graph.add("Div", graph.add("ReduceSum", graph.add("Mul", apart, apart), [3], keepdims=1), count)
-    deviation = graph.add("Sqrt", graph.add("Add", variance, np.float32(VARIANCE_FLOOR)))
+    if spec.deviation == "unbiased":
+        fewer = graph.add("Max", graph.add("Sub", count, np.float32(1)), np.float32(1))
+        variance = graph.add("Mul", variance, graph.add("Div", count, fewer))
+    if spec.pooling_epsilon:
+        variance = graph.add("Add", variance, np.float32(spec.pooling_epsilon))
+    else:
+        variance = graph.add("Max", variance, np.float32(TINY))
+    deviation = graph.add("Sqrt", variance)
     return graph.add("Concat", graph.add("Flatten", mean), graph.add("Flatten", deviation), axis=1)
 
 
 def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
     head = network.head
-    scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
-    weight = (head.embedding.weight.double() * scale[:, None]).float().numpy()
-    bias = (
-        (head.bn.bias.double() + scale * (head.embedding.bias.double() - head.bn.running_mean.double())).float().numpy()
-    )
-    embedding = graph.add("Gemm", pooled, weight, bias, transB=1)
+    if len(head.hidden):
+        linear, activation = head.hidden
+        pooled = graph.add("Gemm", pooled, linear.weight.numpy(), linear.bias.numpy(), transB=1)
+        pooled = _activated(graph, activation, pooled, axes=())
+    weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
+    if network.spec.embedding_norm:
+        scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
+        weight, bias = weight * scale[:, None], head.bn.bias.double() + scale * (bias - head.bn.running_mean.double())
+    embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
     if at == OUTPUTS[1]:
         return embedding
     logits = graph.add("Gemm", _activated(graph, head.act, embedding, axes=()), head.output.weight.numpy(),

@@ -11,7 +11,7 @@ from sertk.frontend.stretches import Stretch
 from sertk.frontend.unfit import UnfitAudio
 from sertk.models.fuse import for_evaluation
 from sertk.models.inference import Skip, segment_outputs
-from sertk.models.modelfile import load_model
+from sertk.models.modelfile import check_outputs, load_model
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 
@@ -32,6 +32,7 @@ class Recogniser:
         self.device, _ = choose_device(device), prepare_cpu(num_threads)
         precision = choose_precision(precision, self.device)
         model = load_model(path)
+        check_outputs(model, path)
         self.labels, self.extract = list(model.labels), FeatureExtractor.of_model(model.frontend, path)
         warn_of_emulated_bf16(precision, self.device)
         self._network = for_evaluation(model.network, self.device, precision)

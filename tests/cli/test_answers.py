@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_csv_and_table_along_time(along):
 def test_labels_for_audacity_and_praat_have_no_gaps(along):
     tracks = [line.split("\t") for line in along("--window", 1, "--hop", 0.5, form="audacity").text.splitlines()]
     assert float(tracks[0][0]) == 0 and float(tracks[-1][1]) == 5
-    assert all(a[1] == b[0] and a[2] != b[2] for a, b in zip(tracks, tracks[1:]))
+    assert all(a[1] == b[0] and a[2] != b[2] for a, b in pairwise(tracks))
     grid = along("--window", 1, "--hop", 0.5, form="textgrid").text
     assert re.findall(r'text = "(.*)"', grid) == [track[2] for track in tracks]
     assert f"intervals: size = {len(tracks)}" in grid and grid.startswith('File type = "ooTextFile"\n')

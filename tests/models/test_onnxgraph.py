@@ -17,7 +17,10 @@ LABELS = ["angry", "hap", "neu", "sad"]
 PATH = Path("final.pt")
 
 
-def model(options=FbankOptions(num_mel_bins=16), cmvn="segment", **network):
+PLAIN = FbankOptions(num_mel_bins=16)
+
+
+def model(options=PLAIN, cmvn="segment", **network):
     return Model(
         trained(bins=options.dim, **network), LABELS, {"fbank": options.settings(), "cmvn": cmvn}, {}, "d1" * 32
     )
@@ -50,11 +53,15 @@ FRONT_ENDS = {
     "energy of the windowed frame, last, floored": {"use_energy": True, "raw_energy": False, "htk_compat": True,
                                                     "energy_floor": 1e9},
     "no power of two": {"round_to_power_of_two": False},
+    "samples in ±1": {"sample_scale": 1 / 32768},
     "plain frames": {"remove_dc_offset": False, "preemphasis_coefficient": 0.0, "window_type": "hamming"},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "cmvn"), [*((name, "segment") for name in FRONT_ENDS), ("the paper's", "none")])
+@pytest.mark.parametrize(
+    ("name", "cmvn"),
+    [*((name, "segment") for name in FRONT_ENDS), ("the paper's", "none"), ("the paper's", "segment mean")],
+)
 def test_every_front_end_equals_ours(tmp_path, name, cmvn):
     ours = model(FbankOptions(num_mel_bins=16, **FRONT_ENDS[name]), cmvn)
     graph = exported(ours, tmp_path)
@@ -62,12 +69,8 @@ def test_every_front_end_equals_ours(tmp_path, name, cmvn):
         assert graph([samples])[0] == pytest.approx(expected(ours, samples), abs=1e-5), len(samples)
 
 
-NETWORKS = [
-    {"pooling": "mean"},
-    {"activation": "relu"},
-    {"activation": "prelu-channel"},
-    {"pooling": "none", "frames": 30},
-]
+NETWORKS = [{"pooling": "mean"}, {"activation": "relu"}, {"activation": "prelu-channel"}, {"pooling": "none", "frames": 30},
+            {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6}, {"embedding_norm": False}]  # fmt: skip
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)

@@ -109,10 +109,3 @@ def test_a_line_that_is_no_epochs_record_is_named(tmp_path, call, line, said):
     err = call("plot-training", tmp_path / "a", tmp_path / "out.png", code=1).err
     assert f"a/train.jsonl:2: {said}" in err and len(err.splitlines()) == 1
     assert not (tmp_path / "out.png").exists()
-
-
-def test_png_and_pdf_are_written(tmp_path, call):
-    write_run(tmp_path / "a", [2, 1])
-    for suffix, magic in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
-        call("plot-training", tmp_path / "a", tmp_path / f"out{suffix}")
-        assert (tmp_path / f"out{suffix}").read_bytes().startswith(magic)
