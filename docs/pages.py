@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import click
 from mkdocs.structure.files import File
@@ -25,6 +26,9 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
 }
 BINARIES = sorted(path.name for path in (ROOT / "bin").iterdir() if path.name != "launch")
+# The parts of a help text, and what Markdown would read as markup in them.
+HELP = re.compile(r"(Usage: .*?)\n\n(.*?)\n\n  e\.g\.: (.*?)\n  See also: (.*?)\n\n(.*)", re.DOTALL)
+SPECIAL = re.compile(r"[\\`*_\[\]]")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 
 
@@ -63,9 +67,13 @@ def led(match: re.Match, source: str, place: str) -> str:
 
 
 def binary_page(name: str) -> str:
-    """Return a binary's help as a page."""
+    """Return a binary's help as a page: what it does, its call, examples, links to related binaries, options."""
     command = importlib.import_module(f"sertk.cli.{name.replace('-', '_')}").main
     context = click.Context(command, info_name=name, **command.context_settings)
-    text = command.get_help(context)
-    first = text.split("\n\n")[1].strip().split("\n\n")[0]
-    return f"# {name}\n\n{' '.join(first.split())}\n\n```text\n{text}\n```\n"
+    usage, about, examples, related, options = HELP.fullmatch(command.get_help(context)).groups()
+    prose = SPECIAL.sub(r"\\\g<0>", dedent(about)).replace("<", "&lt;")
+    links = ", ".join(f"[{other}]({other}.md)" for other in related.split(", "))
+    return (
+        f"# {name}\n\n{prose}\n\n```text\n{usage}\n```\n\n## Examples\n\n```bash\n{dedent(' ' * 8 + examples)}\n```\n\n"
+        f"See also: {links}\n\n## Options\n\n```text\n{dedent(options.removeprefix('Options:'))}\n```\n"
+    )

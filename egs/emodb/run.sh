@@ -20,7 +20,7 @@
 #   --allow-partial true continue with an incomplete EmoDB; results are stamped PARTIAL
 #   --speaker-conf FILE --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet (twice) and make-fbank
-#                        [make-fbank: of an imported MODEL.pt those in MODEL.fbank.conf]
+#                        [fbank: MODEL.fbank.conf of an imported MODEL.pt]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, CPU threads for the job of a fold, device
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's network
@@ -46,8 +46,8 @@ work=${work:-.}
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
 fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
-sets=("$data")
-[ -n "$init" ] || sets+=("$train" "$test")
+sets=("$train" "$test" "$data")
+[ -z "$init" ] || sets=("$data") # a given speaker network needs no LibriSpeech
 compute=(--seed "$seed" ${device:+--device "$device"})
 
 if at_stage 1 "data folders"; then

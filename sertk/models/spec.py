@@ -37,7 +37,7 @@ class NetworkSpec:
 
     num_labels: int
     bins: int = 128
-    channels: int = option(32, "Channels of the first stage; each of the three others has twice as many.",
+    channels: int = option(32, "Channels of the first stage; doubled in each of the three next ones.",
                            least=1, unset="32")  # fmt: skip
     blocks: tuple[int, ...] = option((3, 4, 6, 3), "Residual blocks of the four stages.", unset="3,4,6,3")
     pooling: str = option("stats", "Pooling over frames: mean and deviation, mean, or none (one chunk length).",
