@@ -87,6 +87,17 @@ def test_origin_is_told_by_file_and_config():
     assert (spec.deviation, spec.pooling_epsilon) == ("population", 1e-8)
 
 
+def test_a_lightning_files_hyper_parameters_decide_features():
+    """They are in a class of their own, derived from dict."""
+    content = read_checkpoint(file_forms(weights())["lightning"], "x.pt")
+    assert content["hyper_parameters"]["num_mel_bins"] == 80
+    content["hyper_parameters"]["window_type"] = "povey"
+    assert import_network(content, "x.pt", {})[1]["fbank"]["window-type"] == "povey"
+    content["hyper_parameters"]["fbank_centering_span"] = 3.0
+    with pytest.raises(SertkError, match="fbank_centering_span"):
+        import_network(content, "x.pt", {})
+
+
 def test_blocks_are_counted():
     assert imported(state=weights(blocks=(2, 2, 2, 2)))[0].spec.blocks == (2, 2, 2, 2)
     assert imported(state=weights(channels=2, blocks=(3, 4, 6, 3)))[0].spec.blocks == (3, 4, 6, 3)
