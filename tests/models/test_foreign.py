@@ -87,7 +87,7 @@ def test_origin_is_told_by_file_and_config():
     assert (spec.deviation, spec.pooling_epsilon) == ("population", 1e-8)
 
 
-def test_hyper_parameters_of_a_lightning_file_decide_the_front_end():
+def test_a_lightning_files_hyper_parameters_decide_features():
     """They are in a class of their own, derived from dict."""
     content = read_checkpoint(file_forms(weights())["lightning"], "x.pt")
     assert content["hyper_parameters"]["num_mel_bins"] == 80
