@@ -150,7 +150,7 @@ CALLS = {
         ("--config bad/unknown.conf scp:feats.scp utt2spk exp/new", "bad/unknown.conf:2"),
         ("scp:feats.scp utt2spk wav.scp", "wav.scp"),
         ("scp:feats.scp utt2spk ''", "'DIR': an empty name (is a variable not set?)"),
-        ("--channels 100000000 scp:feats.scp utt2spk exp/new", "out of memory"),
+        ("--channels 1000000000000 scp:feats.scp utt2spk exp/new", "out of memory"),
     ],
     "embed-segments": [
         (f"{MODEL} scp:feats.scp", "Missing argument 'VECTORS-WSPECIFIER'"),
