@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 import pytest
 
 from sertk.options import option, take_options
+from sertk.training.settings import HeadSettings
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,9 @@ def test_take_options_leaves_what_it_does_not_know():
 
 def test_falsy_values_are_no_missing_ones():
     assert take_options(Size, {"bins": 0, "frames": ()}) == Size(0, ())
+
+
+def test_take_options_leaves_the_other_options():
+    options = {"epochs": 3, "learning_rate": None, "device": "cpu"}
+    settings = take_options(HeadSettings, options)
+    assert (settings.epochs, settings.learning_rate, options) == (3, 0.01, {"device": "cpu"})

@@ -13,7 +13,7 @@ from sertk.runtime import bf16_slowdown, choose_device, choose_precision, prepar
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_threads_are_those_asked_for_then_those_of_the_batch_system_then_all(monkeypatch):
+def test_threads_come_from_option_then_batch_system(monkeypatch):
     assert prepare_cpu(2) == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert prepare_cpu(None) == 1
@@ -28,7 +28,7 @@ def test_a_device_that_is_not_there_is_an_error(name):
         choose_device(name)
 
 
-def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch):
+def test_a_named_gpu_is_current_and_computes_exactly(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -42,7 +42,7 @@ def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch
         choose_device("cuda:2")
 
 
-def test_what_the_tests_do_not_name_is_the_cpu_and_float32_on_every_machine():
+def test_tests_default_to_cpu_and_float32_everywhere():
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""  # as the processes that tests start inherit it
     assert choose_device(None) == CPU and choose_precision("auto", CPU) == "float32"
 
@@ -140,7 +140,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.parametrize(
     ("chosen", "kept"), [({}, True), ({"MALLOC_TOP_PAD_": "1"}, False), ({"LD_PRELOAD": ""}, False)]
 )
-def test_memory_that_is_freed_is_used_again_unless_the_user_has_chosen_how(chosen, kept):
+def test_freed_memory_is_reused_unless_the_user_sets_malloc(chosen, kept):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "LD_PRELOAD"))}
     run = subprocess.run(
         [sys.executable, "-c", FAULTS], env=environment | chosen, capture_output=True, text=True, check=True

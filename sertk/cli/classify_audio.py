@@ -54,12 +54,13 @@ def main(
     from sertk.frontend.extractor import FeatureExtractor, recordings_in
     from sertk.frontend.unfit import UnfitAudio
     from sertk.models.inference import on_segments
-    from sertk.models.modelfile import load_model
+    from sertk.models.modelfile import check_outputs, load_model
     from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
     device, _ = choose_device(device), prepare_cpu(num_threads)
     precision = choose_precision(precision, device)
     loaded = load_model(model)
+    check_outputs(loaded, model)
     extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
     warn_of_emulated_bf16(precision, device)
     as_line = _Table(loaded.labels, files) if form == "table" else _json_line

@@ -41,10 +41,10 @@ DRAW_OPTIONS = ("chunk_frames", "augment", "padding", "mask_scope")
               help="Output of the network: the trunk's last maps, flattened (--draws on one chunk length), the pooled"
                    " statistics, or the layer after them.  [default: embedding; with --draws pool]")  # fmt: skip
 @click.option("--draws", type=click.IntRange(1, 100_000), metavar="N",
-              help="Masked chunks of N training epochs instead of whole segments; a matrix a segment.")  # fmt: skip
+              help="Masked chunks of N training epochs, a matrix per segment.")  # fmt: skip
 @chunk_options
 @click.option("--compress", type=click.Choice(["none", "cm2"]),
-              help="Compression of the draws.  [default: cm2 (16 bits) in files; none in pipes and text]")  # fmt: skip
+              help="Compression of the draws.  [default: cm2 (16 bits) for files; none for pipes and text]")  # fmt: skip
 @precision_option
 @max_skip_option
 @seed_option

@@ -18,7 +18,7 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 @click.option("--scheme", type=click.Choice(list(SCHEMES)), default="loso", show_default=True,
               help="Hold out a session (loso) or a speaker, or stratify by class.")  # fmt: skip
 @click.option("--num-folds", type=click.IntRange(2), default=None,
-              help="For stratified [default: 5]; for loso and speaker only checked.")  # fmt: skip
+              help="Number of folds for stratified [default: 5]; loso and speaker only check it.")  # fmt: skip
 @click.option("--label-map", type=FILE, default=None,
               help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]")  # fmt: skip
 @click.option("--part", type=click.Choice(["all", *PARTS]), default="all", show_default=True,

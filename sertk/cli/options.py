@@ -24,6 +24,8 @@ from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
 
+# An option of a binary that reads another toolkit's YAML; --config FILE.yaml means it too.
+TOOLKIT_CONFIG = "--toolkit-config"
 STANDARD = ("config", "print_args", "verbose", "version")
 # Metavars of option values in --help, by click's name of their type; a choice lists its values.
 METAVARS = {
@@ -166,6 +168,9 @@ class Command(click.Command):
                 path = value if equals else words.pop() if words else ""
                 if not path:
                     raise click.UsageError("Option '--config' requires a file.")
+                if TOOLKIT_CONFIG in options and path.lower().endswith((".yaml", ".yml")):
+                    rest.append(f"{TOOLKIT_CONFIG}={path}")
+                    continue
                 lines += self._config_words(Path(path), options, args)
             elif flag in options and not equals and isinstance(options[flag].type, _Bool):
                 # A bare flag means true. A following truth value belongs to it, any other word does not.

@@ -23,7 +23,8 @@ def main(trials, embeddings, mean, utt2spk, json_file, stamp, i_know, max_skip):
     """Print the EER and minDCF (p_target 0.01 and 0.05) of the trials' cosine scores.
 
     TRIALS is Kaldi's (utt1 utt2 target|nontarget) or VoxCeleb's (1 id…/…/00001.wav id…/…/00002.wav). Trials without
-    an embedding are counted and left out. An utterance that the network was trained on is refused.
+    an embedding are counted and left out. An utterance that the network was trained on is refused. Stamps of the data
+    folder (PARTIAL, SIMULATED, … beside TRIALS) are added to the line.
 
     \b
     e.g.: score-trials data/voxceleb1_test/trials scp:exp/resnet34/test.scp
@@ -31,9 +32,11 @@ def main(trials, embeddings, mean, utt2spk, json_file, stamp, i_know, max_skip):
     See also: embed-segments
     """
     from sertk.atomic import atomic_file
+    from sertk.datadir.folder import STAMPS
     from sertk.scoring.verification import as_line, score
 
-    found = score(trials, embeddings, mean, utt2spk, stamp, i_know, max_skip)
+    stamps = [*stamp, *(word for word in STAMPS if (trials.parent / word).exists())]
+    found = score(trials, embeddings, mean, utt2spk, stamps, i_know, max_skip)
     for name in found["missing"][:5]:
         log.warning("%s: no embedding", name)
     if found["missing"]:

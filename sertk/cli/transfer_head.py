@@ -31,7 +31,7 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
 
     DRAWS is the output of embed-segments --draws for the same model: the trunk's output for the masked chunks of every
     epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a network
-    without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, share one reading of the draws.
+    without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, are trained in one pass over the draws.
 
     If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 

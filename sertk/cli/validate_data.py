@@ -13,7 +13,7 @@ log = logging.getLogger("sertk")
 
 @command
 @click.argument("folder", metavar="DATA-DIR", type=FOLDER)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Problems to list.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most problems to list.")
 @verify_option
 def main(folder: Path, limit: int, verify: bool) -> None:
     """List the problems of a data folder, one line each; exit with 1 if there are any.

@@ -15,9 +15,9 @@ from pathlib import Path
 from sertk.datadir.folder import CHANNEL, MAY_LACK, columns, level, list_names
 from sertk.datadir.lists import column_problem, read_lines, split_words
 from sertk.errors import SertkError
+from sertk.kaldi.filenames import parse_rxfilename
 from sertk.kaldi.ranges import split_range
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import open_table, verify_table
 
 Lists = Mapping[str, dict[str, str]]
@@ -204,8 +204,8 @@ def _is_control(char: str) -> bool:
 def _content(folder: Path, lists: Lists) -> Iterator[str]:
     for key, name in lists.get("wav.scp", {}).items():
         try:
-            place = split_range(name)[0]
-            if classify_input(place) in ("file", "offset") and not Path(split_offset(place)[0]).is_file():
+            place = parse_rxfilename(split_range(name)[0])
+            if place.stored and not Path(place.path).is_file():
                 yield f"{folder}/wav.scp: key {key}: {name} does not exist"
         except SertkError as error:
             yield f"{folder}/wav.scp: key {key}: {error}"

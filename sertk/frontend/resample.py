@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sertk.errors import SertkError
-from sertk.frontend.fbank import dithered, mel_filters
+from sertk.frontend.fbank import dithered, mel_filters, rescaled
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.unfit import UnfitAudio
 
@@ -143,7 +143,7 @@ class TorchaudioFbank:
     def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
         """Compute the features of (samples,) in the 16-bit range: (frames, bins) float32."""
         options = self.options
-        samples = dithered(np.asarray(samples, np.float32), options.dither, rng)
+        samples = dithered(rescaled(samples, options.sample_scale), options.dither, rng)
         if not options.num_frames(len(samples)):
             return np.empty((0, options.dim), np.float32)
         if len(samples) < options.length:
@@ -151,6 +151,7 @@ class TorchaudioFbank:
                 f"has {len(samples)} samples, fewer than a frame, which torchaudio's fbank does not mirror"
             )
         settings = {name.replace("-", "_"): value for name, value in options.settings().items()} | {"dither": 0.0}
+        settings.pop("sample_scale", None)
         with self.torch.inference_mode():
             return self.fbank(self.torch.from_numpy(samples)[None], **settings).numpy()
 

@@ -29,14 +29,12 @@ class TrainingOptions(JobOptions):
     )
     utt2fold: Path | None = option(None, "Folds of the segments, for --fold.", kind="file", metavar="FILE")
     fold: str | None = option(None, "Do not train on this fold.", metavar="N")
-    checkpoint_every: float = option(
-        10.0, "Checkpoint inside an epoch too: a kill loses no more than this.", least=0, metavar="MINUTES"
-    )
+    checkpoint_every: float = option(10.0, "Interval of checkpoints within an epoch.", least=0, metavar="MINUTES")
     keep: int = option(
         0, "Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models.", least=0, metavar="N"
     )
     tensorboard: Path | None = option(
-        None, "Write the epochs' figures for TensorBoard too.", kind="folder", metavar="DIR"
+        None, "Also write TensorBoard events to this folder.", kind="folder", metavar="DIR"
     )
     restart: bool = option(False, "Start a new run; an old one is moved aside.")
 

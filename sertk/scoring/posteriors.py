@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.kaldi.script import script_entries
+from sertk.kaldi.script import read_script
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import ORACLE, chain
 
@@ -172,13 +171,13 @@ def _archives(table: str) -> str | dict[str, str]:
     A script out of a pipe is not read twice: where its entries came from is not known.
     """
     spec = parse_rspecifier(table)
-    if not spec.script or classify_input(spec.filename) != "file":
+    if not spec.script or spec.rxfilename.kind != "file":
         return spec.filename
-    return {key: split_offset(name.partition("[")[0])[0] for key, name in script_entries(table)}
+    return {entry.key: entry.rxfilename.path or entry.name for entry in read_script(spec)}
 
 
 def _settings(archive: str, labels: Sequence[str]) -> dict | None:
-    manifest = read_manifest(f"ark:{archive}") if classify_input(archive) == "file" else None
+    manifest = read_manifest(f"ark:{archive}")
     if manifest is None:
         return None
     named = manifest.settings.get("labels", list(labels))

@@ -7,7 +7,8 @@ A score file's manifest says, in its settings, whose scores they are:
                     "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
                     "trunk": {"keys": [...], ...}}}
 
-`trunk` and `init` are what the network that it began from had been trained on, and so on down the chain. `keys` are the
+`trunk` and `init` are what the network that it began from had been trained on, and so on down the chain; an imported one
+has `source`, `sha256`, `licence`, `declared` (its training in words) and, where they were listed, `speakers`. `keys` are the
 training segments, `speakers` all their speakers, `chosen_on` the segments that chose the epoch: they count as seen in
 training, except under the rule `oracle`, which chooses on the test itself by the user's own order and is stamped.
 
@@ -191,7 +192,11 @@ class Guard:
         whose = "the network that it began from" if prefix else "its model"
         no_keys = record.get("keys") is None
         if no_keys and speakers is None:
-            self.doubt(name, f"{whose} says neither the segments nor the speakers that it was trained on")
+            if declared := record.get("declared"):
+                reason = f"was trained on '{declared}', which lists no speakers (import-resnet --labels does)"
+            else:
+                reason = "says neither the segments nor the speakers that it was trained on"
+            self.doubt(name, f"{whose} {reason}")
         elif record.get("incomplete"):
             self.doubt(name, f"{whose} is an average of networks of which some do not say what they were trained on")
         elif foreign and speakers is None:

@@ -17,19 +17,21 @@ class DescentSettings:
 
     seed: int = option(0, "Random seed.", least=0, most=2**63 - 1)
     epochs: int = option(20, "Passes over the segments.", least=1)
-    batch_size: int = option(32, "Chunks a step, over all processes.", least=2, most=1 << 31, names=["--global-batch"])
-    learning_rate: float = option(0.01, "Learning rate of the first epochs.", above=0)
+    batch_size: int = option(
+        32, "Chunks per step, over all processes.", least=2, most=1 << 31, names=["--global-batch"]
+    )
+    learning_rate: float = option(0.01, "Initial learning rate.", above=0)
     hold_epochs: int = option(8, "Epochs before the learning rate is first halved.", least=0)
     halve_every: int = option(2, "Epochs between halvings.", least=1)
     momentum: float = option(0.9, "SGD momentum.", least=0, below=1)
     weight_decay: float = option(0.0, "Weight decay (not applied to PReLU slopes).", least=0)
-    label_smoothing: float = option(0.0, "Part of the target that is spread over all labels.", least=0, below=1)
+    label_smoothing: float = option(0.0, "Fraction of the target spread over all labels.", least=0, below=1)
     class_weights: str = option(
-        "none", "Weight of a segment in the loss: all alike, or more for rarer labels (1 on average).",
+        "none", "Loss weight of a segment: 1, or more for rarer labels (1 on average).",
         choices=("none", "balanced"),
     )  # fmt: skip
     sampling: str = option(
-        "natural", "Segments of an epoch: each once, or as many, with each label equally often.",
+        "natural", "Segments of an epoch: each once, or as many, all labels equally often.",
         choices=("natural", "balanced"),
     )  # fmt: skip
     select: str = option(
@@ -57,7 +59,7 @@ class TrainingSettings(DescentSettings):
     chunk_frames: tuple[int, ...] = option((150, 200, 250, 300), "Chunk lengths; one is drawn for each batch.")
     augment: tuple[str, ...] = option(
         ("none", "conservative", "aggressive"), "Versions of each segment in an epoch: none (no masks), conservative,"
-        " aggressive, or F:W:p:Nf:Nt (widest mask in bins, in frames and as a part of the chunk; number over bins and over"
+        " aggressive, or F:W:p:Nf:Nt (widest mask in bins, in frames and as a fraction of the chunk; number over bins and over"
         " frames).", kind="policies",
     )  # fmt: skip
     copies: int = option(1, "Chunks of each version in an epoch.", least=1)
@@ -65,7 +67,7 @@ class TrainingSettings(DescentSettings):
     mask_scope: str = option(
         "chunk", "Draw masks over the chunk, or over the segment before it is cut.", choices=MASK_SCOPES
     )
-    train: str = option("all", "What is trained; the rest is frozen.", metavar="all|head|from-block-N")
+    train: str = option("all", "Layers to train; the others are frozen.", metavar="all|head|from-block-N")
     frozen_batchnorm: str = option(
         "eval", "BatchNorm of frozen layers: the statistics of the initial network (eval), or each batch's (train).",
         choices=("eval", "train"),
@@ -81,7 +83,7 @@ class TrainingSettings(DescentSettings):
         "auto", "Compile the network for each chunk length; auto: for bf16 runs so long that it pays.",
         choices=("auto", "true", "false"),
     )  # fmt: skip
-    sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as one process would do it.")
+    sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as in a single process.")
 
     def plain(self) -> dict:
         """The fields as plain types, tuples as lists."""

@@ -9,8 +9,7 @@ from sertk.cli.train_resnet import main as train_resnet
 from sertk.cli.transfer_head import main as transfer_head
 from sertk.jobs.options import HeadOptions, TrainingOptions
 from sertk.models.spec import NetworkSpec
-from sertk.options import take_options
-from sertk.training.settings import DescentSettings, HeadSettings, TrainingSettings
+from sertk.training.settings import DescentSettings, TrainingSettings
 
 CASES = [(train_resnet, kind) for kind in (NetworkSpec, TrainingSettings, TrainingOptions)]
 
@@ -48,9 +47,3 @@ def test_help_shows_defaults_that_depend(call):
 )
 def test_bounds_are_told_where_they_are_broken(call, words, bound):
     assert bound in call("train-resnet", *words, "scp:f", "l", "d", code=2).err
-
-
-def test_taken_leaves_the_rest_of_the_options():
-    options = {"epochs": 3, "learning_rate": None, "device": "cpu"}
-    settings = take_options(HeadSettings, options)
-    assert (settings.epochs, settings.learning_rate, options) == (3, 0.01, {"device": "cpu"})

@@ -107,6 +107,16 @@ def test_nan_and_infinity_in_a_float_wav_are_unfit_and_say_where(value):
         read_audio(encoded("WAV", "FLOAT", samples))
 
 
+@pytest.mark.parametrize("scale", [1e15, 1e30, 3e38])
+def test_samples_too_large_to_be_squared_are_unfit(recwarn, scale):
+    """As in floats read in the wrong byte order: the features would be infinite, and end the whole job."""
+    with pytest.raises(UnfitAudio, match=r"full scale is 1|NaN or infinite"):
+        read_audio(encoded("WAV", "FLOAT", SAMPLES / np.abs(SAMPLES).max() * np.float32(scale)))
+    assert not recwarn.list
+    samples = 1e6 * SAMPLES / 32768
+    assert len(read_audio(encoded("WAV", "FLOAT", samples))[0]) == len(samples)
+
+
 def test_several_channels_want_a_choice():
     content = encoded("WAV", "PCM_16", np.stack([SAMPLES, -SAMPLES], axis=1) / 32768)
     with pytest.raises(SertkError, match=r"2 channels.*--channel"):

@@ -84,7 +84,7 @@ def test_partial_table_of_other_settings_is_not_resumed(tmp_path, words):
     os.kill(child, signal.SIGKILL)
     wait(child)
     assert wait(start(*words("x"), log=tmp_path / "log")) == 0
-    assert "was begun with seed=1, now it is 0: beginning anew" in (tmp_path / "log").read_text()
+    assert "was begun with seed=1, now it is 0: starting again" in (tmp_path / "log").read_text()
     assert wait(start(*words("straight"))) == 0
     assert table(tmp_path, "x") == table(tmp_path, "straight")
 

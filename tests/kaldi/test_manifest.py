@@ -55,7 +55,7 @@ def check_all_are_noticed(small, step):
         assert not any(noticed(source) for source in sources)
 
 
-def test_every_mutation_of_an_archive_or_script_is_noticed_when_verified(small):
+def test_verification_notices_every_mutation(small):
     check_all_are_noticed(small, 5)
 
 
@@ -215,7 +215,7 @@ def test_a_stale_manifest_is_told_of_once(small, caplog):
     for _ in range(2):
         assert read_manifest("scp:x.scp") is None
     assert [record.getMessage() for record in caplog.records] == [
-        "x.manifest does not belong to x.ark (written again?): ignored"
+        "x.manifest does not match x.ark (overwritten?): ignored"
     ]
 
 
