@@ -1,15 +1,13 @@
 """Averages of weights, and the training record of an average."""
-from networks import trained
-from sertk.models.averaging import average_models
-from sertk.models.modelfile import Model
 
 import pytest
 import torch
+from networks import trained
 
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.models.averaging import union
-from sertk.models.modelfile import load_model, save_model
+from sertk.models.averaging import average_models, union
+from sertk.models.modelfile import Model, load_model, save_model
 from sertk.scoring.protocol import Corpus, Guard
 
 
