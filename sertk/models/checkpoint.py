@@ -56,9 +56,19 @@ def read_checkpoint(data: bytes, name: str) -> Any:
     except _NoCheckpoint as error:
         raise SertkError(f"{name}: {error}") from None
     except Exception as error:  # what a damaged pickle raises has no bounds
-        reason = str(error).strip().split("\n")[0][:120]
+        reason = printable(str(error).strip().split("\n")[0])
         raise SertkError(f"{name}: a damaged checkpoint ({type(error).__name__}: {reason})") from None
     raise SertkError(f"{name}: {_what_else(data)}")
+
+
+def printable(text: str) -> str:
+    r"""Text of a file as it can stand in a message.
+
+    Example:
+        >>> printable("layer1.0\n\x1b[2J")
+        'layer1.0\\n\\x1b[2J'
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)[:120]
 
 
 def tensors_of(content: Any, name: str) -> dict[str, Tensor]:
@@ -191,19 +201,25 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _standin() -> type:
-    """A class in place of any class or function: takes every call that a pickle can make, and does nothing."""
+    """A class in place of any class or function: takes every call that a pickle can make, and does nothing.
 
-    class Standin:
+    It keeps what is set in it as in a dict, for the sake of subclasses of dict (Lightning's hyper-parameters).
+    """
+
+    class Standin(dict):
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            return object.__new__(cls)
+            return dict.__new__(cls)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             pass
 
-        def __setstate__(self, state: Any) -> None:
-            pass
+        def __hash__(self) -> int:
+            return id(self)
 
-        def __setitem__(self, key: Any, value: Any) -> None:
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+        def __setstate__(self, state: Any) -> None:
             pass
 
         def append(self, item: Any) -> None:
