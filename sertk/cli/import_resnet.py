@@ -1,4 +1,4 @@
-"""import-resnet: a speaker network of wespeaker, pyannote.audio or 3D-Speaker as a model of ours."""
+"""import-resnet: speaker networks of wespeaker, pyannote.audio or 3D-Speaker as sertk models."""
 
 from pathlib import Path
 
@@ -10,22 +10,34 @@ from sertk.cli.options import FILE, TOOLKIT_CONFIG, command, log
 @command
 @click.argument("checkpoint", metavar="CHECKPOINT", type=FILE)
 @click.argument("model", metavar="MODEL", type=FILE)
-@click.option(TOOLKIT_CONFIG, "toolkit_config", type=FILE,
-              help="The toolkit's config.yaml; --config FILE.yaml means the same.")  # fmt: skip
-@click.option("--labels", type=FILE,
-              help="Training speakers, one a line (spk2utt, say): score-trials refuses trials of theirs.")  # fmt: skip
-@click.option("--licence", metavar="TEXT", help="Licence of the weights, which reports then name.")
-@click.option("--trained-on", metavar="TEXT",
-              help="What it was trained on: 'VoxCeleb2 dev, 5994 speakers'.")  # fmt: skip
-@click.option("--origin", type=click.Choice(["wespeaker", "pyannote", "3d-speaker"]),
-              help="The toolkit: front end and pooling follow.  [default: as the file and its config tell]")  # fmt: skip
-@click.option("--num-mel-bins", type=click.IntRange(8),
-              help="Mel bins.  [default: as config.yaml or the weights tell]")  # fmt: skip
-@click.option("--deviation", type=click.Choice(["unbiased", "population"]),
-              help="Of the statistics pooling.  [default: unbiased]")  # fmt: skip
-@click.option("--epsilon", type=click.FloatRange(0),
-              help="Added to its variance.  [default: 1e-7 wespeaker, 0 pyannote, 1e-8 3d-speaker and wespeaker before"
-                   " 2022]")  # fmt: skip
+@click.option(
+    TOOLKIT_CONFIG, "toolkit_config", type=FILE, help="The toolkit's config.yaml; --config FILE.yaml is the same."
+)
+@click.option(
+    "--labels", type=FILE, help="Training speakers, one per line (such as spk2utt); score-trials refuses their trials."
+)
+@click.option("--licence", metavar="TEXT", help="Licence of the weights, for reports.")
+@click.option("--trained-on", metavar="TEXT", help="Training data in words: 'VoxCeleb2 dev, 5994 speakers'.")
+@click.option(
+    "--origin",
+    type=click.Choice(["wespeaker", "pyannote", "3d-speaker"]),
+    help="Toolkit, which decides front end and pooling.  [default: detected from the file and its config]",
+)
+@click.option(
+    "--num-mel-bins",
+    type=click.IntRange(8),
+    help="Number of mel bins.  [default: that of config.yaml or of the weights]",
+)
+@click.option(
+    "--deviation",
+    type=click.Choice(["unbiased", "population"]),
+    help="Estimator of the pooled standard deviation.  [default: unbiased]",
+)
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0),
+    help="Added to the pooled variance.  [default: 1e-7 wespeaker, 0 pyannote, 1e-8 3d-speaker and wespeaker before 2022]",
+)
 def main(
     checkpoint: Path,
     model: Path,
@@ -38,11 +50,11 @@ def main(
     deviation: str | None,
     epsilon: float | None,
 ) -> None:
-    """Import the weights of a ResNet18 or ResNet34 that wespeaker, pyannote.audio or 3D-Speaker trained.
+    """Import a ResNet18 or ResNet34 that was trained by wespeaker, pyannote.audio or 3D-Speaker.
 
-    MODEL is then what train-resnet writes, for embed-segments, transfer-head and --init; it ends with the embedding, equal
-    to the toolkit's own. Beside MODEL.pt, MODEL.fbank.conf has the options with which make-fbank computes its features,
-    normalised. Reading the checkpoint runs no code of it.
+    MODEL is used like a model of train-resnet, by embed-segments, transfer-head and train-resnet --init; its output is
+    the embedding, equal to the toolkit's own. For MODEL.pt, the file MODEL.fbank.conf has the options with which
+    make-fbank computes its features. Reading CHECKPOINT runs no code from it.
 
     \b
     e.g.: import-resnet --config config.yaml --licence "CC BY 4.0" avg_model.pt resnet34.pt
@@ -59,6 +71,6 @@ def main(
              model, record["source"], ",".join(map(str, spec.blocks)), spec.channels, spec.bins, spec.embedding_dim,
              frontend_conf(model))  # fmt: skip
     if not licence:
-        log.warning("--licence is not given: the model's card cannot name it")
+        log.warning("no --licence: the model's card will not name one")
     if not labels:
-        log.warning("--labels is not given: whether a test's speakers were trained on stays unchecked")
+        log.warning("no --labels: tests cannot be checked for speakers of the training data")

@@ -191,19 +191,25 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _standin() -> type:
-    """A class in place of any class or function: takes every call that a pickle can make, and does nothing."""
+    """A class in place of any class or function: takes every call that a pickle can make, and does nothing.
 
-    class Standin:
+    It keeps what is set in it as in a dict, for the sake of subclasses of dict (Lightning's hyper-parameters).
+    """
+
+    class Standin(dict):
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            return object.__new__(cls)
+            return dict.__new__(cls)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             pass
 
-        def __setstate__(self, state: Any) -> None:
-            pass
+        def __hash__(self) -> int:
+            return id(self)
 
-        def __setitem__(self, key: Any, value: Any) -> None:
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+        def __setstate__(self, state: Any) -> None:
             pass
 
         def append(self, item: Any) -> None:

@@ -95,10 +95,11 @@ def file_forms(state: dict, projection: bool = True) -> dict[str, bytes]:
     # Classes of a package that the reader does not have.
     package = types.ModuleType("absent_package")
     package.Specifications = type("Specifications", (Pickled,), {"__module__": "absent_package"})
+    package.AttributeDict = type("AttributeDict", (dict,), {"__module__": "absent_package"})
     lightning = {
         "state_dict": {f"resnet.{name}": value for name, value in state.items()},
         "pyannote.audio": {"architecture": {"module": "wespeaker", "class": "WeSpeakerResNet34"}},
-        "hyper_parameters": {"sample_rate": 16000, "num_mel_bins": 80, "window_type": "hamming"},
+        "hyper_parameters": package.AttributeDict(sample_rate=16000, num_mel_bins=80, window_type="hamming"),
         "pytorch-lightning_version": "2.0.0",
         "specifications": package.Specifications(duration=5.0),
     }
