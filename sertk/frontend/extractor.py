@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE, check_range, check_sound, decode_file, one_channel
+from sertk.frontend.audio import SCALE, check_range, check_sound, decode, decode_file, one_channel
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
@@ -110,10 +110,60 @@ class FeatureExtractor:
         Raises:
             UnfitAudio: if the file is missing, not audio, damaged, silent or too short.
         """
+        # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
+        return self.of_prepared(self.samples_of_file(path))
+
+    def samples_of_file(self, path: Path) -> np.ndarray:
+        """Read the samples that the features of an audio file are computed from.
+
+        Args:
+            path: the audio file
+
+        Returns:
+            (samples,) float32 in the 16-bit range, at the front end's sample rate
+
+        Raises:
+            UnfitAudio: if the file is missing, not audio, damaged, silent or too short.
+        """
         with one_recording():
             samples, rate = decode_file(path, self._one_channel)
-            # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
-            samples = self._prepared(finite(samples), rate, reuse=True)
+            return self._prepared(finite(samples), rate, reuse=True)
+
+    def samples_of(self, content: bytes) -> np.ndarray:
+        """As samples_of_file, for the content of an audio file."""
+        with one_recording():
+            samples, rate = decode(content)
+            return self._prepared(finite(self._one_channel(samples)), rate, reuse=True)
+
+    def prepared(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        """Check samples and convert them to the front end's sample rate.
+
+        Args:
+            samples: (samples,) in the 16-bit range, finite
+            rate: sample rate in Hz
+
+        Returns:
+            (samples,) float32
+
+        Raises:
+            UnfitAudio: if the recording is silent, or if its rate must not be converted.
+        """
+        with one_recording():
+            return self._prepared(samples, rate)
+
+    def of_prepared(self, samples: np.ndarray) -> np.ndarray:
+        """Compute the features of samples of `samples_of_file` or `prepared`.
+
+        Args:
+            samples: (samples,)
+
+        Returns:
+            (frames, bins) float32
+
+        Raises:
+            UnfitAudio: if there are too few samples for a frame.
+        """
+        with one_recording():
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
@@ -149,7 +199,7 @@ class FeatureExtractor:
         rng = np.random.default_rng([self.seed, zlib.crc32(key.encode())]) if self.options.dither else None
         feats = self.fbank(samples, rng)
         if not len(feats):
-            raise UnfitAudio(f"has {len(samples)} samples, too few for a frame")
+            raise UnfitAudio(too_short(len(samples)))
         return normalise(feats, self.norm_vars, out=feats) if self.cmvn else feats
 
     def _one_channel(self, samples: np.ndarray) -> np.ndarray:
@@ -164,6 +214,11 @@ class FeatureExtractor:
         if not self.allow_resample:
             raise UnfitAudio(f"has a sample rate of {rate:g} Hz, not {wanted:g}: --allow-resample=true converts it")
         return resample(samples, int(rate), int(wanted), reuse)
+
+
+def too_short(samples: int) -> str:
+    """Return why a recording of `samples` samples without a frame is unfit."""
+    return f"has {samples} samples, too few for a frame"
 
 
 def finite(samples: np.ndarray) -> np.ndarray:

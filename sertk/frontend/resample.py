@@ -5,6 +5,7 @@ This is the only module that imports torchaudio, for resampling and for its Kald
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from math import ceil, gcd
 from types import ModuleType
 
@@ -45,7 +46,7 @@ def resample(samples: np.ndarray, rate: int, wanted: int, reuse: bool = False) -
     if rate == wanted:
         return samples
     old, new = rate // gcd(rate, wanted), wanted // gcd(rate, wanted)
-    convert = interpolate if old * new > LARGEST_KERNEL else _by_torchaudio
+    convert = interpolate if old * new > LARGEST_KERNEL or not _is_installed("torchaudio") else _by_torchaudio
     if len(samples) <= LONGEST:
         return convert(samples, old, new)
     # Pieces bound the memory of the temporaries; they begin at multiples of `old`, at which an output lies.
@@ -180,6 +181,13 @@ def _torchaudio() -> tuple[ModuleType, ModuleType]:
             "install versions that match, pip install torch==2.11.0 torchaudio==2.11.0"
         ) from None
     return torch, torchaudio
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it has been kept from being imported
+        return False
 
 
 def _version(package: str) -> str:

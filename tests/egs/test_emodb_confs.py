@@ -110,7 +110,7 @@ def test_help_names_every_option(tmp_path, recipe):
     ("words", "message"),
     [(["--emodb", "x"], "stage 1 needs --librispeech DIR, or --init MODEL"), (["--init", "x.pt"], "needs --emodb DIR")],
 )
-def test_emodb_needs_librispeech_only_to_train_the_speaker_network(tmp_path, words, message):
+def test_emodb_needs_librispeech_only_without_init(tmp_path, words, message):
     words = [EGS / "emodb" / "run.sh", "--work", "work", *words]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and message in done.stderr

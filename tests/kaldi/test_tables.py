@@ -70,6 +70,19 @@ def test_a_script_names_the_archive_as_the_user_did(here):
         assert (here / "a.scp").read_text() == f"k {name}:2\n"
 
 
+def test_an_archive_may_have_a_colon_and_digits_in_its_name(here):
+    """As in Kaldi: x.ark:15:2 is byte 2 of the file x.ark:15, although a table cannot be written to that name."""
+    with table_writer("ark:x.ark") as write:
+        write("k", np.ones((2, 2), np.float32))
+    (here / "x.ark").rename("x.ark:15")
+    (here / "y.scp").write_text("k x.ark:15:2\n")
+    with kaldi.SequentialFloatMatrixReader("scp:y.scp") as reader:
+        assert same(((key, np.array(value)) for key, value in reader), {"k": np.ones((2, 2))})
+    assert same(read_table("scp:y.scp"), {"k": np.ones((2, 2))})
+    with open_table("scp:y.scp") as found:
+        assert np.array_equal(found["k"], np.ones((2, 2)))
+
+
 def test_an_entry_may_be_a_file_or_a_pipe_of_its_own(table, here):
     for key in table:
         with table_writer(f"ark:{key}.ark") as write:
