@@ -1,4 +1,6 @@
-"""plot-training: how trainings went, in one picture."""
+"""plot-training: learning curves of one or more runs."""
+
+from pathlib import Path
 
 import click
 
@@ -8,11 +10,11 @@ from sertk.cli.options import FILE, FOLDER, command, log
 @command
 @click.argument("dirs", metavar="DIR...", type=FOLDER, nargs=-1, required=True)
 @click.argument("out", metavar="OUT", type=FILE)
-def main(dirs, out):
-    """Draw loss, accuracy, learning rate and speed over the epochs of one run or several, from their train.jsonl.
+def main(dirs: tuple[Path, ...], out: Path) -> None:
+    """Plot loss, accuracy, learning rate and speed of one or more runs over epochs, from their train.jsonl.
 
-    DIR is what train-resnet or transfer-head wrote; of a folder of folds the mean is drawn over them. OUT ends in .png
-    or .pdf. A run may still be going on.
+    DIR is an output folder of train-resnet or transfer-head; a folder of folds is drawn as thin lines with their mean. OUT
+    ends in .png or .pdf. A run may still be in progress.
 
     \b
     e.g.: plot-training exp/resnet34 exp/resnet34/training.png
@@ -20,7 +22,7 @@ def main(dirs, out):
     See also: train-resnet, transfer-head, make-report
     """
     if out.suffix not in (".png", ".pdf"):
-        raise click.UsageError(f"'{out}': a picture ends in .png or .pdf")
+        raise click.UsageError(f"'{out}': must end in .png or .pdf")
     from sertk.atomic import atomic_file
     from sertk.report.curves import read_runs, runs_figure
 

@@ -87,10 +87,10 @@ def test_what_a_record_does_not_tell_is_a_gap(tmp_path, lines):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b'{"epoch": 2, "loss": \xff}', "no JSON object: 'utf-8' codec can't decode byte 0xff"),
-        (b'{"epoch": 2,', "no JSON object: "),
-        (b'[["epoch", 2], ["loss", 1]]', 'no JSON object: [["epoch", 2], ["loss", 1]]'),
-        (b"[" * 100_000, "no JSON object: "),
+        (b'{"epoch": 2, "loss": \xff}', "not a JSON object: 'utf-8' codec can't decode byte 0xff"),
+        (b'{"epoch": 2,', "not a JSON object: "),
+        (b'[["epoch", 2], ["loss", 1]]', 'not a JSON object: [["epoch", 2], ["loss", 1]]'),
+        (b"[" * 100_000, "not a JSON object: "),
         (b'{"epoch": 2, "lost": 1}', "an epoch's record without 'loss'"),
         (b'{"loss": 1}', "an epoch's record without 'epoch'"),
         (b'{"epoch": null, "loss": 1}', "an epoch's record without 'epoch'"),
@@ -98,8 +98,8 @@ def test_what_a_record_does_not_tell_is_a_gap(tmp_path, lines):
         (b'{"epoch": 2, "loss": 1, "accuracy": [1]}', "'accuracy' is [1], a number is wanted"),
         (b'{"epoch": 2, "loss": true}', "'loss' is true, a number is wanted"),
         (b'{"epoch": 2, "loss": 1%s}' % (b"0" * 400), "'loss' is 1" + "0" * 79 + ", a number is wanted"),
-        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, wanted is 1, 2"),
-        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, wanted is 1, 2"),
+        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, expected 1, 2"),
+        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, expected 1, 2"),
     ],
 )
 def test_a_line_that_is_no_epochs_record_is_named(tmp_path, call, line, said):

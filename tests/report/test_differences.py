@@ -74,7 +74,7 @@ def test_without_a_system_without_transfer_the_first_is_held_against_the_others(
 
 
 DRAWN = "by 10 speakers in 5 folds"
-POWER = "a true difference of 6.0 points or more would have been shown in four of five cases"
+POWER = "the smallest detectable difference is 6.0 points (80 % power)"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ POWER = "a true difference of 6.0 points or more would have been shown in four o
         (0.05, 0.01, (0.01, 0.09), f"(frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points {DRAWN}, p = 0.0100; {POWER}"),
         (-0.05, 0.0496, (-0.09, -0.01), f"hurts: UA -5.0 (-9.0 to -1.0) points {DRAWN}, p = 0.0496;"),
         (0.05, 0.0504, (-0.01, 0.09), f"shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points {DRAWN}, p = 0.0504; {POWER}"),
-        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval leaves 0 out, but p decides)"),
+        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval excludes 0, but p decides)"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, interval, words):
@@ -146,7 +146,7 @@ def test_who_knows_sees_the_oracle_among_the_others_and_every_title_says_so(root
 
 def test_an_oracle_alone_is_refused(call, root, tmp_path):
     result = call("make-report", "--cards", "false", root / "exp" / "exp1_oracle", tmp_path / "out", code=1)
-    assert "exp1_oracle: its epochs were chosen on the test itself (oracle)" in result.err
+    assert "exp1_oracle: its epochs were selected on the test set (oracle)" in result.err
     assert result.err.count("\n") == 1 and not (tmp_path / "out").exists()
     assert find_experiments(root / "exp" / "exp1_oracle", i_know=True)[0].stamps == ("LEAKY",)
 

@@ -57,7 +57,7 @@ def test_every_network_of_a_chain_is_looked_at():
 def test_a_trunk_that_cannot_be_matched_leaves_it_unchecked(trunk):
     for name in ("trunk", "init"):
         found, why = state({"keys": ["u3"], name: trunk})
-        assert found == UNCHECKED and "the network that it began from" in why[0]
+        assert found == UNCHECKED and "the network it was initialised from" in why[0]
     assert state({"keys": ["u3"]})[0] == CLEAN
 
 
@@ -166,14 +166,14 @@ def test_what_the_test_itself_chose_is_stamped_through_a_chain_and_its_training_
         with pytest.raises(SertkError, match="test segment u3"):
             guard.check("x", {"trained_on": record}, ["u3"], APART)
     found = {"guard": LEAKING, "leaks": [], "unchecked": []}
-    assert guard_reasons(found)[0].startswith("leaking: an epoch was chosen on the test itself")
+    assert guard_reasons(found)[0].startswith("leaking: an epoch was selected on the test set")
 
 
 def test_one_line_is_said_of_one_reason_in_many_files():
     guard = Guard()
     for name in ("1/scores.ark", "2/scores.ark", "2/scores.ark"):
         guard.check(name, None, ["u1"], APART)
-    assert guard.unchecked == ["1/scores.ark and 1 more: no manifest says what this was trained on"]
+    assert guard.unchecked == ["1/scores.ark and 1 more: no manifest records what this was trained on"]
 
 
 def test_stamps_come_once_each():

@@ -91,7 +91,7 @@ def test_the_mean_is_that_of_the_vectors_given():
         ([("a", [1.0, 2.0])], [1.0, 2.0, 3.0], "e: a has 2 dimensions, the mean 3"),
         ([("a", [0.0, 0.0])], None, "e: a is all zeros"),
         ([("a", [1.0, 2.0])], [1.0, 2.0], "e: a is all zeros"),
-        ([("z", [1.0, 2.0])], None, "e: has no embedding of any utterance"),
+        ([("z", [1.0, 2.0])], None, "e: no embedding of any utterance"),
     ],
 )
 def test_embeddings_without_a_direction_or_a_fitting_size_are_named(table, mean, message):
