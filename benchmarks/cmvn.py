@@ -1,4 +1,4 @@
-"""Mean and variance normalisation of segments: ours against numpy's mean and std. Usage: benchmarks/cmvn.py [rounds]"""
+"""Mean and variance normalisation of segments, compared with numpy's mean and std. Usage: benchmarks/cmvn.py [rounds]"""
 
 import os
 
@@ -17,7 +17,7 @@ def numpy(feats):
 
 
 def numpy_double(feats):
-    """As Kaldi computes: the statistics in double precision."""
+    """Normalise as Kaldi does, with statistics in double precision."""
     mean, std = feats.mean(axis=0, dtype=np.float64), feats.std(axis=0, dtype=np.float64)
     return ((feats - mean) / np.maximum(std, 1e-10)).astype(np.float32)
 

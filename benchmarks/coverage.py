@@ -1,13 +1,13 @@
 """Coverage of the 95 % intervals, false positives and power of the paired test, by simulation.
 
-Usage: benchmarks/coverage.py [sets] [seed]; `sets` simulated data sets a row (100 unless told: minutes; the tables of
-docs/reliability.md are of 1000). Prints Markdown.
+Usage: benchmarks/coverage.py [sets] [seed]; `sets` simulated data sets per row (default 100: minutes; the tables of
+docs/reliability.md have 1000). Prints Markdown.
 
-A data set has speakers in folds, four classes of unequal size, and for each training run a network a fold. Whether a
-segment is classified correctly is drawn with a probability whose logit is the class's, and effects that are drawn anew for
-each data set: of the speaker (sd 0.4), of speaker and class (0.5), of the fold's network and of network and class (`luck`
-each), of the run as a whole and of run and class (`run` each). A wrong answer is one of the other classes. What is covered
-is the accuracy of the population: other speakers, other networks, other runs.
+A data set has speakers in folds, four classes of unequal size, and a network per fold and training run. A segment is
+classified correctly with a probability whose logit is that of its class plus random effects, drawn for each data set:
+of the speaker (sd 0.4), of speaker and class (0.5), of the fold's network and of network and class (`luck` each), of
+the whole run and of run and class (`run` each). A wrong answer is one of the other classes. Intervals should cover the
+accuracy of the population: other speakers, other networks, other runs.
 """
 
 import sys
@@ -144,7 +144,7 @@ def coverage(design: Design, sets: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def positives(design: Design, sets: int, seed: int = 0, shift: float = 0.0) -> dict[str, float]:
-    """How often UA (with McNemar: WA) differs at p < 0.05, in per cent; and the median of what could be shown, in points."""
+    """How often UA (with McNemar: WA) differs at p < 0.05, in per cent; and the median detectable difference, in points."""
     shown, could = {"sertk": 0, "permutation alone": 0, "McNemar": 0}, []
     for layout, (a, b) in systems(design, sets, seed, shift):
         found = compare(layout.truth, a, b, layout.speaker, len(SHARES), layout.fold, draws=2000)
@@ -191,7 +191,7 @@ def main(sets: int = 100, seed: int = 0):
         print(f"| {d.name} | {d.accuracy} | {luck} | {d.runs} | {' | '.join(cells)} |", flush=True)
     print(f"\nFalse positives at p < 0.05 of equal systems, and power, per cent, {sets} data sets a row\n")
     print(
-        "| | luck | runs | sertk | permutation alone | McNemar | family of 3, Holm | could be shown, points | … is shown in |"
+        "| | luck | runs | sertk | permutation alone | McNemar | family of 3, Holm | detectable, points | detected, % |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     rows = [replace(d, luck=luck) for d in DESIGNS[3:] for luck in (0.0, 0.25)]

@@ -1,7 +1,7 @@
-"""Whole segments through a network, one after the other on a CPU: ours against the network as it is in training.
+"""Whole segments through a network, one by one on a CPU: the evaluation path against the training network.
 
-Usage: benchmarks/evaluation.py [rounds] [channels]; nine segments of lengths like IEMOCAP's, noise; every run a process of its
-own, as it is for its users.
+Usage: benchmarks/evaluation.py [rounds] [channels]; nine segments of noise with lengths like IEMOCAP's; every run is a
+separate process.
 """
 
 import sys
@@ -40,7 +40,7 @@ RUNS = {
 
 
 def run_alone(name: str, channels: int) -> None:
-    """The run called `name`, in this process: ours with its memory kept, as predict-emotion does it."""
+    """Run `name` in this process; ours keeps freed memory, like predict-emotion."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if name.startswith("sertk"):

@@ -1,6 +1,6 @@
-"""Log-mel features in memory: ours against what else there is, one thread, 4 s utterances.
+"""Log-mel features in memory, compared with other libraries: one thread, 4 s utterances.
 
-Usage: benchmarks/fbank.py [rounds]; peers that are not installed are left out (pip install lhotse librosa).
+Usage: benchmarks/fbank.py [rounds]; libraries that are not installed are skipped (pip install lhotse librosa).
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Recordings to normalised features on disk, as whole processes, start-up included: 40 minutes of 4 s wav files.
+"""Recordings to normalised features on disk, whole processes with start-up: 40 minutes of 4 s wav files.
 
-`make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:f.ark,f.scp`, and `make-fbank --cmvn=true`, against scripts
-as people write them with torchaudio or kaldi-native-fbank and kaldiio. Usage: benchmarks/frontend_pipe.py [rounds]
+`make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:f.ark,f.scp`, and `make-fbank --cmvn=true`, against typical
+scripts with torchaudio or kaldi-native-fbank and kaldiio. Usage: benchmarks/frontend_pipe.py [rounds]
 """
 
 import os
@@ -49,7 +49,7 @@ def compute(samples):
 BIN = ROOT / "bin"
 PIPE = [[BIN / "make-fbank", "scp:wav.scp", "ark:-"], [BIN / "cmvn-segment", "ark:-", "ark,scp:pipe.ark,pipe.scp"]]
 ONE = [[BIN / "make-fbank", "--cmvn=true", "scp:wav.scp", "ark,scp:one.ark,one.scp"]]
-# One thread each: with several, torch spins on a machine that does other work too.
+# One thread each: with several, torch busy-waits on a shared machine.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 RUNS = {
     "make-fbank \\| cmvn-segment": PIPE,
@@ -60,7 +60,7 @@ RUNS = {
 
 
 def run(commands, folder) -> tuple[float, float, float]:
-    """Run a pipe of commands: wall seconds, CPU seconds of all, MiB of the largest."""
+    """Run a pipe of commands; return wall seconds, CPU seconds of all, MiB of the largest."""
     env = os.environ | (ONE_THREAD if commands[0][0] == sys.executable else {})
     start, processes, source = time.perf_counter(), [], None
     for command in commands:
@@ -97,7 +97,7 @@ if __name__ == "__main__":
     found = {name: [] for name in RUNS}
     with tempfile.TemporaryDirectory() as folder:
         write_waves(Path(folder))
-        for i in range(rounds + 1):  # the first is for the disk's cache
+        for i in range(rounds + 1):  # the first round warms the page cache
             for name, commands in RUNS.items():
                 result = run(commands, folder)
                 if i:

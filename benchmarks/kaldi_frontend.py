@@ -1,8 +1,8 @@
-"""A small job beside Kaldi's own programs: 339 recordings of 2.8 s (EmoDB's size) to normalised features on disk.
+"""A small job, compared with Kaldi's programs: 339 recordings of 2.8 s (EmoDB's size) to normalised features on disk.
 
-`make-fbank --cmvn=true scp:wav.scp ark,scp:f.ark,f.scp` against `compute-fbank-feats … | apply-cmvn …` with statistics computed
-beforehand; CPU time of whole processes, start-up included, one thread each, in turns.
-Usage: KALDI_BIN=/path/to/kaldi/programs benchmarks/kaldi_frontend.py [rounds [wav.scp]]
+`make-fbank --cmvn=true scp:wav.scp ark,scp:f.ark,f.scp` against `compute-fbank-feats … | apply-cmvn …` with statistics
+computed beforehand; CPU time of whole processes with start-up, one thread each, alternating. Usage:
+KALDI_BIN=/path/to/kaldi/programs benchmarks/kaldi_frontend.py [rounds [wav.scp]]
 """
 
 import os
@@ -39,7 +39,7 @@ if __name__ == "__main__":
             "the same for one recording": [[*ours, "scp:head -n 1 wav.scp |", "ark,scp:one.ark,one.scp"]],
         }  # fmt: skip
         found = {name: [] for name in runs}
-        for i in range(rounds + 1):  # the first is for the disk's cache
+        for i in range(rounds + 1):  # the first round warms the page cache
             for name, commands in runs.items():
                 result = run(commands, folder)
                 if i:

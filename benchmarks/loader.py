@@ -1,10 +1,11 @@
-"""From a table of features on disk to batches of masked chunks: ours against PyTorch's DataLoader and SpeechBrain's (if it is
-installed) over kaldiio.
+"""From a feature table on disk to batches of masked chunks, compared with PyTorch's DataLoader and (if installed)
+SpeechBrain's, over kaldiio.
 
-Usage: benchmarks/loader.py [rounds] [segments] [epochs]; segments of 80 to 800 frames × 128, three versions of each (as it is,
-with conservative and with aggressive masks), chunks of 200 frames, batches of 32. Every run is a process of its own. Warm: CPU
-time with all children, the opening of the table included. Cold: wall time, of as many segments of 800 frames in CM2, each read
-once, the archive dropped from the system's cache before; then with 2 ms more for every read, a slow file system simulated.
+Usage: benchmarks/loader.py [rounds] [segments] [epochs]; segments of 80 to 800 frames × 128, three versions of each
+(without masks, with conservative and with aggressive masks), chunks of 200 frames, batches of 32. Every run is a
+separate process. Warm: CPU time with all children, including opening the table. Cold: wall time for as many segments of
+800 frames in CM2, each read once, with the archive dropped from the page cache; then with 2 ms added to every read, to
+simulate a slow file system.
 """
 
 import os
@@ -36,7 +37,7 @@ VERSIONS = tuple(POLICIES.values())
 
 
 def piece(feats: np.ndarray, policy: Policy) -> torch.Tensor:
-    """A chunk of a segment as people write it: repeated where it is short, cut and masked."""
+    """Return a chunk as typical code does: repeat short segments, cut, mask."""
     if len(feats) < FRAMES:
         feats = np.tile(feats, (-(-FRAMES // len(feats)), 1))
     first = np.random.randint(0, len(feats) - FRAMES + 1)
@@ -53,7 +54,7 @@ def piece(feats: np.ndarray, policy: Policy) -> torch.Tensor:
 
 
 class Chunks(torch.utils.data.Dataset):
-    """The same chunks through kaldiio: the matrix of a segment is loaded for each."""
+    """Dataset of the same chunks over kaldiio, which loads a whole matrix for each."""
 
     def __init__(self, script: str, versions: tuple):
         self.feats, self.versions = kaldiio.load_scp(script), versions
@@ -80,7 +81,7 @@ def dataloader(script: str, epochs: int, workers: int, versions: tuple = VERSION
 
 
 def speechbrain(script: str, epochs: int, workers: int):
-    """SpeechBrain's pipelines over kaldiio, its collation and its loader, as its recipes put them together."""
+    """SpeechBrain's pipelines over kaldiio, with its collation and loader, as in its recipes."""
     from speechbrain.dataio.batch import PaddedBatch
     from speechbrain.dataio.dataloader import SaveableDataLoader
     from speechbrain.dataio.dataset import DynamicItemDataset
@@ -105,7 +106,7 @@ def speechbrain(script: str, epochs: int, workers: int):
 
 
 def batches(store: Store, epochs: int, versions: tuple, threads: int | None = None):
-    """All batches of so many epochs, thrown away."""
+    """Read and discard all batches of some epochs."""
     chunks = HostChunks(store, ChunkRule(0, versions), torch.device("cpu"))
     sampler = Sampler(0, len(store), len(versions), 1, BATCH, (FRAMES,))
     for epoch in range(1, epochs + 1):
@@ -119,7 +120,7 @@ def ours(script: str, epochs: int, **limits):
 
 
 def from_disk(script: str, threads: int, wait: float = 0.0):
-    """One epoch without masks from a table that stays on disk; its opening was before. Every read waits so many seconds more."""
+    """One epoch without masks from an open table on disk, with some seconds added to every read."""
     store = load_store(parse_rspecifier(f"scp:{script}"), resident_bytes=0)
 
     def rows(index, start, stop, out):
@@ -131,14 +132,14 @@ def from_disk(script: str, threads: int, wait: float = 0.0):
 
 
 def cold(script: str, run):
-    """`run` with the archive out of the system's cache."""
+    """`run` with the archive out of the page cache."""
     fd = os.open(script.replace(".scp", ".ark"), os.O_RDONLY)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(fd)
     alone(run, warm_up=0, counted=1, clock=time.perf_counter)
 
 
-# What each run makes of a script and a number of epochs.
+# Each run takes a script and a number of epochs.
 WARM = {
     "sertk": ours,
     "sertk, the table stays on disk": partial(ours, resident_bytes=0),
@@ -159,7 +160,7 @@ SLOW = {
 
 
 def run_alone(name: str, script: str, epochs: int) -> None:
-    """The run called `name`, in this process."""
+    """Run `name` in this process."""
     torch.set_num_threads(1)
     if name in WARM:
         alone(WARM[name](script, epochs), warm_up=1, counted=1)
@@ -168,7 +169,7 @@ def run_alone(name: str, script: str, epochs: int) -> None:
 
 
 def write(folder: str, name: str, compress: str, lengths) -> str:
-    """A table of noise; returns its script."""
+    """Write a table of noise; return its script."""
     rng = np.random.default_rng(0)
     with table_writer(f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp", compress=compress) as save:
         for number, length in enumerate(lengths):

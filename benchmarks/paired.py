@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved runs, medians, ratios, a markdown table. Runs nothing by itself."""
+"""Shared by the benchmarks: interleaved runs, medians, ratios, a Markdown table. Runs nothing by itself."""
 
 import os
 import platform
@@ -11,23 +11,22 @@ from statistics import median
 
 
 def machine() -> str:
-    """One line on what this was measured on."""
+    """Return one line that describes the machine."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     cpu = names[0].partition(": ")[2] if names else platform.machine()
     return f"{len(os.sched_getaffinity(0))} × {cpu}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process and of those that it has waited for, in microseconds' steps (os.times: 10 ms)."""
+    """User and system time of this process and its finished children, in microseconds (os.times: 10 ms)."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seconds_of_speech: float = 0):
-    """Time each of `runs` once a round, after one round to warm up, and print medians; the first is ours.
+    """Time each of `runs` once per round, after a warm-up round, and print medians; the first is ours.
 
-    CPU time of this process and its children, since it is their work that is compared and a shared machine may give them
-    half a core.
+    CPU time of this process and its children, since a shared machine may give them half a core.
     """
     times = {name: [] for name in runs}
     for i in range(rounds + 1):
@@ -42,9 +41,9 @@ def compare(title: str, runs: dict[str, Callable[[], object]], rounds: int, seco
 
 def compare_processes(title: str, script: str, names: Iterable[str], rounds: int, *words, seconds_of_speech: float = 0,
                       time: str = "CPU time"):  # fmt: skip
-    """As compare(), each run a process of its own: `script alone NAME words…`, which warms up by itself and calls alone().
+    """Like compare(), with each run a separate process `script alone NAME words…`, which warms up and calls alone().
 
-    `time` is what it prints the seconds of.
+    `time` names the time that it prints.
     """
     times = {name: [] for name in names}
     for _ in range(rounds):
@@ -56,9 +55,9 @@ def compare_processes(title: str, script: str, names: Iterable[str], rounds: int
 
 
 def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0, time: str = "CPU time"):
-    """Print the medians of what each run took in each round, in seconds.
+    """Print the medians of the runs' seconds over the rounds.
 
-    The ratio is the median of what each round gives: what else the machine does is the same for both.
+    Ratios are medians of the rounds' ratios, so that other load on the machine affects both runs.
     """
     ours = next(iter(times.values()))
     print(f"{title}; {time}, medians of {len(ours)} interleaved runs; {machine()}\n")
@@ -72,7 +71,7 @@ def show(title: str, times: dict[str, list[float]], seconds_of_speech: float = 0
 
 
 def alone(run: Callable[[], object], warm_up: int, counted: int, clock: Callable[[], float] = cpu_seconds) -> None:
-    """Print the median of the seconds of `counted` calls, after `warm_up` that do not count."""
+    """Print the median seconds of `counted` calls, after `warm_up` calls."""
     taken = []
     for _ in range(warm_up + counted):
         start = clock()

@@ -1,10 +1,10 @@
 """VoxCeleb's size on one machine: a script of 1.2 million lines, 7205 speakers, and the loader and head at that size.
 
-Usage: benchmarks/scale.py [segments] [speakers] [stored] [FOLDER]; docs/scale.md has what came out and what follows.
+Usage: benchmarks/scale.py [segments] [speakers] [stored] [FOLDER]; results are in docs/scale.md.
 
-The table is small where size does not matter to what is measured: `stored` matrices of VoxCeleb's lengths, CM2, in 128
-archives, which the script's lines name again and again (a key each). What it cannot show is a cold disk. Seconds are
-CPU time of one thread, since the machine may do other things.
+The table is small where size does not matter: `stored` matrices of VoxCeleb's lengths, CM2, in 128 archives, which the
+script's lines reference repeatedly (each with its own key). It cannot show a cold disk. Seconds are CPU time of one
+thread, since the machine may be shared.
 """
 
 import gc
@@ -43,7 +43,7 @@ def say(what: str, figure: str):
 
 
 def in_a_child(work, *arguments):
-    """Call in a process of its own, so that memory is that of this step alone."""
+    """Call in a separate process, so that memory is that of this step alone."""
     child = os.fork()
     if not child:
         try:
@@ -57,12 +57,12 @@ def in_a_child(work, *arguments):
 
 
 def rss() -> float:
-    """Resident MiB of this process at most so far."""
+    """Peak resident MiB of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def write_table(root: Path, segments: int, speakers: int, stored: int) -> tuple[Path, Path]:
-    """The script over all segments and their speakers, over archives with `stored` matrices."""
+    """Write the script and speakers of all segments, over archives with `stored` matrices."""
     from sertk.datadir.lists import write_list
     from sertk.kaldi.tables import table_writer
 

@@ -1,9 +1,8 @@
-"""A script of 1.2 million lines: opened for the first and the second time, and memory a worker, against kaldiio.load_scp.
+"""A script of 1.2 million lines: first and second opening, and memory per worker, compared with kaldiio.load_scp.
 
-Usage: benchmarks/script.py [rounds] [lines]. Every run is a process of its own. Memory is that of a worker that has read
-2,000 random chunks and gone over all keys once, less that of a worker of a process without a table: its proportional set
-size with four workers alive, and what of it is the worker's own (the rest is the mapped sidecar in the system's cache,
-which all share).
+Usage: benchmarks/script.py [rounds] [lines]. Every run is a separate process. Memory is that of a worker that has read
+2,000 random chunks and all keys once, minus that of a worker of a process without a table: its proportional set size
+with four workers alive, and its private part (the rest is the mapped sidecar in the page cache, which all share).
 """
 
 import json
@@ -33,7 +32,7 @@ def prepare(lines: int):
     keys = sorted(f"id{10000 + i % speakers}-{i * 2654435761 % 2**44:011x}-{i % 400:05}" for i in range(lines))
     with open("x.scp", "w") as file:
         file.writelines(f"{key} {here}/{i * ARCHIVES // lines}.ark:2\n" for i, key in enumerate(keys))
-    time.sleep(2.5)  # a younger script gets no sidecar
+    time.sleep(2.5)  # sidecars are not written for scripts younger than this
 
 
 def timed(function):
@@ -53,7 +52,7 @@ def opened(who):
 
 
 def use(table, who):
-    """What a training worker does: chunks of random segments, and once over all keys."""
+    """Read random chunks and all keys once, like a training worker."""
     draw = np.random.default_rng(os.getpid())
     if who == "kaldiio":
         names = list(table)
@@ -66,7 +65,7 @@ def use(table, who):
 
 
 def own_megabytes() -> tuple[float, float]:
-    """The proportional set size of this process, and what no other process shares."""
+    """Return the proportional set size of this process, and its private part."""
     words = [line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]]
     sizes = {word[0]: int(word[1]) / 1024 for word in words}
     return sizes["Pss:"], sizes["Private_Clean:"] + sizes["Private_Dirty:"]
@@ -80,7 +79,7 @@ def work(table, who, ready, results):
 
 
 def megabytes(method, table, who) -> list[float]:
-    """Of a worker, medians of four."""
+    """Return the memory of a worker, medians of four."""
     context = multiprocessing.get_context(method)
     ready, results = context.Barrier(WORKERS), context.Queue()
     workers = [context.Process(target=work, args=(table, who, ready, results)) for _ in range(WORKERS)]
@@ -94,7 +93,7 @@ def megabytes(method, table, who) -> list[float]:
 
 def one(task, who):
     if task == "open":
-        opened(who)  # what it imports shall not count
+        opened(who)  # exclude its imports
         if who == "first":
             Path("x.scp.index.npy").unlink()
         table, *times = timed(lambda: opened(who))

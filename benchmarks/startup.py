@@ -1,6 +1,7 @@
-"""--help of every binary against `python -c 'import click, numpy'`: no help imports torch. Usage: benchmarks/startup.py [rounds]
+"""--help of every binary against `python -c 'import click, numpy'`: no help imports torch. Usage: benchmarks/startup.py
+[rounds]
 
-Whole processes, bin/launch's shell included, which take turns; the figure is how much longer than the floor's median.
+Whole processes with bin/launch's shell, alternating; the figure is the excess over the floor's median.
 """
 
 import os
@@ -18,7 +19,7 @@ TORCH = "python -c 'import click, numpy, torch'"
 
 
 def timed(command) -> tuple[float, float]:
-    """Seconds of wall and of CPU."""
+    """Return wall and CPU seconds."""
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
@@ -33,7 +34,7 @@ if __name__ == "__main__":
     binaries = sorted(path.name for path in BIN.iterdir() if path.name != "launch")
     commands |= {f"{name} --help": [BIN / name, "--help"] for name in binaries}
     found = {name: [] for name in commands}
-    for i in range(rounds + 1):  # the first is for the disk's cache
+    for i in range(rounds + 1):  # the first round warms the page cache
         for name, command in commands.items():
             result = timed(command)
             if i:

@@ -1,10 +1,10 @@
-"""The paper's Table 3 from features on one machine, by the binaries themselves: a GPU's figures, or a CPU's at a small size.
+"""The paper's Table 3 from features on one machine, by the binaries: on a GPU, or at a small size on a CPU.
 
-Usage: benchmarks/table3.py [segments] [channels] [epochs]; noise of IEMOCAP's lengths. With a GPU IEMOCAP's 5531 segments,
-the paper's 32 channels and 20 epochs; without one 40 segments, 8 channels, 2 epochs, to see that it runs.
+Usage: benchmarks/table3.py [segments] [channels] [epochs]; noise of IEMOCAP's lengths. With a GPU IEMOCAP's 5531
+segments, the paper's 32 channels and 20 epochs; without one 40 segments, 8 channels, 2 epochs, as a check.
 
-Wall seconds of whole processes, start-up included; segments a second are those of a training's last epoch, when everything is
-compiled and warm. A GPU's utilisation is what nvidia-smi says of it, looked at five times a second.
+Wall seconds of whole processes with start-up; segments per second are those of a training's last epoch, when everything
+is compiled and warm. GPU utilisation is that of nvidia-smi, sampled five times a second.
 """
 
 import json
@@ -26,11 +26,11 @@ from sertk.kaldi.tables import table_writer
 
 BIN = Path(__file__).resolve().parent.parent / "bin"
 BINS, FOLDS, LABELS = 128, 5, ("ang", "hap", "neu", "sad")
-PARTS = {"exp1": 0.81, "exp2": 0.89, "exp3": 1.0}  # of the segments that an experiment's labels keep
+PARTS = {"exp1": 0.81, "exp2": 0.89, "exp3": 1.0}  # fraction of the segments in an experiment
 
 
 def write_features(folder: Path, segments: int) -> None:
-    """CM2 features of lengths like IEMOCAP's: the mean is 4.3 s, two in five are shorter than 3 s."""
+    """Write CM2 features with lengths like IEMOCAP's: 4.3 s on average, two in five below 3 s."""
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(345), 0.66, segments), 60, 3400).astype(int)
     keys = [f"utt{index:05d}" for index in range(segments)]
@@ -44,7 +44,7 @@ def write_features(folder: Path, segments: int) -> None:
 
 
 def call(*words) -> float:
-    """Wall seconds of a binary."""
+    """Run a binary; return its wall seconds."""
     start = time.monotonic()
     done = subprocess.run([BIN / words[0], *map(str, words[1:])], stderr=subprocess.PIPE, text=True)
     if done.returncode:
@@ -54,7 +54,7 @@ def call(*words) -> float:
 
 @contextmanager
 def utilisation():
-    """A list that has, afterwards, the mean of a GPU's utilisation in per cent; nothing without one."""
+    """Fill a list with the mean GPU utilisation in per cent; leave it empty without a GPU."""
     found: list[float] = []
     if not shutil.which("nvidia-smi"):
         yield found
@@ -66,7 +66,7 @@ def utilisation():
         finally:
             process.terminate()
             lines = process.stdout.read().split()
-    figures = [float(line) for line in lines if line.isdecimal()]  # a part of a GPU (MIG) has none
+    figures = [float(line) for line in lines if line.isdecimal()]  # MIG partitions have none
     found.extend([fmean(figures)] if figures else [])
 
 
@@ -75,7 +75,7 @@ def say(what: str, figure: str, used: list[float]) -> None:
 
 
 def train(folder: Path, size: list, batch: int, compile: str) -> Path:
-    """Train twice over all segments' versions and say how fast the second time was; returns the model."""
+    """Train two epochs and print the speed of the second; return the model."""
     run = folder / f"resnet.{batch}.{compile}"
     with utilisation() as used:
         seconds = call("train-resnet", *size, "--copies", 2, "--epochs", 2, "--batch-size", batch, "--compile", compile,
@@ -87,7 +87,7 @@ def train(folder: Path, size: list, batch: int, compile: str) -> Path:
 
 
 def transfer(folder: Path, model: Path, epochs: int) -> None:
-    """Draws, heads and posteriors of all folds of all experiments: Table 3's rows of transfer."""
+    """Draws, heads and posteriors of all folds and experiments: the transfer rows of Table 3."""
     feats, draws = f"scp:{folder}/feats.scp", f"{folder}/draws"
     sets = [folder / f"{name}{end}" for name in PARTS for end in (".utt2label", ".utt2fold", "")]
     steps = {

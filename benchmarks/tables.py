@@ -1,8 +1,9 @@
-"""Tables: writing, reading and random chunks against kaldiio and kaldi-native-io. Usage: benchmarks/tables.py [rounds]
+"""Tables: writing, reading and random chunks, compared with kaldiio and kaldi-native-io. Usage: benchmarks/tables.py
+[rounds]
 
-Every run is a process of its own, and the runs take turns: how fast a large array is allocated depends on what a process
-has done before, by a factor of four. Warm runs count CPU time; cold ones, for which the archives are dropped from the
-system's cache before every batch, wall time. 20 MB to 200 MB of log-mels of 128 bins under a temporary folder.
+Every run is a separate process, and runs alternate: the speed of large allocations depends on the history of a process
+by a factor of four. Warm runs count CPU time; cold ones, with the archives dropped from the page cache before every
+batch, wall time. 20 MB to 200 MB of log-mels of 128 bins in a temporary folder.
 """
 
 import os
@@ -77,13 +78,13 @@ def read(who, compress, frames):
 
 
 def chunk_reader(who, compress, frames):
-    """A function of (number of a matrix, first frame, array to fill)."""
+    """Return a function of (number of a matrix, first frame, array to fill)."""
     name = f"{compress}{frames}.scp"
     if who == "sertk":
         from sertk.kaldi.tables import open_table
 
         table = open_table(f"scp:{name}")
-        assert len(table.num_frames)  # as training does: to know where a chunk may begin
+        assert len(table.num_frames)  # as in training: chunk offsets need the lengths
         return lambda number, first, out: table.rows(number, first, first + CHUNK, out)
     if who == "kaldiio":
         import kaldiio
@@ -145,7 +146,7 @@ def clock():
 
 
 def measured(folder, task, who, compress, frames) -> tuple[float, float]:
-    """Wall and CPU seconds for one entry or chunk, in a process of its own."""
+    """Return wall and CPU seconds per entry or chunk, in a separate process."""
     arguments = [sys.executable, __file__, "--one", task, who, compress, str(frames)]
     done = subprocess.run(arguments, cwd=folder, check=True, capture_output=True, text=True)
     return tuple(json.loads(done.stdout.splitlines()[-1]))
@@ -182,7 +183,7 @@ def table(folder, task, rounds):
         found = {who: [] for who in PEERS[task]}
         for _ in range(rounds):
             for who in found:
-                # A memory map of compressed bytes still has to be decoded: float32 stands for it.
+                # A memory map of compressed bytes would need decoding, so float32 is used.
                 compress = "none" if who == "memmap" else FORMATS[form]
                 found[who].append(measured(folder, task, who, compress, frames))
         cells = [" ".join(f"{median(column) * 1e6:.0f}" if i == 0 else f"({median(column) * 1e6:.0f})"

@@ -1,9 +1,9 @@
-"""A training step and a frozen trunk: ours against the same network as others run it, one thread.
+"""A training step and a frozen trunk, compared with the usual way to run the same network; one thread.
 
-Usage: benchmarks/training.py [rounds] [channels, from 16 on] [compile]; the paper's batches of 32 chunks, of 200 frames, SGD with
-momentum. Every run is a process of its own, as it is for its users: what the C library does with freed memory depends on all
-that a process has done. With the word compile, our step compiled too, which takes minutes; SpeechBrain where it is
-installed (pip install speechbrain).
+Usage: benchmarks/training.py [rounds] [channels, from 16 on] [compile]; the paper's batches of 32 chunks, of 200
+frames, SGD with momentum. Every run is a separate process, since the C library's use of freed memory depends on the
+history of a process. With the argument compile, our step is also compiled, which takes minutes. SpeechBrain is included
+if installed (pip install speechbrain).
 """
 
 import sys
@@ -18,14 +18,14 @@ from sertk.models.activation import LayerPReLU
 from sertk.models.fuse import for_evaluation
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import keep_memory
-from sertk.training.compile import compiled
+from sertk.training.compile import compile_network
 
 BATCH, FRAMES = 32, 200
 CPU = torch.device("cpu")
 
 
 def with_torchs_prelu(network: nn.Module) -> nn.Module:
-    """The same network with nn.PReLU() where ours has LayerPReLU."""
+    """Return the same network with nn.PReLU() instead of LayerPReLU."""
     for name, child in network.named_children():
         if isinstance(child, LayerPReLU):
             setattr(network, name, nn.PReLU())
@@ -35,7 +35,7 @@ def with_torchs_prelu(network: nn.Module) -> nn.Module:
 
 
 def speechbrain(channels: int) -> nn.Module:
-    """SpeechBrain's ResNet at our widths, with its classifier; squeeze-and-excitation and attentive pooling are its own."""
+    """Return SpeechBrain's ResNet at our widths, with its classifier, squeeze-and-excitation and attentive pooling."""
     from speechbrain.lobes.models.ResNet import Classifier
     from speechbrain.lobes.models.ResNet import ResNet as Theirs
 
@@ -53,10 +53,10 @@ def speechbrain(channels: int) -> nn.Module:
 
 
 def step(network: nn.Module, bf16: bool, channels_last: bool, compile: bool = False):
-    """A function that takes one training step."""
+    """Return a function that takes one training step."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=layout).train()
-    forward = compiled(network, torch.device("cpu")) if compile else network
+    forward = compile_network(network, torch.device("cpu")) if compile else network
     optimiser = torch.optim.SGD(network.parameters(), 1e-3, 0.9, fused=channels_last)
     feats, targets = torch.randn(BATCH, FRAMES, 128).transpose(1, 2), torch.randint(0, 251, (BATCH,))
 
@@ -72,7 +72,7 @@ def step(network: nn.Module, bf16: bool, channels_last: bool, compile: bool = Fa
 
 
 def trunk(network: ResNet):
-    """A function that passes a batch through the frozen trunk and its pooling."""
+    """Return a function that passes a batch through the frozen trunk and pooling."""
     feats = torch.randn(BATCH, FRAMES, 128).transpose(1, 2).to(network.trunk.stem.weight.dtype)
 
     @torch.no_grad()
@@ -87,7 +87,7 @@ def new(channels: int, **fields) -> ResNet:
     return ResNet(NetworkSpec(251, channels=channels, **fields))
 
 
-# What each run makes of the number of channels, ours with its memory kept, as train-resnet does it.
+# Each run takes the number of channels; ours keep freed memory, like train-resnet.
 COMPILED = {"sertk: bf16, compiled": lambda channels: step(new(channels), True, True, compile=True)}
 STEPS = {
     "sertk: bf16, channels last, its own PReLU": lambda channels: step(new(channels), True, True),
@@ -104,7 +104,7 @@ TRUNKS = {
 
 
 def run_alone(name: str, channels: int) -> None:
-    """The run called `name`, in this process."""
+    """Run `name` in this process."""
     torch.set_num_threads(1)
     if name.startswith("sertk"):
         keep_memory()

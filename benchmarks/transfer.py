@@ -1,9 +1,9 @@
-"""Heads for 5 folds of 3 experiments: one pass of the trunk and heads from its draws, against every head through the trunk.
+"""Heads for 5 folds of 3 experiments: one trunk pass and heads from its draws, against every head through the trunk.
 
 Usage: benchmarks/transfer.py [rounds] [segments] [channels]; one epoch of three versions, chunks of 200 frames, noise.
 
-Passes and head steps both grow with segments × epochs, so that the ratio is that of IEMOCAP's 5531 segments and 20
-epochs, whose three experiments hold 81, 89 and 100 % of the segments.
+Passes and head steps both grow with segments × epochs, so the ratio holds for IEMOCAP's 5531 segments and 20 epochs,
+whose three experiments have 81, 89 and 100 % of the segments.
 """
 
 import sys
@@ -57,7 +57,7 @@ def main(rounds: int = 3, segments: int = 40, channels: int = 32):
 
     def fold_by_fold():
         for training in heads().values():
-            training.epoch(through_the_trunk)
+            training.train_epoch(through_the_trunk)
 
     compare(f"{len(PARTS) * FOLDS} heads on {segments} segments, {channels} channels, one thread", {
         "sertk: one pass in bf16, heads from its draws": from_draws("bf16"),

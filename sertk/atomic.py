@@ -1,53 +1,61 @@
-"""Results appear whole or not at all: a temporary file in the same folder, fsync, rename, fsync of the folder.
+"""Atomic writes: a temporary file in the same folder, fsync, rename, fsync of the folder.
 
-with atomic_file("RESULTS", "w") as file:
-    file.write("…")
+Example:
+    with atomic_file("RESULTS", "w") as file:
+        file.write("…")
 """
 
 import errno
 import fcntl
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from sertk.errors import SertkError
 
-# Where an old file waits while its successor is put in its place: a name that is nobody else's, `x.old` is a user's.
+# An old file has this suffix while the new one takes its place. Not `.old`, which users use.
 _ASIDE = ".sertk-old"
 
 
-def temporary(path) -> str:
-    """Where the content of `path` is written before it is published: beside the file that a link points at.
+def temporary(path: Path | str) -> str:
+    """Name of the temporary file for `path`, in the folder of the file that a link points at.
 
-    Raises SertkError where the folder is missing.
+    Raises:
+        SertkError: there is no such folder.
     """
-    found = os.path.realpath(path)
-    if not os.path.isdir(os.path.dirname(found)):
-        folder = os.path.dirname(found if os.path.islink(path) else path)
+    target = os.path.realpath(path)
+    if not os.path.isdir(os.path.dirname(target)):
+        folder = os.path.dirname(target if os.path.islink(path) else path)
         raise SertkError(f"{path}: cannot be written: there is no folder {folder}")
-    return found + ".tmp"
+    return target + ".tmp"
 
 
 @contextmanager
-def atomic_file(path, mode: str = "wb"):
-    """Open `path` for writing ("w" or "wb"): it takes the content when the block ends well, else it stays as it was.
+def atomic_file(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a file for writing; its content is replaced when the block ends, and unchanged if the block raises.
 
-    A pipe, a device or an open file (/dev/null, /dev/stdout, /dev/fd/3) is written to as it is.
+    Args:
+        path: a pipe, a device or an open file (/dev/null, /dev/stdout, /dev/fd/3) is written to directly.
+        mode: "w" (UTF-8 text) or "wb".
 
-    Raises SertkError that names the file where it cannot be written.
+    Raises:
+        SertkError: the file cannot be written.
     """
-    how = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     if _is_stream(path):
         try:
-            with open(path, mode.replace("w", "a"), **how) as file:  # "w" would empty what a shell has redirected it to
+            # Append: "w" would truncate a file that a shell has redirected to.
+            with open(path, mode.replace("w", "a"), **encoding) as file:
                 yield file
         except OSError as error:
             raise SertkError(f"{path}: cannot be written: {error.strerror or error}") from error
         return
     tmp = temporary(path)
     try:
-        with open(tmp, mode, **how) as file:
+        with open(tmp, mode, **encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -59,17 +67,23 @@ def atomic_file(path, mode: str = "wb"):
             os.unlink(tmp)
 
 
-def _is_stream(path) -> bool:
-    named = re.fullmatch(r"/dev/std(out|err)|/dev/fd/\d+|/proc/\w+/fd/\d+", os.path.abspath(path))
-    return bool(named) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+def _is_stream(path: Path | str) -> bool:
+    descriptor = re.fullmatch(r"/dev/std(out|err)|/dev/fd/\d+|/proc/\w+/fd/\d+", os.path.abspath(path))
+    return bool(descriptor) or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
-def publish(pairs: list[tuple[str, str]]):
-    """Rename finished temporary files to their places, all or none: [(tmp, path), …], the one that commits last.
+def publish(pairs: list[tuple[str, str]]) -> None:
+    """Rename finished temporary files to their places, all or none.
 
-    Files that belong together must never be seen mixed (an old script with a new archive): with more than one, the
-    old ones are moved aside first, the last of the list before the others, and come back when anything fails. After a
-    kill in between, `recover` brings them back. Raises OSError.
+    Files that belong together must never be mixed (an old script with a new archive): with more than one, the old files
+    are moved aside first, the last of the list before the others, and moved back if anything fails. After a kill,
+    `recover` moves them back.
+
+    Args:
+        pairs: (temporary file, path) of each file; the last one commits.
+
+    Raises:
+        OSError: a file cannot be renamed; nothing has changed.
     """
     pairs = [(tmp, os.path.realpath(path)) for tmp, path in pairs]
     paths = [path for _, path in pairs]
@@ -81,7 +95,7 @@ def publish(pairs: list[tuple[str, str]]):
                 os.rename(path, path + _ASIDE)
                 aside.append(path)
             elif os.path.lexists(path):
-                # A single file is replaced in one step: it never is away. Not every file system has links.
+                # A single file is replaced in one step and never missing. Not every file system has links.
                 with suppress(OSError):
                     os.link(path, path + _ASIDE)
                     aside.append(path)
@@ -97,7 +111,7 @@ def publish(pairs: list[tuple[str, str]]):
             for path in reversed(aside):
                 os.replace(path + _ASIDE, path)
         if len(paths) == 1:
-            with suppress(OSError):  # between two links to one file, a rename does nothing
+            with suppress(OSError):  # a rename between two links to the same file does nothing
                 os.unlink(paths[0] + _ASIDE)
         raise
     for path in aside:
@@ -105,8 +119,8 @@ def publish(pairs: list[tuple[str, str]]):
             os.unlink(path + _ASIDE)
 
 
-def recover(paths: list[str]):
-    """Bring back what a killed `publish` of `paths` had moved aside, or drop it where that had already committed."""
+def recover(paths: list[str]) -> None:
+    """Move back the files that a killed `publish` of `paths` had moved aside, or delete them if it had committed."""
     committed = os.path.lexists(paths[-1])
     for path in paths:
         old = path + _ASIDE
@@ -117,8 +131,8 @@ def recover(paths: list[str]):
                 os.replace(old, path)
 
 
-def remove(path):
-    """Take a file away, with what a kill in the midst of replacing it may have left beside it."""
+def remove(path: Path | str) -> None:
+    """Delete a file, if it exists, and what a killed `publish` may have left beside it."""
     path = os.path.realpath(path)
     for name in (path + _ASIDE, path + ".tmp", path):
         with suppress(FileNotFoundError):
@@ -126,11 +140,13 @@ def remove(path):
 
 
 @contextmanager
-def only_process_in(folder):
-    """Hold a folder, which must be there, against other processes of this machine; a kill lets go of it.
+def only_process_in(folder: Path | str) -> Iterator[None]:
+    """Lock an existing folder against other processes on this machine; the lock ends with the process.
 
-    Raises SertkError where another one holds it. Between machines, and where a file system has no locks, two writers are
-    the user's to avoid.
+    There is no protection between machines, or on file systems without locks.
+
+    Raises:
+        SertkError: another process holds the lock.
     """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -140,15 +156,15 @@ def only_process_in(folder):
             raise SertkError(f"{folder}: another process is writing in it") from None
         except OSError:
             pass
-        if not os.path.samestat(os.fstat(fd), os.stat(folder)):  # it was moved between the two calls
+        if not os.path.samestat(os.fstat(fd), os.stat(folder)):  # it was renamed between the two calls
             raise SertkError(f"{folder}: another process is writing in it")
         yield
     finally:
         os.close(fd)
 
 
-def sync_folder(folder):
-    """fsync a folder, so that the renames in it outlive a power cut; file systems that cannot are let be."""
+def sync_folder(folder: Path | str) -> None:
+    """Call fsync on a folder, so that renames in it survive a power cut; ignored where the file system cannot."""
     fd = os.open(folder or ".", os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -159,8 +175,12 @@ def sync_folder(folder):
         os.close(fd)
 
 
-def ensure_folder(path) -> Path:
-    """Make the folder of `path` where it is not there yet."""
+def ensure_folder(path: Path | str) -> Path:
+    """Make the folder of a file, if it does not exist.
+
+    Raises:
+        SertkError: it cannot be made.
+    """
     folder = Path(path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,28 +1,32 @@
-"""Command-line options as dataclass fields: default, help and bounds stand once; the binaries' options are generated."""
+"""Command-line options declared as dataclass fields: default, help and bounds in one place."""
 
 from dataclasses import field, fields
 from typing import Any, TypeVar
 
 Settings = TypeVar("Settings")
-# The part of its input that a binary may skip before it fails.
+# Largest part of its input that a binary may skip before it fails.
 MAX_SKIP = 0.05
 
 
 def option(default: Any, help: str, **declared: Any) -> Any:
-    """A dataclass field that is a command-line option too.
+    """Declare a dataclass field that is also a command-line option.
 
     Args:
-        default: of field and option.
-        help: a line for --help.
-        declared: what else sertk.cli.generated takes: `choices`, `least`, `most` (`above`, `below`: exclusive),
-            `metavar`, `kind`, further `names`, and `unset`: the option has no default of its own, and --help shows
-            this text for it.
+        default: of the field and of the option.
+        help: line for --help.
+        declared: further properties that sertk.cli.generated reads: `choices`, bounds `least`, `most` (exclusive: `above`,
+            `below`), `metavar`, `kind`, further `names`, and `unset`: the option has no default, and --help shows this text
+            instead.
     """
     return field(default=default, metadata={"help": help, **declared})
 
 
-def taken(kind: type[Settings], options: dict[str, Any]) -> Settings:
-    """An instance of a dataclass of options, whose fields are taken out of `options`; an unset one has its default.
+def take_options(kind: type[Settings], options: dict[str, Any]) -> Settings:
+    """Build a dataclass of options from parsed ones, which are removed from `options`; None means the field's default.
+
+    Args:
+        kind: the dataclass.
+        options: by name.
 
     Example:
         >>> from dataclasses import dataclass
@@ -30,7 +34,7 @@ def taken(kind: type[Settings], options: dict[str, Any]) -> Settings:
         ... class Size:
         ...     bins: int = option(128, "Bins.")
         >>> options = {"bins": None, "seed": 0}
-        >>> taken(Size, options), options
+        >>> take_options(Size, options), options
         (Size(bins=128), {'seed': 0})
     """
     values = {f.name: options.pop(f.name) for f in fields(kind) if f.name in options}

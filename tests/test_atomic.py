@@ -126,7 +126,7 @@ def test_a_folder_is_held_against_others_until_the_block_ends(here):
         assert list(here.iterdir()) == []
 
 
-def test_what_a_shell_has_redirected_is_added_to_and_stays_the_file_that_it_was(here):
+def test_a_redirected_stdout_is_appended_to(here):
     Path("log").write_text("before\n")
     script = "from sertk.atomic import atomic_file\nwith atomic_file('/dev/stdout', 'w') as file: file.write('text\\n')"
     subprocess.run(

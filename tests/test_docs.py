@@ -79,3 +79,17 @@ def test_reliability_names_tests_that_exist():
         names = [path.stem + name for path in files for name in re.findall(r"def (test_\w+)", path.read_text())]
         for part in selected:
             assert part == "or" or any(part in name for name in names), f"{call}: no test is named like {part}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tests_named_in_the_docs_exist(name):
+    """`tests/a/test_b.py::test_c` and `tests/a/test_b.py -k "c or d"` name tests that are there."""
+    named = r"(tests/[\w/]+(?:\.py)?)(?:::(\w+))?(?: -k (\"[^\"]+\"|\w+))?"
+    for path, test, words in re.findall(named, (ROOT / name).read_text()):
+        target = ROOT / path
+        assert target.exists(), f"{name}: {path}"
+        sources = [target] if target.is_file() else target.rglob("*.py")
+        tests = {test for source in sources for test in re.findall(r"def (test_\w+)", source.read_text())}
+        assert not test or test in tests, f"{name}: {path}::{test}"
+        for word in set(re.findall(r"\w+", words)) - {"or", "and", "not"}:
+            assert any(word in test for test in tests) or word in path, f"{name}: {path} -k {word}"

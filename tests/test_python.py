@@ -7,23 +7,17 @@ import sys
 import numpy as np
 import pytest
 import torch
+from networks import save_toy_model
 from references import signal
 from scipy.io import wavfile
 from support import ROOT
 
 import sertk
-from sertk.models.modelfile import Model, save_model
-from sertk.training.loop import seeded
-
-FRONTEND = {"fbank": sertk.FbankOptions(num_mel_bins=16).settings(), "cmvn": "segment"}
 
 
 @pytest.fixture
 def model(tmp_path):
-    spec = sertk.NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
-    save_model(
-        tmp_path / "final.pt", Model(seeded(lambda: sertk.ResNet(spec), 0).eval(), ["ang", "neu", "sad"], FRONTEND)
-    )
+    save_toy_model(tmp_path / "final.pt")
     return sertk.load_model(tmp_path / "final.pt")
 
 
@@ -40,30 +34,6 @@ def test_public_names_exist_and_load_lazily():
     script = "import sertk, sys; assert not {'numpy', 'torch', 'click'} & set(sys.modules); sertk.nothing"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert "AttributeError: module 'sertk' has no attribute 'nothing'" in done.stderr
-
-
-def test_features_are_those_of_make_fbank(model, samples, call, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "wav.scp").write_text("voice voice.wav\n")
-    call("make-fbank", "--num-mel-bins=16", "--cmvn=true", "--compress=none", "scp:wav.scp", "ark:feats.ark")
-    [(_, feats)] = sertk.read_table("ark:feats.ark")
-    assert np.array_equal(model.features(samples, 16000), feats)
-    assert np.array_equal(model.features(samples / np.float32(32768), 16000), feats)
-    assert np.array_equal(model.extract.of_file(tmp_path / "voice.wav"), feats)
-    assert model.output(feats, "pool").shape == (64,) and model.embedding(samples, 16000).shape == (8,)
-
-
-def test_probabilities_are_those_of_classify_audio(model, samples, call, tmp_path):
-    probabilities = model.classify(samples, 16000)
-    assert list(probabilities) == ["ang", "neu", "sad"] and sum(probabilities.values()) == pytest.approx(1)
-    assert model.classify_file(tmp_path / "voice.wav") == probabilities
-    line = call("classify-audio", "--format=jsonl", "--precision=float32", model.path, tmp_path / "voice.wav").text
-    assert all(f'"{label}": {round(p, 6)}' in line for label, p in probabilities.items())
-
-
-def test_features_of_other_bins_are_refused(model):
-    with pytest.raises(sertk.SertkError, match=r"final.pt: features of shape \(9, 8\), wanted \(frames, 16\)"):
-        model.output(np.zeros((9, 8)))
 
 
 @pytest.mark.parametrize("shape", [(60, 5), (60, 6, 5)])

@@ -13,7 +13,7 @@ from sertk.runtime import bf16_slowdown, choose_device, choose_precision, prepar
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_threads_are_those_asked_for_then_those_of_the_batch_system_then_all(monkeypatch):
+def test_threads_come_from_option_then_batch_system(monkeypatch):
     assert prepare_cpu(2) == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert prepare_cpu(None) == 1
@@ -28,7 +28,7 @@ def test_a_device_that_is_not_there_is_an_error(name):
         choose_device(name)
 
 
-def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch):
+def test_a_named_gpu_is_current_and_computes_exactly(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -42,7 +42,7 @@ def test_a_gpu_that_is_named_is_the_current_one_and_computes_exactly(monkeypatch
         choose_device("cuda:2")
 
 
-def test_what_the_tests_do_not_name_is_the_cpu_and_float32_on_every_machine():
+def test_tests_default_to_cpu_and_float32_everywhere():
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""  # as the processes that tests start inherit it
     assert choose_device(None) == CPU and choose_precision("auto", CPU) == "float32"
 
@@ -106,7 +106,7 @@ def test_emulated_bf16_is_warned_of_with_what_it_costs(monkeypatch):
     monkeypatch.setattr(runtime, "bf16_slowdown", lambda device: 6.789)
     warn_of_emulated_bf16("bf16", CPU)
     assert len(warnings) == 1
-    assert "bf16 is emulated on this processor: a layer took 6.8 times as long as in float32" in warnings[0]
+    assert "bf16 is emulated on this CPU: a layer took 6.8 times as long as in float32" in warnings[0]
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
     monkeypatch.setattr(runtime, "_cpu_flags", lambda: {"amx_bf16"})
     warn_of_emulated_bf16("bf16", CPU)
@@ -117,7 +117,9 @@ def test_a_gpu_for_which_torch_has_no_bf16_at_all_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
-    with pytest.raises(SertkError, match=r"--precision bf16: torch .* has none on Tesla V100 \(float32 works\)"):
+    with pytest.raises(
+        SertkError, match=r"--precision bf16: not supported by torch .* on Tesla V100 \(float32 works\)"
+    ):
         warn_of_emulated_bf16("bf16", GPU)
 
 
@@ -138,7 +140,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.parametrize(
     ("chosen", "kept"), [({}, True), ({"MALLOC_TOP_PAD_": "1"}, False), ({"LD_PRELOAD": ""}, False)]
 )
-def test_memory_that_is_freed_is_used_again_unless_the_user_has_chosen_how(chosen, kept):
+def test_freed_memory_is_reused_unless_the_user_sets_malloc(chosen, kept):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "LD_PRELOAD"))}
     run = subprocess.run(
         [sys.executable, "-c", FAULTS], env=environment | chosen, capture_output=True, text=True, check=True
@@ -149,13 +151,13 @@ def test_memory_that_is_freed_is_used_again_unless_the_user_has_chosen_how(chose
 
 GIVEN_BACK = """
 import re, torch
-from sertk.runtime import give_memory_back, keep_memory
+from sertk.runtime import release_memory, keep_memory
 def held(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
 keep_memory()
 maps = [torch.ones(1 << 24) for _ in range(4)]
 del maps
 before = held()
-give_memory_back(torch.device("cpu"))
+release_memory(torch.device("cpu"))
 print(before - held())
 """
 

@@ -1,4 +1,4 @@
-# Sourced by run.sh: where sertk is. A recipe copied elsewhere needs SERTK_ROOT in its environment.
+# Sourced by run.sh: finds sertk. A recipe that is copied elsewhere needs SERTK_ROOT in its environment.
 # shellcheck shell=bash
 SERTK_ROOT=${SERTK_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 [ -r "$SERTK_ROOT/egs/common/path.sh" ] || {

@@ -1,0 +1,1 @@
+"""The binaries, one a module, and what they share."""

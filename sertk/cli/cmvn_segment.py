@@ -1,6 +1,7 @@
-"""cmvn-segment: mean and variance normalisation over each segment alone."""
+"""cmvn-segment: mean and variance normalisation over each segment."""
 
 import os
+from pathlib import Path
 
 import click
 
@@ -16,20 +17,32 @@ from sertk.cli.options import (
     progress,
     verify_option,
 )
+from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
 
 @command
 @click.argument("feats_in", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--norm-vars", type=BOOL, default=True, show_default=True, help="Scale every bin to unit variance too.")
-@click.option("--utt2group", type=FILE, metavar="MAP",
-              help="Normalise over all segments of a group (utt2dialog, utt2spk) instead. Segments then know of each "
-                   "other: the result is marked transductive.")  # fmt: skip
+@click.option("--norm-vars", type=BOOL, default=True, show_default=True, help="Normalise the variance too.")
+@click.option(
+    "--utt2group",
+    type=FILE,
+    metavar="MAP",
+    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is marked transductive.",
+)
 @compress_option
 @verify_option
 @max_skip_option
-def main(feats_in, feats_out, norm_vars, utt2group, compress, verify, max_skip):
-    """Normalise every segment by its own mean and variance, bin by bin; a constant bin becomes 0.
+def main(
+    feats_in: Rspecifier,
+    feats_out: Wspecifier,
+    norm_vars: bool,
+    utt2group: Path | None,
+    compress: str | None,
+    verify: bool,
+    max_skip: float,
+) -> None:
+    """Normalise the mean and variance of every bin over each segment; a constant bin becomes 0.
 
     \b
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp

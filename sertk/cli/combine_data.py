@@ -1,6 +1,7 @@
-"""combine-data: put data folders together."""
+"""combine-data: merge data folders."""
 
 import logging
+from pathlib import Path
 
 import click
 
@@ -12,12 +13,12 @@ log = logging.getLogger("sertk")
 @command
 @click.argument("out", metavar="OUT-DIR", type=FOLDER)
 @click.argument("folders", metavar="DATA-DIR…", type=FOLDER, nargs=-1, required=True)
-def main(out, folders):
-    """Put data folders together; a list that not all of them have is left out, with a warning.
+def main(out: Path, folders: tuple[Path, ...]) -> None:
+    """Merge data folders; a list that not all of them have is left out, with a warning.
 
-    The order is that of Kaldi's combine_data.sh: OUT-DIR comes first. An utterance that is in two folders is an error,
-    and so is a speaker or recording with two different lines. What else OUT-DIR holds stays as it is; lists of what it
-    held before, that do not fit, are moved to OUT-DIR/.backup.
+    OUT-DIR comes first, as in Kaldi's combine_data.sh. An utterance in two folders is an error, and so is a speaker or
+    recording with two different lines. Other files in OUT-DIR are left alone; lists there that do not match the new
+    ones are moved to OUT-DIR/.backup.
 
     \b
     e.g.: combine-data data/train data/vox1 data/vox2
@@ -27,8 +28,8 @@ def main(out, folders):
 
     if (out / "utt2spk").exists() and not (folders[-1] / "utt2spk").exists():
         order = " ".join(map(str, ["combine-data", folders[-1], out, *folders[:-1]]))
-        raise click.UsageError(f"{folders[-1]} is no data folder: OUT-DIR comes first, as in {order}")
-    found, told = combine(folders, out)
-    for line in told:
+        raise click.UsageError(f"{folders[-1]} is not a data folder: OUT-DIR comes first, as in {order}")
+    data, warnings = combine(folders, out)
+    for line in warnings:
         log.warning("%s", line)
-    log.info("wrote %s: %d utterances", out, len(found.utterances))
+    log.info("wrote %s: %d utterances", out, len(data.utterances))

@@ -1,6 +1,8 @@
-"""embed-segments: what a network's trunk makes of segments."""
+"""embed-segments: embeddings and pooled statistics of segments, or training draws for transfer-head."""
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -20,13 +22,15 @@ from sertk.cli.options import (
 )
 from sertk.cli.train_resnet import chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
+from sertk.jobs.options import DrawOptions
 from sertk.kaldi.resumable import begun_with, is_resumable, resumable_writer
+from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 from sertk.kaldi.writer import table_writer
-from sertk.runs.preemption import Stopped
+from sertk.training.progress import Stopped, never
 
 log = logging.getLogger("sertk")
-# What has nothing to say of whole segments; nor has --seed, which a recipe gives all its commands.
-OF_DRAWS = ("chunk_frames", "augment", "padding", "mask_scope")
+# Options without effect on whole segments; --seed is accepted, since recipes pass it to all commands.
+DRAW_OPTIONS = ("chunk_frames", "augment", "padding", "mask_scope")
 
 
 @command
@@ -34,25 +38,33 @@ OF_DRAWS = ("chunk_frames", "augment", "padding", "mask_scope")
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("vectors", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
 @click.option("--at", type=click.Choice(["map", "pool", "embedding"]), default=None,
-              help="The trunk's last maps flattened (--draws on one chunk length), the pooled statistics, or the layer"
-                   " behind them.  [default: embedding; with --draws pool]")  # fmt: skip
+              help="Output of the network: the trunk's last maps, flattened (--draws on one chunk length), the pooled"
+                   " statistics, or the layer after them.  [default: embedding; with --draws pool]")  # fmt: skip
 @click.option("--draws", type=click.IntRange(1, 100_000), metavar="N",
-              help="Instead of whole segments: the masked chunks of N training epochs, a matrix a segment.")  # fmt: skip
+              help="Masked chunks of N training epochs, a matrix per segment.")  # fmt: skip
 @chunk_options
 @click.option("--compress", type=click.Choice(["none", "cm2"]),
-              help="Of the draws.  [default: cm2 (16 bits) in files; none in pipes and text]")  # fmt: skip
+              help="Compression of the draws.  [default: cm2 (16 bits) for files; none for pipes and text]")  # fmt: skip
 @precision_option
 @max_skip_option
 @seed_option
 @device_option
 @threads_option
-def main(model, feats, vectors, at, draws, compress, max_skip, **options):
-    """Run a network's trunk over segments and write a vector for each: speaker embeddings, pooled statistics.
+def main(
+    model: Path,
+    feats: Rspecifier,
+    vectors: Wspecifier,
+    at: str | None,
+    draws: int | None,
+    compress: str | None,
+    max_skip: float,
+    **options: Any,
+) -> int:
+    """Run a network over segments and write a vector for each: speaker embeddings or pooled statistics.
 
-    With --draws N it writes what transfer-head trains on: for each segment a matrix with a row for every epoch and
-    version (--augment) of it, on chunks whose length, offset and masks are a function of seed, segment, epoch and
-    version. After TERM or USR1 (exit status 75) or a kill, rerun the same command: it resumes after the last finished
-    segments.
+    With --draws N it writes the input of transfer-head: for each segment a matrix with a row for every epoch and
+    version (--augment), on chunks whose length, offset and masks depend on seed, segment, epoch and version only. After
+    TERM or USR1 (exit status 75) or a kill, rerun the same command: it resumes after the last finished segments.
 
     \b
     e.g.: embed-segments exp/resnet34/final.pt scp:data/test/feats.scp ark,scp:xvector.ark,xvector.scp
@@ -68,12 +80,13 @@ def main(model, feats, vectors, at, draws, compress, max_skip, **options):
     if not draws:
         if compress:
             raise click.UsageError("--compress is for --draws: vectors are not compressed")
-        if given := [name for name in OF_DRAWS if _is_given(name)]:
+        if given := [name for name in DRAW_OPTIONS if _is_given(name)]:
             raise click.UsageError(
-                f"--{given[0].replace('_', '-')} is for --draws: whole segments are not cut nor masked"
+                f"--{given[0].replace('_', '-')} is for --draws: whole segments are neither cut nor masked"
             )
     if draws:
-        return _write_draws(vectors, compression(compress, vectors), max_skip, model, feats, draws, at, **options)
+        draw_options = DrawOptions(draws, at, **options)
+        return _write_draws(model, feats, vectors, compression(compress, vectors), max_skip, draw_options)
     from sertk.jobs.embed import embed
 
     tally = Tally(feats, max_skip)
@@ -85,39 +98,47 @@ def main(model, feats, vectors, at, draws, compress, max_skip, **options):
             write(key, value)
             tally.done()
         tally.check()
+    return 0
 
 
 def _is_given(name: str) -> bool:
-    """Whether an option stands in the call or in its config file."""
+    """True if an option is set on the command line or in the config file."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _write_draws(target, compress, max_skip, *source, **options):
-    """Write the draws; a run into a file can be resumed."""
-    stop = catch_signals() if is_resumable(target) else False
-    from sertk.jobs.draws import embed_draws
+def _write_draws(
+    model: Path, feats: Rspecifier, target: Wspecifier, compress: str, max_skip: float, options: DrawOptions
+) -> int:
+    """Write training draws; in a file, they can be resumed. Returns the exit status."""
+    resumable = is_resumable(target)
+    stop_requested = catch_signals() if resumable else never
+    from sertk.jobs.draws import prepare_trunk_pass
 
-    tally, begun = Tally(source[1], max_skip), begun_with(target) if is_resumable(target) else {}
-    trunk = embed_draws(*source, begun=begun, skip=tally.skip, **options)
-    total = len(trunk.keys)
+    tally = Tally(feats, max_skip)
+    partial_table = begun_with(target) if resumable else {}
+    trunk_pass = prepare_trunk_pass(model, feats, options, partial_table, tally.skip)
+    total, settings = len(trunk_pass.keys), trunk_pass.settings
     tally.check(to_come=total)
-    log.info("%s in %s", trunk.size(compress), target)
-    if not is_resumable(target):
-        with tally, table_writer(target, compress=compress, settings=trunk.settings) as write:
-            for key, rows in progress(trunk.run(), total):
+    log.info("%s in %s", trunk_pass.size(compress), target)
+    if not resumable:
+        with tally, table_writer(target, compress=compress, settings=settings) as write:
+            for key, rows in progress(trunk_pass.run(), total):
                 write(key, rows)
                 tally.done()
         return 0
     try:
-        with tally, resumable_writer(target, trunk.keys, compress=compress, settings=trunk.settings,
-                                     identity=trunk.identity) as table:  # fmt: skip
+        writer = resumable_writer(
+            target, trunk_pass.keys, compress=compress, settings=settings, identity=trunk_pass.identity
+        )
+        with tally, writer as table:
             tally.num_done = table.done
             if table.done:
-                log.info("going on after %d of them", table.done)
-            for key, rows in progress(trunk.run(first=table.done, stop=stop), total - table.done):
+                log.info("resuming after segment %d", table.done)
+            draws = trunk_pass.run(first=table.done, stop_requested=stop_requested)
+            for key, rows in progress(draws, total - table.done):
                 table.write(key, rows)
                 tally.done()
-                if table.done % trunk.window == 0:
+                if table.done % trunk_pass.window == 0:
                     table.checkpoint()
     except Stopped as stopped:
         log.info("asked to stop: %s; rerun the same command to resume", stopped)

@@ -1,6 +1,7 @@
-"""fix-data: sort a data folder and keep what all of its lists have."""
+"""fix-data: sort a data folder and keep the utterances that all lists have."""
 
 import logging
+from pathlib import Path
 
 import click
 
@@ -12,11 +13,11 @@ log = logging.getLogger("sertk")
 
 @command
 @click.argument("folder", metavar="DATA-DIR", type=FOLDER)
-def main(folder):
-    """Sort the lists of a data folder, make spk2utt anew, and keep the utterances that all lists have.
+def main(folder: Path) -> None:
+    """Sort the lists of a data folder, rebuild spk2utt, and keep the utterances that all lists have.
 
-    Says how many utterances are left out and why; the files as they were stay in DATA-DIR/.backup. Exits with 1
-    where nothing would be left, or where something remains that cannot be put right here.
+    Warns how many utterances are left out and why; the old lists are copied to DATA-DIR/.backup. Exits with 1 if no
+    utterance would be left, or if problems remain that cannot be fixed automatically.
 
     \b
     e.g.: fix-data data/train

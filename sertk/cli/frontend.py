@@ -1,9 +1,11 @@
-"""What the front-end binaries share: Kaldi's options of the features, and how features are stored."""
+"""Shared by make-fbank and cmvn-segment: Kaldi's feature options, compression, and tables of numbers."""
 
 import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,15 +20,22 @@ log = logging.getLogger("sertk")
 compress_option = click.option(
     "--compress",
     type=click.Choice(["none", "cm", "cm2", "cm3"]),
-    help="Kaldi's compression.  [default: cm2 (16 bits) in files; none in pipes and text]",
+    help="Compression, as in Kaldi.  [default: cm2 (16 bits) for files; none for pipes and text]",
 )
 
 
 def compression(chosen: str | None, target: Wspecifier) -> str:
-    """What was chosen, or the default: a pipe hands every bit on, a file keeps what 16 bits hold.
+    """The compression of a table: 16 bits in a file, none in a pipe or in text, if the user has not chosen.
+
+    Args:
+        chosen: the option's value
+        target: where the table is written
+
+    Returns:
+        none, cm, cm2 or cm3
 
     Raises:
-        click.UsageError: where numbers in text are to be compressed.
+        click.UsageError: if text is to be compressed.
     """
     if chosen not in (None, "none") and not target.binary:
         raise click.UsageError(f"--compress {chosen} is for binary tables: {target} is text")
@@ -35,8 +44,8 @@ def compression(chosen: str | None, target: Wspecifier) -> str:
     return "cm2" if target.binary and classify_output(target.archive or "-") == "file" else "none"
 
 
-def fbank_options(function):
-    """An option for each of Kaldi's, with the defaults of FbankOptions."""
+def fbank_options(function: Callable) -> Callable:
+    """Decorator: add the options of FbankOptions."""
     for option in reversed(fields(FbankOptions)):
         kind = BOOL if isinstance(option.default, bool) else type(option.default)
         name = f"--{option.name.replace('_', '-')}"
@@ -45,14 +54,15 @@ def fbank_options(function):
     return function
 
 
-_NO_VTLN = "there is no VTLN here; the binaries read the features of compute-fbank-feats too"
-# Options of compute-fbank-feats that make-fbank has no use for: the type, the values that change nothing (None: all),
-# and what to do where another one is wanted.
-_KALDIS = {
-    "use-log-fbank": (BOOL, (True,), "features are logarithms here"),
-    "use-power": (BOOL, (True,), "filters sum power here; the binaries read the features of compute-fbank-feats too"),
+_USE_KALDI = "use compute-fbank-feats, whose features the binaries read too"
+_NO_VTLN = f"make-fbank has no VTLN; {_USE_KALDI}"
+# Options of compute-fbank-feats that make-fbank does not have: type, values that change nothing (None: all), remedy for
+# another value.
+_OTHER_OPTIONS = {
+    "use-log-fbank": (BOOL, (True,), f"make-fbank computes logarithms only; {_USE_KALDI}"),
+    "use-power": (BOOL, (True,), f"make-fbank sums power spectra only; {_USE_KALDI}"),
     "subtract-mean": (BOOL, (False,), "pipe the features through cmvn-segment --norm-vars=false"),
-    "output-format": (str, ("kaldi",), "tables are Kaldi's here; copy-feats-to-htk converts them"),
+    "output-format": (str, ("kaldi",), "make-fbank writes Kaldi tables only; copy-feats-to-htk converts them"),
     "vtln-warp": (float, (1.0,), _NO_VTLN),
     "vtln-map": (str, ("",), _NO_VTLN),
     "vtln-low": (float, None, ""),
@@ -65,22 +75,28 @@ _KALDIS = {
 }
 
 
-def kaldis_other_options(function):
-    """The options of Kaldi's compute-fbank-feats that are not make-fbank's, so that its conf files can be read."""
-    for name, (kind, _, _) in reversed(_KALDIS.items()):
-        help = "Of compute-fbank-feats."
+def kaldis_other_options(function: Callable) -> Callable:
+    """Decorator: add the other options of compute-fbank-feats, hidden, so that its conf files can be read."""
+    for name, (kind, _, _) in reversed(_OTHER_OPTIONS.items()):
+        help = "An option of compute-fbank-feats."
         function = click.option(f"--{name}", type=kind, default=None, hidden=True, help=help)(function)
     return function
 
 
 def settle_kaldis_options(options: dict) -> dict:
-    """`options` without those of kaldis_other_options, which are told of where they were given.
+    """Take out the options of `kaldis_other_options` and log those that are ignored.
+
+    Args:
+        options: all options
+
+    Returns:
+        The options without them; `allow_resample` is set if Kaldi's --allow-downsample or --allow-upsample is.
 
     Raises:
-        click.UsageError: for one that would change the features.
+        click.UsageError: if one would change the features.
     """
     options, ignored = dict(options), []
-    for name, (_, harmless, remedy) in _KALDIS.items():
+    for name, (_, harmless, remedy) in _OTHER_OPTIONS.items():
         value = options.pop(name.replace("-", "_"))
         if value is None:
             continue
@@ -93,16 +109,17 @@ def settle_kaldis_options(options: dict) -> dict:
         else:
             ignored.append(f"--{name}")
     if ignored:
-        log.info("without effect here: %s", " ".join(ignored))
+        log.info("ignored options of compute-fbank-feats: %s", " ".join(ignored))
     return options
 
 
 class _NumbersPlace(click.ParamType):
-    """Where a number for each utterance goes: any wspecifier, or a text file (then sorted)."""
+    """Where a number for each utterance is written: a wspecifier, or a text file, which is sorted."""
 
     name = "wspecifier"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a wspecifier, or take the text as the path of a file."""
         if not isinstance(value, str):
             return value
         options, colon, _ = value.partition(":")
@@ -110,7 +127,7 @@ class _NumbersPlace(click.ParamType):
             if colon and {"ark", "scp"} & {word.strip() for word in options.split(",")}:
                 return parse_wspecifier(value)
             if classify_output(value) != "file" or not value:
-                raise SertkError(f"'{value}' is no file (a stream or a pipe is ark,t:- or 'ark,t:| command')")
+                raise SertkError(f"'{value}' is not a file (for a stream or a pipe use ark,t:- or 'ark,t:| command')")
         except SertkError as error:
             self.fail(str(error), param, ctx)
         return Path(value)
@@ -119,20 +136,27 @@ class _NumbersPlace(click.ParamType):
 NUMBERS_PLACE = _NumbersPlace()
 
 
-def refuse_shared_stdout(*targets: Wspecifier | Path | None):
-    """click.UsageError where two tables would be written to standard output at once."""
+def refuse_shared_stdout(*targets: Wspecifier | Path | None) -> None:
+    """Check that no two tables are written to standard output.
+
+    Raises:
+        click.UsageError: if they are.
+    """
     names = [t.archive for t in targets if isinstance(t, Wspecifier) and t.archive is not None]
     if sum(classify_output(name) == "stdout" for name in names) > 1:
         raise click.UsageError("two tables cannot both go to standard output")
 
 
 @contextmanager
-def numbers_writer(target: Wspecifier | Path | None, kind: str):
-    """A context that gives `write(key, number)`; the table or the text file is published when the block ends well.
+def numbers_writer(target: Wspecifier | Path | None, kind: str) -> Iterator[Callable[[str, float], None]]:
+    """Context manager that writes a number for each key.
 
     Args:
-        target: None writes nothing.
-        kind: "int" or "double", as Kaldi stores them.
+        target: a table, or a text file, which is sorted; None writes nothing
+        kind: Kaldi's type of the table's numbers, "int" or "double"
+
+    Yields:
+        A function of key and number; the table or file appears when the block ends without an error.
     """
     from sertk.datadir.lists import write_list
     from sertk.kaldi.encode import number_text

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sertk.cli.options import BOOL, FILE, FOLDER, NUMBERS, group
+from sertk.cli.options import BOOL, FILE, FOLDER, NUMBERS, RSPECIFIER, group
 from sertk.errors import SertkError
 
 
@@ -15,7 +16,8 @@ class _Policies(click.ParamType):
 
     name = "NAME,NAME,…"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Check the policies."""
         names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
         from sertk.data.masks import parse_policy
 
@@ -27,24 +29,50 @@ class _Policies(click.ParamType):
         return names
 
 
-KINDS = {"policies": _Policies(), "file": FILE, "folder": FOLDER}
+class _Names(click.ParamType):
+    """A comma-separated list of names, each given once."""
+
+    name = "NAME,NAME,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split the list."""
+        names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        if "" in names or len(set(names)) < len(names):
+            self.fail(f"'{value}': must be names separated by commas, each once", param, ctx)
+        return names
+
+
+KINDS = {"policies": _Policies(), "names": _Names(), "file": FILE, "folder": FOLDER, "rspecifier": RSPECIFIER}
 
 
 def options_of(settings: type, title: str, *names: str) -> Callable:
-    """A decorator that adds the options `names` of a dataclass (without names: all of its options) under `title`."""
+    """Decorator that adds options which a dataclass declares.
+
+    Args:
+        settings: the dataclass.
+        title: heading of the options in --help.
+        names: fields to add; without names, all that are options.
+    """
     declared = {field.name: field for field in fields(settings) if "help" in field.metadata}
     return group(title, *(option_of(declared[name]) for name in names or declared))
 
 
 def option_of(field: Field) -> Callable:
-    """A decorator that adds the option which a dataclass's field declares."""
+    """Decorator that adds the option which a dataclass field declares."""
     declared = field.metadata
     flags = [f"--{field.name.replace('_', '-')}", *declared.get("names", ())]
     unset = declared.get("unset")
     text = declared["help"] + (f"  [default: {unset}]" if unset else "")
     default = None if unset else _as_typed(field.default)
-    return click.option(*flags, field.name, type=_kind(field), default=default, show_default=default is not None, help=text,
-                        metavar=declared.get("metavar"))  # fmt: skip
+    return click.option(
+        *flags,
+        field.name,
+        type=_kind(field),
+        default=default,
+        show_default=default is not None,
+        help=text,
+        metavar=declared.get("metavar"),
+    )
 
 
 def _kind(field: Field) -> click.ParamType:
@@ -57,8 +85,12 @@ def _kind(field: Field) -> click.ParamType:
         return BOOL
     if isinstance(default, tuple):
         return NUMBERS
-    bounds = {"min": declared.get("least", declared.get("above")), "max": declared.get("most", declared.get("below")),
-              "min_open": "above" in declared, "max_open": "below" in declared}  # fmt: skip
+    bounds = {
+        "min": declared.get("least", declared.get("above")),
+        "max": declared.get("most", declared.get("below")),
+        "min_open": "above" in declared,
+        "max_open": "below" in declared,
+    }
     if isinstance(default, int):
         return click.IntRange(**bounds)
     return click.FloatRange(**bounds) if isinstance(default, float) else click.STRING

@@ -1,6 +1,9 @@
-"""make-fbank: recordings into log-mel features."""
+"""make-fbank: log-mel features of recordings."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,45 +30,86 @@ from sertk.cli.options import (
     threads_option,
 )
 from sertk.frontend.options import FbankOptions
+from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
 
 @command
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'.")
 @click.option(
-    "--segments", type=FILE, help="Lines of 'utterance recording start end [channel]': features of those parts."
+    "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
-@click.option("--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment.")
 @compress_option
-@click.option("--channel", type=click.IntRange(-1),
-              help="Channel to take, from 0, where there are several; -1: one channel is expected.  [default: -1]")  # fmt: skip
+@click.option(
+    "--channel",
+    type=click.IntRange(-1),
+    help="Channel to take, from 0; -1: recordings must have one channel.  [default: -1]",
+)
 @click.option("--allow-resample", type=BOOL, default=False, show_default=True, help="Convert other sample rates.")
-@click.option("--max-overshoot", type=click.FloatRange(0), default=0.5, show_default=True,
-              help="Seconds by which a segment may end after its recording.")  # fmt: skip
-@click.option("--min-duration", type=click.FloatRange(0), default=0.0, show_default=True,
-              help="Skip what is shorter, in seconds.")  # fmt: skip
-@click.option("--write-num-frames", metavar="WSPECIFIER", type=NUMBERS_PLACE,
-              help="Write the number of frames of each utterance: ark,t:FILE, or FILE (sorted).")  # fmt: skip
-@click.option("--write-utt2dur", metavar="WSPECIFIER", type=NUMBERS_PLACE,
-              help="Write the duration of each utterance in seconds: ark,t:FILE, or FILE (sorted).")  # fmt: skip
-@click.option("--backend", type=click.Choice(["numpy", "torchaudio"]), default="numpy", show_default=True,
-              help="What computes the features; they agree to 0.001.")  # fmt: skip
+@click.option(
+    "--max-overshoot",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds by which a segment may end after its recording.",
+)
+@click.option(
+    "--min-duration",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Skip shorter recordings and segments (in seconds).",
+)
+@click.option(
+    "--write-num-frames",
+    metavar="WSPECIFIER",
+    type=NUMBERS_PLACE,
+    help="Write the number of frames of each utterance: ark,t:FILE, or FILE (sorted).",
+)
+@click.option(
+    "--write-utt2dur",
+    metavar="WSPECIFIER",
+    type=NUMBERS_PLACE,
+    help="Write the duration of each utterance in seconds: ark,t:FILE, or FILE (sorted).",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["numpy", "torchaudio"]),
+    default="numpy",
+    show_default=True,
+    help="Implementation of the features; both agree to 0.001.",
+)
 @fbank_options
 @kaldis_other_options
 @threads_option
 @max_skip_option
 @seed_option
-def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, min_duration, write_num_frames,
-         write_utt2dur, backend, num_threads, max_skip, seed, **options):  # fmt: skip
-    """Compute Kaldi's log-mel features of the recordings in WAV-RSPECIFIER.
+def main(
+    wav_in: Rspecifier,
+    feats_out: Wspecifier,
+    segments: Path | None,
+    cmvn: bool,
+    compress: str | None,
+    channel: int | None,
+    max_overshoot: float,
+    min_duration: float,
+    write_num_frames: Wspecifier | Path | None,
+    write_utt2dur: Wspecifier | Path | None,
+    backend: str,
+    num_threads: int | None,
+    max_skip: float,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Compute log-mel features of recordings, as Kaldi's compute-fbank-feats does.
 
-    Its entries are wav, flac, ogg, mp3, sph, aiff, au, caf or m4a files, places in an archive of wav files, or commands
-    that end in '|'. What is missing, truncated, silent or not audio is skipped and counted; a command that fails is an
-    error (with scp,p: it is skipped too).
+    WAV-RSPECIFIER lists wav, flac, ogg, mp3, sph, aiff, au, caf or m4a files, offsets in an archive of wav files, or
+    commands that end in '|'. Recordings that are missing, truncated, silent or not audio are skipped and counted; a
+    command that fails is an error (with scp,p: it is skipped too).
 
-    Options are named as those of Kaldi's compute-fbank-feats, but the defaults are the paper's (128 bins, 40 to 8000 Hz,
-    no dither). Those of its options that have no effect here are accepted; those that would change the features are
-    refused.
+    Options are named as in compute-fbank-feats; the defaults are the paper's (128 bins, 40 to 8000 Hz, no dither). Its
+    other options are accepted if they do not change the features, and refused if they would.
 
     \b
     e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
@@ -73,7 +117,7 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, mi
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:feats.ark,feats.scp
     See also: cmvn-segment, validate-data
     """
-    # The threads are ours, a recording each: the linear algebra shall not start its own.
+    # Recordings are distributed over threads, so the linear algebra must not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options = settle_kaldis_options(options)
     allow_resample = options.pop("allow_resample")
@@ -87,23 +131,23 @@ def main(wav_in, feats_out, segments, cmvn, compress, channel, max_overshoot, mi
     settings = {"fbank": fbank.settings(), "cmvn": "segment" if cmvn else "none"}
     jobs = recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot)
 
-    def worker():
+    def worker() -> Callable:
         extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed)
         return lambda job: features_of(job, extract)
 
-    made = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))
+    utterances = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))
     with (
         Tally(wav_in, max_skip) as tally,
         table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
         numbers_writer(write_num_frames, "int") as write_frames,
         numbers_writer(write_utt2dur, "double") as write_seconds,
     ):
-        for found in progress(made):
-            if found.feats is None:
-                tally.skip(found.key, found.reason)
+        for utterance in progress(utterances):
+            if utterance.feats is None:
+                tally.skip(utterance.key, utterance.reason)
                 continue
-            write(found.key, found.feats)
-            write_frames(found.key, len(found.feats))
-            write_seconds(found.key, found.seconds)
+            write(utterance.key, utterance.feats)
+            write_frames(utterance.key, len(utterance.feats))
+            write_seconds(utterance.key, utterance.seconds)
             tally.done()
         tally.check()

@@ -16,22 +16,29 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.argument("fold_dir", metavar="FOLD-DIR", type=FOLDER)
 @click.option("--scheme", type=click.Choice(list(SCHEMES)), default="loso", show_default=True,
-              help="Hold out one session (loso) or speaker each, or deal each class over the folds.")  # fmt: skip
+              help="Hold out a session (loso) or a speaker, or stratify by class.")  # fmt: skip
 @click.option("--num-folds", type=click.IntRange(2), default=None,
-              help="How many, for stratified [default: 5]; for loso and speaker only checked.")  # fmt: skip
+              help="Number of folds for stratified [default: 5]; loso and speaker only check it.")  # fmt: skip
 @click.option("--label-map", type=FILE, default=None,
-              help="Lines of 'from to': others are left out; 'to' gives the order. [default: all]")  # fmt: skip
+              help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]")  # fmt: skip
 @click.option("--part", type=click.Choice(["all", *PARTS]), default="all", show_default=True,
-              help="IEMOCAP's improvised or scripted dialogs alone, told by utt2dialog.")  # fmt: skip
+              help="Only IEMOCAP's improvised or scripted dialogs, by utt2dialog.")  # fmt: skip
 @seed_option
-def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, seed):
-    """Divide the segments of DATA-DIR/utt2label into folds; write utt2label, utt2fold, labels.txt and scheme.json to
-    FOLD-DIR.
+def main(
+    data_dir: Path,
+    fold_dir: Path,
+    scheme: str,
+    num_folds: int | None,
+    label_map: Path | None,
+    part: str,
+    seed: int,
+) -> None:
+    """Divide the segments of DATA-DIR/utt2label into folds.
 
-    loso reads utt2session, speaker reads utt2spk; where there is a utt2spk, a speaker in two folds is refused. Perturbed
-    copies (sp0.9-SPK, utt2uniq) are one person and one recording with what they are of.
-    stratified folds share speakers between training and test: what is scored on them says SPEAKER-DEPENDENT. Scripts
-    that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
+    Writes utt2label, utt2fold, labels.txt and scheme.json to FOLD-DIR. loso reads utt2session, speaker reads utt2spk; if
+    there is a utt2spk, a speaker in two folds is an error. Perturbed copies (sp0.9-SPK, utt2uniq) are the same person
+    and recording as their originals. Stratified folds share speakers between training and test: their results are
+    stamped SPEAKER-DEPENDENT. Scripts that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
 
     \b
     e.g.: make-folds --label-map conf/labels.exp3 data/all exp/folds
@@ -39,28 +46,27 @@ def main(data_dir: Path, fold_dir: Path, scheme, num_folds, label_map, part, see
     See also: train-resnet, transfer-head, score-loso
     """
     label_names = None if label_map is None else read_list(label_map)
-    before = read_list(data_dir / "utt2label")
-    utt2label, labels = map_labels(before, label_names)
+    all_labels = read_list(data_dir / "utt2label")
+    utt2label, labels = map_labels(all_labels, label_names)
     utt2dialog = read_list(data_dir / "utt2dialog") if part != "all" or (data_dir / "utt2dialog").exists() else {}
     if part != "all":
         utt2label = {utt: utt2label[utt] for utt in of_part(list(utt2label), utt2dialog, part)}
     maps = {what: read_list(data_dir / name) for what, name in MAPS.items() if (data_dir / name).exists()}
     folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
     if copies := len(utt2label) - len(set(recordings(utt2label, maps.get("recording")).values())):
-        log.warning("%d segments are perturbed copies of others: they will be test segments too, unless they are left"
-                    " out of utt2label", copies)  # fmt: skip
+        message = (
+            "%d segments are perturbed copies of others: leave them out of utt2label, or they are test segments too"
+        )
+        log.warning(message, copies)
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
-    told = data_dir / "utt2script"
-    scripts = read_list(told) if told.exists() else scripts_of(utt2dialog)
+    script_path = data_dir / "utt2script"
+    scripts = read_list(script_path) if script_path.exists() else scripts_of(utt2dialog)
     settings["scripts"] = overlap = script_overlap(folds.utt2fold, scripts)
     write_folds(fold_dir, folds, maps, settings)
     for fold, counts in folds.counts().items():
         log.info("fold %d: %s", fold, ", ".join(f"{count} {label}" for label, count in counts.items()))
         if overlap[str(fold)]["scripted"]:
-            log.info(
-                "fold %d: %d scripted, %d of them of scripts that its training has too",
-                fold,
-                *overlap[str(fold)].values(),
-            )
-    log.info("Done %d, left out %d", len(utt2label), len(before) - len(utt2label))
+            message = "fold %d: %d scripted, %d of them of scripts that its training has too"
+            log.info(message, fold, *overlap[str(fold)].values())
+    log.info("Done %d, left out %d", len(utt2label), len(all_labels) - len(utt2label))

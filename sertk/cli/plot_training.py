@@ -1,4 +1,4 @@
-"""plot-training: learning curves of one or more runs."""
+"""plot-training: learning curves of training runs."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from sertk.cli.options import FILE, FOLDER, command, log
 @click.argument("dirs", metavar="DIR...", type=FOLDER, nargs=-1, required=True)
 @click.argument("out", metavar="OUT", type=FILE)
 def main(dirs: tuple[Path, ...], out: Path) -> None:
-    """Plot loss, accuracy, learning rate and speed of one or more runs over epochs, from their train.jsonl.
+    """Plot loss, accuracy, learning rate and speed over the epochs of training runs, from their train.jsonl.
 
-    DIR is an output folder of train-resnet or transfer-head; a folder of folds is drawn as thin lines with their mean. OUT
-    ends in .png or .pdf. A run may still be in progress.
+    DIR is the folder of train-resnet or transfer-head; for a folder of folds their mean is plotted too. OUT ends in .png
+    or .pdf. A run may still be in progress.
 
     \b
     e.g.: plot-training exp/resnet34 exp/resnet34/training.png
@@ -22,11 +22,11 @@ def main(dirs: tuple[Path, ...], out: Path) -> None:
     See also: train-resnet, transfer-head, make-report
     """
     if out.suffix not in (".png", ".pdf"):
-        raise click.UsageError(f"'{out}': must end in .png or .pdf")
+        raise click.UsageError(f"'{out}': OUT must end in .png or .pdf")
     from sertk.atomic import atomic_file
     from sertk.report.curves import read_runs, runs_figure
 
-    picture = runs_figure(read_runs(dirs))
+    figure = runs_figure(read_runs(dirs))
     with atomic_file(out) as file:
-        file.write(getattr(picture, out.suffix[1:]))
+        file.write(getattr(figure, out.suffix[1:]))
     log.info("wrote %s", out)

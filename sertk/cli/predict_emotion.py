@@ -1,4 +1,7 @@
-"""predict-emotion: probabilities of every label, for whole segments."""
+"""predict-emotion: posterior probabilities of the labels for whole segments."""
+
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +18,7 @@ from sertk.cli.options import (
 )
 from sertk.cli.training import precision_option
 from sertk.errors import SertkError
+from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
 
 @command
@@ -22,13 +26,23 @@ from sertk.errors import SertkError
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("posteriors", metavar="POSTERIORS-WSPECIFIER", type=WSPECIFIER)
 @click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
-@click.option("--fold", metavar="N", help="Take the segments of this fold alone.")
+@click.option("--fold", metavar="N", help="Process the segments of this fold only.")
 @precision_option
 @max_skip_option
 @device_option
 @threads_option
-def main(model, feats, posteriors, utt2fold, fold, max_skip, **options):
-    """Give every segment, whole and of any length, the probability of each of the model's labels.
+def main(
+    model: Path,
+    feats: Rspecifier,
+    posteriors: Wspecifier,
+    utt2fold: Path | None,
+    fold: str | None,
+    max_skip: float,
+    **options: Any,
+) -> None:
+    """Compute the posterior probabilities of the model's labels for whole segments of any length.
+
+    The output is a vector for each segment; the table's manifest names the labels in the vector's order.
 
     \b
     e.g.: predict-emotion exp/exp1/1/final.pt scp:data/all/feats.scp ark,t:-
@@ -43,13 +57,13 @@ def main(model, feats, posteriors, utt2fold, fold, max_skip, **options):
 
     wanted, missing = None, set()
     if fold is not None:
-        missing = {key for key, of_key in read_list(utt2fold).items() if of_key == fold}
+        missing = {key for key, its_fold in read_list(utt2fold).items() if its_fold == fold}
         if not missing:
             raise SertkError(f"{utt2fold}: no segment is in fold {fold}")
         wanted = frozenset(missing).__contains__
     tally = Tally(feats, max_skip)
 
-    def skip(key: str, reason: str):
+    def skip(key: str, reason: str) -> None:
         missing.discard(key)
         tally.skip(key, reason)
 
@@ -60,5 +74,5 @@ def main(model, feats, posteriors, utt2fold, fold, max_skip, **options):
             missing.discard(key)
             tally.done()
         for key in sorted(missing):
-            tally.skip(key, f"in fold {fold}, but without features")
+            tally.skip(key, f"in fold {fold}, but has no features")
         tally.check()

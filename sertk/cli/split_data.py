@@ -1,6 +1,7 @@
 """split-data: divide a data folder into parts."""
 
 import logging
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,7 @@ log = logging.getLogger("sertk")
 @click.argument("folder", metavar="DATA-DIR", type=FOLDER)
 @click.argument("number", metavar="N", type=click.IntRange(1))
 @click.option("--per-utt", type=BOOL, default=False, show_default=True, help="Split speakers too (into splitNutt).")
-def main(folder, number, per_utt):
+def main(folder: Path, number: int, per_utt: bool) -> None:
     """Divide a data folder into N parts, DATA-DIR/splitN/1 to N, each a data folder with whole speakers.
 
     \b
@@ -23,7 +24,7 @@ def main(folder, number, per_utt):
     """
     from sertk.datadir.edit import split
 
-    place, told = split(folder, number, per_utt)
-    for line in told:
+    place, warnings = split(folder, number, per_utt)
+    for line in warnings:
         log.warning("%s", line)
     log.info("wrote %s/{1..%d}", place, number)

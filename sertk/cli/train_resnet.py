@@ -1,6 +1,8 @@
-"""train-resnet: a network that tells speakers, or emotions, apart."""
+"""train-resnet: train a ResNet34 to classify speakers or emotions."""
 
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,8 +28,9 @@ from sertk.cli.training import (
     target_options,
 )
 from sertk.jobs.options import TrainingOptions
+from sertk.kaldi.specifiers import Rspecifier
 from sertk.models.spec import NetworkSpec
-from sertk.options import taken
+from sertk.options import take_options
 from sertk.training.settings import TrainingSettings
 
 chunk_options = options_of(TrainingSettings, "Chunks and masks", "chunk_frames", "augment", "padding", "mask_scope")
@@ -59,8 +62,8 @@ run_options = group(
 @options_of(TrainingOptions, HELD_OUT, "utt2fold", "fold")
 @select_option
 @run_options
-def main(feats, utt2label, directory, **options):
-    """Train a ResNet34 on chunks of FEATS to tell the labels in UTT2LABEL apart; DIR/final.pt is the network.
+def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) -> int:
+    """Train a ResNet34 on chunks of FEATS to classify the labels in UTT2LABEL; DIR/final.pt is the network.
 
     It is a trunk of convolutions, pooling over frames, and a head of two fully connected layers. A chunk is a piece
     of a segment, in frames of 10 ms; an epoch passes over all segments. The defaults are the paper's.
@@ -78,20 +81,18 @@ def main(feats, utt2label, directory, **options):
     if (options["utt2fold"] is None) != (options["fold"] is None):
         raise click.UsageError("--utt2fold and --fold go together")
     if options["select"] != "last" and options["fold"] is None:
-        raise click.UsageError(
-            f"--select {options['select']} chooses by a fold: --utt2fold and --fold say which is held out"
-        )
+        raise click.UsageError(f"--select {options['select']} needs a held-out fold: give --utt2fold and --fold")
     if options["train"] != "all" and options["init"] is None:
-        raise click.UsageError(f"--train {options['train']} keeps the rest of a network as it is: --init names it")
+        raise click.UsageError(f"--train {options['train']} freezes a part of an initial network: give --init")
     check_balance(options)
     if options["train"] == "all" and options["frozen_batchnorm"] == "train":
         raise click.UsageError("--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)")
     if options["blocks"] and len(options["blocks"]) != 4:
-        raise click.UsageError(f"--blocks: four stages have four numbers, found {len(options['blocks'])}")
-    stop = catch_signals()
+        raise click.UsageError(f"--blocks takes four numbers, one a stage, but {len(options['blocks'])} were given")
+    stop_requested = catch_signals()
     from sertk.jobs.train import train_network
 
     network_options = {field.name: options.pop(field.name) for field in fields(NetworkSpec) if field.name in options}
     options["trunk_scale"] = options["trunk_scale"] or (0.1 if options["init"] else 1.0)
-    settings, run = taken(TrainingSettings, options), taken(TrainingOptions, options)
-    return train_network(feats, utt2label, directory, network_options, settings, run, EpochBar, stop)
+    settings, job = take_options(TrainingSettings, options), take_options(TrainingOptions, options)
+    return train_network(feats, utt2label, directory, network_options, settings, job, EpochBar, stop_requested)

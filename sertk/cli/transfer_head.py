@@ -1,17 +1,17 @@
 """transfer-head: new heads on a frozen trunk, one for each held-out fold."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
-from sertk.cli.options import FILE, RSPECIFIER, command, device_option, group, seed_option, threads_option
+from sertk.cli.generated import options_of
+from sertk.cli.options import FILE, RSPECIFIER, command, device_option, seed_option, threads_option
 from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
-
-fold_options = group(
-    HELD_OUT,
-    click.option("--folds", metavar="N,N,…", help="The folds to hold out, a head for each.  [default: all]"),
-    select_option,
-    click.option("--eval-vectors", type=RSPECIFIER, metavar="RSPECIFIER",
-                 help="What --select looks at: vectors of whole segments, of embed-segments --at pool."),
-)  # fmt: skip
+from sertk.jobs.options import HeadOptions
+from sertk.kaldi.specifiers import Rspecifier
+from sertk.options import take_options
+from sertk.training.settings import HeadSettings
 
 
 @command
@@ -20,16 +20,18 @@ fold_options = group(
 @click.argument("sets", metavar="UTT2LABEL UTT2FOLD DIR…", type=FILE, nargs=-1, required=True)
 @schedule_options
 @target_options
-@fold_options
+@options_of(HeadOptions, HELD_OUT, "folds")
+@select_option
+@options_of(HeadOptions, HELD_OUT, "eval_vectors")
 @seed_option
 @device_option
 @threads_option
-def main(model, draws, sets, folds, **options):
-    """Train the fully connected layers anew on MODEL's frozen trunk, once for each fold held out.
+def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any) -> int:
+    """Train new fully connected layers on MODEL's frozen trunk, once for each held-out fold.
 
-    DRAWS is what embed-segments --draws has written with the same model: the trunk's output for the masked chunks
-    of every epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a
-    network without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, share one reading of the draws.
+    DRAWS is the output of embed-segments --draws for the same model: the trunk's output for the masked chunks of every
+    epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a network
+    without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, are trained in one pass over the draws.
 
     If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 
@@ -43,17 +45,15 @@ def main(model, draws, sets, folds, **options):
     See also: embed-segments, predict-emotion, train-resnet
     """
     if (options["select"] == "last") != (options["eval_vectors"] is None):
-        raise click.UsageError("--select dev-session and --select oracle, and they alone, take --eval-vectors")
+        raise click.UsageError("--eval-vectors goes with --select dev-session and --select oracle, which need it")
     if len(sets) % 3:
-        raise click.UsageError(f"UTT2LABEL UTT2FOLD DIR come in threes, {len(sets)} were given")
-    if len({directory.resolve() for directory in sets[2::3]}) < len(sets) // 3:
+        raise click.UsageError(f"label sets are UTT2LABEL UTT2FOLD DIR each, but {len(sets)} paths were given")
+    label_sets = list(zip(sets[0::3], sets[1::3], sets[2::3]))
+    if len({directory.resolve() for _, _, directory in label_sets}) < len(label_sets):
         raise click.UsageError("each label set has a DIR of its own")
-    wanted = folds.split(",") if folds is not None else None
-    if wanted and ("" in wanted or len(set(wanted)) < len(wanted)):
-        raise click.UsageError(f"--folds '{folds}': wanted names with commas between them, each once")
     check_balance(options)
-    stop = catch_signals()
+    stop_requested = catch_signals()
     from sertk.jobs.heads import train_all_heads
 
-    threes = list(zip(*[iter(sets)] * 3))
-    return train_all_heads(model, draws, threes, wanted, stop, **options)
+    settings, job = take_options(HeadSettings, options), take_options(HeadOptions, options)
+    return train_all_heads(model, draws, label_sets, settings, job, stop_requested)

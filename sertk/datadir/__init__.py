@@ -1,0 +1,1 @@
+"""Kaldi data folders and their text maps: read, check, repair, split, subset, combine."""

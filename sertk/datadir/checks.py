@@ -1,34 +1,39 @@
-"""All that is wrong with a data folder, one line each: what validate-data says.
+"""Checks of a data folder, one line for each problem: the output of validate-data.
 
-Source: Kaldi, egs/wsj/s5/utils/validate_data_dir.sh and validate_text.pl. What they refuse is refused; beyond it column
-counts, values that are no numbers, text that is not UTF-8, our own lists, and with `verify` the content of the tables
-and whether the recordings are there.
+Source: Kaldi, egs/wsj/s5/utils/validate_data_dir.sh and validate_text.pl. What they refuse is a problem here, except a
+channel column in segments. Also checked: numbers of columns, numeric values, UTF-8, sertk's own lists, and with `verify`
+the content of tables and whether recordings exist.
 """
 
 import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sertk.datadir.folder import MAY_LACK, columns, level, list_names
-from sertk.datadir.lists import read_lines, split_words
+from sertk.datadir.folder import CHANNEL, MAY_LACK, columns, level, list_names
+from sertk.datadir.lists import column_problem, read_lines, split_words
 from sertk.errors import SertkError
+from sertk.kaldi.filenames import parse_rxfilename
 from sertk.kaldi.ranges import split_range
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import open_table, verify_table
 
-# As `grep -w` finds them: not within a word.
+Lists = Mapping[str, dict[str, str]]
+
+# As `grep -w` matches: not within a word.
 _ILLEGAL = re.compile(r"(?<![A-Za-z0-9_])(<s>|</s>|#0)(?![A-Za-z0-9_])")
 _SPACES = re.compile(r"[\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
-def problems(folder, verify: bool = False) -> Iterator[str]:
-    """What is wrong with a data folder, a line each; nothing where it is as it should be.
+def problems(folder: str | os.PathLike, verify: bool = False) -> Iterator[str]:
+    """The problems of a data folder, one line each.
 
-    verify: check tables against their manifests, their frames against utt2num_frames, and that recordings exist.
+    Args:
+        folder: the data folder.
+        verify: also check tables against their manifests, their frames against utt2num_frames, and that recordings
+            exist.
     """
     folder = Path(folder)
     try:
@@ -39,7 +44,7 @@ def problems(folder, verify: bool = False) -> Iterator[str]:
     lists = {}
     for name in names:
         lists[name] = values = {}
-        yield from _lines(folder / name, columns(name), values)
+        yield from _read_list(folder / name, values)
         if not values:
             yield f"{folder / name}: has no usable line"
     yield from inconsistencies(folder, lists)
@@ -47,26 +52,38 @@ def problems(folder, verify: bool = False) -> Iterator[str]:
         yield from _content(folder, lists)
 
 
-def inconsistencies(folder, lists: dict[str, dict[str, str]]) -> Iterator[str]:
-    """What is wrong with lists that were read, spk2utt among them: their keys, their order and their values."""
+def remarks(folder: str | os.PathLike) -> Iterator[str]:
+    """What is valid here and refused by Kaldi's validate_data_dir.sh, one line each."""
+    path = Path(folder) / "segments"
+    if path.is_file():
+        lines = list(read_lines(path))
+        if count := sum(len(split_words(line)) == 5 for _, line in lines):
+            yield (
+                f"{path}: {count} of {len(lines)} lines have a channel column: make-fbank reads it,"
+                " Kaldi's validate_data_dir.sh refuses it"
+            )
+
+
+def inconsistencies(folder: str | os.PathLike, lists: Lists) -> Iterator[str]:
+    """The problems of lists that were read, spk2utt among them: of their keys, their order and their values."""
     if not {"wav.scp", "feats.scp"} & set(lists):
         yield f"{folder}: has neither wav.scp nor feats.scp"
     if "segments" in lists and "wav.scp" not in lists:
         yield f"{folder}: has segments and no wav.scp"
     yield from _speakers(folder, lists)
-    yield from _sets(folder, lists)
+    yield from _key_sets(folder, lists)
     yield from _values(folder, lists)
     yield from _transcripts(folder, lists)
 
 
-def _lines(path: Path, wanted: int | None, values: dict) -> Iterator[str]:
-    """Fill `values` with the good lines of a list; say what is wrong with the others, and with their order."""
-    last, least = "", 1 if path.name == "text" else 2
+def _read_list(path: Path, values: dict[str, str]) -> Iterator[str]:
+    """Fill `values` with the valid lines of a list; yield the problems of the others, and of their order."""
+    last = ""
     try:
         for number, line in read_lines(path):
             words = split_words(line)
-            if len(words) != (wanted or max(len(words), least)):
-                yield f"{path}:{number}: {len(words)} columns where {wanted or f'at least {least}'} are wanted: '{line[:80]}'"
+            if problem := column_problem(path, len(words), columns(path.name)):
+                yield f"{path}:{number}: {problem}: '{line[:80]}'"
                 continue
             if words[0] in values:
                 yield f"{path}:{number}: key {words[0]} comes twice"
@@ -87,21 +104,23 @@ def _ends_in_newline(path: Path) -> bool:
         return file.read() in (b"", b"\n")
 
 
-def _speakers(folder, lists):
+def _speakers(folder: Path, lists: Lists) -> Iterator[str]:
     speaker_of = lists["utt2spk"]
     last = ""
     for utterance, speaker in speaker_of.items():
         if speaker < last:
-            # Kaldi sorts by speaker in places and by utterance in others: both orders must be one.
-            yield (f"{folder}/utt2spk: utterance {utterance} of {speaker} comes after one of {last}: sorted by speaker the "
-                   "order is another (speakers that are prefixes of their utterances keep it)")  # fmt: skip
+            # Kaldi sorts by speaker in some places and by utterance in others: both orders must be the same.
+            yield (
+                f"{folder}/utt2spk: utterance {utterance} of {speaker} comes after one of {last}: sorted by speaker the"
+                " order is another (make speakers prefixes of their utterances)"
+            )
         last = max(last, speaker)
     if "spk2utt" not in lists:
         yield f"{folder}: has no spk2utt"
         return
-    listed = {}
+    listed: dict[str, str] = {}
     for speaker, utterances in lists["spk2utt"].items():
-        for utterance in utterances.split():
+        for utterance in split_words(utterances):
             if utterance in listed:
                 yield f"{folder}/spk2utt: utterance {utterance} comes twice"
             listed[utterance] = speaker
@@ -111,79 +130,83 @@ def _speakers(folder, lists):
         if utterance not in listed:
             yield f"{folder}/spk2utt: utterance {utterance} is missing"
     if listed == speaker_of:
-        for here, there in zip(listed, speaker_of):
-            if here != there:
-                yield f"{folder}/spk2utt: utterance {here} stands where utt2spk has {there}: not in the same order"
+        for utterance, expected in zip(listed, speaker_of):
+            if utterance != expected:
+                yield f"{folder}/spk2utt: utterance {utterance} where utt2spk has {expected}: not in the same order"
                 return
 
 
-def _sets(folder, lists):
+def _key_sets(folder: Path, lists: Lists) -> Iterator[str]:
     segmented = "segments" in lists
-    recordings = {line.split()[0] for line in lists["segments"].values()} if segmented else set(lists["utt2spk"])
-    wanted = {"utterance": set(lists["utt2spk"]), "speaker": set(lists["utt2spk"].values()), "recording": recordings}
+    recordings = {split_words(line)[0] for line in lists["segments"].values()} if segmented else set(lists["utt2spk"])
+    keys = {"utterance": set(lists["utt2spk"]), "speaker": set(lists["utt2spk"].values()), "recording": recordings}
     for name, values in lists.items():
-        what = level(name, segmented)
-        for key in sorted(wanted[what] - set(values)) if name not in MAY_LACK else ():
-            yield f"{folder}/{name}: {what} {key} is missing"
-        for key in sorted(set(values) - wanted[what]):
-            yield f"{folder}/{name}: {what} {key} is not in {'segments' if what == 'recording' and segmented else 'utt2spk'}"
+        unit = level(name, segmented)
+        for key in sorted(keys[unit] - set(values)) if name not in MAY_LACK else ():
+            yield f"{folder}/{name}: {unit} {key} is missing"
+        source = "segments" if unit == "recording" and segmented else "utt2spk"
+        for key in sorted(set(values) - keys[unit]):
+            yield f"{folder}/{name}: {unit} {key} is not in {source}"
 
 
 def value_problem(name: str, value: str) -> str | None:
-    """What is wrong with a value in the list `name`, None where it is good."""
+    """The problem of a value in the list `name`, None if it is valid."""
     if name in ("utt2dur", "utt2num_frames", "reco2dur"):
         if not 0 < _number(value) < math.inf or (name == "utt2num_frames" and not value.isdigit()):
-            return f"'{value}' is no positive {'whole ' if name == 'utt2num_frames' else ''}number"
+            return f"'{value}' is not a positive {'whole ' if name == 'utt2num_frames' else ''}number"
     elif name in ("utt2warp", "spk2warp"):
         if not 0.5 < _number(value) < 1.5:
-            return f"'{value}' is no warp factor between 0.5 and 1.5"
+            return f"'{value}' is not a warp factor between 0.5 and 1.5"
     elif name == "segments":
-        _, start, end = value.split()
+        _, start, end, *channel = split_words(value)
         if end == "-1":
             return f"'{start} {end}': validate_data_dir.sh refuses an end of -1: write the recording's length"
         if not 0 <= _number(start) < _number(end) < math.inf:
-            return f"'{start} {end}' are no times in order"
+            return f"'{start} {end}' are not times in order"
+        if channel and not CHANNEL.fullmatch(channel[0]):
+            return f"'{channel[0]}' is not a channel (0, 1, …, A, B, or -1 where it is left open)"
     elif name == "spk2gender":
         if value not in ("m", "f"):
             return f"'{value}' is neither m nor f"
     elif name == "reco2file_and_channel":
-        if value.split()[1] not in ("A", "B", "1"):
-            return f"channel '{value.split()[1]}' is neither A nor B"
+        if (channel := split_words(value)[1]) not in ("A", "B", "1"):
+            return f"channel '{channel}' is neither A nor B"
     elif name == "wav.scp" and value.startswith("~"):
-        return "begins with ~, which only a shell replaces: write the path in full"
+        return "begins with ~, which only a shell expands: write the full path"
     return None
 
 
-def _values(folder, lists):
+def _values(folder: Path, lists: Lists) -> Iterator[str]:
     for name, values in lists.items():
         for key, value in values.items():
             if problem := value_problem(name, value):
                 yield f"{folder}/{name}: key {key}: {problem}"
 
 
-def _transcripts(folder, lists):
-    """What validate_text.pl and validate_data_dir.sh refuse of a text."""
+def _transcripts(folder: Path, lists: Lists) -> Iterator[str]:
+    """Lines that validate_text.pl and validate_data_dir.sh refuse in a text."""
     for key, words in lists.get("text", {}).items():
         line = f"{key} {words}"
-        if found := _ILLEGAL.search(line):
-            yield f"{folder}/text: utterance {key}: {found[0]} is a symbol of Kaldi's own"
-        if found := _SPACES.search(line):
-            yield f"{folder}/text: utterance {key}: white space U+{ord(found[0]):04X}: only spaces and tabs may be in a text"
-        elif not line.isprintable() and (found := next(filter(_is_control, line), None)):
-            yield f"{folder}/text: utterance {key}: a character that cannot be printed, U+{ord(found):04X}"
+        where = f"{folder}/text: utterance {key}"
+        if symbol := _ILLEGAL.search(line):
+            yield f"{where}: {symbol[0]} is one of Kaldi's own symbols"
+        if space := _SPACES.search(line):
+            yield f"{where}: white space U+{ord(space[0]):04X}: a text may have only spaces and tabs"
+        elif not line.isprintable() and (char := next(filter(_is_control, line), None)):
+            yield f"{where}: a character that cannot be printed, U+{ord(char):04X}"
 
 
 def _is_control(char: str) -> bool:
-    # Of what Unicode has no letter for yet the C library and Python know different parts.
+    # Not isprintable(): the C library and Python know different versions of Unicode.
     return char != "\t" and unicodedata.category(char) in ("Cc", "Cs")
 
 
-def _content(folder, lists):
+def _content(folder: Path, lists: Lists) -> Iterator[str]:
     for key, name in lists.get("wav.scp", {}).items():
         try:
-            place = split_range(name)[0]
-            if classify_input(place) in ("file", "offset") and not Path(split_offset(place)[0]).is_file():
-                yield f"{folder}/wav.scp: key {key}: {name} is not there"
+            place = parse_rxfilename(split_range(name)[0])
+            if place.stored and not Path(place.path).is_file():
+                yield f"{folder}/wav.scp: key {key}: {name} does not exist"
         except SertkError as error:
             yield f"{folder}/wav.scp: key {key}: {error}"
     for name in ("feats.scp", "vad.scp"):
@@ -196,12 +219,12 @@ def _content(folder, lists):
                 yield str(error)
 
 
-def _frames(folder, lists):
+def _frames(folder: Path, lists: Lists) -> Iterator[str]:
     with open_table(parse_rspecifier(f"scp:{folder / 'feats.scp'}")) as table:
-        counted = lists.get("utt2num_frames", {})
+        listed = lists.get("utt2num_frames", {})
         for key, frames in zip(table.keys, table.num_frames.tolist()):
-            if counted.get(key, str(frames)) != str(frames):
-                yield f"{folder}/utt2num_frames: key {key}: says {counted[key]}, feats.scp has {frames} frames"
+            if listed.get(key, str(frames)) != str(frames):
+                yield f"{folder}/utt2num_frames: key {key}: {listed[key]}, feats.scp has {frames} frames"
 
 
 def _number(text: str) -> float:

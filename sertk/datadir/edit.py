@@ -1,14 +1,15 @@
-"""Data folders out of data folders: repaired, split, cut, put together. No utterance goes without a word.
+"""Data folders from data folders: fix, split, subset, combine. Every utterance that is left out is reported.
 
-A folder that is written to may hold anything else: archives, logs, lists of the user's own. That stays as it is. A list
-of what the folder held before, that would not belong to what it holds now, is moved to its `.backup`.
+Other files in the output folder (archives, logs, the user's own lists) are left alone. Known lists that would not match
+the new content are moved to its `.backup`.
 Source: Kaldi, egs/wsj/s5/utils/{fix_data_dir,split_data,subset_data_dir,combine_data}.sh.
 """
 
 import math
+import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sertk.datadir.checks import inconsistencies, value_problem
@@ -22,116 +23,161 @@ from sertk.datadir.folder import (
     stale_names,
     utterances_of,
 )
-from sertk.datadir.lists import read_lines, split_words
+from sertk.datadir.lists import column_problem, read_lines, split_words
 from sertk.datadir.publish import backup_folder, publish_files, restore_files
 from sertk.errors import SertkError
 from sertk.kaldi.tables import open_table
 
-# The lists that every utterance must be in, as for fix_data_dir.sh, and ours. From the others lines are only taken away.
-_NEEDED = ("wav.scp", "segments", "feats.scp", "text", "utt2lang", "utt2dur", "utt2num_frames", "spk2gender", "cmvn.scp",
-           "utt2label", "utt2session", "utt2dialog")  # fmt: skip
+Folder = str | os.PathLike
+
+# Utterances that one of these lists lacks are dropped: those of fix_data_dir.sh, and sertk's own.
+_NEEDED = {
+    "wav.scp",
+    "segments",
+    "feats.scp",
+    "text",
+    "utt2lang",
+    "utt2dur",
+    "utt2num_frames",
+    "spk2gender",
+    "cmvn.scp",
+}
+_NEEDED |= {"utt2label", "utt2session", "utt2dialog"}
 
 
-def fix(folder) -> list[str]:
-    """Sort the lists of a folder and keep the utterances that all of them have; says what was done, a line each.
+def fix(folder: Folder) -> list[str]:
+    """Sort the lists of a folder and keep the utterances that all of them have.
 
-    What was there before stays in `.backup` (`.backup.2` and so on where there is one). Raises SertkError where no
-    utterance would be left, and where a key has two different values: which is right is not for us to say.
+    The lists are first copied to `.backup` (`.backup.2`, … if that exists).
+
+    Returns:
+        what was changed, one line each; nothing if the folder was valid.
+
+    Raises:
+        SertkError: no utterance would be left, or a key has two different values; nothing was changed.
     """
     folder = Path(folder)
     restore_files(folder)
     report: list[str] = []
-    lists = {name: _good_lines(folder / name, report) for name in list_names(folder) if name != "spk2utt"}
+    lists = {name: _valid_lines(folder / name, report) for name in list_names(folder) if name != "spk2utt"}
     data = DataDir(folder, lists)
     needed = [name for name in lists if name in _NEEDED]
-    kept, lost = set(), Counter()
+    kept, lacking = set(), Counter()
     for utterance, speaker in data.speaker_of.items():
-        reason = next((name for name in needed if not _has(data, name, utterance, speaker)), None)
-        if reason is None:
+        name = next((name for name in needed if not _has(data, name, utterance, speaker)), None)
+        if name is None:
             kept.add(utterance)
         else:
-            lost[reason] += 1
+            lacking[name] += 1
     if not kept:
-        reasons = ", ".join(f"{count} not in {name}" for name, count in lost.items())
+        reasons = ", ".join(f"{count} not in {name}" for name, count in lacking.items())
         raise SertkError(
             f"{folder}: no utterance is in all lists ({reasons or 'utt2spk has no usable line'}): nothing was changed"
         )
-    for name, count in lost.items():
+    for name, count in lacking.items():
         report.append(f"{count} utterances of utt2spk are not in {name}: left out")
     fixed = data.keep(kept)
     for name, values in lists.items():
-        strangers = set(values) - set(fixed.lists[name])
-        strangers -= {utterance for utterance in data.speaker_of if utterance not in kept}
-        if strangers and level(name, data.segmented) == "utterance":
-            report.append(f"{len(strangers)} utterances of {name} are not in utt2spk: left out")
-        elif strangers:
-            report.append(f"{len(strangers)} lines of {name} belong to no utterance: left out")
+        unknown = set(values) - set(fixed.lists[name])
+        unknown -= {utterance for utterance in data.speaker_of if utterance not in kept}
+        if unknown and level(name, data.segmented) == "utterance":
+            report.append(f"{len(unknown)} utterances of {name} are not in utt2spk: left out")
+        elif unknown:
+            report.append(f"{len(unknown)} lines of {name} belong to no utterance: left out")
     changed = {name: text for name, text in fixed.contents().items() if _content(folder / name) != text}
     if not changed:
         return report
     backup = _back_up(folder)
     publish_files(folder, changed)
     report.append(
-        f"kept {len(kept)} of {len(data.speaker_of)} utterances; wrote {', '.join(sorted(changed))}; before: {backup}"
+        f"kept {len(kept)} of {len(data.speaker_of)} utterances; wrote {', '.join(sorted(changed))};"
+        f" the old lists are in {backup}"
     )
     return report
 
 
-def split(folder, number: int, per_utt: bool = False) -> tuple[Path, list[str]]:
-    """Divide a folder into `splitN/1` … `splitN/N` below it, by speakers (`splitNutt`, by utterances).
+def split(folder: Folder, number: int, per_utt: bool = False) -> tuple[Path, list[str]]:
+    """Divide a folder into `splitN/1` … `splitN/N` below it, each part a run of the sorted order.
 
-    Parts are runs of the sorted order, as even in utterances as whole speakers allow. Gives the place, and a line for
-    each list of an earlier split that was moved away. Raises SertkError where there are fewer speakers (utterances)
-    than parts.
+    Args:
+        folder: the data folder.
+        number: N.
+        per_utt: divide by utterances (`splitNutt/…`), not by speakers.
+
+    Returns:
+        the folder of the parts, and a line for each list of an earlier split that was moved away.
+
+    Raises:
+        SertkError: there are fewer speakers (utterances) than parts.
     """
     restore_files(folder)
     data = DataDir.load(folder)
     groups: dict[str, list[str]] = {}
     for utterance in data.utterances:
         groups.setdefault(utterance if per_utt else data.speaker_of[utterance], []).append(utterance)
-    what = "utterances" if per_utt else "speakers"
     if len(groups) < number:
-        raise SertkError(f"{folder}: {len(groups)} {what} cannot be split into {number} parts")
+        unit = "utterances" if per_utt else "speakers"
+        raise SertkError(f"{folder}: {len(groups)} {unit} cannot be split into {number} parts")
     parts, rest, left = {}, list(groups.values()), len(data.speaker_of)
     for part in range(number):
-        taken, aim = rest.pop(0), left / (number - part)
-        # One more group where that comes nearer to the even share, and enough are left for the other parts.
-        while len(rest) >= number - part and abs(len(taken) + len(rest[0]) - aim) <= abs(len(taken) - aim):
-            taken = taken + rest.pop(0)
+        utterances, share = rest.pop(0), left / (number - part)
+        # Add a group if that comes nearer to the even share, and enough groups remain for the other parts.
+        while len(rest) >= number - part and abs(len(utterances) + len(rest[0]) - share) <= abs(
+            len(utterances) - share
+        ):
+            utterances = utterances + rest.pop(0)
         if part == number - 1:
-            taken = taken + [utterance for group in rest for utterance in group]
-        left -= len(taken)
-        parts[str(part + 1)] = data.keep(taken)
+            utterances = utterances + [utterance for group in rest for utterance in group]
+        left -= len(utterances)
+        parts[str(part + 1)] = data.keep(utterances)
     place = Path(folder) / f"split{number}{'utt' if per_utt else ''}"
     return place, _publish(place, parts, keep_fitting=False)
 
 
-def subset(folder, out, how: str, number: int = 0, names_from=None) -> tuple[DataDir, list[str]]:
-    """Write some utterances of a folder, `chosen` by `how`, into the folder `out`.
+def subset(
+    folder: Folder, out: Folder, how: str, number: int = 0, names_from: str | os.PathLike | None = None
+) -> tuple[DataDir, list[str]]:
+    """Write some utterances of a folder into the folder `out`.
 
-    Gives what was written, and a line for each list of `out` that was moved away. SertkError where none is chosen.
+    Args:
+        folder: the data folder.
+        out: the folder to write.
+        how: see `chosen`, and so `number` and `names_from`.
+        number: of utterances.
+        names_from: a file of names.
+
+    Returns:
+        the written data folder, and a line for names that were not found and for each list of `out` that was moved away.
+
+    Raises:
+        SertkError: as `chosen`, or if `out` is `folder`.
     """
     restore_files(folder)
     data = DataDir.load(folder)
-    _not_the_same(out, [folder])
-    utterances, told = chosen(data, how, number, names_from)
-    found = data.keep(utterances)
-    return found, [told] * bool(told) + _publish(Path(out), {".": found})
+    _check_distinct(out, [folder])
+    utterances, warning = chosen(data, how, number, names_from)
+    part = data.keep(utterances)
+    return part, [warning] * bool(warning) + _publish(Path(out), {".": part})
 
 
-def combine(folders, out) -> tuple[DataDir, list[str]]:
-    """Put folders together into `out`; gives what was written, and a line for each list that was left out or moved away.
+def combine(folders: Sequence[Folder], out: Folder) -> tuple[DataDir, list[str]]:
+    """Merge folders into `out`.
 
-    A list that not all folders have is left out, but for segments and utt2uniq, which can be made. Raises SertkError for an
-    utterance in two folders, and for a recording or speaker with two different lines.
+    A list that not all folders have is left out, except segments and utt2uniq, which can be derived.
+
+    Returns:
+        the written data folder, and a line for each list that was left out or moved away.
+
+    Raises:
+        SertkError: an utterance is in two folders, or a recording or speaker has two different lines.
     """
     for folder in folders:
         restore_files(folder)
     parts = [DataDir.load(folder) for folder in folders]
-    _not_the_same(out, folders)
+    _check_distinct(out, folders)
     if any(part.segmented for part in parts):
         for part in parts:
-            _with_segments(part)
+            _add_segments(part)
     if any("utt2uniq" in part.lists for part in parts):
         for part in parts:
             part.lists.setdefault("utt2uniq", {utterance: utterance for utterance in part.utterances})
@@ -145,22 +191,21 @@ def combine(folders, out) -> tuple[DataDir, list[str]]:
                 if key in merged and (merged[key] != value or level(name, part.segmented) == "utterance"):
                     raise SertkError(f"{part.folder}/{name}: key {key} is in another of the folders too")
                 merged[key] = value
-    found = DataDir(Path(out), lists)
-    everything = found.utterances
+    combined = DataDir(Path(out), lists)
     for name in sorted(set().union(*(part.others for part in parts))):
         if all(name in part.others for part in parts):
             lines = dict.fromkeys(line for part in parts for line in part.others[name])
-            found.others[name] = list(lines) if name == "stm" else sorted(lines, key=lambda line: line[0])
+            combined.others[name] = list(lines) if name == "stm" else sorted(lines, key=lambda line: line[0])
         elif any(part.keep(part.utterances).others.get(name) for part in parts):
             left_out.add(name)
-    found.files = _files_of(parts)
-    found = found.keep(everything)
-    told = [f"{name}: left out, since not every folder has it" for name in sorted(left_out)]
-    return found, told + _publish(Path(out), {".": found})
+    combined.files = _combined_files(parts)
+    combined = combined.keep(combined.utterances)
+    warnings = [f"{name}: left out, since not every folder has it" for name in sorted(left_out)]
+    return combined, warnings + _publish(Path(out), {".": combined})
 
 
-def _files_of(parts: list[DataDir]) -> dict[str, bytes]:
-    """The stamps that any of several folders has, with the lines of all, and the frame shift that they share."""
+def _combined_files(parts: list[DataDir]) -> dict[str, bytes]:
+    """The stamps of any of several folders, with the lines of all, and the frame shift that they share."""
     files = {}
     for name in STAMPS:
         notes = [line for part in parts if name in part.files for line in part.files[name].splitlines()]
@@ -178,41 +223,50 @@ def _files_of(parts: list[DataDir]) -> dict[str, bytes]:
 
 
 def _publish(out: Path, parts: Mapping[str, DataDir], keep_fitting: bool = True) -> list[str]:
-    """Write data folders, {name below `out`: content}, over what is there; says what was moved away, a line each."""
+    """Write data folders, {name below `out`: content}, over existing ones; returns a line for each list moved away."""
     for name, data in parts.items():
         lists = {file: dict(sorted(values.items())) for file, values in data.lists.items() if values}
-        found = list(inconsistencies(out / name, lists | {"spk2utt": data.spk2utt()}))
-        if found:
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            raise SertkError(f"{found[0]}{more}: nothing was written (fix-data puts right what it can)")
+        problems = list(inconsistencies(out / name, lists | {"spk2utt": data.spk2utt()}))
+        if problems:
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            raise SertkError(f"{problems[0]}{more}: nothing was written (fix-data repairs what it can)")
     if out.is_dir():
         restore_files(out)
-    contents, away, told = {}, {}, []
+    contents, away, warnings = {}, {}, []
     for name, data in parts.items():
         folder = out / name
         contents |= {str(Path(name, file)): content for file, content in data.contents().items()}
         stale = stale_names(folder, data, keep_fitting)
         backup = backup_folder(folder, stale) if stale else ""
         away |= {str(Path(name, file)): str(Path(name, backup, file)) for file in stale}
-        told += [f"{folder / file}: of what was there before, moved to {folder / backup}" for file in stale]
+        warnings += [f"{folder / file}: does not match the new lists, moved to {folder / backup}" for file in stale]
         if keep_fitting and (lost := utterances_of(folder) - data.speaker_of.keys()):
-            told.append(f"{folder}: {len(lost)} utterances that it had are not in it now; before: {_back_up(folder)}")
+            warnings.append(
+                f"{folder}: {len(lost)} utterances of its old lists are not in the new ones; the old lists are in"
+                f" {_back_up(folder)}"
+            )
     publish_files(out, contents, away)
-    return told
+    return warnings
 
 
-def chosen(data: DataDir, how: str, number: int = 0, names_from=None) -> tuple[list[str], str]:
-    """Some utterances of a folder, the same that subset_data_dir.sh chooses.
+def chosen(
+    data: DataDir, how: str, number: int = 0, names_from: str | os.PathLike | None = None
+) -> tuple[list[str], str]:
+    """Choose some utterances of a folder, the same as subset_data_dir.sh.
 
-    Arguments:
-        how: "first", "last", "shortest", "spread" (over the whole folder: the script without an option), "per-spk"
-            (so many of each speaker, spread over his), "speakers" (whole ones, until there are so many utterances),
-            "utt-list", "spk-list" (those that the first column of the file `names_from` names)
-        number: of utterances
+    Args:
+        data: the folder.
+        how: "first"; "last"; "shortest"; "spread", evenly over the folder (the script without an option); "per-spk",
+            `number` of each speaker; "speakers", whole speakers until there are `number` utterances; "utt-list" or
+            "spk-list", the names in the first column of `names_from`.
+        number: of utterances.
+        names_from: a file.
+
     Returns:
-        The utterances, and a word about names in `names_from` that the folder does not have, else ""
+        the utterances, and a warning about names in `names_from` that the folder does not have, else "".
+
     Raises:
-        SertkError: the folder has not so many utterances, or no length is known to choose the shortest by
+        SertkError: the folder has fewer utterances or none of the names, or lengths are not known for "shortest".
     """
     utterances = data.utterances
     if how.endswith("-list"):
@@ -220,55 +274,53 @@ def chosen(data: DataDir, how: str, number: int = 0, names_from=None) -> tuple[l
     if number > len(utterances):
         raise SertkError(f"{data.folder}: has {len(utterances)} utterances, {number} are wanted")
     if how == "first":
-        found = utterances[:number]
+        names = utterances[:number]
     elif how == "last":
-        found = utterances[-number:]
+        names = utterances[-number:]
     elif how == "spread":
-        found = _spread(utterances, number)
+        names = _spread(utterances, number)
     elif how == "shortest":
         frames = _frames(data)
-        found = sorted(utterances, key=lambda utterance: (frames.get(utterance, math.inf), utterance))[:number]
+        names = sorted(utterances, key=lambda utterance: (frames.get(utterance, math.inf), utterance))[:number]
     elif how == "per-spk":
-        found = [name for listed in data.spk2utt().values() for name in _spread_of_speaker(listed.split(), number)]
+        names = [name for line in data.spk2utt().values() for name in _spread_of_speaker(line.split(" "), number)]
     else:
-        found, of_speaker = [], data.spk2utt()
+        names, of_speaker = [], data.spk2utt()
         for speaker in shuffled(list(of_speaker)):
-            if len(found) < number:
-                found += of_speaker[speaker].split()
-    return found, ""
+            if len(names) < number:
+                names += of_speaker[speaker].split(" ")
+    return names, ""
 
 
-def _listed(data: DataDir, how: str, path) -> tuple[list[str], str]:
+def _listed(data: DataDir, how: str, path: str | os.PathLike) -> tuple[list[str], str]:
     names = {split_words(line)[0] for _, line in read_lines(path) if line}
     if not names:
         raise SertkError(f"{path}: is empty")
-    what = "utterances" if how == "utt-list" else "speakers"
-    strangers = names - (data.speaker_of.keys() if what == "utterances" else set(data.speaker_of.values()))
-    told = (
-        f"{path}: {len(strangers)} of {len(names)} {what} are not in {data.folder}: {min(strangers)}, …"
-        if strangers
-        else ""
+    unit = "utterances" if how == "utt-list" else "speakers"
+    name_of = data.speaker_of if unit == "speakers" else dict(zip(data.utterances, data.utterances))
+    unknown = names - set(name_of.values())
+    if len(unknown) == len(names):
+        raise SertkError(f"{path}: {data.folder} has none of its {len(names)} {unit}: {min(names)}, …")
+    warning = (
+        f"{path}: {len(unknown)} of {len(names)} {unit} are not in {data.folder}: {min(unknown)}, …" if unknown else ""
     )
-    if len(strangers) == len(names):
-        raise SertkError(f"{path}: {data.folder} has none of its {len(names)} {what}: {min(names)}, …")
-    own = data.speaker_of if what == "speakers" else dict(zip(data.utterances, data.utterances))
-    return [name for name in data.utterances if own[name] in names], told
+    return [utterance for utterance in data.utterances if name_of[utterance] in names], warning
 
 
 def _frames(data: DataDir) -> dict[str, int]:
     if "utt2num_frames" in data.lists:
         lengths = data.lists["utt2num_frames"]
-        if wrong := next((key for key, value in lengths.items() if not value.isdigit()), None):
-            raise SertkError(f"{data.folder}/utt2num_frames: key {wrong}: '{lengths[wrong]}' is no number of frames")
+        if bad := next((key for key, value in lengths.items() if not value.isdigit()), None):
+            raise SertkError(f"{data.folder}/utt2num_frames: key {bad}: '{lengths[bad]}' is not a number of frames")
         return {key: int(value) for key, value in lengths.items()}
     if "feats.scp" not in data.lists:
-        raise SertkError(f"{data.folder}: has neither utt2num_frames nor feats.scp to choose the shortest by")
+        raise SertkError(f"{data.folder}: the shortest cannot be chosen: it has neither utt2num_frames nor feats.scp")
     with open_table(f"scp:{data.folder / 'feats.scp'}") as table:
         return dict(zip(table.keys, table.num_frames.tolist()))
 
 
 def _spread(items: list[str], number: int) -> list[str]:
-    """`number` of them, spread evenly. Source: Kaldi, utils/subset_scp.pl, select_n."""
+    """`number` of the items, spread evenly (Kaldi: utils/subset_scp.pl, select_n)."""
     if len(items) == 1:
         return items[:number]
     half = len(items) // 2
@@ -276,13 +328,13 @@ def _spread(items: list[str], number: int) -> list[str]:
 
 
 def _spread_of_speaker(items: list[str], number: int) -> list[str]:
-    """At most `number` of a speaker's utterances, as far apart as goes. Source: subset_data_dir.sh --per-spk."""
+    """At most `number` of a speaker's utterances, spread evenly (Kaldi: subset_data_dir.sh --per-spk)."""
     step = max(len(items) // number, 1)
     return items[: number * step : step]
 
 
 def shuffled(items: list[str]) -> list[str]:
-    """In the order of Kaldi's utils/shuffle_list.pl: by perl's rand() after srand(0), compared as text."""
+    """Shuffle as Kaldi's utils/shuffle_list.pl: sort by perl's rand() after srand(0), compared as text."""
     state, drawn = 0x330E, []
     for item in items:
         state = (0x5DEECE66D * state + 0xB) % (1 << 48)
@@ -290,25 +342,29 @@ def shuffled(items: list[str]) -> list[str]:
     return [item for _, item in sorted(drawn, key=lambda pair: pair[0])]
 
 
-def _with_segments(part: DataDir):
-    """Give a folder of whole recordings the segments that say so; this takes utt2dur."""
+def _add_segments(part: DataDir) -> None:
+    """Give a folder of whole recordings a segments list, made from utt2dur.
+
+    Raises:
+        SertkError: it has no utt2dur.
+    """
     if part.segmented:
         return
     durations = part.lists.get("utt2dur")
     if durations is None:
-        raise SertkError(f"{part.folder}: has no segments, another folder has; utt2dur would be needed to make them")
+        raise SertkError(
+            f"{part.folder}: has no segments, which another folder has; utt2dur would be needed to make them"
+        )
     part.lists["segments"] = {utterance: f"{utterance} 0 {seconds}" for utterance, seconds in durations.items()}
 
 
-def _good_lines(path: Path, report: list[str]) -> dict[str, str]:
+def _valid_lines(path: Path, report: list[str]) -> dict[str, str]:
+    """The valid lines of a list; the others are added to `report`."""
     values: dict[str, str] = {}
-    wanted, least = columns(path.name), 1 if path.name == "text" else 2
     for number, line in read_lines(path):
         words = split_words(line)
-        if not words or len(words) != (wanted or max(len(words), least)):
-            report.append(
-                f"{path}:{number}: {len(words)} columns where {wanted or f'at least {least}'} are wanted: left out"
-            )
+        if problem := column_problem(path, len(words), columns(path.name)):
+            report.append(f"{path}:{number}: {problem}: left out")
             continue
         value = line[len(words[0]) :].strip()
         if path.name in ("utt2dur", "utt2num_frames", "segments") and (problem := value_problem(path.name, value)):
@@ -319,16 +375,16 @@ def _good_lines(path: Path, report: list[str]) -> dict[str, str]:
 
 
 def _has(data: DataDir, name: str, utterance: str, speaker: str) -> bool:
-    what = level(name, data.segmented)
-    if what == "utterance":
+    unit = level(name, data.segmented)
+    if unit == "utterance":
         return utterance in data.lists[name]
-    if what == "speaker":
+    if unit == "speaker":
         return speaker in data.lists[name]
     return data.recordings([utterance]) <= data.lists[name].keys()
 
 
 def _back_up(folder: Path) -> Path:
-    """Copy the lists of a folder to its first free `.backup`, and say which."""
+    """Copy the lists of a folder to its first free `.backup`; returns that folder."""
     number = 1
     while (place := folder / (".backup" if number == 1 else f".backup.{number}")).exists():
         number += 1
@@ -349,7 +405,7 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def _not_the_same(out, folders):
+def _check_distinct(out: Folder, folders: Iterable[Folder]) -> None:
     for folder in folders:
         if Path(out).exists() and Path(out).samefile(folder):
-            raise SertkError(f"{out}: is read and written at once")
+            raise SertkError(f"{out}: cannot be read and written at once")

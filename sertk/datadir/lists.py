@@ -1,5 +1,6 @@
-"""Kaldi's text maps: `utt2spk`, `utt2label`, `wav.scp` … one key and its value a line."""
+"""Kaldi's text maps (`utt2spk`, `utt2label`, `wav.scp`, …): one key and its value a line."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,13 +12,24 @@ from sertk.kaldi.keys import check_key
 # Kaldi splits at ASCII white space only: a no-break space is part of a key.
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
+# Number of columns of a list: exactly this many, from least to most, or None for two or more (`text`: one or more).
+Columns = int | tuple[int, int] | None
 
-def read_lines(path, wanted: str = "", windows: bool = False) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, white space at both ends removed.
 
-    wanted: what Windows' text is told of in a file that is none of Kaldi's
-    windows: lines may end in CR LF
-    Raises SertkError with file and line for what is not text.
+def read_lines(path: str | os.PathLike, file_form: str = "", windows: bool = False) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, white space at both ends removed.
+
+    Args:
+        path: the file.
+        file_form: replaces "Kaldi's lists …" in messages about line ends and byte order marks, for files that are not
+            Kaldi's.
+        windows: lines may end in CR LF.
+
+    Yields:
+        (line number from 1, text).
+
+    Raises:
+        SertkError: the file cannot be read or is not UTF-8 text; the message names file and line.
     """
     try:
         with open(path, "rb") as file:
@@ -27,44 +39,59 @@ def read_lines(path, wanted: str = "", windows: bool = False) -> Iterator[tuple[
                 except UnicodeDecodeError as error:
                     raise SertkError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from None
                 if "\0" in text:
-                    raise SertkError(f"{path}:{number}: a NUL byte: this is no text file")
+                    raise SertkError(f"{path}:{number}: a NUL byte: this is not a text file")
                 if text.endswith("\r\n") and not windows:
-                    what = wanted or "Kaldi's lists end lines in LF"
-                    raise SertkError(f"{path}:{number}: the line ends in CR LF (Windows); {what}")
+                    reason = file_form or "Kaldi's lists end lines in LF"
+                    raise SertkError(f"{path}:{number}: the line ends in CR LF (Windows); {reason}")
                 if number == 1 and text.startswith("\ufeff"):
-                    what = wanted or "Kaldi would take it as part of the key"
-                    raise SertkError(f"{path}:1: begins with a byte order mark (Windows); {what}")
+                    reason = file_form or "Kaldi would read it as part of the key"
+                    raise SertkError(f"{path}:1: begins with a byte order mark (Windows); {reason}")
                 yield number, text.strip(" \t\r\n\f\v")
     except OSError as error:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def split_words(line: str) -> list[str]:
-    """The words of a line, as Kaldi splits them: at ASCII white space."""
+    """Split a line as Kaldi does, at ASCII white space."""
     return _SPACE.split(line) if line else []
 
 
-def read_list(path, columns: int | None = 2) -> dict[str, str]:
-    """A map of key to value, in the file's order.
+def column_problem(path: str | os.PathLike, count: int, columns: Columns) -> str | None:
+    """The error message for a line of `count` columns, None if that many are allowed.
 
-    columns: how many words a line has: 2 for utt2spk; None for one or more words of value (wav.scp, spk2utt), which
-    are then given as one string. In `text` a key alone is an empty transcript.
-    Raises SertkError with file and line for a missing file, an empty one, an empty line, a wrong number of words, a
-    key that comes twice, and what is not UTF-8.
+    Example:
+        >>> column_problem("utt2spk", 3, 2), column_problem("segments", 6, (4, 5))
+        ('3 columns where 2 are wanted', '6 columns where 4 or 5 are wanted')
     """
-    least = 1 if Path(path).name == "text" else 2
+    if columns is None:
+        least = 1 if Path(path).name == "text" else 2  # a key alone is an empty transcript
+        return f"{count} columns where at least {least} are wanted" if count < least else None
+    least, most = columns if isinstance(columns, tuple) else (columns, columns)
+    if least <= count <= most:
+        return None
+    return f"{count} columns where {least if least == most else f'{least} or {most}'} are wanted"
+
+
+def read_list(path: str | os.PathLike, columns: Columns = 2) -> dict[str, str]:
+    """Read a map of key to value, in the file's order.
+
+    Args:
+        path: the file.
+        columns: words a line, 2 for utt2spk. With None (wav.scp, spk2utt) the value is all words after the key, with
+            their inner white space.
+
+    Raises:
+        SertkError: the file is missing or empty, or has an empty line, a wrong number of columns, a duplicate key or
+            bytes that are not UTF-8; the message names file and line.
+    """
     values: dict[str, str] = {}
     for number, line in read_lines(path):
-        words = _SPACE.split(line, 1) if columns in (None, 2) else _SPACE.split(line)
         if not line:
             raise SertkError(f"{path}:{number}: an empty line")
-        if columns is None:
-            if len(words) < least:
-                raise SertkError(f"{path}:{number}: '{line}' has a key and no value")
-        elif len(words) != columns or (columns == 2 and _SPACE.search(words[1])):
-            raise SertkError(
-                f"{path}:{number}: {len(_SPACE.split(line))} columns where {columns} are wanted: '{line[:80]}'"
-            )
+        words = _SPACE.split(line, 1) if columns is None else _SPACE.split(line)
+        if problem := column_problem(path, len(words), columns):
+            problem = f"'{line}' has a key and no value" if columns is None else f"{problem}: '{line[:80]}'"
+            raise SertkError(f"{path}:{number}: {problem}")
         if words[0] in values:
             raise SertkError(f"{path}:{number}: key {words[0]} comes twice")
         values[words[0]] = " ".join(words[1:])
@@ -73,8 +100,12 @@ def read_list(path, columns: int | None = 2) -> dict[str, str]:
     return values
 
 
-def write_list(path, values: dict[str, str] | Iterable[tuple[str, str]]):
-    """Write a map in LC_ALL=C order of its keys, atomically."""
+def write_list(path: str | os.PathLike, values: dict[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Write a map in LC_ALL=C order of its keys, atomically.
+
+    Raises:
+        SertkError: a key or value could not be read back; nothing is written.
+    """
     # The order of code points is the order of UTF-8 bytes.
     lines = sorted((str(key), str(value)) for key, value in dict(values).items())
     for key, value in lines:

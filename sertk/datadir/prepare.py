@@ -1,4 +1,4 @@
-"""What the recipes' preparation scripts end with: say what is wrong with a corpus, write its data folder, stamp it."""
+"""Last steps of a recipe's preparation script: report a corpus's problems, write its data folder and stamps."""
 
 import logging
 from collections import defaultdict
@@ -11,38 +11,43 @@ from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
 
-MOST_TOLD = 50
+MOST_LISTED = 50
 FEATURES = ("feats.scp", "utt2num_frames", "utt2dur")
 
 
-def tell_problems(corpus: Path, name: str, problems: Sequence[str], allow_partial: bool) -> None:
-    """Warn of every problem, a line each; stop when there is one and a corpus that is not whole is not allowed.
+def report_problems(corpus: Path, name: str, problems: Sequence[str], allow_partial: bool) -> None:
+    """Log a warning for each problem (the first 50), and fail if there is one and the corpus must be complete.
 
-    Arguments:
-        corpus: the corpus's folder, `name`: what it must be the whole of
-        problems: what is missing or different, each naming file, line or count
+    Args:
+        corpus: folder of the corpus.
+        name: of the corpus, for the message.
+        problems: what is missing or different, each naming file, line or count.
+        allow_partial: accept an incomplete corpus.
+
     Raises:
-        SertkError: there are problems and not `allow_partial`
+        SertkError: there are problems and not `allow_partial`.
     """
-    for problem in problems[:MOST_TOLD]:
+    for problem in problems[:MOST_LISTED]:
         log.warning("%s", problem)
-    if len(problems) > MOST_TOLD:
-        log.warning("and %d more", len(problems) - MOST_TOLD)
+    if len(problems) > MOST_LISTED:
+        log.warning("and %d more", len(problems) - MOST_LISTED)
     if problems and not allow_partial:
         raise SertkError(
             f"{corpus}: not the whole {name}: {problems[0]}"
             + (f", and {len(problems) - 1} more" if len(problems) > 1 else "")
-            + " (--allow-partial true goes on and marks the results PARTIAL)"
+            + " (--allow-partial true accepts it and marks the results PARTIAL)"
         )
 
 
 def write_data_dir(data_dir: Path, maps: Mapping[str, Mapping[str, str]], **stamps: Sequence[str]) -> None:
-    """Write the maps of a data folder, each whole or not at all, with the spk2utt that follows from utt2spk.
+    """Write the maps of a data folder, each atomically, and spk2utt from utt2spk.
 
-    Arguments:
-        maps: file name to {utterance: value}, "utt2spk" among them; an empty map is not written, and one that an
-            earlier preparation left is taken away (so are the features, when wav.scp is not what it was)
-        stamps: PARTIAL, SIMULATED: lines for a file of that name, which the results must carry; none: no such file
+    Features of an earlier preparation are removed if wav.scp has changed.
+
+    Args:
+        data_dir: the folder, made if it does not exist.
+        maps: file name to {utterance: value}, "utt2spk" among them; an empty map removes the file of that name.
+        stamps: lines of the stamp files (PARTIAL, SIMULATED, …), which results carry; none removes the stamp.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     before = _content(data_dir / "wav.scp")
@@ -56,7 +61,7 @@ def write_data_dir(data_dir: Path, maps: Mapping[str, Mapping[str, str]], **stam
         else:
             (data_dir / name).unlink(missing_ok=True)
     if before not in (None, _content(data_dir / "wav.scp")):
-        for name in FEATURES:  # of other recordings than these
+        for name in FEATURES:
             (data_dir / name).unlink(missing_ok=True)
     for name, lines in stamps.items():
         if lines:

@@ -1,8 +1,8 @@
-"""Files of a folder that is there already: all are replaced or none, and what else the folder holds stays as it is.
+"""Replace several files of an existing folder atomically, and leave its other files alone.
 
-The new files are written into a folder of our own inside it, `.sertk-unfinished`; then the old ones are moved there and
-the new ones to their places. A kill in between leaves that folder, from which the next call restores the old files, or
-finishes where all new ones were in place.
+The new files are written into a stage inside the folder, `.sertk-unfinished`; then the old files are moved there and the
+new ones to their places. After a kill the next call finds the stage and restores the old files, or, if all new files
+were in place, finishes.
 """
 
 import errno
@@ -19,26 +19,29 @@ from sertk.errors import SertkError
 STAGE = ".sertk-unfinished"
 
 
-def publish_files(folder, contents: Mapping[str, bytes], away: Mapping[str, str] | None = None) -> None:
-    """Write files into a folder, which is made where it is not there, and move others of its files away.
+def publish_files(
+    folder: str | os.PathLike, contents: Mapping[str, bytes], away: Mapping[str, str] | None = None
+) -> None:
+    """Write files into a folder, made if needed, and move other files of it away: all or nothing.
 
-    Arguments:
-        folder: where; a link to a folder is followed, a link in the place of a file is replaced
-        contents: path below the folder to content; the last one commits: where it is missing, nothing was published
-        away: paths below the folder, each with where to move it (below the folder too)
+    Args:
+        folder: a link to a folder is followed; a link in the place of a file is replaced.
+        contents: {path below the folder: content}; the last one commits: while it is missing, nothing is published.
+        away: {path below the folder: new path below the folder} of files to move.
+
     Raises:
-        SertkError: a file cannot be written, or another process is writing in the folder; all is as it was
+        SertkError: a file cannot be written, or another process is writing in the folder; nothing has changed.
     """
     folder, away = Path(os.path.realpath(folder)), away or {}
-    made = []
+    new_folders: list[Path] = []
     try:
         for place in dict.fromkeys([folder, *((folder / name).parent for name in contents)]):
-            _make(place, made)
+            _make_folder(place, new_folders)
         with only_process_in(folder):
             _restore(folder)
             _publish(folder, contents, away)
     except BaseException as error:
-        for place in reversed(made):
+        for place in reversed(new_folders):
             with suppress(OSError):
                 place.rmdir()
         if isinstance(error, OSError):
@@ -46,8 +49,12 @@ def publish_files(folder, contents: Mapping[str, bytes], away: Mapping[str, str]
         raise
 
 
-def restore_files(folder) -> None:
-    """Undo, or finish, what a killed publish_files left in a folder; SertkError where that cannot be done."""
+def restore_files(folder: str | os.PathLike) -> None:
+    """Undo or finish a killed publish_files in a folder.
+
+    Raises:
+        SertkError: a file cannot be moved, or another process is writing in the folder.
+    """
     folder = Path(os.path.realpath(folder))
     if not (folder / STAGE).is_dir():
         return
@@ -58,15 +65,15 @@ def restore_files(folder) -> None:
         raise SertkError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
 
 
-def _make(place: Path, made: list[Path]) -> None:
-    """Make a folder and those above it, and list which were made."""
+def _make_folder(place: Path, new_folders: list[Path]) -> None:
+    """Make a folder and its parents, and append those that did not exist to `new_folders`."""
     missing = []
     while not place.exists() and not place.is_symlink():
         missing.append(place)
         place = place.parent
     for place in reversed(missing):
         place.mkdir()
-        made.append(place)
+        new_folders.append(place)
     if not place.is_dir():
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
 
@@ -88,7 +95,7 @@ def _publish(folder: Path, contents: Mapping[str, bytes], away: Mapping[str, str
         (stage / "plan.tmp").rename(stage / "plan")
         for part in (stage / "new", stage):
             sync_folder(part)
-        # The one that commits goes first and comes last.
+        # The file that commits is moved away first and put in place last.
         for number in sorted(range(len(names)), key=lambda n: n != len(contents) - 1):
             if there[number]:
                 (folder / names[number]).rename(stage / "old" / str(number))
@@ -111,13 +118,13 @@ def _publish(folder: Path, contents: Mapping[str, bytes], away: Mapping[str, str
 
 
 def _restore(folder: Path) -> None:
-    """Bring a publication to its end where the last new file is in its place, else to its beginning."""
+    """Finish a publication if its last new file is in place, else undo it."""
     stage = folder / STAGE
     if not stage.is_dir():
         return
     try:
         plan = json.loads((stage / "plan").read_bytes())
-    except FileNotFoundError:  # nothing was moved yet, or all was moved back
+    except FileNotFoundError:  # nothing was moved yet, or everything was moved back
         shutil.rmtree(stage)
         return
     names, written = plan["names"], plan["written"]
@@ -147,7 +154,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def backup_folder(folder: Path, names: Iterable[str]) -> str:
-    """The name of a folder for backups, as fix_data_dir.sh's `.backup`, in which none of the names is taken."""
+    """First of `.backup` (as fix_data_dir.sh calls it), `.backup.2`, … that holds none of these names."""
     names, place, number = list(names), ".backup", 1
     while any(os.path.lexists(folder / place / name) for name in names):
         number += 1

@@ -1,12 +1,13 @@
-"""What each rater heard: `utt2votes`, a map of our own.
+"""Votes of each rater: `utt2votes`, a map of sertk's own.
 
     Ses01F-Ses01F_impro01_F000 E1=neu E2=fru,neu E4= F1=neu
 
-A rater and the labels that he chose, none where he abstained. Evaluators are E1, E2 …; the speakers (F1, M1) judged
-themselves, which is no vote on what others hear.
+A rater and the labels that they chose, none where they abstained. Evaluators are E1, E2 …; the self-assessments of the
+speakers (F1, M1) are not counted as votes.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,65 +15,83 @@ import numpy as np
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 
-Votes = list[tuple[str, ...]]  # of each evaluator, the labels that he chose
+Votes = list[tuple[str, ...]]  # the labels that each evaluator chose
 
 
-def read_votes(path) -> dict[str, Votes]:
-    """The evaluators' votes of each segment.
+def read_votes(path: str | os.PathLike) -> dict[str, Votes]:
+    """Read the evaluators' votes for each segment.
 
-    Raises SertkError with file and key for a word that is not RATER=LABEL,LABEL.
+    Raises:
+        SertkError: a word is not RATER=LABEL,LABEL; the message names file and key.
     """
-    found = {}
+    votes = {}
     for utt, line in read_list(path, columns=None).items():
         pairs = [word.partition("=") for word in line.split()]
         if wrong := next((word for word, pair in zip(line.split(), pairs) if not (pair[0] and pair[1])), None):
             raise SertkError(f"{path}: {utt}: '{wrong}' is not RATER=LABEL,LABEL")
-        found[utt] = [tuple(filter(None, said.split(","))) for rater, _, said in pairs if rater.startswith("E")]
-    return found
+        votes[utt] = [tuple(filter(None, labels.split(","))) for rater, _, labels in pairs if rater.startswith("E")]
+    return votes
 
 
 def vote_shares(votes: Votes, labels: Sequence[str], label_map: Mapping[str, str] | None = None) -> np.ndarray | None:
-    """The share of the votes that each of `labels` got, (labels,) of sum 1; None where none got any.
+    """Share of the votes for each label. Each rater has one vote, divided equally among the labels that they chose.
 
-    A rater has one vote, shared equally by the labels that he chose; what goes to none of `labels` is left out.
-    label_map: what the raters' labels are called here (make-folds's), as they are without one.
-    Raises SertkError where label_map is no map of labels.
+    Args:
+        votes: of one segment.
+        labels: the classes; votes for other labels are left out.
+        label_map: rater label to class, as make-folds has it; without it labels are classes.
 
-    >>> vote_shares([("ang",), ("fru", "ang"), (), ("exc",)], ["ang", "hap"], {"ang": "ang", "exc": "hap"}).tolist()
-    [0.6, 0.4]
+    Returns:
+        (labels,) float64 of sum 1; None if no class got a vote.
+
+    Raises:
+        SertkError: label_map does not map labels to labels.
+
+    Example:
+        >>> vote_shares([("ang",), ("fru", "ang"), (), ("exc",)], ["ang", "hap"], {"ang": "ang", "exc": "hap"}).tolist()
+        [0.6, 0.4]
     """
     check_label_map(label_map)
     number = {label: k for k, label in enumerate(labels)}
     shares = np.zeros(len(labels))
-    for said in votes:
-        for label in said:
-            here = label if label_map is None else label_map.get(label)
-            if here in number:
-                shares[number[here]] += 1 / len(said)
+    for choice in votes:
+        for rater_label in choice:
+            label = rater_label if label_map is None else label_map.get(rater_label)
+            if label in number:
+                shares[number[label]] += 1 / len(choice)
     return shares / shares.sum() if shares.any() else None
 
 
 def agreeing(votes: Votes, label_map: Mapping[str, str] | None = None) -> tuple[int, int]:
-    """How many evaluators chose the label that most of them chose, and how many there were.
+    """Count the evaluators who chose the majority label, and all evaluators. Who chose two labels agrees with both.
 
-    label_map: labels that are one here count as one; those that it has not stay what they are. A rater who chose two
-    labels agrees with both. Raises SertkError where label_map is no map of labels.
+    Args:
+        votes: of one segment.
+        label_map: labels that it maps to one class count as one; other labels stay as they are.
 
-    >>> agreeing([("hap",), ("exc", "sur"), ()]), agreeing([("hap",), ("exc", "sur"), ()], {"exc": "hap", "hap": "hap"})
-    ((1, 3), (2, 3))
+    Raises:
+        SertkError: label_map does not map labels to labels.
+
+    Example:
+        >>> agreeing([("hap",), ("exc", "sur"), ()]), agreeing([("hap",), ("exc", "sur"), ()], {"exc": "hap", "hap": "hap"})
+        ((1, 3), (2, 3))
     """
     check_label_map(label_map)
     counts: dict[str, int] = {}
-    for said in votes:
-        for label in {(label_map or {}).get(label, label) for label in said}:
+    for choice in votes:
+        for label in {(label_map or {}).get(label, label) for label in choice}:
             counts[label] = counts.get(label, 0) + 1
     return max(counts.values(), default=0), len(votes)
 
 
-def check_label_map(label_map) -> None:
-    """SertkError unless it is None or a map of label to label: it comes out of a scheme.json, as whoever wrote it."""
+def check_label_map(label_map: object) -> None:
+    """Check a label map out of a scheme.json, which users may edit.
+
+    Raises:
+        SertkError: it is neither None nor a map of label to label.
+    """
     if label_map is None or (isinstance(label_map, Mapping) and all(isinstance(to, str) for to in label_map.values())):
         return
     raise SertkError(
-        f"scheme.json beside the labels: 'label_map' is to be a map of label to label, it is {json.dumps(label_map)[:80]}"
+        f"scheme.json beside the labels: 'label_map' must map labels to labels, it is {json.dumps(label_map)[:80]}"
     )

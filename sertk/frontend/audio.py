@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.containers import check_whole, counts_mp3_frames, is_mp4, without_tail
+from sertk.frontend.containers import check_whole, is_mp4, without_tail
 from sertk.frontend.ffmpeg import decode_ffmpeg
 from sertk.frontend.identify import refusal, unread_codec, unread_letters
+from sertk.frontend.lengths import corrected_length, counts_mp3_frames
 from sertk.frontend.unfit import MAX_VALUES, UnfitAudio, check_header, one_recording
 from sertk.frontend.wav import is_wav, parse_wav
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 SCALE = 32768
 # Samples times channels that are decoded at a time.
 _PIECE = 1 << 22
+# In the 16-bit range; the power of frames of samples up to 1e16 is finite in float32.
+_LARGEST = 1e12
 # Bytes. A larger file is read in pieces if it is 16-bit PCM.
 _LARGE_FILE = 1 << 25
 
@@ -127,7 +130,7 @@ def _pick_pcm16(file: BinaryIO, pick: Callable[[np.ndarray], np.ndarray]) -> tup
 
 
 def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """Take one channel as float32 and check that its samples are finite.
+    """Take one channel as float32 and check that its samples are finite, and small enough to be squared and summed.
 
     Args:
         samples: (samples, channels)
@@ -137,8 +140,8 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
         (samples,) float32
 
     Raises:
-        UnfitAudio: if there is no such channel, if there are several and `channel` is None, or if a sample is NaN or
-            infinite.
+        UnfitAudio: if there is no such channel, if there are several and `channel` is None, or if a sample is NaN,
+            infinite or above 1e12.
     """
     channels = samples.shape[1]
     if channel is None and channels > 1:
@@ -149,11 +152,28 @@ def one_channel(samples: np.ndarray, channel: int | None) -> np.ndarray:
     if samples.dtype == np.int16:
         return samples.astype(np.float32)
     samples = np.ascontiguousarray(samples)
-    # The sum is NaN or infinite if a sample is, at a tenth of the cost of testing each one.
-    if not np.isfinite(samples.sum(dtype=np.float64)) and not np.isfinite(samples).all():
+    check_range(samples)
+    return samples
+
+
+def check_range(samples: np.ndarray) -> None:
+    """Refuse samples of which no power can be computed in float32.
+
+    Args:
+        samples: any shape, in the 16-bit range
+
+    Raises:
+        UnfitAudio: if one is NaN, infinite or above 1e12, as in a file of floats that is read in the wrong byte order.
+    """
+    if not samples.size or max(-samples.min(), samples.max()) <= _LARGEST:  # NaN compares as false
+        return
+    samples = samples.ravel()
+    if not np.isfinite(samples).all():
         index = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise UnfitAudio(f"has NaN or infinite samples (sample {index} is {samples[index]})")
-    return samples
+    raise UnfitAudio(
+        f"has samples up to {np.abs(samples).max() / SCALE:.0e}, where full scale is 1: damaged, or of another byte order"
+    )
 
 
 def check_sound(samples: np.ndarray) -> None:
@@ -177,15 +197,16 @@ def check_sound(samples: np.ndarray) -> None:
 def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
     """Decode through libsndfile; `code` is the format code of a wav file."""
     if data[:4] == b"OggS":
-        _check_last_page(data)
+        _check_ogg_pages(data)
     check_whole(io.BytesIO(data))
     data = without_tail(data)
+    content = corrected_length(data)
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise SertkError(f"soundfile cannot be used ({error}): pip install soundfile") from None
     try:
-        with soundfile.SoundFile(_Content(data)) as file:
+        with soundfile.SoundFile(_Content(content)) as file:
             rate, expected, form, subtype = file.samplerate, file.frames, file.format, file.subtype
             check_header(rate, file.channels, form)
             samples = _read_pieces(file)
@@ -196,14 +217,15 @@ def _decode_sndfile(data: bytes, code: int | None) -> tuple[np.ndarray, int]:
         samples = samples[:expected]
     frame = 1152 if rate >= 32000 else 576
     if form == "MP3":
-        # Encoders disagree on whether to count the frame that holds the count; without one libsndfile estimates.
-        expected = expected - frame if counts_mp3_frames(data) else 0
+        # Encoders disagree on whether to count the frame that holds the count.
+        expected = expected - frame if content is data and counts_mp3_frames(data) else 0
     elif subtype == "MPEG_LAYER_III":
         # The fact chunk of a wav file counts the encoder's delay too. Its bytes were checked before.
         expected -= 2 * frame
     if len(samples) < expected:
         raise UnfitAudio(f"is truncated: {len(samples)} samples where its header says {expected}")
-    samples *= SCALE
+    with np.errstate(over="ignore"):  # one_channel refuses what overflows
+        samples *= SCALE
     return samples, rate
 
 
@@ -243,6 +265,8 @@ def _explained(data: bytes, code: int | None, error: str) -> str:
             return reason
         error = f"{error.rstrip('.')}; ffmpeg may read it: ffmpeg -i FILE -c:a pcm_s16le OUT.wav"
     reason = error.partition(">: ")[2] or error
+    if "SF_INFO struct" in reason:
+        reason = "its header has an impossible rate or number of channels"
     if "not a regular file" in reason:  # libsndfile's error for an mp3 without frames
         reason = "no mp3 frames in it"
     return f"is damaged, or not audio that can be decoded ({reason.strip().rstrip('.')})"
@@ -257,8 +281,12 @@ class _Content(io.BytesIO):
         return super().seek(max(0, origin + offset))
 
 
-def _check_last_page(data: bytes) -> None:
-    """Raise UnfitAudio unless an Ogg file ends with a whole page flagged as the last (RFC 3533, section 6)."""
+def _check_ogg_pages(data: bytes) -> None:
+    """Raise UnfitAudio unless an Ogg file is one stream whose last page is whole and flagged so (RFC 3533, section 6)."""
+    if data.find(b"OggS\0\x02", 1) > 0:
+        raise UnfitAudio(
+            "has several Ogg streams, and libsndfile reads only the first: convert it (ffmpeg -i FILE -c:a pcm_s16le OUT.wav)"
+        )
     page = data[data.rfind(b"OggS") :]
     if len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
         raise UnfitAudio("is truncated: its last Ogg page is missing")

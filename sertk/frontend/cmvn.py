@@ -12,7 +12,6 @@ import numpy as np
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
-from sertk.kaldi.streams import classify_input
 from sertk.kaldi.tables import filled, read_manifest, read_table
 
 # Floor of the variances, as in Kaldi's apply-cmvn; constant bins are set to 0 apart from it.
@@ -149,7 +148,7 @@ def normalised_table(
             yield key, normalise(feats, norm_vars)
         return
     source = as_rspecifier(source)
-    if classify_input(source.filename) not in ("file", "offset"):
+    if not source.rxfilename.stored:
         raise SertkError(f"{source}: --utt2group reads the table twice, so it must be a file")
     groups, moments = read_list(utt2group), {}
 

@@ -4,8 +4,7 @@ libsndfile and ffmpeg read a truncated file without an error. Checked here: AIFF
 CAF, and m4a/mp4. wav.py checks wav; FLAC and NIST give their number of samples, Ogg marks its last page. An mp3 gives
 its number of frames only in a Xing or Info frame; without one it is not checked.
 
-Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; Apple, Core Audio Format 1.0; ISO/IEC 14496-12, 4.2 (boxes);
-the Xing header of LAME.
+Sources: Apple, AIFF 1.3; EBU Tech 3306 (RF64); Sony, Wave64; Apple, Core Audio Format 1.0; ISO/IEC 14496-12, 4.2 (boxes).
 """
 
 import io
@@ -71,17 +70,6 @@ def stated_end(file: BinaryIO) -> int:
 def is_mp4(data: bytes) -> bool:
     """Whether the content is an m4a, mp4 or QuickTime file, which libsndfile cannot read."""
     return data[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-
-
-def counts_mp3_frames(data: bytes) -> bool:
-    """Whether an mp3 gives its number of frames: in a Xing or Info frame at its beginning."""
-    start = 0
-    if data[:3] == b"ID3" and len(data) >= 10:
-        size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
-        start = 10 + size
-    frame = data[start : start + 64]
-    place = max(frame.find(b"Xing"), frame.find(b"Info"))
-    return place > 0 and len(frame) >= place + 8 and bool(frame[place + 7] & 1)
 
 
 def _chunks(file: BinaryIO, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE, check_sound, decode_file
+from sertk.frontend.audio import SCALE, check_range, check_sound, decode_file
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
@@ -155,11 +155,9 @@ def finite(samples: np.ndarray) -> np.ndarray:
     """Return the samples, of any shape.
 
     Raises:
-        UnfitAudio: if one is NaN or infinite.
+        UnfitAudio: if one is NaN, infinite or too large to be squared.
     """
-    # The sum is NaN or infinite if a sample is.
-    if not np.isfinite(samples.sum(dtype=np.float64)):
-        raise UnfitAudio("has NaN or infinite samples")
+    check_range(samples)
     return samples
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sertk.datadir.folder import CHANNEL
 from sertk.datadir.lists import read_lines
 from sertk.errors import SertkError
 from sertk.frontend.audio import decode, decode_file, one_channel
@@ -23,7 +24,7 @@ from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.frontend.wav import read_wav_of_archive
 from sertk.kaldi.script import Entry, read_script
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
-from sertk.kaldi.streams import classify_input, open_input, split_offset
+from sertk.kaldi.streams import open_input
 from sertk.kaldi.tables import read_raw_table
 
 log = logging.getLogger("sertk")
@@ -33,8 +34,6 @@ MP4_BATCH = 32
 SEGMENT_BATCH = 100
 # Bytes of decoded recordings kept for later segments, besides those being cut.
 HELD = 256 << 20
-# The channel column of segments: Kaldi's numbers, the letters of telephone corpora, -1 for "not given".
-_CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
 # Kaldi splits at ASCII white space only.
 _SPACE = re.compile(r"[ \t\r\f\v]+")
 
@@ -141,7 +140,7 @@ class Reader:
 
     def one(self, entry: Entry) -> Speech:
         """Decode the recording of one line."""
-        if classify_input(entry.name) == "file":
+        if entry.rxfilename.kind == "file":
             return self.guarded(entry.key, entry.where, lambda: self._of_file(entry))
         return self.speech(entry.key, entry.where, lambda: self.content(entry), f"{entry.name} ")
 
@@ -180,15 +179,14 @@ class Reader:
 
     def content(self, entry: Entry) -> tuple[np.ndarray, int]:
         """Decode all channels of a line's recording: (samples, channels), and the rate in Hz."""
-        kind = classify_input(entry.name)
-        if kind in ("file", "offset"):
-            path, offset = split_offset(entry.name) if kind == "offset" else (entry.name, 0)
-            with open(path, "rb") as file:
-                file.seek(offset)
+        place = entry.rxfilename
+        if place.stored:
+            with open(place.path, "rb") as file:
+                file.seek(place.offset)
                 # In an archive other recordings follow.
-                data = _in_archive(file) if kind == "offset" else file.read()
+                data = _in_archive(file) if place.kind == "offset" else file.read()
         else:
-            with open_input(entry.name) as stream:
+            with open_input(place) as stream:
                 data = stream.read()
         return decode(data)
 
@@ -257,7 +255,7 @@ def _segment(key: str, words: list[str], where: str) -> Segment:
     if not (math.isfinite(start) and math.isfinite(end)) or start < 0 or (end != -1 and end <= start):
         return replace(broken, reason=f"{where}: from {words[1]} to {words[2]} is not a time span")
     channel = words[3] if len(words) == 4 else "-1"
-    if not _CHANNEL.fullmatch(channel):
+    if not CHANNEL.fullmatch(channel):
         return replace(broken, reason=f"{where}: invalid channel '{channel[:20]}' (0, 1, …, A, B, or -1 for --channel)")
     number = {"A": 0, "B": 1, "-1": None}.get(channel, 0)
     return Segment(key, words[0], start, end, where, int(channel) if channel.isdigit() else number)
@@ -405,7 +403,7 @@ def _size(whole: Future) -> int:
 
 def _is_mp4_file(entry: Entry) -> bool:
     name = entry.name.lower()
-    return entry.range is None and name.endswith((".m4a", ".mp4")) and classify_input(entry.name) == "file"
+    return entry.range is None and name.endswith((".m4a", ".mp4")) and entry.rxfilename.kind == "file"
 
 
 def _refuse_range(entry: Entry) -> None:

@@ -13,58 +13,13 @@ from sertk.data.masks import parse_policy
 from sertk.data.store import load_store
 from sertk.errors import SertkError
 from sertk.jobs.embed import open_model
+from sertk.jobs.options import DrawOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, warn_of_skipped
-from sertk.models.resnet import NetworkSpec
-from sertk.runs.fingerprint import data_marks, machine_marks
+from sertk.models.spec import NetworkSpec
+from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
-
-
-def embed_draws(model_path: Path, feats: Rspecifier, num_epochs: int, at: str, *, chunk_frames, augment, padding,
-                mask_scope, precision, seed, device, num_threads, begun=None, skip=warn_of_skipped) -> "TrunkPass":  # fmt: skip
-    """A pass that gives a matrix of training draws, (epochs * versions, dim) float32, for every segment.
-
-    Args:
-        begun: what the partial table that is resumed was begun with (resumable.begun_with).
-        skip: called with (key, reason) for each segment that is empty.
-
-    Raises:
-        SertkError: where the features are not what the model was trained on.
-    """
-    device, threads = choose_device(device), prepare_cpu(num_threads)
-    model = open_model(model_path, feats)
-    spec = model.network.spec
-    if spec.frames and at != "map":
-        chunk_frames = (spec.frames,)
-    store = load_store(feats, skip=skip)
-    if store.bins != spec.bins:
-        raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
-    policies = tuple(parse_policy(name) for name in augment)
-    plan = DrawPlan(ChunkRule(seed, policies, padding, mask_scope), num_epochs, chunk_frames)
-    settings = {
-        "model": model.digest, "at": at, "draws": num_epochs, "augment": list(augment), "seed": seed,
-        "chunk_frames": list(chunk_frames), "padding": padding, "mask_scope": mask_scope,
-    }  # fmt: skip
-    manifest = read_manifest(feats)
-    everything = dict.fromkeys(store.keys, "")
-    identity = {
-        "sertk": __version__,
-        **data_marks("data", everything, store, manifest.sha256 if manifest else ""),
-        **machine_marks(device, threads),
-    }
-    settings["precision"] = choose_precision(precision, device, _begun_precision(begun or {}, settings, identity))
-    warn_of_emulated_bf16(settings["precision"], device)
-    run = partial(draw_vectors, model.network, store, plan, at, device, settings["precision"])
-    return TrunkPass(store.keys, run, plan.rows, width(spec, at, chunk_frames), WINDOW[device.type], settings, identity)
-
-
-def _begun_precision(begun: dict, settings: dict, identity: dict) -> str | None:
-    """The precision of a partial table that was begun with these settings and this identity; None for any other."""
-    before = begun.get("settings", {})
-    same = all(before.get(name) == value for name, value in settings.items())
-    same = same and all(begun.get(name) == value for name, value in identity.items())
-    return before.get("precision") if same else None
 
 
 @dataclass(frozen=True)
@@ -73,12 +28,13 @@ class TrunkPass:
 
     Args:
         keys: of the segments.
-        run: function of (first, stop), see draw_vectors, that gives (key, (rows, dim) float32) from segment `first` on.
+        run: function of (first, stop_requested), see draw_vectors, that yields (key, (rows, dim) float32) from segment
+            `first` on.
         rows: draws of a segment.
         dim: numbers of a draw.
-        window: segments that are passed together: where a pass can be gone on with.
+        window: segments that are passed together; a pass can be resumed after a multiple of it.
         settings: for the manifest.
-        identity: what else the numbers are a function of.
+        identity: fingerprints of data, code and machine, compared on resume.
     """
 
     keys: list[str]
@@ -90,13 +46,77 @@ class TrunkPass:
     identity: dict
 
     def size(self, compress: str) -> str:
-        """What the draws will take on disk, for people."""
+        """Describe the size of the draws on disk, for the log."""
         gigabytes = len(self.keys) * self.rows * self.dim * (2 if compress == "cm2" else 4) / 1e9
         return f"{len(self.keys)} segments, {self.rows} draws of {self.dim} numbers each: {gigabytes:.3g} GB"
 
 
-def width(spec: NetworkSpec, at: str, chunk_frames: tuple[int, ...]) -> int:
-    """Numbers of a draw at this place of the network."""
+def prepare_trunk_pass(
+    model_path: Path,
+    feats: Rspecifier,
+    options: DrawOptions,
+    partial_table: dict | None = None,
+    skip: Callable[[str, str], None] = warn_of_skipped,
+) -> TrunkPass:
+    """Read a model and features, and prepare the pass that computes the training draws.
+
+    Args:
+        model_path: the model whose trunk is used.
+        feats: normalised features.
+        options: which draws, and how to compute.
+        partial_table: identity and settings of the partial table that is resumed (resumable.begun_with).
+        skip: called with (key, reason) for each segment that is empty.
+
+    Raises:
+        SertkError: the features do not fit the model.
+    """
+    device, threads = choose_device(options.device), prepare_cpu(options.num_threads)
+    model = open_model(model_path, feats)
+    spec, at = model.network.spec, options.at
+    # Without pooling, a head takes chunks of one length only.
+    chunk_frames = (spec.frames,) if spec.frames and at != "map" else options.chunk_frames
+    store = load_store(feats, skip=skip)
+    if store.bins != spec.bins:
+        raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
+    policies = tuple(parse_policy(name) for name in options.augment)
+    rule = ChunkRule(options.seed, policies, options.padding, options.mask_scope)
+    plan = DrawPlan(rule, options.num_epochs, chunk_frames)
+    settings = {
+        "model": model.digest,
+        "at": at,
+        "draws": options.num_epochs,
+        "augment": list(options.augment),
+        "seed": options.seed,
+        "chunk_frames": list(chunk_frames),
+        "padding": options.padding,
+        "mask_scope": options.mask_scope,
+    }
+    manifest = read_manifest(feats)
+    no_labels = dict.fromkeys(store.keys, "")
+    identity = {
+        "sertk": __version__,
+        **data_fingerprint("data", no_labels, store, manifest.sha256 if manifest else ""),
+        **machine_fingerprint(device, threads),
+    }
+    resumed = _resumed_precision(partial_table or {}, settings, identity)
+    settings["precision"] = choose_precision(options.precision, device, resumed)
+    warn_of_emulated_bf16(settings["precision"], device)
+    run = partial(draw_vectors, model.network, store, plan, at, device, settings["precision"])
+    return TrunkPass(
+        store.keys, run, plan.rows, draw_dim(spec, at, chunk_frames), WINDOW[device.type], settings, identity
+    )
+
+
+def _resumed_precision(partial_table: dict, settings: dict, identity: dict) -> str | None:
+    """The precision of a partial table with these settings and this identity; None for any other."""
+    before = partial_table.get("settings", {})
+    same = all(before.get(name) == value for name, value in settings.items())
+    same = same and all(partial_table.get(name) == value for name, value in identity.items())
+    return before.get("precision") if same else None
+
+
+def draw_dim(spec: NetworkSpec, at: str, chunk_frames: tuple[int, ...]) -> int:
+    """Dimension of a draw taken at "map", "pool" or "embedding"."""
     if at == "embedding":
         return spec.embedding_dim
     return replace(spec, pooling="none", frames=chunk_frames[0]).pooled_dim if at == "map" else spec.pooled_dim

@@ -1,6 +1,6 @@
-"""A model's outputs on tables of features: embeddings, pooled vectors, posteriors."""
+"""Outputs of a model on a table of features: embeddings, pooled vectors, posteriors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +12,45 @@ from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, check_frontend, load_model
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
-Results = tuple[Iterator[tuple[str, np.ndarray]], int | None, dict]
+Segments = Iterator[tuple[str, np.ndarray]]
 
 
-def embed(model_path: Path, feats: Rspecifier, at: str, precision="auto", device=None, num_threads=None,
-          wanted=None, skip=warn_of_skipped) -> Results:  # fmt: skip
-    """A vector for every segment (for which wanted(key) is true).
+def embed(
+    model_path: Path,
+    feats: Rspecifier,
+    at: str,
+    precision: str = "auto",
+    device: str | None = None,
+    num_threads: int | None = None,
+    wanted: Callable[[str], bool] | None = None,
+    skip: Callable[[str, str], None] = warn_of_skipped,
+) -> tuple[Segments, int | None, dict]:
+    """Compute a vector for every segment.
 
     Args:
-        skip: called with (key, reason) for each of them that is empty.
+        model_path: the model.
+        feats: normalised features.
+        at: "posterior", "logit", "embedding" or "pool".
+        precision: "auto", "float32" or "bf16".
+        device: "cpu", "cuda" or "cuda:N"; None: the GPU if there is one.
+        num_threads: CPU threads; None: see runtime.prepare_cpu.
+        wanted: function of a key that is True for the segments to compute; None: all.
+        skip: called with (key, reason) for each segment that is empty.
 
     Returns:
-        (key, (dim,) float32) one after the other, their number where it is known, settings for the manifest.
+        (key, (dim,) float32) of each segment, computed as they are iterated; the number of segments, None if unknown; and
+        settings for the manifest.
 
     Raises:
-        SertkError: where the features are not what the model was trained on.
+        SertkError: the features do not fit the model.
     """
-    device, _ = choose_device(device), prepare_cpu(num_threads)
-    precision = choose_precision(precision, device)
+    torch_device, _ = choose_device(device), prepare_cpu(num_threads)
+    precision = choose_precision(precision, torch_device)
     model = open_model(model_path, feats)
     segments = ((key, matrix) for key, matrix in read_table(feats, skip=skip) if wanted is None or wanted(key))
-    chosen = checked(filled(segments, skip), model.network.spec.bins, model_path, feats)
-    warn_of_emulated_bf16(precision, device)
-    results = on_segments(model.network, chosen, at, device, precision)
+    fitting = check_bins(filled(segments, skip), model.network.spec.bins, model_path, feats)
+    warn_of_emulated_bf16(precision, torch_device)
+    vectors = on_segments(model.network, fitting, at, torch_device, precision)
     manifest = read_manifest(feats)
     settings = {
         "model": model.digest,
@@ -45,24 +61,34 @@ def embed(model_path: Path, feats: Rspecifier, at: str, precision="auto", device
     }
     if at == "posterior":
         settings["labels"] = model.labels
-    return results, manifest.keys if manifest and wanted is None else None, settings
+    return vectors, manifest.keys if manifest and wanted is None else None, settings
 
 
 def open_model(path: Path, feats: Rspecifier) -> Model:
-    """The model at `path`, refused where the manifest of `feats` says that they were made with other settings."""
+    """Read a model and check that the features were made with its front-end settings.
+
+    Raises:
+        SertkError: the manifest of `feats` records other settings.
+    """
     model, manifest = load_model(path), read_manifest(feats)
     if manifest:
         check_frontend(model, manifest.settings, path, str(feats))
     return model
 
 
-def checked(segments, bins: int, model_path, where) -> Iterator[tuple[str, np.ndarray]]:
-    """`segments`, each of frames of `bins` numbers.
+def check_bins(segments: Iterable[tuple[str, np.ndarray]], bins: int, model_path: Path, feats: Rspecifier) -> Segments:
+    """Pass segments on, each checked to have the number of bins that the model takes.
+
+    Args:
+        segments: (key, (frames, bins)).
+        bins: of the model.
+        model_path: for the message.
+        feats: for the message.
 
     Raises:
-        SertkError: naming the first that has not.
+        SertkError: naming the first segment with another number of bins.
     """
-    for key, feats in segments:
-        if feats.shape[1] != bins:
-            raise SertkError(f"{where}: {key}: {feats.shape[0]} × {feats.shape[1]}, {model_path} takes {bins} bins")
-        yield key, feats
+    for key, matrix in segments:
+        if matrix.shape[1] != bins:
+            raise SertkError(f"{feats}: {key}: {matrix.shape[0]} × {matrix.shape[1]}, {model_path} takes {bins} bins")
+        yield key, matrix

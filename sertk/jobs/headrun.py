@@ -1,4 +1,4 @@
-"""A head in training and its run's folder."""
+"""The run of a head: its training and its folder."""
 
 import logging
 from dataclasses import dataclass
@@ -8,57 +8,61 @@ import numpy as np
 
 from sertk.data.store import Store
 from sertk.models.modelfile import Model
-from sertk.runs.card import card, trained_on
+from sertk.runs.card import model_card, training_record
 from sertk.runs.run import Run
 from sertk.runs.state import ROUNDING
 from sertk.training.head import HeadTraining, with_head
 from sertk.training.labelling import Labelling
-from sertk.training.model_selection import how_chosen
+from sertk.training.model_selection import selection_record
 from sertk.training.targets import Targets
 
 log = logging.getLogger("sertk")
 
-# A head trained on another machine is the same head. Other code trains it again: that takes seconds.
+# A head trained on another machine is the same head; other code trains it again, which takes seconds.
 HEAD_ROUNDING = ROUNDING - {"code"}
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A task on the draws: labels and folds of some of the segments, and where its models go.
+    """Labels and folds of some of the segments, and the folder of their models.
 
     Args:
         directory: DIR of DIR/FOLD/final.pt.
         labelling: labels and folds.
         store: the draws of its segments.
         targets: of its segments.
-        marks: fingerprints of its data.
+        fingerprint: of its data.
     """
 
     directory: Path
     labelling: Labelling
     store: Store
     targets: Targets
-    marks: dict
+    fingerprint: dict
 
 
 class HeadRun(Run):
     """The run of a head with one fold held out.
 
     Args:
-        task: labels and folds.
+        label_set: labels and folds.
         fold: the fold that is held out.
-        choosing: the fold that chooses the epoch (see model_selection).
-        members: (segments,) indices of the training segments among the task's.
+        development_fold: the fold that selects the epoch (see model_selection).
+        members: (segments,) indices of the training segments among the label set's.
         settings: training settings and fingerprints of trunk, draws and machine, plain types.
     """
 
-    def __init__(self, task: LabelSet, fold: str, choosing: str | None, members: np.ndarray, settings: dict) -> None:
-        super().__init__(task.directory / fold, {**settings, **task.marks, "fold": fold}, HEAD_ROUNDING, retrain=True)
-        self.task, self.fold, self.choosing, self.members = task, fold, choosing, members
+    def __init__(
+        self, label_set: LabelSet, fold: str, development_fold: str | None, members: np.ndarray, settings: dict
+    ) -> None:
+        settings = {**settings, **label_set.fingerprint, "fold": fold}
+        super().__init__(label_set.directory / fold, settings, HEAD_ROUNDING, retrain=True)
+        self.label_set, self.fold, self.development_fold = label_set, fold, development_fold
+        self.members = members
         self.training: HeadTraining | None = None
 
     def start(self, training: HeadTraining) -> None:
-        """Train by `training`, from the last checkpoint if there is one."""
+        """Attach a training, resumed from the last checkpoint if there is one."""
         self.training = training
         settings = {name: value for name, value in vars(training.settings).items() if name != "versions"}
         self.write_conf(settings)
@@ -67,18 +71,17 @@ class HeadRun(Run):
             log.info("%s: resuming after epoch %d", self.directory, len(training.history))
 
     def save(self) -> None:
-        """Checkpoint after an epoch."""
+        """Write a checkpoint after an epoch."""
         self.checkpoint(self.training.progress())
 
     def write_model(self, trunk: Model) -> None:
-        """Write the finished model: the trunk of `trunk` and the head of the chosen epoch."""
-        task, training = self.task, self.training
-        keys = task.store.keys
-        labels = {keys[index]: task.labelling.of_segment[keys[index]] for index in self.members}
-        head, epoch = training.chosen()
-        chosen_on = [key for key in keys if task.labelling.fold_of[key] == self.choosing]
-        selection = how_chosen(training.settings.select, epoch, self.choosing, chosen_on)
-        record = trained_on(labels, task.labelling.speaker_of, self.fold, selection, trunk=trunk)
-        network = with_head(trunk.network, training.spec, head)
-        model = Model(network, task.labelling.labels, trunk.frontend, card("transfer-head", self.settings, record))
-        self.finish(model, training.history)
+        """Write the finished model: a model's trunk with the head of the selected epoch."""
+        keys, labelling = self.label_set.store.keys, self.label_set.labelling
+        labels = {keys[index]: labelling.of_segment[keys[index]] for index in self.members}
+        head, epoch = self.training.selected()
+        development = [key for key in keys if labelling.fold_of[key] == self.development_fold]
+        selection = selection_record(self.training.settings.select, epoch, self.development_fold, development)
+        record = training_record(labels, labelling.speaker_of, self.fold, selection, trunk=trunk)
+        network = with_head(trunk.network, self.training.spec, head)
+        card = model_card("transfer-head", self.settings, record)
+        self.finish(Model(network, labelling.labels, trunk.frontend, card), self.training.history)

@@ -1,7 +1,9 @@
-"""The transfer of one model to all folds, from tables to model files."""
+"""Transfer learning from one model to all folds of several label sets, from tables to model files."""
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,203 +11,226 @@ import torch
 from torch import Tensor
 
 from sertk import __version__
-from sertk.data.store import RESIDENT_BYTES, Store, load_store
+from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
+from sertk.jobs.drawtable import DrawTable, open_draws
 from sertk.jobs.headrun import HeadRun, LabelSet
+from sertk.jobs.labels import read_labelling, read_targets
+from sertk.jobs.options import HeadOptions
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.tables import read_manifest, read_table
-from sertk.models.modelfile import Model, load_model
-from sertk.models.resnet import Head, NetworkSpec
-from sertk.runs.fingerprint import data_marks, machine_marks
-from sertk.runs.preemption import RUN_AGAIN, Stopped
+from sertk.kaldi.tables import read_manifest
+from sertk.models.resnet import Head
+from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
+from sertk.runs.preemption import RUN_AGAIN
 from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.head import HeadTraining, train_heads
-from sertk.training.labelling import labelled, read_labelling
-from sertk.training.model_selection import choosing_fold, figures
+from sertk.training.labelling import labelled
+from sertk.training.model_selection import development_fold, development_scores
+from sertk.training.progress import Stopped, StopRequested, never
 from sertk.training.settings import HeadSettings
-from sertk.training.targets import targets_of
 
 log = logging.getLogger("sertk")
 
+# UTT2LABEL UTT2FOLD DIR of a label set.
+LabelSetPaths = tuple[Path, Path, Path]
+# Function of a head that returns its scores on the development fold.
+Scorer = Callable[[Head], dict[str, float]]
 
-def train_all_heads(model_path: Path, draws: Rspecifier, sets: list[tuple[Path, Path, Path]], folds: list[str] | None,
-                    stop=False, *, eval_vectors: Rspecifier | None = None, soft_labels: Path | None = None, device=None,
-                    num_threads=None, max_skip=0.05, **options) -> int:  # fmt: skip
-    """Train a head for each of `folds` (None: all) of each label set and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
+
+def train_all_heads(
+    model_path: Path,
+    draws: Rspecifier,
+    label_sets: Sequence[LabelSetPaths],
+    settings: HeadSettings,
+    options: HeadOptions,
+    stop_requested: StopRequested = never,
+) -> int:
+    """Train a head for each fold of each label set, and write DIR/FOLD/{final.pt,train.jsonl,train.conf}.
 
     If rerun, it skips finished heads and resumes the others.
 
     Args:
-        sets: (UTT2LABEL, UTT2FOLD, DIR) of each label set.
-        stop: when it becomes true, the run ends, and the exit status is RUN_AGAIN; else it is 0.
-        eval_vectors: the pooled vectors of whole segments, where they choose the epoch.
-        soft_labels: the raters' votes, where they are learnt instead of the labels.
+        model_path: the model whose trunk is frozen.
+        draws: the trunk's training draws.
+        label_sets: labels, folds and output folder of each label set.
+        settings: how to train; `versions` is replaced by that of the draws.
+        options: what to hold out, what selects the epoch, where to compute.
+        stop_requested: checked before every batch.
+
+    Returns:
+        the exit status: 0, or RUN_AGAIN if `stop_requested` returned True.
 
     Raises:
-        SertkError: where the draws were made by another model, or are too few for the epochs.
+        SertkError: the draws were computed by another model, or are too few for the epochs.
     """
-    device, threads = choose_device(device), prepare_cpu(num_threads)
-    model, manifest = load_model(model_path), read_manifest(draws)
-    made, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
-    settings = HeadSettings(**options, versions=versions_of(made))
-    # Nothing is held that an epoch does not need: the draws of all epochs can be larger than any memory.
-    table, tasks = load_store(draws, resident_bytes=0), []
-    for utt2label, utt2fold, directory in sets:
-        labelling = read_labelling(utt2label, utt2fold)
-        store = labelled(table, labelling, labelling.of_segment, max_skip, str(draws))
-        check_draws(model, model_path, made, head_spec(model, made, len(labelling.labels)), settings, draws, store)
-        targets = targets_of(store.keys, labelling, utt2label, soft_labels)
-        said = {key: f"{labelling.of_segment[key]} {labelling.fold_of[key]}" for key in store.keys}
-        marks = {"labels": labelling.labels, "soft_labels": targets.mark(), **data_marks("data", said, store, sha256)}
-        tasks.append(LabelSet(directory, labelling, store, targets, marks))
-    how = {
-        "sertk": __version__, **vars(settings), "init": model.digest, "draws": made, **machine_marks(device, threads),
-        "eval_vectors": read_manifest(eval_vectors).sha256 if eval_vectors and read_manifest(eval_vectors) else None,
-    }  # fmt: skip
-    runs = []
-    for task in tasks:
-        for fold in folds or task.labelling.folds():
-            choosing = choosing_fold(task.labelling, settings.select, fold)
-            members = indices(task.store, task.labelling.training(fold, choosing))
-            runs.append(HeadRun(task, fold, choosing, members, how))
+    device, threads = choose_device(options.device), prepare_cpu(options.num_threads)
+    table = open_draws(model_path, draws)
+    settings = replace(settings, versions=table.versions)
+    tasks = [read_label_set(paths, table, settings, options) for paths in label_sets]
+    shared = run_settings(table, settings, options, device, threads)
+    runs = [run for task in tasks for run in plan_runs(task, settings, options, shared)]
     runs = [run for run in runs if not run.finished()]
-    whole = {}
-    if any(run.choosing for run in runs):  # read once: it may be a pipe
-        keys = list(dict.fromkeys(key for run in runs for key in run.task.store.keys))
-        spec = head_spec(model, made, len(runs[0].task.labelling.labels))
-        whole = dict(zip(keys, read_vectors(eval_vectors, model, model_path, spec, keys).to(device)))
-    with ExitStack() as held:
+    scorers = read_scorers(runs, table, options, device)
+    with ExitStack() as locks:
         for run in runs:
-            held.enter_context(run.lock())
-            task, spec, develop = run.task, head_spec(model, made, len(run.task.labelling.labels)), None
-            if run.choosing:
-                look = indices(task.store, task.labelling.of_fold(run.choosing))
-                if not len(look):
-                    raise SertkError(f"{draws}: has no draws of fold {run.choosing}, which is to choose the epoch")
-                vectors = torch.stack([whole[task.store.keys[index]] for index in look])
-                develop = look_at(vectors, task.targets.labels[look], spec)
-            run.start(HeadTraining(spec, run.members, task.targets, settings, device, develop))
+            locks.enter_context(run.lock())
+            spec = table.head_spec(len(run.label_set.labelling.labels))
+            scorer = scorers.get(run)
+            run.start(HeadTraining(spec, run.members, run.label_set.targets, settings, device, scorer))
         try:
-            train_side_by_side(runs, table, device, stop)
+            train_side_by_side(runs, table.store, device, stop_requested)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
         for run in runs:
-            run.write_model(model)
+            run.write_model(table.model)
     return 0
 
 
-def train_side_by_side(runs: list[HeadRun], table: Store, device: torch.device, stop) -> None:
-    """Train all heads to their last epoch; every epoch's draws are read once, every head is checkpointed after it.
+def read_label_set(paths: LabelSetPaths, table: DrawTable, settings: HeadSettings, options: HeadOptions) -> LabelSet:
+    """Read labels and folds, and select the draws and targets of their segments.
 
     Raises:
-        Stopped: when `stop` became true.
+        SertkError: more than --max-skip of the labelled segments have no draws, or the draws do not fit model or settings.
     """
-    wanted = {key for run in runs for key in run.task.store.keys}
-    union = table.only(wanted.__contains__)
-    number = {key: index for index, key in enumerate(union.keys)}
-    for task in dict.fromkeys(run.task.directory for run in runs):
-        folds = [run for run in runs if run.task.directory == task]
-        log.info("%s: %d segments, labels %s; heads for the folds %s", task, len(folds[0].task.store),
-                 " ".join(folds[0].task.labelling.labels), " ".join(run.fold for run in folds))  # fmt: skip
-    if runs:
-        log.info("%s", amount(union, runs[0].training.settings.versions))
-    places = {run: np.array([number[key] for key in run.task.store.keys]) for run in runs}
-    trainings = {run: run.training for run in runs}
-    for epoch, run, record in train_heads(trainings, places, union, device, stop):
-        run.save()
-        looked = f", UA of whole segments {100 * record['dev_ua']:.1f}" if "dev_ua" in record else ""
-        log.info("%s, epoch %d of %d: loss %.3f, accuracy %.1f %%%s", run.directory, epoch,
-                 run.training.settings.epochs, record["loss"], 100 * record["accuracy"], looked)  # fmt: skip
+    utt2label, utt2fold, directory = paths
+    labelling = read_labelling(utt2label, utt2fold)
+    store = labelled(table.store, labelling, labelling.of_segment, options.max_skip, str(table.source))
+    table.check(settings, store)
+    targets = read_targets(store.keys, labelling, utt2label, options.soft_labels)
+    labels_and_folds = {key: f"{labelling.of_segment[key]} {labelling.fold_of[key]}" for key in store.keys}
+    fingerprint = {
+        "labels": labelling.labels,
+        "soft_labels": targets.fingerprint(),
+        **data_fingerprint("data", labels_and_folds, store, table.sha256),
+    }
+    return LabelSet(directory, labelling, store, targets, fingerprint)
 
 
-def amount(store: Store, versions: int, resident_bytes: int = RESIDENT_BYTES) -> str:
-    """What the draws take, and how they will be read, for people."""
-    row, rows = 4e-9 * store.bins, int(store.num_frames.sum())
-    epoch = row * versions * len(store)
-    how = "held in memory" if epoch <= resident_bytes / 1e9 else "read batch by batch"
-    return f"draws of {rows * row:.3g} GB in 32 bits, {epoch:.3g} GB an epoch: {how}"
+def run_settings(
+    table: DrawTable, settings: HeadSettings, options: HeadOptions, device: torch.device, threads: int
+) -> dict:
+    """Everything but the label set that the trained weights depend on, in plain types: a rerun must have the same."""
+    manifest = read_manifest(options.eval_vectors) if options.eval_vectors else None
+    return {
+        "sertk": __version__,
+        **vars(settings),
+        "init": table.model.digest,
+        "draws": table.settings,
+        **machine_fingerprint(device, threads),
+        "eval_vectors": manifest.sha256 if manifest else None,
+    }
 
 
-def settings_of(draws: Rspecifier) -> dict:
-    """How the draws were made, {} where that is unknown (a pipe has no manifest)."""
-    manifest = read_manifest(draws)
-    return manifest.settings if manifest else {}
+def plan_runs(label_set: LabelSet, settings: HeadSettings, options: HeadOptions, shared: dict) -> list[HeadRun]:
+    """A run for each fold of a label set.
 
-
-def versions_of(made: dict) -> int:
-    """How many versions of a segment an epoch of draws holds."""
-    return len(made.get("augment", ("none", "conservative", "aggressive")))
-
-
-def head_spec(model: Model, made: dict, num_labels: int) -> NetworkSpec:
-    """The network that a head on draws `made` so becomes: on maps (embed-segments --at map) it is one without pooling."""
-    fields = {**model.network.spec.plain(), "num_labels": num_labels}
-    if made.get("at") == "map":
-        fields |= {"pooling": "none", "frames": made["chunk_frames"][0]}
-    return NetworkSpec.from_plain(fields)
-
-
-def check_draws(model: Model, model_path: Path, made: dict, spec: NetworkSpec, settings: HeadSettings,
-                draws: Rspecifier, store: Store) -> None:  # fmt: skip
-    """Refuse draws that do not fit the model, or are too few.
+    Args:
+        label_set: labels and folds.
+        settings: how to train.
+        options: which folds to hold out.
+        shared: settings that all runs have, see run_settings.
 
     Raises:
-        SertkError: saying what they lack.
+        SertkError: there is no such fold, or the others leave nothing to train on.
     """
-    if made.get("model", model.digest) != model.digest:
-        raise SertkError(f"{draws}: these draws were made by another model than {model_path}")
-    if made.get("at", "pool") not in ("pool", "map") or store.bins != spec.pooled_dim:
-        raise SertkError(
-            f"{draws}: rows of {store.bins} numbers, the pooling of {model_path} gives {spec.pooled_dim}"
-            " (embed-segments --draws N)"
-        )
-    wanted = settings.epochs * settings.versions
-    short = np.flatnonzero(store.num_frames < wanted)
-    if len(short):
-        raise SertkError(
-            f"{draws}: {store.keys[short[0]]} has {store.num_frames[short[0]]} rows, {settings.epochs} epochs of"
-            f" {settings.versions} versions take {wanted} (embed-segments --draws {settings.epochs})"
-        )
+    labelling, runs = label_set.labelling, []
+    for fold in options.folds or labelling.folds():
+        development = development_fold(labelling, settings.select, fold)
+        members = indices(label_set.store, labelling.training(fold, development))
+        runs.append(HeadRun(label_set, fold, development, members, shared))
+    return runs
 
 
-def read_vectors(source: Rspecifier, model: Model, model_path: Path, spec: NetworkSpec, keys: list[str]) -> Tensor:
-    """The vectors of whole segments, as the head is given them when it predicts. Shape: (keys, dim).
+def read_scorers(
+    runs: list[HeadRun], table: DrawTable, options: HeadOptions, device: torch.device
+) -> dict[HeadRun, Scorer]:
+    """Read the evaluation vectors, and return the scorer of each run that selects its epoch by a fold.
 
     Raises:
-        SertkError: where they were made by another model, or a segment has none.
+        SertkError: a development fold has no draws, or the vectors do not fit the model.
     """
-    if spec.frames and not model.network.spec.frames:
-        raise SertkError(f"{source}: a head without pooling takes maps, not vectors of whole segments: --select last")
-    made = settings_of(source)
-    if made.get("model", model.digest) != model.digest:
-        raise SertkError(f"{source}: these vectors were made by another model than {model_path}")
-    found = dict.fromkeys(keys)
-    for key, vector in read_table(source, kind="vector"):
-        if key in found:
-            if len(vector) != spec.pooled_dim or made.get("at", "pool") != "pool":
-                raise SertkError(f"{source}: {key}: {len(vector)} numbers, the pooling of {model_path} gives"
-                                 f" {spec.pooled_dim} (embed-segments --at pool)")  # fmt: skip
-            found[key] = vector
-    missing = [key for key, vector in found.items() if vector is None]
-    if missing:
-        raise SertkError(f"{source}: {len(missing)} of {len(keys)} segments are not in it, the first is {missing[0]}")
-    return torch.from_numpy(np.stack(list(found.values())))
+    selecting = [run for run in runs if run.development_fold]
+    if not selecting:
+        return {}
+    keys = list(dict.fromkeys(key for run in runs for key in run.label_set.store.keys))
+    # Read once for all runs: it may be a pipe.
+    vector_of = dict(zip(keys, table.read_eval_vectors(options.eval_vectors, keys).to(device)))
+    scorers = {}
+    for run in selecting:
+        label_set, labelling = run.label_set, run.label_set.labelling
+        members = indices(label_set.store, labelling.of_fold(run.development_fold))
+        if not len(members):
+            raise SertkError(f"{table.source}: fold {run.development_fold}, which --select needs, has no draws")
+        vectors = torch.stack([vector_of[label_set.store.keys[index]] for index in members])
+        scorers[run] = head_scorer(vectors, label_set.targets.labels[members], len(labelling.labels))
+    return scorers
 
 
-def look_at(vectors: Tensor, truth: Tensor, spec: NetworkSpec):
-    """The function that gives the figures of a head on these vectors (segments, dim) of whole segments."""
+def head_scorer(vectors: Tensor, truth: Tensor, num_labels: int) -> Scorer:
+    """The function that scores a head on whole segments.
 
-    def develop(head: Head) -> dict[str, float]:
+    Args:
+        vectors: (segments, dim), on the device.
+        truth: (segments,) indices of their labels.
+        num_labels: outputs of the head.
+    """
+
+    def score(head: Head) -> dict[str, float]:
         head.eval()
         with torch.no_grad():
-            guess = head(vectors).argmax(dim=1)
+            decisions = head(vectors).argmax(dim=1)
         head.train()
-        return figures(truth.tolist(), guess.tolist(), spec.num_labels)
+        return development_scores(truth.tolist(), decisions.tolist(), num_labels)
 
-    return develop
+    return score
 
 
-def indices(store: Store, chosen: dict[str, str]) -> np.ndarray:
-    """Which segments of the store are `chosen`."""
-    return np.array([index for index, key in enumerate(store.keys) if key in chosen])
+def train_side_by_side(
+    runs: list[HeadRun], store: Store, device: torch.device, stop_requested: StopRequested = never
+) -> None:
+    """Train all heads to their last epoch; each is checkpointed after every epoch.
+
+    Args:
+        runs: started (see HeadRun.start).
+        store: the draws of all segments.
+        device: where to compute.
+        stop_requested: checked before every batch.
+
+    Raises:
+        Stopped: `stop_requested` returned True.
+    """
+    needed = {key for run in runs for key in run.label_set.store.keys}
+    union = store.only(needed.__contains__)
+    index_of = {key: index for index, key in enumerate(union.keys)}
+    log_start(runs, union)
+    store_indices = {run: np.array([index_of[key] for key in run.label_set.store.keys]) for run in runs}
+    trainings = {run: run.training for run in runs}
+    for epoch, run, record in train_heads(trainings, store_indices, union, device, stop_requested):
+        run.save()
+        scores = f", UA of whole segments {100 * record['dev_ua']:.1f}" if "dev_ua" in record else ""
+        loss, accuracy, epochs = record["loss"], 100 * record["accuracy"], run.training.settings.epochs
+        log.info(
+            "%s, epoch %d of %d: loss %.3f, accuracy %.1f %%%s", run.directory, epoch, epochs, loss, accuracy, scores
+        )
+
+
+def log_start(runs: list[HeadRun], store: Store, resident_bytes: int = RESIDENT_BYTES) -> None:
+    """Log segments, labels and folds of every label set, and the size of the draws."""
+    folds_of: dict[Path, list[HeadRun]] = {}
+    for run in runs:
+        folds_of.setdefault(run.label_set.directory, []).append(run)
+    for directory, of_set in folds_of.items():
+        num_segments, labels = len(of_set[0].label_set.store), " ".join(of_set[0].label_set.labelling.labels)
+        folds = " ".join(run.fold for run in of_set)
+        log.info("%s: %d segments, labels %s; heads for the folds %s", directory, num_segments, labels, folds)
+    if runs:
+        gigabytes = 4e-9 * store.bins * int(store.num_frames.sum())
+        epoch = 4e-9 * store.bins * runs[0].training.settings.versions * len(store)
+        where = "held in memory" if epoch <= resident_bytes / 1e9 else "read batch by batch"
+        log.info("draws of %.3g GB in 32 bits, %.3g GB an epoch: %s", gigabytes, epoch, where)
+
+
+def indices(store: Store, labels: dict[str, str]) -> np.ndarray:
+    """Indices of a store's segments that have one of the given labels."""
+    return np.array([index for index, key in enumerate(store.keys) if key in labels])

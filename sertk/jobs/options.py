@@ -1,30 +1,81 @@
-"""What the jobs can be told beside how to train; no torch."""
+"""Options of the jobs beside the training settings. No torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertk.kaldi.specifiers import Rspecifier
 from sertk.options import MAX_SKIP, option
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """A training of train-resnet beside its settings: what it starts from, what is held out, its folder."""
+class JobOptions:
+    """Options that all training jobs share: targets, limits and hardware."""
 
-    init: Path | None = option(None, "Start from this model; where labels differ its head is new.", kind="file",
-                               metavar="MODEL")  # fmt: skip
+    soft_labels: Path | None = option(
+        None, "Train on each label's share of the raters' votes (lines of UTT RATER=LABEL,LABEL …) instead of the label."
+        " Accuracy is still measured by the label.", kind="file", metavar="UTT2VOTES",
+    )  # fmt: skip
+    max_skip: float = MAX_SKIP
+    device: str | None = None
+    num_threads: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainingOptions(JobOptions):
+    """Options of train-resnet: what to start from, what to hold out, its folder."""
+
+    init: Path | None = option(
+        None, "Start from this model; if labels differ, its head is replaced.", kind="file", metavar="MODEL"
+    )
     utt2fold: Path | None = option(None, "Folds of the segments, for --fold.", kind="file", metavar="FILE")
     fold: str | None = option(None, "Do not train on this fold.", metavar="N")
-    soft_labels: Path | None = option(
-        None, "Learn each label's share of the raters' votes (lines of UTT RATER=LABEL,LABEL …) instead of the label."
-        " Accuracy is by the label still.", kind="file", metavar="UTT2VOTES")  # fmt: skip
-    checkpoint_every: float = option(10.0, "Checkpoint inside an epoch too: a kill loses no more than this.", least=0,
-                                     metavar="MINUTES")  # fmt: skip
-    keep: int = option(0, "Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models.", least=0,
-                       metavar="N")  # fmt: skip
+    checkpoint_every: float = option(10.0, "Interval of checkpoints within an epoch.", least=0, metavar="MINUTES")
+    keep: int = option(
+        0, "Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models.", least=0, metavar="N"
+    )
     tensorboard: Path | None = option(
-        None, "Write the epochs' figures for TensorBoard too.", kind="folder", metavar="DIR"
+        None, "Also write TensorBoard events to this folder.", kind="folder", metavar="DIR"
     )
     restart: bool = option(False, "Start a new run; an old one is moved aside.")
-    max_skip: float = MAX_SKIP
+
+
+@dataclass(frozen=True)
+class HeadOptions(JobOptions):
+    """Options of transfer-head: what to hold out, what selects the epoch."""
+
+    folds: tuple[str, ...] | None = option(
+        None, "The folds to hold out, a head for each.", kind="names", metavar="N,N,…", unset="all"
+    )
+    eval_vectors: Rspecifier | None = option(
+        None, "Vectors of whole segments for --select, from embed-segments --at pool.",
+        kind="rspecifier", metavar="RSPECIFIER",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """Options of embed-segments --draws.
+
+    Args:
+        num_epochs: draws of every version of a segment.
+        at: "pool", "embedding" or "map".
+        chunk_frames: chunk lengths, one drawn for each draw.
+        augment: names of the mask policies, one a version.
+        padding: see sertk.data.chunks.
+        mask_scope: see sertk.data.chunks.
+        seed: random seed.
+        precision: "auto", "float32" or "bf16".
+        device: "cpu", "cuda" or "cuda:N"; None: the GPU if there is one.
+        num_threads: CPU threads; None: see runtime.prepare_cpu.
+    """
+
+    num_epochs: int
+    at: str
+    chunk_frames: tuple[int, ...]
+    augment: tuple[str, ...]
+    padding: str
+    mask_scope: str
+    seed: int = 0
+    precision: str = "auto"
     device: str | None = None
     num_threads: int | None = None

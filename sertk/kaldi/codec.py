@@ -1,7 +1,7 @@
-"""Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers.
+"""Decode Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers.
 
-Nothing else is decoded: what a file says about itself is checked against the file's size before anything is
-allocated, and no content is ever run. Errors are SertkErrors without the place: tables.py adds file, key and offset.
+Headers are checked against the file's size before anything is allocated. Errors are SertkErrors without file, key and
+offset, which tables.py adds.
 
 Source: Kaldi, src/matrix/{kaldi-matrix,kaldi-vector,compressed-matrix}.cc and src/util/kaldi-holder-inl.h.
 
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.streams import Input
 
 MATRICES = ("FM", "DM", "CM", "CM2", "CM3")
 VECTORS = ("FV", "DV")
@@ -28,17 +29,20 @@ _ITEM = {"FM": 4, "DM": 8, "FV": 4, "DV": 8, "CM": 1, "CM2": 2, "CM3": 1}
 _DTYPE = {"FM": "<f4", "DM": "<f8", "FV": "<f4", "DV": "<f8", "CM": "u1", "CM2": "<u2", "CM3": "u1"}
 # Well below the largest float32, so that rounding cannot reach infinity.
 _LARGE = 3e38
-# From a pipe, whose size is not known, at most so much is allocated ahead of the bytes that fill it.
+# Bytes allocated at a time for a value from a pipe, whose size is not known.
 _PIECE = 1 << 24
 
 
 class Header(NamedTuple):
-    """What stands before a value's numbers.
+    """The header of a value.
 
-    form: FM, DM, FV, DV, CM, CM2 or CM3
-    rows, cols: a vector has one column
-    low, span: least value and range of a compressed matrix
-    start: bytes from the value's beginning (its \\0) to its numbers; CM's column headers count as numbers
+    Args:
+        form: FM, DM, FV, DV, CM, CM2 or CM3.
+        rows: of a matrix, or size of a vector.
+        cols: of a matrix, 1 for a vector.
+        low: smallest value of a compressed matrix.
+        span: range of its values.
+        start: bytes from the value's first byte (NUL) to its numbers; CM's column headers count as numbers.
     """
 
     form: str
@@ -55,14 +59,22 @@ class Header(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the numbers."""
+        """Bytes of all numbers."""
         return (8 * self.cols if self.form == "CM" else 0) + self.rows * self.width
 
 
-def decode(stream, kind: str) -> np.ndarray:
-    """The value that `stream` (an Input) stands at.
+def decode(stream: Input, kind: str) -> np.ndarray:
+    """Decode the value at the position of a stream, binary or text.
 
-    Returns float32 (rows, cols) for "matrix", float32 (dim,) for "vector", int32 (size,) for "ints".
+    Args:
+        stream: at the value.
+        kind: "matrix", "vector" or "ints".
+
+    Returns:
+        (rows, cols) or (dim,) float32, or (size,) int32.
+
+    Raises:
+        SertkError: the value is damaged, of another kind, or has NaN or infinite numbers.
     """
     first = stream.peek(1)[:1]
     if not first:
@@ -75,8 +87,12 @@ def decode(stream, kind: str) -> np.ndarray:
     return numbers(header, take(stream, header.nbytes))
 
 
-def read_header(stream, kind: str) -> Header:
-    """Read a binary value's header; SertkError where it is of another kind or says more than the file holds."""
+def read_header(stream: Input, kind: str) -> Header:
+    """Read the header of a binary value.
+
+    Raises:
+        SertkError: it is damaged, of another kind, or the value is larger than the rest of the file.
+    """
     head = stream.read(5)
     head += stream.read(1 if head[2:] == b"CM2" or head[2:] == b"CM3" else 0)
     head += stream.read({b"FV": 5, b"DV": 5, b"FM": 10, b"DM": 10}.get(head[2:4], 16))
@@ -86,13 +102,17 @@ def read_header(stream, kind: str) -> Header:
 
 
 def parse_header(head: bytes, kind: str) -> Header:
-    """The header that `head` begins with (26 bytes are always enough)."""
+    """Parse the header at the beginning of `head`; 26 bytes are always enough.
+
+    Raises:
+        SertkError: it is damaged or of another kind.
+    """
     if head[:2] != b"\0B":
-        raise SertkError(f"no value begins here ({head[:2]!r} where \\0B is wanted)")
+        raise SertkError(f"no value here ({head[:2]!r} where \\0B is wanted)")
     name, space, _ = head[2:6].partition(b" ")
     form = name.decode("latin-1")
     if not space or form not in _ITEM:
-        raise SertkError(f"type {head[2:6]!r} is none that is read here ({', '.join(_ITEM)})")
+        raise SertkError(f"unknown type {head[2:6]!r} (known: {', '.join(_ITEM)})")
     if form not in (MATRICES if kind == "matrix" else VECTORS):
         raise SertkError(f"is of type {form} where a {kind} is wanted")
     start = 3 + len(name)
@@ -118,37 +138,56 @@ def parse_header(head: bytes, kind: str) -> Header:
     return Header(form, rows, cols, low, span, start)
 
 
-def check_size(wanted: int, left: int | None):
-    if left is not None and wanted > left:
-        raise SertkError(f"the header asks for {wanted} bytes, {left} are left in the file")
+def check_size(nbytes: int, left: int | None) -> None:
+    """Check that a value of `nbytes` fits into the `left` bytes of a file (None: not known).
+
+    Raises:
+        SertkError: it does not.
+    """
+    if left is not None and nbytes > left:
+        raise SertkError(f"the header asks for {nbytes} bytes, {left} are left in the file")
 
 
-def take(stream, size: int) -> np.ndarray:
-    """The next `size` bytes as uint8, writable."""
+def take(stream: Input, size: int) -> np.ndarray:
+    """Read `size` bytes. Shape: (size,), uint8, writable.
+
+    Raises:
+        SertkError: there are fewer.
+    """
     check_size(size, stream.left())
     pieces, missing = [], size
     while missing or not pieces:
         piece = np.empty(missing if stream.size is not None else min(missing, _PIECE), np.uint8)
-        got = stream.readinto(piece)
-        if got < len(piece):
-            raise SertkError(f"the data end after {size - missing + got} of {size} bytes")
+        count = stream.readinto(piece)
+        if count < len(piece):
+            raise SertkError(f"the data end after {size - missing + count} of {size} bytes")
         pieces.append(piece)
-        missing -= got
+        missing -= count
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def numbers(
     header: Header, raw: np.ndarray, start: int = 0, stop: int | None = None, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Rows `start` to `stop` as float32, finite, out of the bytes of a value.
+    """Convert the bytes of a value to numbers.
 
-    raw: uint8; for CM the whole value, else the rows asked for and nothing more
-    out: float32 of the rows' shape, filled and returned; None: a new array, or for FM and FV `raw` itself
+    Args:
+        header: of the value.
+        raw: uint8; all numbers for CM, else those of the rows.
+        start: first row.
+        stop: last row + 1; None: all rows.
+        out: float32 of the rows' shape, filled and returned. Without it, a new array, or for FM and FV `raw` itself.
+
+    Returns:
+        (stop - start, cols) or (stop - start,) float32.
+
+    Raises:
+        SertkError: a number is NaN or infinite.
     """
     stop = header.rows if stop is None else stop
     form = header.form
     if form == "CM":
-        with np.errstate(all="ignore"):  # what overflows is found by finite()
+        with np.errstate(all="ignore"):  # finite() reports overflow
             return finite(_into(out, _expand_columns(header, raw, start, stop)))
     codes = raw.view(_DTYPE[form])
     if form in MATRICES:
@@ -162,10 +201,10 @@ def numbers(
 
 
 def _spread(header: Header, codes: np.ndarray, top: int, out: np.ndarray | None) -> np.ndarray:
-    """Codes of 0 … top -> low … low + span, in Kaldi's order of rounding."""
+    """Map codes 0 … top to low … low + span, with Kaldi's order of rounding."""
     step, low = np.float32(header.span * (1.0 / top)), np.float32(header.low)
     values = _into(out, codes)
-    # The numbers rise or fall with their codes: where both ends are finite, all between are.
+    # Values are monotonic in their codes: if both ends are finite, all are.
     if abs(float(step)) * top + abs(float(low)) < _LARGE:
         values *= step
         values += low
@@ -177,7 +216,7 @@ def _spread(header: Header, codes: np.ndarray, top: int, out: np.ndarray | None)
 
 
 def _into(out: np.ndarray | None, values: np.ndarray) -> np.ndarray:
-    """`values` as float32, in `out` where there is one."""
+    """`values` as float32, in `out` if given."""
     if out is None:
         return values.astype(np.float32)
     np.copyto(out, values, casting="unsafe")
@@ -185,21 +224,25 @@ def _into(out: np.ndarray | None, values: np.ndarray) -> np.ndarray:
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """`values`, or SertkError where they hold NaN or infinity."""
-    # One pass that allocates nothing: a square is infinite or NaN where the number is, and where it overflows too.
+    """Return `values` if all are finite.
+
+    Raises:
+        SertkError: some are NaN or infinite.
+    """
+    # A first pass without allocation: the dot product is not finite if a number is not, or if a square overflows.
     flat = values.ravel()
     with np.errstate(all="ignore"):
         squares = np.dot(flat, flat)
     if not math.isfinite(squares):
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
-            place = ", ".join(str(i) for i in bad[0])
-            raise SertkError(f"holds NaN or infinity ({len(bad)} of {values.size} numbers, the first at [{place}])")
+            index = ", ".join(str(i) for i in bad[0])
+            raise SertkError(f"holds NaN or infinity ({len(bad)} of {values.size} numbers, the first at [{index}])")
     return values
 
 
 def _expand_columns(header: Header, raw: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """CM: every column has its own 256 values, a line bent at its quartiles (Kaldi: CharToFloat)."""
+    """CM: each column has 256 values of its own, piecewise linear between its quartiles (Kaldi: CharToFloat)."""
     cols, rows = header.cols, header.rows
     if not rows:
         return np.empty((0, 0), np.float32)
@@ -211,7 +254,7 @@ def _expand_columns(header: Header, raw: np.ndarray, start: int, stop: int) -> n
 
 
 def _curves(header: Header, marks: np.ndarray) -> np.ndarray:
-    """(columns, 4) marks -> (columns, 256) values, in Kaldi's own mix of float and double."""
+    """The values of each code, in Kaldi's mix of float and double. Shape: (columns, 4) marks to (columns, 256)."""
     low, span = np.float32(header.low), np.float32(header.span)
     p0, p25, p75, p100 = (low + (span * np.float32(1.52590218966964e-05)) * marks.astype(np.float32)).T[:, :, None]
     code = np.arange(256, dtype=np.float32)
@@ -221,20 +264,20 @@ def _curves(header: Header, marks: np.ndarray) -> np.ndarray:
     return np.concatenate([first, middle, last], axis=1).astype(np.float32)
 
 
-def _decode_ints(stream) -> np.ndarray:
+def _decode_ints(stream: Input) -> np.ndarray:
     head = stream.read(7)
     if len(head) < 7 or head[:3] != b"\0B\4":
-        raise SertkError(f"no vector of int32 begins here ({head[:3]!r})")
+        raise SertkError(f"no vector of int32 here ({head[:3]!r})")
     (size,) = struct.unpack_from("<i", head, 3)
     if size < 0:
         raise SertkError(f"the header is damaged (size {size})")
     items = take(stream, 5 * size).view(np.dtype([("four", "u1"), ("value", "<i4")]))
     if size and (items["four"] != 4).any():
-        raise SertkError("an integer is not of 4 bytes")
+        raise SertkError("an integer does not have 4 bytes")
     return items["value"].astype(np.int32)
 
 
-def _decode_text(stream, kind: str) -> np.ndarray:
+def _decode_text(stream: Input, kind: str) -> np.ndarray:
     if kind == "ints":
         return np.array([_integer(word) for word in stream.readline().split()], np.int32)
     lines = []
@@ -243,7 +286,7 @@ def _decode_text(stream, kind: str) -> np.ndarray:
         if not line:
             raise SertkError("the text ends before its ']'")
         if not lines and line.strip()[:1] != b"[":
-            raise SertkError(f"neither binary data nor a text {kind} begins here ({line[:8]!r})")
+            raise SertkError(f"neither binary data nor a text {kind} here ({line[:8]!r})")
         lines.append(line)
     inner, _, after = b"".join(lines).strip()[1:].partition(b"]")
     if after.strip():
@@ -266,14 +309,14 @@ def _number(word: bytes) -> float:
         # Python reads 1_0 as a number, Kaldi does not.
         return float(b"" if b"_" in word else word)
     except ValueError:
-        raise SertkError(f"{word[:32]!r} is no number") from None
+        raise SertkError(f"{word[:32]!r} is not a number") from None
 
 
 def _integer(word: bytes) -> int:
     try:
         value = int(b"" if b"_" in word else word)
     except ValueError:
-        raise SertkError(f"{word[:32]!r} is no integer") from None
+        raise SertkError(f"{word[:32]!r} is not an integer") from None
     if not -(2**31) <= value < 2**31:
         raise SertkError(f"{word.decode('latin-1')[:32]} does not fit into 32 bits")
     return value

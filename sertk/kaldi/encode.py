@@ -1,10 +1,11 @@
-"""Arrays into Kaldi's stored values (codec.py has the formats): binary, compressed as Kaldi compresses, and text.
+"""Encode arrays as Kaldi's stored values (formats: codec.py): binary, compressed with Kaldi's rounding, and text.
 
-Everything is checked before the first byte exists: type, shape, and that the numbers are finite.
+Type, shape and finiteness are checked before anything is encoded.
 Source: Kaldi, src/matrix/compressed-matrix.cc (ComputeGlobalHeader, ComputeColHeader, FloatToChar).
 """
 
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +13,35 @@ from sertk.errors import SertkError
 from sertk.kaldi.codec import finite
 
 COMPRESSIONS = ("none", "cm", "cm2", "cm3")
-# Tables of a number for each key, which are written and not read: Kaldi's Int32Writer, and its DoubleWriter as
-# compute-fbank-feats uses it for durations, which are float32 before.
+# Tables of one number a key, only written: Kaldi's Int32Writer, and its DoubleWriter as compute-fbank-feats uses it for
+# durations, which are float32 values.
 NUMBERS = ("int", "double")
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def checked(array, kind: str) -> np.ndarray:
-    """`array` as what is stored: float32 (frames, bins), float32 (dim,), int32 (size,), or a number (1,); or SertkError."""
+def checked(array: Any, kind: str) -> np.ndarray:
+    """Check an array and convert it to the stored type.
+
+    Args:
+        array: of float32, float64 or (kind "ints") integers; a number for the kinds "int" and "double".
+        kind: as table_writer.
+
+    Returns:
+        (frames, bins) or (dim,) float32, (size,) int32, or (1,) int32 or float64.
+
+    Raises:
+        SertkError: wrong type or shape, or NaN or infinite numbers.
+    """
     if kind in NUMBERS:
         return np.array([array], "<i4") if kind == "int" else finite(np.array([array], "<f4").astype("<f8"))
     if not isinstance(array, np.ndarray):
-        raise SertkError(f"a {type(array).__name__} is not written: a numpy array is wanted")
+        raise SertkError(f"a {type(array).__name__} cannot be written: a numpy array is wanted")
     if kind == "ints":
         return _checked_ints(array)
     if array.dtype not in (np.float32, np.float64):
-        raise SertkError(f"numbers of type {array.dtype} are not written: float32 or float64 is wanted")
+        raise SertkError(f"numbers of type {array.dtype} cannot be written: float32 or float64 is wanted")
     if array.ndim != (2 if kind == "matrix" else 1) or array.size == 0:
-        raise SertkError(f"an array of shape {array.shape} is not written as a {kind}")
+        raise SertkError(f"an array of shape {array.shape} cannot be written as a {kind}")
     if array.dtype == np.float32:
         return finite(np.ascontiguousarray(array))
     with np.errstate(over="ignore"):  # finite() finds what overflows
@@ -38,14 +50,26 @@ def checked(array, kind: str) -> np.ndarray:
 
 def _checked_ints(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise SertkError(f"an array of {array.dtype} and shape {array.shape} is not written as a vector of integers")
+        raise SertkError(f"an array of {array.dtype} and shape {array.shape} cannot be written as a vector of integers")
     if array.size and not (int(array.min()) >= -(2**31) and int(array.max()) < 2**31):
         raise SertkError("integers that do not fit into 32 bits")
     return array.astype("<i4")
 
 
-def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
-    """A checked array as pieces to write one after the other: bytes, and arrays that are written as they lie."""
+def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple[bytes | np.ndarray, ...]:
+    """Encode a checked array in binary.
+
+    Args:
+        array: from `checked`.
+        kind: as table_writer.
+        compress: "none", "cm", "cm2" or "cm3".
+
+    Returns:
+        the pieces to write one after the other: bytes, and arrays whose memory is written.
+
+    Raises:
+        SertkError: the range of the numbers is too large to be compressed.
+    """
     if kind in NUMBERS:
         return b"\0B" + bytes([array.itemsize]), array
     if kind == "ints":
@@ -61,7 +85,7 @@ def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
     if high == low:
         high = np.float32(float(low) + (1.0 + abs(float(low))))
     if float(high) - float(low) > LARGEST:
-        raise SertkError("numbers too far apart to be compressed")
+        raise SertkError("the range of the numbers is too large to be compressed")
     span = high - low
     header = struct.pack("<ffii", low, span, rows, cols)
     if compress == "cm":
@@ -72,7 +96,7 @@ def encode(array: np.ndarray, kind: str, compress: str = "none") -> tuple:
 
 
 def encode_text(array: np.ndarray, kind: str) -> bytes:
-    """The text of a checked array, line end included; float32 numbers as short as they can be read back exactly."""
+    """Encode a checked array as text with its line end; float32 numbers have the digits that they need to be exact."""
     if kind in NUMBERS:
         return f"{number_text(array.item())}\n".encode()
     if kind == "ints":
@@ -84,12 +108,12 @@ def encode_text(array: np.ndarray, kind: str) -> bytes:
 
 
 def number_text(value: int | float) -> str:
-    """A number in text, with Kaldi's seven digits."""
+    """A number as text, with Kaldi's seven digits."""
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def _steps(array, low, span, top) -> np.ndarray:
-    """The step out of 0 … top for each number: Kaldi's FloatToUint16 and FloatToUint8, a float32 plus a double."""
+def _steps(array: np.ndarray, low: np.float32, span: np.float32, top: int) -> np.ndarray:
+    """Quantise numbers to 0 … top (Kaldi: FloatToUint16 and FloatToUint8, a float32 plus a double), before truncation."""
     scaled = array - low
     scaled /= span
     np.clip(scaled, 0, 1, out=scaled)
@@ -97,13 +121,13 @@ def _steps(array, low, span, top) -> np.ndarray:
     return np.add(scaled, 0.499, dtype=np.float64)
 
 
-def _columns(array, low, span) -> tuple[np.ndarray, np.ndarray]:
-    """CM's column headers and codes."""
+def _columns(array: np.ndarray, low: np.float32, span: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """CM's column headers, (columns, 4) uint16, and codes, (columns, rows) uint8."""
     columns = np.ascontiguousarray(array.T)
     marks = _marks(columns, low, span)
     edges = low + (span * np.float32(1.52590218966964e-05)) * marks.astype(np.float32)
     codes = np.zeros(columns.shape, np.uint8)
-    # Kaldi asks which of three ranges a number lies in; a range's code stands still outside of it, so they add up.
+    # Kaldi picks one of three ranges for each number; a range's code is constant outside of it, so the codes add up.
     for part, steps in enumerate((64, 128, 63)):
         start, end = edges[:, part, None], edges[:, part + 1, None]
         scaled = columns - start
@@ -114,8 +138,8 @@ def _columns(array, low, span) -> tuple[np.ndarray, np.ndarray]:
     return marks.astype("<u2"), codes
 
 
-def _marks(columns, low, span) -> np.ndarray:
-    """(columns, 4): the order statistics that a column's curve is bent at, as steps of 65535, strictly rising."""
+def _marks(columns: np.ndarray, low: np.float32, span: np.float32) -> np.ndarray:
+    """Minimum, quartiles and maximum of each column, quantised to 0 … 65535 and strictly rising. Shape: (columns, 4)."""
     ordered = np.sort(columns, axis=1)
     rows = ordered.shape[1]
     quarter = rows // 4

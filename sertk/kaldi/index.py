@@ -1,9 +1,9 @@
-"""Where each entry of a table lies, as arrays: 40 bytes and its key an entry, and nothing at all when they are mapped.
+"""Index of a table: archive and offset of each entry, as arrays of 40 bytes an entry and its key.
 
-A large script's index is kept beside it in `x.scp.index.npy`, for the next opening. It is believed only while the
-script is the very file that it was made from (inode, size, both times) and its own checksum holds, and the shapes in
-it only while the archives are the same files. It is not made from a script so young that a later change could carry
-the same time.
+The index of a large script is cached beside it in `x.scp.index.npy` and memory-mapped at the next opening. The cache is
+valid while the script is the same file (inode, size, both times) and its checksum matches; the shapes in it, while the
+archives are the same files too. A script that changed in the last two seconds is not cached, since a later change could
+have the same time.
 """
 
 import io
@@ -12,8 +12,10 @@ import os
 import tempfile
 import zlib
 from array import array
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,16 +25,16 @@ from sertk.kaldi.codec import read_header
 from sertk.kaldi.script import read_script
 from sertk.kaldi.scriptarrays import script_arrays
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.streams import classify_input, open_input, split_offset
+from sertk.kaldi.streams import open_input
 from sertk.kaldi.words import Words, hash_word
 
-# Below this, reading the script is as fast, and data folders stay clean.
+# Smaller scripts are read as fast, and their folders get no cache.
 _LEAST_LINES = 10_000
 _MOST_ARCHIVES = 10_000
-# Two seconds: the coarsest clock of a file system in use.
+# The coarsest time stamps of file systems in use.
 _YOUNG_NS = 2_000_000_000
 _MAGIC = "sertk-index-2"
-# A value's header (codec.Header), as `item()` gives it.
+# A codec.Header.
 SHAPE = np.dtype([("form", "S3"), ("start", "u1"), ("rows", "<i4"), ("cols", "<i4"), ("low", "<f4"), ("span", "<f4")])
 _ARRAYS = {
     "archive": np.int32,
@@ -49,18 +51,36 @@ _ARRAYS = {
 
 
 class SequentialOnly(SertkError):
-    """An entry that is read from its beginning to its end or not at all: a command's output, or text."""
+    """An entry cannot be read at random: it is a pipe, or text."""
+
+
+class Places(NamedTuple):
+    """Archives and offsets of all entries, as Index has them."""
+
+    archives: list[str]
+    archive: np.ndarray
+    offset: np.ndarray
+    keys: Words
+    ranges: Words
 
 
 @dataclass
 class Index:
-    """The entries of a table in its order.
+    """The entries of a table, in its order.
 
-    archives: file names; archive: which of them; offset: of the value's first byte
-    keys: all keys; ranges: Kaldi's ranges, "" for none, empty where no entry has one
-    frames: rows of each entry, empty as long as nobody asked; dim: columns, 0 as long
-    shapes: the header of each entry (SHAPE), of the files that `identities` tells; empty as long
-    mapped: it comes from a sidecar
+    Args:
+        archives: file names.
+        archive: (entries,) int32, number of each entry's archive.
+        offset: (entries,) int64, of each value's first byte.
+        keys: of the entries.
+        ranges: Kaldi's range of each entry, "" for none; empty if no entry has one.
+        hashes: (entries,) uint64, hashes of the keys in rising order.
+        order: (entries,) int32, number of the entry of each hash.
+        frames: (entries,) int64, rows of each entry; empty until the headers are read, and so are the next three.
+        shapes: (entries,) SHAPE, header of each entry.
+        identities: of the archives that the headers were read from, see file_identity.
+        dim: columns.
+        mapped: True if it was loaded from a cache.
     """
 
     archives: list[str]
@@ -76,45 +96,53 @@ class Index:
     dim: int = 0
     mapped: bool = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.keys)
 
     def find(self, key: str) -> int | None:
-        """The place of a key, None where the table has none."""
-        wanted = np.uint64(hash_word(key.encode()))
-        place = int(self.hashes.searchsorted(wanted))
-        while place < len(self) and self.hashes[place] == wanted:
-            found = int(self.order[place])
-            if self.keys[found] == key:
-                return found
+        """The number of a key's entry, None if there is none."""
+        key_hash = np.uint64(hash_word(key.encode()))
+        place = int(self.hashes.searchsorted(key_hash))
+        while place < len(self) and self.hashes[place] == key_hash:
+            number = int(self.order[place])
+            if self.keys[number] == key:
+                return number
             place += 1
         return None
 
 
 def open_index(source: Rspecifier, kind: str) -> Index:
-    """The index of a table: from its sidecar where that holds, else by reading the script or the archive."""
+    """The index of a table, from its cache if that is valid, else from the script or the archive.
+
+    Raises:
+        SertkError: the script or archive is damaged, or cannot be read at random.
+    """
     index = None
-    if classify_input(source.filename) == "file":
+    if source.rxfilename.kind == "file":
         with error_context(str(source)):
             index = _load(source.filename, file_identity(source.filename))
     return index or _build(source, kind)
 
 
-def save_index(index: Index, path: str, started_ns: int, identity: list[int]):
-    """Keep an index beside the table at `path`, where that is worth it and possible; a read-only folder is no error.
+def save_index(index: Index, path: str, started_ns: int, identity: list[int]) -> None:
+    """Cache the index of a large table beside it; a read-only folder is not an error.
 
-    started_ns, identity: the clock and the file's identity before the table was read.
+    Args:
+        index: the index.
+        path: of the script or archive.
+        started_ns: time before the table was read, in ns.
+        identity: of the file before it was read.
     """
     if len(index) < _LEAST_LINES or len(index.archives) > _MOST_ARCHIVES:
         return
     with suppress(OSError, SertkError):
-        youngest = max(max(found[2:]) for found in [identity, *index.identities])
+        youngest = max(max(times) for _, _, *times in [identity, *index.identities])
         if youngest + _YOUNG_NS > started_ns or file_identity(path) != identity:
             return
         _write(index, path, identity)
 
 
-def _write(index: Index, path: str, identity):
+def _write(index: Index, path: str, identity: list[int]) -> None:
     arrays = {
         "archive": index.archive,
         "offset": index.offset,
@@ -157,11 +185,12 @@ def _write(index: Index, path: str, identity):
 
 
 def sidecar_path(path: str) -> str:
+    """The file that caches the index of `path`."""
     return f"{os.path.realpath(path)}.index.npy"
 
 
 def _load(path: str, identity: list[int]) -> Index | None:
-    """The index kept beside `path`, None where there is none, or where it is of another file or damaged."""
+    """The cached index of `path`, None if there is none or it is outdated or damaged."""
     try:
         body = np.load(sidecar_path(path), mmap_mode="r", allow_pickle=False).view(np.ndarray)
         size = int.from_bytes(body[8:16].tobytes(), "little")
@@ -170,66 +199,67 @@ def _load(path: str, identity: list[int]) -> Index | None:
             return None
         if _checksum(sidecar_path(path), len(body)) != int.from_bytes(body[:8].tobytes(), "little"):
             return None
-        found, place = {}, 16 + size
+        arrays, place = {}, 16 + size
         for name, dtype in _ARRAYS.items():
             place += -place % 64
             length = head["lengths"][name] * np.dtype(dtype).itemsize
-            found[name] = body[place : place + length].view(dtype)
+            arrays[name] = body[place : place + length].view(dtype)
             place += length
         if place != len(body):
             return None
         archives, identities, dim = head["archives"], head["archive_identities"], head["dim"]
-        if len(found["frames"]) and [file_identity(name) for name in archives] != identities:
-            found["frames"], found["shapes"], identities, dim = found["frames"][:0], found["shapes"][:0], [], 0
+        if len(arrays["frames"]) and [file_identity(name) for name in archives] != identities:
+            arrays["frames"], arrays["shapes"], identities, dim = arrays["frames"][:0], arrays["shapes"][:0], [], 0
     except (OSError, ValueError, EOFError, LookupError, TypeError, SertkError):
         return None
-    keys = Words(found["key_bytes"], found["key_ends"])
-    ranges = Words(found["range_bytes"], found["range_ends"])
-    return Index(archives, found["archive"], found["offset"], keys, ranges, found["hashes"], found["order"],
-                 found["frames"], found["shapes"], identities, dim, mapped=True)  # fmt: skip
+    keys = Words(arrays.pop("key_bytes"), arrays.pop("key_ends"))
+    ranges = Words(arrays.pop("range_bytes"), arrays.pop("range_ends"))
+    return Index(archives, keys=keys, ranges=ranges, identities=identities, dim=dim, mapped=True, **arrays)
 
 
 def _checksum(path: str, size: int) -> int:
-    """crc32 of the last `size` bytes of a file without their first 8, read and not mapped: it costs no memory."""
-    found, piece = 0, bytearray(1 << 20)
+    """crc32 of the last `size` bytes of a file without the first 8 of them; read, not mapped, to take no memory."""
+    checksum, piece = 0, bytearray(1 << 20)
     with open(path, "rb", buffering=0) as file:
         file.seek(8 - size, os.SEEK_END)
-        while got := file.readinto(piece):
-            found = zlib.crc32(memoryview(piece)[:got], found)
-    return found
+        while count := file.readinto(piece):
+            checksum = zlib.crc32(memoryview(piece)[:count], checksum)
+    return checksum
 
 
 def _build(source: Rspecifier, kind: str) -> Index:
-    found = _plain_script(source) if source.script and not source.sorted else None
-    if found is None:
-        found = _collected(_script_places(source) if source.script else _archive_places(source, kind))
-    archives, archive, offset, keys, ranges, hashes = found
-    if not len(keys):
+    """Index a table by reading its script, or its archive."""
+    places = hashes = None
+    if source.script and not source.sorted:
+        places = _read_plain_script(source)
+    if places is not None:
+        hashes = places.keys.hashes()
+        ordered = np.sort(hashes)
+        if (ordered[1:] == ordered[:-1]).any():
+            places = None  # probably a duplicate key: line by line, the error names its line
+    if places is None:
+        places = _collect(_script_places(source) if source.script else _archive_places(source, kind))
+        hashes = places.keys.hashes()
+    if not len(places.keys):
         raise SertkError(f"{source}: has no entries")
     order = np.argsort(hashes, kind="stable").astype(np.int32)
-    return Index(archives, archive, offset, keys, ranges, hashes[order], order)
+    return Index(*places, hashes[order], order)
 
 
-def _plain_script(source: Rspecifier):
-    """A script file without anything unusual in it, read at once; None where it has to be read line by line."""
-    with open_input(source.filename) as stream:
-        found = script_arrays(stream) if stream.size else None
-    if found is None:
-        return None
-    archives, archive, offset, keys = found
-    hashes = keys.hashes()
-    ordered = np.sort(hashes)
-    if (ordered[1:] == ordered[:-1]).any():
-        return None  # most likely a key that comes twice: that is an error with a place
-    return archives, archive, offset, keys, Words.of([]), hashes
+def _read_plain_script(source: Rspecifier) -> Places | None:
+    """Read a script file in the plain form at once; None if it must be read line by line."""
+    with open_input(source.rxfilename) as stream:
+        arrays = script_arrays(stream) if stream.size else None
+    return None if arrays is None else Places(*arrays, ranges=Words.of([]))
 
 
-def _collected(places):
+def _collect(entries: Iterable[tuple[str, str, int, str | None]]) -> Places:
+    """Arrays from the (key, path, offset, range) of each entry."""
     archives: dict[str, int] = {}
     archive, offset = array("i"), array("q")
     keys, key_ends = bytearray(), array("q", [0])
     ranges, range_ends = bytearray(), array("q", [0])
-    for key, path, start, part in places:
+    for key, path, start, part in entries:
         archive.append(archives.setdefault(path, len(archives)))
         offset.append(start)
         keys += key.encode()
@@ -241,28 +271,21 @@ def _collected(places):
         range_ends = array("q", [0])
     keys = Words(np.frombuffer(bytes(keys), np.uint8), np.frombuffer(key_ends, np.int64))
     ranges = Words(np.frombuffer(bytes(ranges), np.uint8), np.frombuffer(range_ends, np.int64))
-    return (
-        list(archives),
-        np.frombuffer(archive, np.int32),
-        np.frombuffer(offset, np.int64),
-        keys,
-        ranges,
-        keys.hashes(),
-    )
+    return Places(list(archives), np.frombuffer(archive, np.int32), np.frombuffer(offset, np.int64), keys, ranges)
 
 
-def _script_places(source: Rspecifier):
+def _script_places(source: Rspecifier) -> Iterator[tuple[str, str, int, str | None]]:
     for entry in read_script(source):
-        if classify_input(entry.name) not in ("file", "offset"):
+        place = entry.rxfilename
+        if not place.stored:
             raise SequentialOnly(f"{entry.where}: '{entry.name}' cannot be read at random: a file is wanted")
-        path, start = split_offset(entry.name)
-        yield entry.key, path, start, entry.range
+        yield entry.key, place.path, place.offset, entry.range
 
 
-def _archive_places(source: Rspecifier, kind: str):
-    if classify_input(source.filename) != "file":
+def _archive_places(source: Rspecifier, kind: str) -> Iterator[tuple[str, str, int, str | None]]:
+    if source.rxfilename.kind != "file":
         raise SertkError(f"{source}: cannot be read at random: a file is wanted")
-    with open_input(source.filename) as stream:
+    with open_input(source.rxfilename) as stream:
         for key, where in read_keys(stream, source):
             start = stream.position
             with error_context(where):
@@ -272,10 +295,15 @@ def _archive_places(source: Rspecifier, kind: str):
 
 
 def file_identity(path: str | int) -> list[int]:
-    """What tells a file (a path, or a descriptor) from any other, and from itself before a change: inode, size, both
-    times. Not the device: that number differs between the machines that share a disk."""
+    """Inode, size, mtime and ctime (ns) of a file, a path or a descriptor: equal only for the same, unchanged file.
+
+    Not the device, whose number differs between machines that share a disk.
+
+    Raises:
+        SertkError: it cannot be read.
+    """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         raise SertkError(f"{path}: cannot be read: {error.strerror}") from None
-    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]

@@ -1,11 +1,19 @@
-"""Keys: what may be one, and in which order they come."""
+"""Keys of tables: which strings are valid, duplicates and order."""
 
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 
 
-def check_key(key: str, where: str):
-    """SertkError where `key` could be written but not be read back."""
+def check_key(key: str, where: str) -> None:
+    """Check a key before it is written.
+
+    Args:
+        key: the key.
+        where: table or file, for the message.
+
+    Raises:
+        SertkError: the key could be written but not read back.
+    """
     if not isinstance(key, str) or not key or any(c in " \t\n\r\f\v\0" for c in key):
         raise SertkError(f"{where}: {key!r} cannot be a key (empty, white space or NUL)")
     try:
@@ -15,14 +23,18 @@ def check_key(key: str, where: str):
 
 
 class KeyOrder:
-    """Knows keys that come twice, and with `s` those that are not in LC_ALL=C order."""
+    """Detects duplicate keys, and keys out of LC_ALL=C order if the specifier promises order (`s`).
 
-    def __init__(self, source: Rspecifier):
+    With `s` only the last key is remembered.
+    """
+
+    def __init__(self, source: Rspecifier) -> None:
         self.sorted = source.sorted
         self.last = ""
-        self.seen = set()
+        self.seen: set[str] = set()
 
-    def good(self, key: str) -> bool:
+    def accepts(self, key: str) -> bool:
+        """True if the key is valid after those before; call once for each key, in order."""
         if self.sorted:
             rises = key > self.last
             if rises:
@@ -33,6 +45,7 @@ class KeyOrder:
         return new
 
     def reason(self, key: str) -> str:
+        """The error message for a key that was not accepted."""
         if self.sorted and key != self.last:
             return f"comes after {self.last}: not in the order that 's' promises (LC_ALL=C)"
         return "this key comes twice"

@@ -1,4 +1,4 @@
-"""Files that stay open between readings: as many as the system leaves room for, from any thread and after a fork."""
+"""A pool of open files for reading, shared by threads and usable after a fork."""
 
 import errno
 import os
@@ -8,40 +8,51 @@ from threading import Lock
 
 from sertk.errors import SertkError
 
-# So many stay open at most; a quarter of what a process may have where that is less: others need files too.
+# Limit of open files, or a quarter of the process's own limit (ulimit -n) if that is less: others need files too.
 MOST = 256
-# Seconds that a reading waits for others to give a file back where there is no room at all, and between two looks.
+# Seconds to wait for another thread to release a file when none can be opened, and seconds between two tries.
 PATIENCE, _PAUSE = 5.0, 0.01
 
 
 class OpenFile:
-    """A descriptor. `known` is the caller's; `users` read from it now, and `kept` says that it stays open for the next."""
+    """An open file of the pool.
+
+    Attributes:
+        fd: its descriptor.
+        known: free for the caller.
+        users: number of threads that read from it now.
+        kept: True if it stays open without users.
+    """
 
     __slots__ = ("fd", "kept", "known", "users")
 
-    def __init__(self, fd: int):
+    def __init__(self, fd: int) -> None:
         self.fd, self.known, self.users, self.kept = fd, False, 1, False
 
 
 class OpenFiles:
-    """Files by number: opened when first asked for, kept while there is room, closed to make room where there is none.
+    """Files by number: opened on first use, kept open while there is room, and closed to make room.
 
-    file = files.acquire(number, path)
-    try: … finally: files.release(file)
+    Example:
+        file = files.acquire(number, path)
+        try: … finally: files.release(file)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.most = MOST if limit == resource.RLIM_INFINITY else max(1, min(MOST, limit // 4))
         self.kept: dict[int, OpenFile] = {}
         self._locks: dict[int, Lock] = {}
 
     def acquire(self, number: int, path: str) -> tuple[OpenFile, bool]:
-        """The file of this number, and whether it was opened just now.
+        """Open a file, or reuse the open one.
+
+        Returns:
+            the file, and True if it was opened now.
 
         Raises:
-            OSError: where it cannot be opened.
-            SertkError: where there are too many open files, none of which can be closed here.
+            OSError: it cannot be opened.
+            SertkError: there are too many open files, and none can be closed here.
         """
         with self._lock():
             file = self.kept.get(number)
@@ -60,7 +71,7 @@ class OpenFiles:
         return other, False
 
     def release(self, file: OpenFile) -> None:
-        """Give a file back after reading."""
+        """End the use of a file that `acquire` gave."""
         with self._lock():
             file.users -= 1
             close = not file.users and not file.kept
@@ -68,7 +79,7 @@ class OpenFiles:
             os.close(file.fd)
 
     def close(self) -> None:
-        """Close what nobody reads now; what is being read is closed by its release."""
+        """Close all files; those in use are closed by their release."""
         with self._lock():
             kept, self.kept = self.kept, {}
             for file in kept.values():
@@ -92,7 +103,7 @@ class OpenFiles:
                     time.sleep(_PAUSE)
 
     def _make_room(self) -> bool:
-        """Close a file that is kept and not being read, and keep fewer from now on."""
+        """Close an unused file, and keep fewer open from now on; False if all are in use."""
         with self._lock():
             number = next((number for number, file in self.kept.items() if not file.users), None)
             if number is None:
@@ -103,6 +114,6 @@ class OpenFiles:
         return True
 
     def _lock(self) -> Lock:
-        """This process's lock: one that another thread held at a fork would stay locked in the child."""
+        """The lock of this process: a lock held by another thread during a fork would stay locked in the child."""
         pid = os.getpid()
         return self._locks.get(pid) or self._locks.setdefault(pid, Lock())

@@ -1,11 +1,13 @@
-"""Random access to tables: an entry, or some rows of one, by key or by number.
+"""Random access to tables: an entry, or some of its rows, by key or number.
 
-with open_table("scp:feats.scp") as table:
-    table.rows("utt1", 100, 300)  # float32 (200, bins), read by offset: the rest stays on the disk
+Example:
+    with open_table("scp:feats.scp") as table:
+        table.rows("utt1", 100, 300)  # (200, bins) float32; only these rows are read
 """
 
 import os
 import time
+from typing import Any
 
 import numpy as np
 
@@ -15,25 +17,31 @@ from sertk.kaldi.index import SHAPE, SequentialOnly, file_identity, open_index, 
 from sertk.kaldi.openfiles import OpenFile, OpenFiles
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.streams import classify_input
 from sertk.kaldi.words import Words
 
 
 class RandomTable:
-    """A table whose entries are read by key or number, whole or in part; `with` or close() gives its files back.
+    """A table whose entries are read by key or number, whole or in part; `with` or close() closes its files.
 
-    Many threads may read at once (every read names its offset, none moves a file's position); so may forked
-    processes, and a spawned one gets a table that opens the same script anew, and refuses it when it has changed.
+    Threads and forked processes may read at the same time, since reads do not move a file's position. In a spawned
+    process (pickle) the table is opened again, and refused if it has changed.
 
-    Once `num_frames` was asked for, the headers are known and not read again as long as an archive is the same file
-    when it is opened; what is read in place of a file that is then changed under an open table is anyone's guess.
+    `num_frames` reads all headers, which then are not read again while an archive is the same file when it is opened.
+    A file that is changed in place while it is open gives undefined values.
+
+    Args:
+        source: the table.
+        kind: "matrix" or "vector".
+
+    Raises:
+        SertkError: the script or archive is damaged, or cannot be read at random.
     """
 
-    def __init__(self, source: Rspecifier, kind: str = "matrix"):
+    def __init__(self, source: Rspecifier, kind: str = "matrix") -> None:
         self.source, self.kind = source, kind
-        # By archive; `known` says whether it is the file that the index knows the headers of.
+        # By number of the archive; `known` is True if the index has the headers of this file.
         self._files = OpenFiles()
-        self._path = source.filename if classify_input(source.filename) == "file" else None
+        self._path = source.filename if source.rxfilename.kind == "file" else None
         self._started = time.time_ns()
         with error_context(str(source)):
             self._identity = file_identity(self._path) if self._path else None
@@ -43,39 +51,48 @@ class RandomTable:
 
     @property
     def keys(self) -> Words:
-        """The keys in the table's order: a sequence of str that is decoded when asked for."""
+        """The keys, in the table's order, decoded on access."""
         return self._index.keys
 
     @property
     def num_frames(self) -> np.ndarray:
-        """int64 (entries,): rows of each entry. The first call reads every header; a sidecar keeps the answer."""
+        """Rows of each entry. Shape: (entries,), int64. The first call reads every header; a cache file keeps them."""
         if not len(self._index.frames):
             self._read_shapes()
         return self._index.frames
 
     @property
     def dim(self) -> int:
-        """Columns of the first entry, after num_frames of the first that is not empty (it checks that all have as many)."""
+        """Columns of the first entry; after num_frames, which checks all entries, those of the first that is not empty."""
         return self._index.dim or self._shape(0)[2]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._index)
 
-    def __contains__(self, key):
+    def __contains__(self, key: str) -> bool:
         return self._index.find(key) is not None
 
-    def __getitem__(self, key) -> np.ndarray:
+    def __getitem__(self, key: str | int) -> np.ndarray:
         """The whole value of a key, or of the entry of that number."""
         return self.rows(key)
 
     def rows(
         self, key: str | int, start: int = 0, stop: int | None = None, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Rows start to stop (not included) of an entry: float32 (stop - start, bins).
+        """Read rows of an entry.
 
-        out: C-contiguous float32 of that shape, which is filled and returned; None: a new array
-        Raises SertkError for a key that the table does not have, rows that the entry does not have, and a damaged
-        entry, named with file, key and offset.
+        Args:
+            key: key, or number of the entry.
+            start: first row.
+            stop: last row + 1; None: all rows.
+            out: C-contiguous float32 of the result's shape, filled and returned; None: a new array.
+
+        Returns:
+            (stop - start, bins) float32, (stop - start,) for a vector.
+
+        Raises:
+            SertkError: the table has no such key, the entry has no such rows, or it is damaged; the message names file,
+                key and offset.
         """
         number = self._number(key)
         file = self._open(number)
@@ -89,43 +106,43 @@ class RandomTable:
                 raise SertkError(f"rows {start} to {stop} of {bottom - top} were asked for")
             first, last = top + start, top + stop
             whole = right - left == header.cols
-            found = _decoded(fd, offset, header, first, last, out if whole else None)
+            values = _decoded(fd, offset, header, first, last, out if whole else None)
         except (SertkError, OSError) as error:
             raise SertkError(f"{self._where(number)}: {getattr(error, 'strerror', None) or error}") from None
         finally:
             self._files.release(file)
         if whole:
-            return found
+            return values
         out = np.empty((last - first, right - left), np.float32) if out is None else out
-        out[...] = found[:, left:right]
+        out[...] = values[:, left:right]
         return out
 
-    def close(self):
-        """Give the files back; a later read opens them again."""
+    def close(self) -> None:
+        """Close the files; a later read opens them again."""
         self._files.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "RandomTable":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if hasattr(self, "_files"):
             self.close()
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "kind": self.kind, "identity": self._identity}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["source"], state["kind"])
         if self._identity is None or self._identity != state["identity"]:
             raise SertkError(
                 f"{self.source}: has changed since it was opened, or is not a file: cannot be opened again"
             )
 
-    def _read_shapes(self):
-        """Every entry's header, in the order of the disk."""
+    def _read_shapes(self) -> None:
+        """Read every entry's header, in order of archive and offset."""
         index = self._index
         identities = [file_identity(name) for name in index.archives]
         frames, shapes, dim = np.empty(len(index), np.int64), np.empty(len(index), SHAPE), 0
@@ -142,7 +159,7 @@ class RandomTable:
             save_index(index, self._path, self._started, self._identity)
 
     def _shape(self, number: int) -> tuple[Header, int, int]:
-        """An entry's header, and the rows and columns that its range leaves of it."""
+        """An entry's header, and its rows and columns after its range is applied."""
         file = self._open(number)
         try:
             header = self._header(file.fd, int(self._index.offset[number]))
@@ -156,15 +173,17 @@ class RandomTable:
         return header, bottom - top, right - left
 
     def _known(self, number: int) -> Header:
+        """An entry's header out of the index."""
         form, start, rows, cols, low, span = self._index.shapes.item(number)
         return Header(form.decode(), rows, cols, low, span, start)
 
-    def _window(self, number: int, header: Header):
+    def _window(self, number: int, header: Header) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last + 1 row and column of an entry's range."""
         text = self._index.ranges[number] if len(self._index.ranges) else ""
         if not text:
             return (0, header.rows), (0, header.cols)
-        found = rows_and_columns(text, header.rows, header.cols if self.kind == "matrix" else None)
-        return found if self.kind == "matrix" else (found[0], (0, 1))
+        rows, columns = rows_and_columns(text, header.rows, header.cols if self.kind == "matrix" else None)
+        return rows, columns if self.kind == "matrix" else (0, 1)
 
     def _header(self, fd: int, offset: int) -> Header:
         head = os.pread(fd, 32, offset)
@@ -206,9 +225,9 @@ class RandomTable:
 
 
 def _decoded(fd: int, offset: int, header: Header, first: int, last: int, out: np.ndarray | None) -> np.ndarray:
-    """Rows first to last, all columns, of the value at `offset`."""
+    """Rows first to last, with all columns, of the value at `offset`."""
     place = offset + header.start
-    if header.form == "CM":  # every column's codes lie together
+    if header.form == "CM":  # stored column by column
         return numbers(header, _read(fd, place, np.empty(header.nbytes, np.uint8)), first, last, out)
     place += first * header.width
     if header.form in ("FM", "FV"):
@@ -219,12 +238,12 @@ def _decoded(fd: int, offset: int, header: Header, first: int, last: int, out: n
 
 
 def _read(fd: int, offset: int, into: np.ndarray) -> np.ndarray:
-    """Fill a contiguous array with the bytes from `offset` on."""
+    """Fill a contiguous array with the bytes at `offset`."""
     if os.preadv(fd, [into], offset) != into.nbytes:
-        # The kernel hands over at most 2 GiB a call.
+        # Linux reads at most 2 GiB a call.
         raw, done = into.reshape(-1).view(np.uint8), 0
-        while done < len(raw) and (got := os.preadv(fd, [raw[done:]], offset + done)):
-            done += got
+        while done < len(raw) and (count := os.preadv(fd, [raw[done:]], offset + done)):
+            done += count
         if done < len(raw):
             raise SertkError(f"the data end after {done} of {len(raw)} bytes")
     return into

@@ -2,12 +2,11 @@
 
 Source: Kaldi, src/util/kaldi-holder.cc (ParseMatrixRangeSpecifier, ExtractRangeSpecifier): the last row may lie up to
 three beyond the end, since times of segments are rounded.
-
-    >>> rows_and_columns("0:99", 98, 20)
-    ((0, 98), (0, 20))
 """
 
 import re
+
+import numpy as np
 
 from sertk.errors import SertkError
 
@@ -16,7 +15,15 @@ _PART = re.compile(r":|(\d{1,10}):(\d{1,10})", re.ASCII)
 
 
 def split_range(name: str) -> tuple[str, str | None]:
-    """`x.ark:15[0:99]` as ("x.ark:15", "0:99"); no range is None."""
+    """Split the range from an rxfilename; None if there is none.
+
+    Raises:
+        SertkError: there is a "]" without a range.
+
+    Example:
+        >>> split_range("x.ark:15[0:99]"), split_range("x.ark:15")
+        (('x.ark:15', '0:99'), ('x.ark:15', None))
+    """
     if not name.endswith("]"):
         return name, None
     name, bracket, text = name[:-1].rpartition("[")
@@ -28,7 +35,23 @@ def split_range(name: str) -> tuple[str, str | None]:
 
 
 def rows_and_columns(text: str, rows: int, cols: int | None) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The half-open row and column bounds that `text` means in a matrix; `cols` is None for a vector."""
+    """The half-open row and column bounds of a range.
+
+    Args:
+        text: the range, without brackets.
+        rows: of the matrix, or size of the vector.
+        cols: of the matrix, None for a vector.
+
+    Returns:
+        (first row, last row + 1), (first column, last column + 1).
+
+    Raises:
+        SertkError: the range is malformed, or not within the matrix.
+
+    Example:
+        >>> rows_and_columns("0:99", 98, 20)
+        ((0, 98), (0, 20))
+    """
     parts = text.split(",")
     if len(parts) > (1 if cols is None else 2):
         raise SertkError(f"bad range [{text}]")
@@ -49,8 +72,12 @@ def _bounds(part: str, size: int, tolerance: int, text: str) -> tuple[int, int]:
     return first, min(last, size - 1) + 1
 
 
-def cut(array, text: str | None):
-    """`array` cut to a range (None: as it is)."""
+def cut(array: np.ndarray, text: str | None) -> np.ndarray:
+    """A copy of a range of a matrix or vector, the array itself if the range is None.
+
+    Raises:
+        SertkError: as rows_and_columns.
+    """
     if text is None:
         return array
     matrix = array.ndim == 2

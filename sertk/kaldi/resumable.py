@@ -1,12 +1,13 @@
-"""Tables that take hours to make: what is written survives a kill, and the same call goes on after it.
+"""Write tables that take hours: after a kill, a rerun resumes from the last checkpoint.
 
-with resumable_writer("ark,scp:x.ark,x.scp", keys, identity={"seed": 0}) as table:
-    for key in keys[table.done :]:
-        table.write(key, matrix_of(key))
-        table.checkpoint()
+Example:
+    with resumable_writer("ark,scp:x.ark,x.scp", keys, identity={"seed": 0}) as table:
+        for key in keys[table.done :]:
+            table.write(key, matrix_of(key))
+            table.checkpoint()
 
-Until it is whole the table is `x.ark.partial` and `x.scp.partial`; `x.ark.progress` says how much of them is good, and
-what they were made with. Then all is published as writer.py does it.
+An unfinished table is `x.ark.partial` and `x.scp.partial`; `x.ark.progress` holds the last checkpoint, and what the table
+depends on. A finished table is published as in writer.py.
 """
 
 import fcntl
@@ -14,7 +15,9 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sertk.atomic import atomic_file, remove
 from sertk.errors import SertkError
@@ -27,12 +30,12 @@ _PIECE = 1 << 22
 
 
 def is_resumable(target: Wspecifier) -> bool:
-    """True where the archive is a file: what went into a pipe is gone."""
+    """True if the archive is a file; a pipe cannot be resumed."""
     return target.archive is not None and publishable(target.archive)
 
 
-def begun_with(target: Wspecifier) -> dict:
-    """The identity and "settings" that a partial table was begun with; nothing where there is none, or it is damaged."""
+def begun_with(target: Wspecifier) -> dict[str, Any]:
+    """The identity of an unfinished table, with its "settings"; {} if there is none, or it is damaged."""
     try:
         with open(_progress(target), encoding="utf-8") as file:
             return dict(json.load(file)["identity"])
@@ -41,14 +44,28 @@ def begun_with(target: Wspecifier) -> dict:
 
 
 @contextmanager
-def resumable_writer(target: Wspecifier | str, keys: list[str], *, compress: str = "none",
-                     settings: dict | None = None, identity: dict | None = None):  # fmt: skip
-    """A context that gives a ResumableWriter of matrices, for a target that `is_resumable`.
+def resumable_writer(
+    target: Wspecifier | str,
+    keys: list[str],
+    *,
+    compress: str = "none",
+    settings: dict[str, Any] | None = None,
+    identity: dict[str, Any] | None = None,
+) -> "Iterator[ResumableWriter]":
+    """Context manager of a ResumableWriter of matrices.
 
-    keys: of all entries, in the order that they will be written in
-    compress, settings: as table_writer takes them
-    identity: what else the numbers are a function of (plain JSON): with another one a partial table is begun anew
-    The table is published when the block ends well; when it raises, what was last checkpointed stays for the next call.
+    The table is published when the block ends; if it raises, the last checkpoint stays for the next run.
+
+    Args:
+        target: the table, which must be `is_resumable`.
+        keys: of all entries, in the order of writing.
+        compress: as table_writer.
+        settings: as table_writer.
+        identity: what else the numbers depend on (plain JSON); with another identity an unfinished table is started
+            again.
+
+    Raises:
+        SertkError: as table_writer, or another process is writing the table.
     """
     writer = ResumableWriter(as_wspecifier(target), keys, compress, settings or {}, identity or {})
     try:
@@ -61,44 +78,50 @@ def resumable_writer(target: Wspecifier | str, keys: list[str], *, compress: str
 
 
 class ResumableWriter(ArchiveWriter):
-    """An archive (with a script) whose finished part outlives the process."""
+    """An archive (with its script) whose checkpoints survive the process; the arguments are those of resumable_writer."""
 
-    def __init__(self, target: Wspecifier, keys: list[str], compress: str, settings: dict, identity: dict):
+    def __init__(
+        self, target: Wspecifier, keys: list[str], compress: str, settings: dict[str, Any], identity: dict[str, Any]
+    ) -> None:
         self.keys, self.identity = keys, identity | {"settings": settings, "compress": compress, "table": str(target)}
         self.progress = _progress(target)
+        # The checkpointed size and sha256 of archive and script.
         self.good: dict[str, tuple[int, hashlib._Hash]] = {}
         entries, reason = self._read_progress([name for name in (target.archive, target.script) if name])
         super().__init__(target, "matrix", compress, settings)
-        if reason:  # only now: while another process holds the table, what it has done is not ours to drop
-            log.warning("%s: %s: beginning anew", _partial(target.archive), reason)
+        if reason:  # only now, with the lock: another process may be writing the table
+            log.warning("%s: %s: starting again", _partial(target.archive), reason)
             remove(self.progress)
         if entries:
             self.seen, self.frames, self.dims = set(keys[: entries[0]]), entries[1], set(entries[2])
 
     @property
     def done(self) -> int:
-        """Entries that are written."""
+        """Number of written entries."""
         return len(self.seen)
 
     def open(self, name: str) -> Target:
+        """The partial file of the archive or the script."""
         return _Partial(name, *self.good.get(name, (0, hashlib.sha256())))
 
-    def checkpoint(self):
-        """From here the next call goes on, whatever happens to this one."""
+    def checkpoint(self) -> None:
+        """Save the state: the next run resumes from here."""
         parts = {part.name: part for part in (self.archive, self.script) if part}
         for part in parts.values():
             part.output.flush()
             os.fsync(part.output.fd)
         good = {name: [part.output.position, part.digest.hexdigest()] for name, part in parts.items()}
+        entries = [self.done, self.frames, sorted(self.dims)]
         with atomic_file(self.progress, "w") as file:
-            json.dump({"identity": self.identity, "entries": [self.done, self.frames, sorted(self.dims)],
-                       "good": good}, file)  # fmt: skip
+            json.dump({"identity": self.identity, "entries": entries, "good": good}, file)
 
-    def finish(self):
+    def finish(self) -> None:
+        """Publish the table and remove its checkpoint."""
         super().finish()
         remove(self.progress)
 
-    def abandon(self):
+    def abandon(self) -> None:
+        """Close the partial files after an error, and delete them if there is no checkpoint."""
         kept = os.path.exists(self.progress)
         for part in (self.archive, self.script):
             if part and kept:
@@ -109,25 +132,25 @@ class ResumableWriter(ArchiveWriter):
             self.manifest.abandon()
 
     def _read_progress(self, names: list[str]) -> tuple[list | None, str]:
-        """What a killed run has left, [entries, frames, dimensions], or why it cannot be gone on with."""
+        """The last checkpoint, [entries, frames, dimensions], or the reason why it cannot be resumed."""
         if not os.path.exists(self.progress):
             return None, ""
         reason, entries = "", None
         try:
             with open(self.progress, encoding="utf-8") as file:
-                found = json.load(file)
-            before, entries = found["identity"], found["entries"]
+                progress = json.load(file)
+            before, entries = progress["identity"], progress["entries"]
             for name in sorted(before.keys() | self.identity.keys()):
                 if before.get(name) != self.identity.get(name):
                     reason = reason or f"was begun with {_difference(name, before.get(name), self.identity.get(name))}"
             for name in names if not reason else ():
-                size, wanted = found["good"][name]
+                size, sha256 = progress["good"][name]
                 digest = _digest(_partial(name), size)
-                if digest.hexdigest() != wanted:
+                if digest.hexdigest() != sha256:
                     reason = "is damaged"
                 self.good[name] = (size, digest)
         except FileNotFoundError:
-            reason = "is gone"
+            reason = "is missing"
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             reason = "is damaged"
         if reason:
@@ -136,9 +159,9 @@ class ResumableWriter(ArchiveWriter):
 
 
 class _Partial(Target):
-    """A file that is written on from byte `start`, `digest` being that of what stands before."""
+    """An unfinished file that is written from byte `start` on; `digest` is the sha256 up to there."""
 
-    def __init__(self, name: str, start: int, digest):
+    def __init__(self, name: str, start: int, digest: "hashlib._Hash") -> None:
         self.name = self.path = name
         self.tmp, self.digest = _partial(name), digest
         fd = os.open(self.tmp, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -149,7 +172,7 @@ class _Partial(Target):
             busy = os.fstat(fd).st_size < start  # published since its progress was read
         except BlockingIOError:
             busy = True
-        except OSError:  # a file system without locks: as with any other table, two writers are the user's to avoid
+        except OSError:  # a file system without locks
             busy = False
         if busy:
             os.close(fd)
@@ -166,8 +189,12 @@ def _partial(name: str) -> str:
     return os.path.realpath(name) + ".partial"
 
 
-def _digest(path: str, size: int):
-    """The sha256 of a file's first `size` bytes, as an object that goes on; ValueError where it is shorter."""
+def _digest(path: str, size: int) -> "hashlib._Hash":
+    """The sha256 object of a file's first `size` bytes, to be updated with what follows.
+
+    Raises:
+        ValueError: the file is shorter.
+    """
     digest, left = hashlib.sha256(), size
     with open(path, "rb") as file:
         while left:
@@ -179,8 +206,8 @@ def _digest(path: str, size: int):
     return digest
 
 
-def _difference(name: str, before, now) -> str:
-    """`name` and its two values; of two dictionaries the first entry that differs."""
+def _difference(name: str, before: Any, now: Any) -> str:
+    """`name` and its two values, or the first entry that differs if they are dictionaries."""
     if isinstance(before, dict) and isinstance(now, dict):
         name = next(key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
         before, now = before.get(name), now.get(name)

@@ -1,9 +1,10 @@
-"""Scripts (scp files): a key and where its value lies on each line."""
+"""Scripts (scp files): each line is a key and the rxfilename of its value."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from sertk.errors import SertkError, error_context
+from sertk.kaldi.filenames import Rxfilename, parse_rxfilename
 from sertk.kaldi.keys import KeyOrder
 from sertk.kaldi.ranges import split_range
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
@@ -11,7 +12,15 @@ from sertk.kaldi.streams import open_input
 
 
 class Entry(NamedTuple):
-    """A script's line: `name` is the rxfilename without its range; `label` and `number` are the script and the line."""
+    """A line of a script.
+
+    Args:
+        key: its key.
+        name: the rxfilename without its range.
+        range: Kaldi's range, without the brackets.
+        label: name of the script, for messages.
+        number: of the line, from 1.
+    """
 
     key: str
     name: str
@@ -21,17 +30,32 @@ class Entry(NamedTuple):
 
     @property
     def where(self) -> str:
+        """Script, line and key, for messages."""
         return f"{self.label}:{self.number}: key {self.key}"
 
     @property
+    def rxfilename(self) -> Rxfilename:
+        """The parsed `name`.
+
+        Raises:
+            SertkError: it is not an rxfilename.
+        """
+        return parse_rxfilename(self.name)
+
+    @property
     def full_name(self) -> str:
+        """The rxfilename with its range."""
         return self.name if self.range is None else f"{self.name}[{self.range}]"
 
 
 def read_script(source: Rspecifier) -> Iterator[Entry]:
-    """The lines of a script; SertkError for a malformed one, a key that comes twice or out of the promised order."""
-    check = KeyOrder(source)
-    with open_input(source.filename) as stream:
+    """The lines of a script.
+
+    Raises:
+        SertkError: a line is malformed, or a key comes twice or is out of the promised order.
+    """
+    order = KeyOrder(source)
+    with open_input(source.rxfilename) as stream:
         number = 0
         while line := stream.readline():
             number += 1
@@ -43,8 +67,8 @@ def read_script(source: Rspecifier) -> Iterator[Entry]:
             except ValueError:
                 text = line[:80].decode("utf-8", "replace").strip()
                 raise SertkError(f"{stream.label}:{number}: a key and a file name are wanted: '{text}'") from None
-            if not check.good(entry.key):
-                raise SertkError(f"{entry.where}: {check.reason(entry.key)}")
+            if not order.accepts(entry.key):
+                raise SertkError(f"{entry.where}: {order.reason(entry.key)}")
             if entry.name.endswith("]"):
                 with error_context(entry.where):
                     name, text = split_range(entry.name)
@@ -53,7 +77,11 @@ def read_script(source: Rspecifier) -> Iterator[Entry]:
 
 
 def script_entries(source: Rspecifier | str) -> Iterator[tuple[str, str]]:
-    """(key, rxfilename with its range) of each line of a `scp:` table: for wav.scp."""
+    """The (key, rxfilename with its range) of each line of a `scp:` table.
+
+    Raises:
+        SertkError: the table is an archive or empty, or as read_script.
+    """
     source = as_rspecifier(source)
     if not source.script:
         raise SertkError(f"{source}: a script (scp:…) is wanted")

@@ -1,7 +1,7 @@
-"""A large script into arrays, thousands of lines at a time.
+"""Read a large script into arrays, thousands of lines at a time.
 
-Only the plain form is known here, `key path:offset` with one space between, which is what every writer of archives
-gives. Anything else is None, and the reader of lines (tables.py) says what it means or what is wrong with it.
+Only for scripts in the plain form that writers of archives give, `key path:offset` with one space between. Other scripts
+are read line by line (script.py), which handles every form and reports errors.
 """
 
 import numpy as np
@@ -11,12 +11,20 @@ from sertk.kaldi.words import Words, by_length, spans
 
 _BLOCK = 1 << 23
 _NEWLINE, _SPACE, _BAR, _COLON, _COMMA, _BRACKET = b"\n |:,]"
-# 10^18 still is an int64.
+# 10^18 fits into int64.
 _MOST_DIGITS = 18
 
 
 def script_arrays(stream: Input) -> tuple[list[str], np.ndarray, np.ndarray, Words] | None:
-    """The archives' names, and for each line which of them (int32), the offset (int64) and the key."""
+    """Read a script in the plain form.
+
+    Args:
+        stream: at the beginning of the script.
+
+    Returns:
+        the archives' names; for each line the number of its archive (int32), its offset (int64) and its key. None if a
+        line is not in the plain form, or there are none.
+    """
     archives: dict[bytes, int] = {}
     parts, rest = [], b""
     while block := stream.read(_BLOCK):
@@ -42,8 +50,10 @@ def script_arrays(stream: Input) -> tuple[list[str], np.ndarray, np.ndarray, Wor
     return names, archive, offset, keys
 
 
-def _lines(data: np.ndarray, archives: dict[bytes, int]):
-    """Whole lines -> (archive, offset, bytes of the keys, lengths of the keys), or None."""
+def _lines(
+    data: np.ndarray, archives: dict[bytes, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Parse whole lines: archive, offset, bytes of the keys, lengths of the keys; None if one is not plain."""
     ends = np.flatnonzero(data == _NEWLINE)
     spaces = np.flatnonzero(data == _SPACE)
     plain = len(spaces) == len(ends) and np.count_nonzero(data < _SPACE) == len(ends)
@@ -55,7 +65,7 @@ def _lines(data: np.ndarray, archives: dict[bytes, int]):
     if not (starts < spaces).all() or not (spaces < ends).all() or (last < 0).any():
         return None
     colons = colons[last]
-    # A path of at least one byte; "b," and "t," before it are mistakes that the reader of lines explains.
+    # A path of at least one byte; a path that begins with "b," or "t," is an error, which script.py reports.
     if not (colons > spaces + 1).all() or (data[spaces + 2] == _COMMA).any():
         return None
     offset = _numbers(data, colons + 1, ends)
@@ -69,25 +79,26 @@ def _lines(data: np.ndarray, archives: dict[bytes, int]):
 
 
 def _numbers(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray | None:
-    """The decimal numbers between starts and ends; None where one is none, or too long."""
+    """The decimal numbers data[start:end]; None if one is malformed or has too many digits."""
     lengths = ends - starts
     if lengths.min() < 1 or lengths.max() > _MOST_DIGITS:
         return None
-    found = np.zeros(len(starts), np.int64)
+    numbers = np.zeros(len(starts), np.int64)
     for place in range(int(lengths.max())):
         inside = lengths > place
         digits = np.where(inside, data[ends - 1 - place] - np.uint8(ord("0")), np.uint8(0))
         if (digits > 9).any():
             return None
-        found += digits * np.int64(10**place)
-    return found
+        numbers += digits * np.int64(10**place)
+    return numbers
 
 
 def _numbered(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, archives: dict[bytes, int]) -> np.ndarray:
-    """The number of each path in `archives`, which takes up the new ones."""
-    found = np.empty(len(starts), np.int32)
-    for length, which in by_length(starts, ends):
-        names, inverse = np.unique(spans(data, starts[which], length).view(f"S{length}")[:, 0], return_inverse=True)
+    """The number of each path data[start:end] in `archives`, to which new paths are added."""
+    archive = np.empty(len(starts), np.int32)
+    for length, chosen in by_length(starts, ends):
+        paths = spans(data, starts[chosen], length).view(f"S{length}")[:, 0]
+        names, inverse = np.unique(paths, return_inverse=True)
         numbers = [archives.setdefault(name, len(archives)) for name in names.tolist()]
-        found[which] = np.array(numbers, np.int32)[inverse]
-    return found
+        archive[chosen] = np.array(numbers, np.int32)[inverse]
+    return archive

@@ -1,19 +1,16 @@
 """Kaldi's table specifiers: `scp,p:feats.scp`, `ark:-`, `ark,scp:x.ark,x.scp`, `"ark:zcat x.gz |"`.
 
-Source: Kaldi, src/util/kaldi-table.cc, ClassifyRspecifier and ClassifyWspecifier. Taken beyond Kaldi: a writer's
-`scp,ark:x.scp,x.ark`, since kaldiio's users know it.
-
-    >>> parse_rspecifier("scp,p,s:feats.scp").filename
-    'feats.scp'
-    >>> parse_wspecifier("ark,t:-").binary
-    False
+Source: Kaldi, src/util/kaldi-table.cc, ClassifyRspecifier and ClassifyWspecifier. Also accepted, as by kaldiio, is a
+writer's `scp,ark:x.scp,x.ark`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from sertk.errors import SertkError
+from sertk.kaldi.filenames import Rxfilename, parse_rxfilename
 
-# What a reader's letters set; b, t, f and nf say how a table is written, bg how it is buffered: no reader needs them.
+# The fields that a reader's options set. b, t, f, nf (how a table is written) and bg (buffering) have no effect here.
 _READ = {
     "o": ("once", True),
     "no": ("once", False),
@@ -39,11 +36,14 @@ _WRITE = {
 class Rspecifier:
     """A table to read.
 
-    script: True for `scp:`, False for `ark:`
-    filename: Kaldi's rxfilename of the script or archive: a file, `-`, `command |`
-    once, called_sorted: promises of the caller (`o`, `cs`); a sequential reader has no use for them
-    sorted: the keys are promised to be in LC_ALL=C order (`s`): checked while reading
-    permissive: bad entries of a script are skipped, a broken archive ends at the break (`p`)
+    Args:
+        text: the specifier as it was written.
+        script: True for `scp:`, False for `ark:`.
+        filename: Kaldi's rxfilename of the script or archive: a file, `-`, `command |`.
+        once: promise of the caller (`o`), not needed here.
+        sorted: keys are in LC_ALL=C order (`s`), which is checked while reading.
+        called_sorted: promise of the caller (`cs`), not needed here.
+        permissive: skip bad entries of a script, and end an archive where it is damaged (`p`).
     """
 
     text: str
@@ -54,7 +54,16 @@ class Rspecifier:
     called_sorted: bool = False
     permissive: bool = False
 
-    def __str__(self):
+    @cached_property
+    def rxfilename(self) -> Rxfilename:
+        """The parsed `filename`.
+
+        Raises:
+            SertkError: it is not an rxfilename.
+        """
+        return parse_rxfilename(self.filename)
+
+    def __str__(self) -> str:
         return self.text
 
 
@@ -62,10 +71,13 @@ class Rspecifier:
 class Wspecifier:
     """A table to write: an archive, an archive with its script, or (script alone) the files that a script names.
 
-    archive, script: Kaldi's wxfilenames, None where there is none
-    binary: False for text (`t`)
-    flush: hand over every entry as soon as it is written (`f`)
-    permissive: with a script alone: keys that it does not name are left out (`p`)
+    Args:
+        text: the specifier as it was written.
+        archive: Kaldi's wxfilename of the archive, None if there is none.
+        script: Kaldi's wxfilename of the script, None if there is none.
+        binary: False for text (`t`).
+        flush: flush after each entry (`f`).
+        permissive: with a script alone, leave out keys that it does not name (`p`).
     """
 
     text: str
@@ -75,12 +87,20 @@ class Wspecifier:
     flush: bool = False
     permissive: bool = False
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.text
 
 
 def parse_rspecifier(text: str) -> Rspecifier:
-    """`scp,p:feats.scp` as a Rspecifier; SertkError for what Kaldi refuses."""
+    """Parse an rspecifier.
+
+    Raises:
+        SertkError: Kaldi refuses it too.
+
+    Example:
+        >>> parse_rspecifier("scp,p,s:feats.scp").filename
+        'feats.scp'
+    """
     words, filename = _split(text, "rspecifier")
     forms, values = [], {}
     for word in words:
@@ -97,7 +117,15 @@ def parse_rspecifier(text: str) -> Rspecifier:
 
 
 def parse_wspecifier(text: str) -> Wspecifier:
-    """`ark,scp:x.ark,x.scp` as a Wspecifier; SertkError for what Kaldi refuses."""
+    """Parse a wspecifier.
+
+    Raises:
+        SertkError: Kaldi refuses it too.
+
+    Example:
+        >>> parse_wspecifier("ark,scp:x.ark,x.scp").script, parse_wspecifier("ark,t:-").binary
+        ('x.scp', False)
+    """
     words, filename = _split(text, "wspecifier")
     forms, values = [], {}
     for word in words:
@@ -117,22 +145,25 @@ def parse_wspecifier(text: str) -> Wspecifier:
         if not comma or not first.strip() or not second.strip():
             raise SertkError(f"bad wspecifier '{text}': two file names with a comma between are wanted")
         files = [first, second]
-    named = dict(zip(forms, files))
-    return Wspecifier(text, named.get("ark"), named.get("scp"), **values)
+    names = dict(zip(forms, files))
+    return Wspecifier(text, names.get("ark"), names.get("scp"), **values)
 
 
 def as_rspecifier(source: "Rspecifier | str") -> Rspecifier:
+    """`source`, parsed if it is text."""
     return parse_rspecifier(source) if isinstance(source, str) else source
 
 
 def as_wspecifier(target: "Wspecifier | str") -> Wspecifier:
+    """`target`, parsed if it is text."""
     return parse_wspecifier(target) if isinstance(target, str) else target
 
 
-def _split(text: str, what: str) -> tuple[list[str], str]:
+def _split(text: str, form: str) -> tuple[list[str], str]:
+    """The options before the colon and the file name; `form` is for messages."""
     options, colon, filename = text.partition(":")
     if not colon:
-        raise SertkError(f"bad {what} '{text}': it begins with ark: or scp: (a plain file is scp:FILE or ark:FILE)")
+        raise SertkError(f"bad {form} '{text}': it begins with ark: or scp: (a plain file is scp:FILE or ark:FILE)")
     if text != text.rstrip() or "\n" in text or "\0" in text:
-        raise SertkError(f"bad {what} '{text}': it ends in white space or holds a line break")
+        raise SertkError(f"bad {form} '{text}': it ends in white space or holds a line break")
     return [word.strip() for word in options.split(",")], filename

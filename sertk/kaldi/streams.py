@@ -1,105 +1,86 @@
-"""Kaldi's extended file names: files, `-`, `file:offset`, pipes.
+"""Open files, pipes, standard input and output for tables.
 
-Source: Kaldi, src/util/kaldi-io.cc, ClassifyRxfilename and ClassifyWxfilename. A pipe's command is run by /bin/sh, as
-Kaldi does, and its exit status is part of its output: a pipe that fails raises. SERTK_NO_PIPES=1 refuses pipes.
+/bin/sh runs the command of a pipe, as in Kaldi; unlike Kaldi, a command that fails raises. SERTK_NO_PIPES=1 forbids
+pipes.
 """
 
 import io
 import os
-import re
 import stat
 import sys
+from typing import TYPE_CHECKING, Any
 
 from sertk.errors import ReaderGone, SertkError
+from sertk.kaldi.filenames import Rxfilename, classify_output, parse_rxfilename
 
-_OFFSET = re.compile(r"(?P<path>.*):(?P<offset>[0-9]+)", re.DOTALL)
-# Read ahead little: what is larger goes into its array without a copy in between. Written in larger pieces.
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+# A small read buffer: larger values are read into their array without a copy. Writes are collected.
 _READ_AHEAD, _BUFFER, _LARGE = 1 << 14, 1 << 18, 1 << 16
-# The kernel takes 1024 pieces a call.
+# Linux writes at most 1024 pieces a call (IOV_MAX).
 _MOST_PIECES = 1000
 _SIGPIPE = 13
 
 
-def classify_input(name: str) -> str:
-    """'stdin', 'pipe', 'offset' or 'file'; SertkError for what is no rxfilename."""
-    if name in ("", "-"):
-        return "stdin"
-    if name[0] == "|":
-        raise SertkError(f"'{name}' is an output pipe where input is read (an input pipe ends in '|')")
-    if name[-1] == "|":
-        return "pipe"
-    _check_plain(name)
-    return "offset" if _OFFSET.fullmatch(name) else "file"
-
-
-def classify_output(name: str) -> str:
-    """'stdout', 'pipe' or 'file'; SertkError for what is no wxfilename."""
-    if name in ("", "-"):
-        return "stdout"
-    if name[0] == "|":
-        return "pipe"
-    if name[-1] == "|":
-        raise SertkError(f"'{name}' is an input pipe where output is written (an output pipe begins with '|')")
-    _check_plain(name)
-    if _OFFSET.fullmatch(name):
-        raise SertkError(f"'{name}' names an offset in a file: cannot write there")
-    return "file"
-
-
-def split_offset(name: str) -> tuple[str, int]:
-    """`x.ark:15` as ("x.ark", 15), a plain file as (file, 0)."""
-    match = _OFFSET.fullmatch(name)
-    if not match:
-        return name, 0
-    offset = int(match["offset"])
-    if offset > 2**63 - 1:
-        raise SertkError(f"{name}: no file has such an offset")
-    return match["path"], offset
-
-
 class Input(io.BufferedReader):
-    """A file, a pipe or standard input, open for reading; `close()` raises SertkError where a pipe has failed.
+    """A file, a pipe or standard input, open for reading; leaving its `with` block raises if a pipe's command failed.
 
-    name: what it was opened as
-    size: bytes in the file, None where that is not known beforehand (pipes, terminals)
+    Args:
+        raw: the open file.
+        label: name for messages.
+        process: the pipe's command, if it is one.
+
+    Attributes:
+        position: in bytes from the beginning.
+        size: bytes in the file, None if not known (pipes, terminals).
     """
 
-    def __init__(self, raw: io.RawIOBase, label: str, process=None):
+    def __init__(self, raw: io.RawIOBase, label: str, process: "Popen | None" = None) -> None:
         super().__init__(raw, _READ_AHEAD)
         self.label = label
         self.process = process
-        self.position = 0  # counted here, since a pipe cannot tell
-        found = os.fstat(raw.fileno())
-        self.size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        self.position = 0  # counted here: tell() fails on a pipe
+        status = os.fstat(raw.fileno())
+        self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def left(self) -> int | None:
-        """Bytes between here and the end, None where that is not known."""
+        """Bytes from the position to the end, None if not known."""
         return None if self.size is None else self.size - self.position
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
+        """Read `size` bytes, or all."""
         data = super().read(size)
         self.position += len(data)
         return data
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as there are bytes; returns their number."""
         size = super().readinto(buffer)
         self.position += size
         return size
 
-    def readline(self, size=-1):
+    def readline(self, size: int = -1) -> bytes:
+        """Read a line with its end."""
         line = super().readline(size)
         self.position += len(line)
         return line
 
-    def seek(self, offset, whence=os.SEEK_SET):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position of a file."""
         self.position = super().seek(offset, whence)
         return self.position
 
-    def tell(self):
+    def tell(self) -> int:
+        """The position, of pipes too."""
         return self.position
 
-    def finish(self):
-        """Close; a pipe is waited for, and SertkError says how it failed."""
+    def finish(self) -> None:
+        """Close, and wait for the command of a pipe.
+
+        Raises:
+            SertkError: the command failed.
+        """
         process, self.process = self.process, None
         if process is None:
             self.close()
@@ -108,35 +89,41 @@ class Input(io.BufferedReader):
         self.close()
         check_status(process.wait(), self.label, may_break=not ended)
 
-    def abandon(self):
-        """Close without asking whether the pipe went well: what is being reported already is worse."""
+    def abandon(self) -> None:
+        """Close after an error, whatever the status of a pipe's command."""
         process, self.process = self.process, None
         self.close()
         if process is not None:
             process.terminate()
             process.wait()
 
-    def __exit__(self, kind, *_):
-        if kind is None:
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is None:
             self.finish()
         else:
             self.abandon()
 
 
-def open_input(name: str) -> Input:
-    """Open an rxfilename for reading: `with open_input("gunzip -c x.gz |") as stream: stream.read()`.
+def open_input(name: str | Rxfilename) -> Input:
+    """Open an rxfilename for reading.
 
-    Leaving the block well closes it and raises SertkError where a pipe's command failed; one that died of our closing
-    early has not failed.
+    The end of the `with` block closes it, and raises if a pipe's command failed. A command that was killed because the
+    pipe was closed early has not failed.
+
+    Raises:
+        SertkError: the name is not an rxfilename, or cannot be read.
+
+    Example:
+        with open_input("gunzip -c x.gz |") as stream:
+            stream.read()
     """
-    form = classify_input(name)
+    name, kind, path, offset = parse_rxfilename(name) if isinstance(name, str) else name
     try:
-        if form == "stdin":
+        if kind == "stdin":
             return Input(io.FileIO(0, "rb", closefd=False), "standard input")
-        if form == "pipe":
+        if kind == "pipe":
             process = _start(name[:-1].strip(), name, "stdout")
             return Input(process.stdout, name, process)
-        path, offset = split_offset(name) if form == "offset" else (name, 0)
         stream = Input(io.FileIO(path, "rb"), path)
         if offset:
             if stream.size is not None and offset > stream.size:
@@ -149,28 +136,40 @@ def open_input(name: str) -> Input:
 
 
 class Output:
-    """A file descriptor that is written in full, whatever signals come; `finish()` or `abandon()` ends it.
+    """A file descriptor with complete writes, also when signals interrupt them; `finish()` or `abandon()` ends it.
 
-    Python's own stdout is bypassed: with PYTHONUNBUFFERED it may write a part of what it was given and not say so.
+    Python's own stdout is bypassed: with PYTHONUNBUFFERED it may silently write only a part.
+
+    Args:
+        fd: the descriptor.
+        label: name for messages.
+        process: the pipe's command, if it is one.
+        owned: close the descriptor at the end.
     """
 
-    def __init__(self, fd: int, label: str, process=None, owned: bool = True):
+    def __init__(self, fd: int, label: str, process: "Popen | None" = None, owned: bool = True) -> None:
         self.fd, self.label, self.process, self.owned = fd, label, process, owned
         self.pieces, self.pending = [], 0
         self.position = 0
 
-    def write(self, data):
-        """Take bytes, or an array's memory, which may change afterwards; they reach the file at the latest at `finish()`."""
+    def write(self, data: Any) -> None:
+        """Write bytes or an array's memory, which may change afterwards; buffered until `flush()` or `finish()`.
+
+        Raises:
+            SertkError: they cannot be written.
+            ReaderGone: whoever read standard output has closed it.
+        """
         data = memoryview(data).cast("B")
         size = len(data)
         self.position += size
         self.pending += size
-        # What is large is handed over at once, without a copy.
+        # Large data are written at once, without a copy.
         self.pieces.append(data if size >= _LARGE else bytes(data))
         if size >= _LARGE or self.pending >= _BUFFER or len(self.pieces) >= _MOST_PIECES:
             self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
+        """Write what is buffered."""
         pieces, self.pieces, self.pending = self.pieces, [], 0
         try:
             while pieces:
@@ -182,16 +181,20 @@ class Output:
         except OSError as error:
             self._failed(error)
 
-    def finish(self):
-        """Write what is left and close; a pipe is waited for, and SertkError says how it failed."""
+    def finish(self) -> None:
+        """Flush and close, and wait for the command of a pipe.
+
+        Raises:
+            SertkError: the data cannot be written, or the command failed.
+        """
         self.flush()
         self._close()
         process, self.process = self.process, None
         if process is not None:
             check_status(process.wait(), self.label)
 
-    def abandon(self):
-        """Close without writing what is left; a pipe's command is ended first, lest it publish half a table."""
+    def abandon(self) -> None:
+        """Close without flushing; a pipe's command is terminated first, so that it cannot publish half a table."""
         process, self.process = self.process, None
         if process is not None:
             process.terminate()
@@ -200,12 +203,13 @@ class Output:
         if process is not None:
             process.wait()
 
-    def _close(self):
+    def _close(self) -> None:
         if self.owned and self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)
 
-    def _failed(self, error: OSError):
+    def _failed(self, error: OSError) -> None:
+        """Raise the reason of a failed write."""
         process, self.process = self.process, None
         if process is not None and isinstance(error, BrokenPipeError):
             self._close()
@@ -217,12 +221,16 @@ class Output:
 
 
 def open_output(name: str) -> Output:
-    """Open a wxfilename that is not a regular file to be published (see atomic.py): standard output or a pipe."""
-    form = classify_output(name)
-    if form == "stdout":
+    """Open a wxfilename for writing; files that must be atomic are opened under a temporary name (see atomic.py).
+
+    Raises:
+        SertkError: the name is not a wxfilename, or cannot be written.
+    """
+    kind = classify_output(name)
+    if kind == "stdout":
         sys.stdout.flush()
         return Output(1, "standard output", owned=False)
-    if form == "pipe":
+    if kind == "pipe":
         process = _start(name[1:].strip(), name, "stdin")
         fd = os.dup(process.stdin.fileno())
         process.stdin.close()
@@ -233,32 +241,30 @@ def open_output(name: str) -> Output:
         raise SertkError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
-def check_status(status: int, label: str, may_break: bool = False):
-    """SertkError unless `status` (of Popen.wait) is success, or a death of our closing its output early."""
+def check_status(status: int, label: str, may_break: bool = False) -> None:
+    """Check the exit status of a pipe's command.
+
+    Args:
+        status: of Popen.wait.
+        label: the pipe, for the message.
+        may_break: accept SIGPIPE, since its output was closed early.
+
+    Raises:
+        SertkError: the command failed.
+    """
     if status == 0 or (may_break and status in (-_SIGPIPE, 128 + _SIGPIPE)):
         return
-    how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-    raise SertkError(f"{label}: the command {how}")
+    end = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
+    raise SertkError(f"{label}: the command {end}")
 
 
-def _start(line: str, name: str, end: str):
-    """Start a pipe's command as a Popen whose `end` (stdin or stdout) is ours."""
-    import subprocess  # here, since most tables are files: 3 ms of every start
+def _start(command: str, name: str, end: str) -> "Popen":
+    """Start a pipe's command, with `end` ("stdin" or "stdout") connected to us."""
+    import subprocess  # here, since it takes 3 ms and most tables are files
 
     if os.environ.get("SERTK_NO_PIPES") == "1":
         raise SertkError(f"{name}: pipes are forbidden here (SERTK_NO_PIPES=1)")
-    if not line:
+    if not command:
         raise SertkError(f"'{name}' is a pipe without a command")
-    # restore_signals (the default) gives the command the SIGPIPE that Python itself ignores.
-    return subprocess.Popen(["/bin/sh", "-c", line], bufsize=0, **{end: subprocess.PIPE})
-
-
-def _check_plain(name: str):
-    if name[0].isspace() or name[-1].isspace():
-        raise SertkError(f"'{name}' begins or ends in white space")
-    if name[:2] in ("b,", "t,"):
-        raise SertkError(f"'{name}': b and t belong before the colon (ark,t:…)")
-    if "|" in name:
-        raise SertkError(f"'{name}': a pipe's '|' stands at the end (input) or at the beginning (output)")
-    if "\0" in name or "\n" in name:
-        raise SertkError(f"{name!r} is no file name")
+    # restore_signals, the default, resets SIGPIPE, which Python ignores.
+    return subprocess.Popen(["/bin/sh", "-c", command], bufsize=0, **{end: subprocess.PIPE})

@@ -1,6 +1,7 @@
-"""Reading Kaldi tables one entry after the other; writing and random access are at hand here too.
+"""Read Kaldi tables sequentially; the public functions for writing and random access are here too.
 
-    for key, feats in read_table("scp:feats.scp"):  # feats: float32 (frames, bins)
+Example:
+    for key, feats in read_table("scp:feats.scp"):  # feats: (frames, bins) float32
         …
     with table_writer("ark,scp:x.ark,x.scp") as write:
         write(key, feats)
@@ -24,7 +25,7 @@ from sertk.kaldi.randomtable import RandomTable
 from sertk.kaldi.ranges import cut
 from sertk.kaldi.script import Entry, read_script
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
-from sertk.kaldi.streams import Input, classify_input, open_input, split_offset
+from sertk.kaldi.streams import Input, open_input
 from sertk.kaldi.writer import table_writer
 
 __all__ = [
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 log = logging.getLogger("sertk")
+
+Skip = Callable[[str, str], None]  # called with (key, reason) for each entry that is skipped
+
+# Archives that stay open while a script is read.
 _OPEN_FILES = 8
 EMPTY = "is empty"
 
@@ -46,37 +51,44 @@ def read_table(
     source: Rspecifier | str,
     kind: str = "matrix",
     verify: bool = False,
-    skip: Callable[[str, str], None] | None = None,
+    skip: Skip | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The entries of a table, in its order.
+    """Read the entries of a table, in its order.
 
-    kind: "matrix" gives float32 (frames, bins), "vector" float32 (dim,), "ints" int32 (size,)
-    verify: check the sha256 of every archive first
-    skip: called with (key, reason) for each bad entry that `p` passes over (default: a warning)
-    Raises SertkError for what cannot be read, for a key that comes twice, NaN or infinity, keys out of order where `s`
-    promises order, a pipe that fails, and a table without entries.
+    Args:
+        source: the table.
+        kind: "matrix", "vector" or "ints".
+        verify: check the sha256 of every archive first.
+        skip: called with (key, reason) for each bad entry that `p` skips; default: a warning.
+
+    Yields:
+        (key, value), the value (frames, bins) or (dim,) float32, or (size,) int32.
+
+    Raises:
+        SertkError: an entry or pipe cannot be read, a value has NaN or infinite numbers, a key comes twice or out of the
+            order that `s` promises, or the table has no entries.
     """
     assert kind in KINDS, kind
     source = as_rspecifier(source)
     if verify:
         verify_table(source)
-    read = _read_script(source, kind, skip or warn_of_skipped) if source.script else _read_archive(source, kind)
-    seen = False
-    for key, value in read:
-        seen = True
+    entries = _read_script(source, kind, skip or warn_of_skipped) if source.script else _read_archive(source, kind)
+    empty = True
+    for key, value in entries:
+        empty = False
         yield key, value
-    if not seen:
+    if empty:
         raise SertkError(f"{source}: no entry could be read")
 
 
-def filled(
-    entries: Iterable[tuple[str, np.ndarray]], skip: Callable[[str, str], None] | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
-    """The entries that hold numbers.
+def filled(entries: Iterable[tuple[str, np.ndarray]], skip: Skip | None = None) -> Iterator[tuple[str, np.ndarray]]:
+    """The entries that are not empty.
 
-    Kaldi's tools write matrices without rows (of a segment that is too short, say) and copy them: one costs its key.
+    Kaldi's tools write and copy matrices without rows, for segments that are too short.
 
-    skip: called with (key, reason) for each empty matrix or vector (default: a warning)
+    Args:
+        entries: as read_table yields them.
+        skip: called with (key, reason) for each empty matrix or vector; default: a warning.
     """
     for key, value in entries:
         if value.size:
@@ -86,84 +98,103 @@ def filled(
 
 
 def read_raw_table(source: Rspecifier | str) -> Iterator[tuple[str, Input]]:
-    """(key, stream that stands at the value) of each entry, for values that are not numbers (recordings).
+    """Read a table of values that are not numbers (recordings).
 
-    From an archive, exactly the value must be read before the next entry is asked for.
+    Yields:
+        (key, stream at the value). In an archive, exactly the value must be read before the next entry.
+
+    Raises:
+        SertkError: an entry cannot be read, or the table has no entries.
     """
     source = as_rspecifier(source)
-    seen = False
+    empty = True
     if source.script:
         for entry in read_script(source):
-            seen = True
+            empty = False
             if entry.range is not None:
                 raise SertkError(f"{entry.where}: a range ([{entry.range}]) of something that is not a matrix")
-            with open_input(entry.name) as stream:
+            with open_input(entry.rxfilename) as stream:
                 yield entry.key, stream
     else:
-        with open_input(source.filename) as stream:
+        with open_input(source.rxfilename) as stream:
             for key, _ in read_keys(stream, source):
-                seen = True
+                empty = False
                 yield key, stream
-    if not seen:
+    if empty:
         raise SertkError(f"{source}: has no entries")
 
 
 def verify_table(source: Rspecifier | str) -> list[Manifest]:
-    """Check all that a table consists of against the manifests; SertkError where anything differs or has none.
+    """Check the files of a table against their manifests.
 
-    A script that was not written with the archive (sorted, cut, joined from others) is checked entry by entry: its
-    keys stand before the offsets that it names.
+    Scripts may be sorted, cut or joined after writing, so each entry is checked: its key is before its offset.
+
+    Returns:
+        the manifest of each archive.
+
+    Raises:
+        SertkError: a file is damaged, not a regular file, or has no manifest.
     """
     source = as_rspecifier(source)
-    if classify_input(source.filename) != "file":
+    if source.rxfilename.kind != "file":
         raise SertkError(f"{source}: cannot be verified: it is not a file")
     if not source.script:
         return [check_archive(source.filename)]
     files: dict[str, Input] = {}
-    found = []
+    manifests = []
     try:
         for entry in read_script(source):
-            if classify_input(entry.name) not in ("file", "offset"):
+            place = entry.rxfilename
+            if not place.stored:
                 raise SertkError(f"{entry.where}: cannot be verified: it is a pipe")
-            path, offset = split_offset(entry.name)
+            path, offset = place.path, place.offset
             if path not in files:
                 files[path] = open_input(path)
-                found.append(_check_written_with(check_archive(path), path, source.filename))
-            wanted = f"{entry.key} ".encode()
-            start = max(offset - len(wanted), 0)
-            if os.pread(files[path].fileno(), offset - start, start) != wanted:
+                manifests.append(_check_written_with(check_archive(path), path, source.filename))
+            expected = f"{entry.key} ".encode()
+            start = max(offset - len(expected), 0)
+            if os.pread(files[path].fileno(), offset - start, start) != expected:
                 raise SertkError(f"{entry.where}: is damaged: the entry at byte {offset} of {path} has another key")
     finally:
         for stream in files.values():
             stream.close()
-    return found
+    return manifests
 
 
 def read_manifest(source: Rspecifier | str | os.PathLike) -> Manifest | None:
-    """What the manifests say of a table (or of the path of a script or archive); None where one has none.
+    """Read the manifest of a table, joined if a script names several archives.
 
-    A script that names several archives gets one answer; SertkError where they were made with different settings.
+    Args:
+        source: the table, or the path of a script or archive.
+
+    Returns:
+        None if an archive has no manifest.
+
+    Raises:
+        SertkError: the archives were made with different settings.
     """
     if not isinstance(source, Rspecifier):
         text = str(source)
         if text.partition(":")[0].split(",")[0] not in ("ark", "scp"):
             text = f"{'scp' if text.endswith('.scp') else 'ark'}:{text}"
         source = as_rspecifier(text)
-    if classify_input(source.filename) != "file":
+    if source.rxfilename.kind != "file":
         return None
     if not source.script:
         return load_manifest(source.filename)
     paths: dict[str, None] = {}
     for entry in read_script(source):
-        if classify_input(entry.name) == "pipe":
+        place = entry.rxfilename
+        if not place.stored:
             return None
-        paths[split_offset(entry.name)[0]] = None
+        paths[place.path] = None
     parts = [load_manifest(path) for path in paths]
     with error_context(str(source)):
         return joined(parts) if parts and None not in parts else None
 
 
 def _check_written_with(manifest: Manifest, archive: str, script: str) -> Manifest:
+    """Return the manifest of an archive; raise if the script is the one written with it, but has changed."""
     if manifest.script:
         own = os.path.join(os.path.dirname(os.path.realpath(archive)), manifest.script)
         if os.path.realpath(own) == os.path.realpath(script) and file_sha256(script) != manifest.script_sha256:
@@ -171,8 +202,8 @@ def _check_written_with(manifest: Manifest, archive: str, script: str) -> Manife
     return manifest
 
 
-def _read_archive(source: Rspecifier, kind: str):
-    with open_input(source.filename) as stream:
+def _read_archive(source: Rspecifier, kind: str) -> Iterator[tuple[str, np.ndarray]]:
+    with open_input(source.rxfilename) as stream:
         try:
             for key, where in read_keys(stream, source):
                 with error_context(where):
@@ -181,10 +212,10 @@ def _read_archive(source: Rspecifier, kind: str):
         except SertkError as error:
             if not source.permissive:
                 raise
-            log.warning("%s: stopped here, as 'p' allows", error)
+            log.warning("%s: the rest is skipped (p)", error)
 
 
-def _read_script(source: Rspecifier, kind: str, skip):
+def _read_script(source: Rspecifier, kind: str, skip: Skip) -> Iterator[tuple[str, np.ndarray]]:
     files: dict[str, Input] = {}
     try:
         for entry in read_script(source):
@@ -203,12 +234,12 @@ def _read_script(source: Rspecifier, kind: str, skip):
 
 
 def _read_entry(entry: Entry, kind: str, files: dict[str, Input]) -> np.ndarray:
-    """One value; the last few archives stay open."""
-    form = classify_input(entry.name)
-    if form in ("pipe", "stdin"):
-        with open_input(entry.name) as stream:
+    """Read one value. `files` holds the open archives, the last used at the end."""
+    place = entry.rxfilename
+    if not place.stored:
+        with open_input(place) as stream:
             return decode(stream, kind)
-    path, offset = split_offset(entry.name) if form == "offset" else (entry.name, 0)
+    path, offset = place.path, place.offset
     stream = files.pop(path, None)
     if stream is None:
         stream = open_input(path)
@@ -225,11 +256,11 @@ def _read_entry(entry: Entry, kind: str, files: dict[str, Input]) -> np.ndarray:
         return decode(stream, kind)
 
 
-def open_table(source: Rspecifier | str, kind: str = "matrix"):
-    """Open a table for random access: see randomtable.py."""
+def open_table(source: Rspecifier | str, kind: str = "matrix") -> RandomTable:
+    """Open a table for random access, see randomtable.py."""
     return RandomTable(as_rspecifier(source), kind)
 
 
 def warn_of_skipped(key: str, reason: str) -> None:
-    """Say that an entry is left out."""
+    """Log a warning for an entry that is skipped."""
     log.warning("skipped %s: %s", key, reason)

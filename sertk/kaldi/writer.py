@@ -1,38 +1,49 @@
-"""Writing Kaldi tables: an archive, its script and their manifest appear together, or nothing does.
+"""Write Kaldi tables: archive, script and manifest are published together, or nothing is.
 
-with table_writer("ark,scp:x.ark,x.scp", compress="cm2") as write:
-    write(key, feats)
+Example:
+    with table_writer("ark,scp:x.ark,x.scp", compress="cm2") as write:
+        write(key, feats)
 """
 
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
 
 from sertk.atomic import publish, recover, temporary
 from sertk.errors import SertkError
 from sertk.kaldi.codec import KINDS
 from sertk.kaldi.encode import COMPRESSIONS, NUMBERS, checked, encode, encode_text
+from sertk.kaldi.filenames import classify_output
 from sertk.kaldi.keys import check_key
 from sertk.kaldi.manifest import Manifest, manifest_path, note_published
 from sertk.kaldi.script import script_entries
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier, parse_rspecifier
-from sertk.kaldi.streams import classify_output, open_output
+from sertk.kaldi.streams import open_output
 
 
 @contextmanager
 def table_writer(
-    target: Wspecifier | str, *, kind: str = "matrix", compress: str = "none", settings: dict | None = None
-):
-    """A context that gives `write(key, array)`.
+    target: Wspecifier | str, *, kind: str = "matrix", compress: str = "none", settings: dict[str, Any] | None = None
+) -> Iterator[Callable[[str, Any], None]]:
+    """Context manager of a function `write(key, array)`.
 
-    kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,), "int" and "double"
-        a number, for tables like utt2num_frames and utt2dur, which have no manifest
-    compress: "none", or Kaldi's "cm", "cm2", "cm3" for matrices (not in text)
-    settings: how the numbers were made (plain JSON), kept in the manifest
-    Files are published when the block ends well and stay as they were when it raises. Raises SertkError for keys that
-    could not be read back, a key that comes twice, arrays of another type or shape, NaN or infinity, and for a table
-    that stays empty; nothing of such an entry is written.
+    Files are published when the block ends; if it raises, they stay as they were.
+
+    Args:
+        target: the table.
+        kind: "matrix" takes float32 or float64 (frames, bins), "vector" (dim,), "ints" integers (size,). "int" and
+            "double" take a number, for tables like utt2num_frames and utt2dur, which have no manifest.
+        compress: "none", or Kaldi's "cm", "cm2" or "cm3" for matrices (ignored in text).
+        settings: how the numbers were computed (plain JSON), saved in the manifest.
+
+    Raises:
+        SertkError: a file cannot be written; a key comes twice or could not be read back; an array has another type or
+            shape, or NaN or infinite numbers (nothing of it is written); no entry was written.
     """
     assert kind in (*KINDS, *NUMBERS) and compress in COMPRESSIONS, (kind, compress)
     target = as_wspecifier(target)
@@ -48,31 +59,38 @@ def table_writer(
 
 
 class Target:
-    """A file to be published, or a stream that takes everything at once."""
+    """A file under a temporary name until it is published, or a stream, which is written to directly.
 
-    def __init__(self, name: str):
+    Attributes:
+        path: of the file, None for a stream.
+        tmp: its temporary name.
+        output: where it is written.
+        digest: its sha256 so far; None for a stream, which has no manifest.
+    """
+
+    def __init__(self, name: str) -> None:
         self.name = name
         self.path = name if publishable(name) else None
         self.tmp = temporary(name) if self.path else None
         self.output = open_output(self.tmp or name)
-        # A manifest stands beside files only; a stream is not slowed down for it.
         self.digest = hashlib.sha256() if self.path else None
 
-    def write(self, *pieces):
+    def write(self, *pieces: bytes | np.ndarray) -> None:
+        """Append pieces."""
         for piece in pieces:
             self.output.write(piece)
             if self.digest:
                 self.digest.update(piece)
 
-    def finish(self):
-        """Everything is on the disk, not yet under its name."""
+    def finish(self) -> None:
+        """Flush to disk and close; the file still has its temporary name."""
         self.output.flush()
         if self.path:
             os.fsync(self.output.fd)
         self.output.finish()
 
-    def abandon(self):
-        """Close and remove the temporary file; what is being reported already is worse than what fails here."""
+    def abandon(self) -> None:
+        """Close and delete the temporary file after an error, and ignore further errors."""
         with suppress(OSError):
             self.output.abandon()
         if self.tmp:
@@ -81,13 +99,15 @@ class Target:
 
 
 class _Writer:
-    def __init__(self, target: Wspecifier, kind: str, compress: str, settings: dict):
+    """Checks and encodes entries; the arguments are those of table_writer."""
+
+    def __init__(self, target: Wspecifier, kind: str, compress: str, settings: dict[str, Any]) -> None:
         self.target, self.kind, self.compress, self.settings = target, kind, compress, settings
         self.seen: set[str] = set()
         self.frames, self.dims = 0, set()
 
-    def encoded(self, key: str, array) -> tuple:
-        """An entry's value as pieces to write, after every check."""
+    def encoded(self, key: str, array: Any) -> tuple[bytes | np.ndarray, ...]:
+        """Check and encode an entry's value, as pieces to write."""
         check_key(key, str(self.target))
         try:
             if key in self.seen:
@@ -104,9 +124,9 @@ class _Writer:
 
 
 class ArchiveWriter(_Writer):
-    """An archive, with its script where one is wanted."""
+    """Writes an archive, and its script if the target has one; the arguments are those of table_writer."""
 
-    def __init__(self, target, kind, compress, settings):
+    def __init__(self, target: Wspecifier, kind: str, compress: str, settings: dict[str, Any]) -> None:
         super().__init__(target, kind, compress, settings)
         self.archive = self.script = self.manifest = None
         files = [name for name in (target.archive, target.script) if name is not None and publishable(name)]
@@ -116,7 +136,7 @@ class ArchiveWriter(_Writer):
             raise SertkError(f"{target}: archive and script are the same file")
         try:
             if target.archive in files:
-                # Where a run was killed while it published, what was there before comes back.
+                # Undo a publication that was killed.
                 recover([os.path.realpath(path) for path in [*files, manifest_path(target.archive)]])
             self.archive = self.open(target.archive)
             self.script = self.open(target.script) if target.script is not None else None
@@ -128,10 +148,10 @@ class ArchiveWriter(_Writer):
             raise
 
     def open(self, name: str) -> Target:
-        """Where the archive or the script goes."""
+        """Open the archive or the script for writing."""
         return Target(name)
 
-    def write(self, key: str, array):
+    def write(self, key: str, array: Any) -> None:
         """Append an entry."""
         value = self.encoded(key, array)
         self.archive.write(f"{key} ".encode())
@@ -142,13 +162,14 @@ class ArchiveWriter(_Writer):
         if self.target.flush:
             self.archive.output.flush()
 
-    def finish(self):
+    def finish(self) -> None:
+        """Publish archive, script and manifest."""
         try:
             self._finish()
         except OSError as error:
             raise SertkError(f"{error.filename or self.target}: cannot be written: {error.strerror or error}") from None
 
-    def _finish(self):
+    def _finish(self) -> None:
         streamed = [part for part in (self.archive, self.script) if part is not None and not part.path]
         published = [part for part in (self.archive, self.script) if part is not None and part.path]
         for part in published:
@@ -182,21 +203,22 @@ class ArchiveWriter(_Writer):
             size=self.archive.output.position,
         )
 
-    def abandon(self):
+    def abandon(self) -> None:
+        """Close and delete all temporary files after an error."""
         for part in (self.archive, self.script, self.manifest):
             if part is not None:
                 part.abandon()
 
 
 class _FilesWriter(_Writer):
-    """`scp:` alone: a script that is there already says which file each key goes to."""
+    """Writes each entry to the file that an existing script names (`scp:` alone); arguments as table_writer."""
 
-    def __init__(self, target, kind, compress, settings):
+    def __init__(self, target: Wspecifier, kind: str, compress: str, settings: dict[str, Any]) -> None:
         super().__init__(target, kind, compress, settings)
         self.places = dict(script_entries(parse_rspecifier(f"scp:{target.script}")))
         self.parts: list[Target] = []
 
-    def write(self, key: str, array):
+    def write(self, key: str, array: Any) -> None:
         """Write an entry to its file."""
         if key not in self.places:
             if self.target.permissive:
@@ -213,20 +235,22 @@ class _FilesWriter(_Writer):
         if part.path:
             self.parts.append(part)
 
-    def finish(self):
+    def finish(self) -> None:
+        """Publish the files."""
         for part in self.parts:
             try:
                 publish([(part.tmp, part.path)])
             except OSError as error:
                 raise SertkError(f"{part.path}: cannot be written: {error.strerror or error}") from None
 
-    def abandon(self):
+    def abandon(self) -> None:
+        """Delete all temporary files after an error."""
         for part in self.parts:
             part.abandon()
 
 
 def publishable(name: str) -> bool:
-    """True for a regular file, there or to be; False for standard output, pipes and devices."""
+    """True for a regular file, existing or not; False for standard output, pipes and devices."""
     if classify_output(name) != "file":
         return False
     try:

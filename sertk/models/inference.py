@@ -12,7 +12,7 @@ from sertk.models.fuse import for_evaluation
 from sertk.models.pieces import longest, pooled_in_pieces
 from sertk.models.pooling import Flatten
 from sertk.models.resnet import ResNet
-from sertk.runtime import give_memory_back
+from sertk.runtime import release_memory
 
 Window = list[tuple[str, np.ndarray]]
 Outputs = Iterator[tuple[str, np.ndarray]]
@@ -150,7 +150,7 @@ def _together(network: ResNet, window: Window, picked: list[int], at: str,
 @torch.no_grad()
 def _alone(network: ResNet, feats: np.ndarray, at: str, device: torch.device, most: int) -> np.ndarray:
     # An hour of samples was freed before: the C library keeps their memory, in pieces that the maps do not fit into.
-    give_memory_back(torch.device("cpu"))
+    release_memory(torch.device("cpu"))
     pooled = pooled_in_pieces(network, torch.from_numpy(np.asarray(feats, np.float32)).T, most, device)
     return _after_pooling(network, pooled, at)[0].cpu().numpy()
 

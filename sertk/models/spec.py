@@ -27,13 +27,13 @@ class NetworkSpec:
 
     num_labels: int
     bins: int = 128
-    channels: int = option(32, "Channels of the first of four stages; each later one has twice as many.",
+    channels: int = option(32, "Channels of the first stage; each of the three others has twice as many.",
                            least=1, unset="32")  # fmt: skip
     blocks: tuple[int, ...] = option((3, 4, 6, 3), "Residual blocks of the four stages.", unset="3,4,6,3")
-    pooling: str = option("stats", "Over frames: mean and deviation, mean, or none (chunks of one length).",
+    pooling: str = option("stats", "Pooling over frames: mean and deviation, mean, or none (one chunk length).",
                           choices=tuple(POOLING_FACTORS), unset="stats")  # fmt: skip
     embedding_dim: int = option(256, "Size of the layer before the output.", least=1, unset="256")
-    activation: str = option("prelu", "PReLU with a slope for each layer or for each channel, or ReLU.",
+    activation: str = option("prelu", "PReLU with one slope per layer or per channel, or ReLU.",
                              choices=ACTIVATIONS, unset="prelu")  # fmt: skip
     frames: int = 0
 

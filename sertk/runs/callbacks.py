@@ -1,4 +1,4 @@
-"""What a run leaves behind after every epoch, for those who look at it or average its models."""
+"""Per-epoch callbacks: keep recent models, write TensorBoard events."""
 
 import logging
 from collections.abc import Callable
@@ -10,36 +10,36 @@ from sertk.models.modelfile import Model, save_model
 log = logging.getLogger("sertk")
 
 
-class Keeper:
+class KeepModels:
     """Keeps the models of the last epochs as DIR/epoch.N.pt.
 
     Args:
-        directory: of the run.
+        directory: folder of the run.
         number: how many to keep.
-        model: gives the model as it is after an epoch.
+        model: function of an epoch, from 1, that returns the model as it is now.
     """
 
     def __init__(self, directory: Path, number: int, model: Callable[[int], Model]) -> None:
         self.directory, self.number, self.model = directory, number, model
 
     def __call__(self, history: list[dict]) -> None:
-        """Called after every epoch with the records so far, before its checkpoint: a killed run does it again."""
+        """Save the epoch's model and remove old ones. Called before the checkpoint, so a killed run repeats it."""
         epoch = len(history)
         save_model(self.directory / f"epoch.{epoch}.pt", self.model(epoch))
         for path in self.directory.glob("epoch.*.pt"):
             number = path.name.removeprefix("epoch.").removesuffix(".pt")
-            if number.isdecimal() and int(number) <= epoch - self.number:  # epoch.mean.pt is somebody's
+            if number.isdecimal() and int(number) <= epoch - self.number:  # epoch.mean.pt is the user's own
                 path.unlink()
 
 
-class Board:
-    """Writes the epochs' records as TensorBoard's events, anew when a run goes on: nothing is there twice.
+class TensorBoardWriter:
+    """Writes the epochs' records as TensorBoard events. A resumed run replaces the events of the run before.
 
     Args:
         directory: for the events.
 
     Raises:
-        SertkError: where TensorBoard is not installed.
+        SertkError: TensorBoard is not installed.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -51,6 +51,7 @@ class Board:
         self.writer: SummaryWriter | None = SummaryWriter(str(directory), purge_step=1)
 
     def __call__(self, history: list[dict]) -> None:
+        """Write the records that are not written yet."""
         if not self.writer:
             return
         try:
@@ -59,7 +60,7 @@ class Board:
                     if name != "epoch":
                         self.writer.add_scalar(name, value, record["epoch"])
             self.writer.flush()
-        except OSError as error:  # a full disk: the training is worth more than its picture
-            log.warning("--tensorboard %s: no more is written: %s", self.directory, error.strerror or error)
+        except OSError as error:  # a full disk must not end the training
+            log.warning("--tensorboard %s: writing stopped: %s", self.directory, error.strerror or error)
             self.writer = None
         self.written = len(history)

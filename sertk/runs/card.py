@@ -1,4 +1,4 @@
-"""What a finished run says of itself: the model's card, what it was trained on, and its settings as a conf file."""
+"""Model card: training data, settings and versions; and the settings as a conf file."""
 
 import logging
 import platform
@@ -14,60 +14,70 @@ from sertk.models.modelfile import Model
 
 log = logging.getLogger("sertk")
 
-# Above this number of segments the card lists the speakers and not the segments: no emotion corpus is as large.
-MOST_KEYS = 100_000
+# Largest number of segments that a card lists; beyond it, it lists speakers only. No emotion corpus is as large.
+MAX_KEYS = 100_000
 
 
-def trained_on(
-    chosen: dict[str, str], speaker_of: dict[str, str], fold: str | None, how: dict, **before: Model | None
+def training_record(
+    labels: dict[str, str], speaker_of: dict[str, str], fold: str | None, selection: dict, **initial: Model | None
 ) -> dict:
-    """What a model was trained on, for the guard against leaks (sertk.scoring.protocol).
+    """Record what a model was trained on, for the leak guard (sertk.scoring.protocol).
 
     Args:
-        chosen: label of every training segment.
-        speaker_of: speaker of the segments, {} where nobody says it.
-        fold: what was held out.
-        how: how the epoch was chosen (choosing.how_chosen).
-        before: the model that it began from, as trunk=… or init=….
+        labels: label of every training segment.
+        speaker_of: speaker of the segments, {} if unknown.
+        fold: the held-out fold.
+        selection: how the epoch was selected (model_selection.selection_record).
+        initial: the model that the training started from, as trunk=… or init=….
     """
     counts: dict[str, int] = {}
-    for label in chosen.values():
+    for label in labels.values():
         counts[label] = counts.get(label, 0) + 1
-    # A speaker network's labels are people, and an emotion network's are not, whatever they are called.
-    of_people = bool(speaker_of) and all(speaker_of.get(key) == label for key, label in chosen.items())
-    record = {"fold": fold, "segments": len(chosen), "target": "speaker" if of_people else "label", **how}
-    if len(chosen) <= MOST_KEYS:
-        record["keys"] = sorted(chosen)
-    if len(chosen) <= MOST_KEYS or not of_people:
+    # The labels of a speaker network are speakers, whatever they are called.
+    of_speakers = bool(speaker_of) and all(speaker_of.get(key) == label for key, label in labels.items())
+    record = {"fold": fold, "segments": len(labels), "target": "speaker" if of_speakers else "label", **selection}
+    if len(labels) <= MAX_KEYS:
+        record["keys"] = sorted(labels)
+    if len(labels) <= MAX_KEYS or not of_speakers:
         record["labels"] = dict(sorted(counts.items()))
-    record |= _speakers(chosen, speaker_of)
-    if "chosen_on" in how:
-        record["chosen_on"] = how["chosen_on"] | _speakers(how["chosen_on"]["keys"], speaker_of)
-    for name, model in before.items():
+    record |= _speakers(labels, speaker_of)
+    if "chosen_on" in selection:
+        record["chosen_on"] = selection["chosen_on"] | _speakers(selection["chosen_on"]["keys"], speaker_of)
+    for name, model in initial.items():
         if model:
             record[name] = model.card.get("trained_on", {})
     return record
 
 
 def _speakers(keys: Iterable[str], speaker_of: dict[str, str]) -> dict[str, list[str]]:
-    """`speakers` of all the segments, or nothing where one's is not known."""
+    """`speakers` of the segments; {} if the speaker of any is unknown."""
     if not speaker_of:
         return {}
-    if lacking := [key for key in keys if key not in speaker_of]:
-        log.warning("speakers are not recorded: %d training segments are not in utt2spk (%s)", len(lacking), lacking[0])
+    if missing := [key for key in keys if key not in speaker_of]:
+        log.warning("speakers are not recorded: %d training segments are not in utt2spk (%s)", len(missing), missing[0])
         return {}
     return {"speakers": sorted({speaker_of[key] for key in keys})}
 
 
-def card(command: str, settings: dict, trained_on: dict) -> dict:
-    """What is kept in a model of how it was made."""
-    versions = {"sertk": __version__, "torch": str(torch.__version__), "numpy": np.__version__,
-                "python": platform.python_version()}  # fmt: skip
+def model_card(command: str, settings: dict, trained_on: dict) -> dict:
+    """The card of a model, in plain types.
+
+    Args:
+        command: the binary.
+        settings: settings and fingerprints of the run.
+        trained_on: from training_record.
+    """
+    versions = {
+        "sertk": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
     return {"command": command, "settings": settings, "trained_on": trained_on, "versions": versions}
 
 
 def write_conf(path: Path, settings: dict) -> None:
-    """Settings as lines of --name=value, which --config reads."""
+    """Write settings as lines of --name=value, which --config reads."""
     with atomic_file(path, "w") as file:
         for name, value in settings.items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

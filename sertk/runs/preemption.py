@@ -1,25 +1,25 @@
-"""Stopping when a batch system asks for it: TERM and USR1 set a flag, the run checkpoints and says "run me again"."""
+"""Preemption: TERM and USR1 ask a run to checkpoint and exit with 75, so that the batch system runs it again."""
 
 import signal
 
-# EX_TEMPFAIL of sysexits.h: what failed will succeed if it is tried again.
+# EX_TEMPFAIL of sysexits.h: a temporary failure, try again.
 RUN_AGAIN = 75
 
 
-class Stopped(Exception):
-    """A run was asked to stop and has checkpointed."""
-
-
 class StopRequest:
-    """True once TERM or USR1 has come. Make one before anything slow: the signal may come seconds after the start."""
+    """Signal handler for TERM and USR1; calling it returns True once one of them has arrived.
+
+    Create it before slow imports: a signal may arrive seconds after the start.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
         for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request)
 
-    def _ask(self, *_) -> None:
-        self._asked = True
+    def _request(self, *_: object) -> None:
+        self._requested = True
 
-    def __bool__(self) -> bool:
-        return self._asked
+    def __call__(self) -> bool:
+        """Return True once a signal has arrived."""
+        return self._requested

@@ -11,14 +11,15 @@ from sertk.atomic import atomic_file, only_process_in, remove
 from sertk.errors import SertkError
 from sertk.models.modelfile import Model, load_model, save_model
 from sertk.runs.card import write_conf
-from sertk.runs.state import ROUNDING, Progress, differences, read_state, write_state
+from sertk.runs.state import ROUNDING, differences, read_state, write_state
+from sertk.training.progress import Progress
 
 log = logging.getLogger("sertk")
 
-# Variables that name a job of torchrun or Slurm, and those that count its restarts.
+# Environment variables with the id of a torchrun or Slurm job, and those that count its restarts.
 RESTARTS = {"TORCHELASTIC_RUN_ID": "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID": "SLURM_RESTART_COUNT"}
-# File in a folder that --restart emptied: the jobs that did it.
-RESTARTED = "restarted"
+# File that --restart leaves in the new folder: ids of the job that did it.
+RESTART_FILE = "restarted"
 
 
 class Run:
@@ -27,9 +28,9 @@ class Run:
     Args:
         directory: the folder.
         settings: everything that the result depends on, settings and fingerprints, in plain types.
-        rounding: names of settings that change the last bits only: another value is a warning.
-        retrain: what files of other settings mean: True trains again with a warning (for runs of seconds), False
-            refuses (for runs of days).
+        rounding: names of settings that change the last bits only: if one differs, there is a warning and no error.
+        retrain: if the folder holds files of other settings, train again with a warning (for runs of seconds); else that is
+            an error (for runs of days).
     """
 
     def __init__(self, directory: Path, settings: dict, rounding: Set[str] = ROUNDING, retrain: bool = False) -> None:
@@ -41,10 +42,13 @@ class Run:
 
     @contextmanager
     def lock(self, restart: bool = False) -> Iterator[None]:
-        """Context in which no other process writes in the folder, which is made; `restart` moves an old run aside.
+        """Context manager that creates the folder and holds its lock.
+
+        Args:
+            restart: move an old run aside first.
 
         Raises:
-            SertkError: another process holds the folder.
+            SertkError: another process holds the lock.
         """
         if restart and self.directory.is_dir():
             with only_process_in(self.directory):
@@ -53,7 +57,7 @@ class Run:
         with only_process_in(self.directory):
             jobs = [f"{name}={os.environ[name]}\n" for name in RESTARTS if name in os.environ]
             if restart and jobs:
-                with atomic_file(self.directory / RESTARTED, "w") as file:
+                with atomic_file(self.directory / RESTART_FILE, "w") as file:
                     file.writelines(jobs)
             yield
 
@@ -61,14 +65,14 @@ class Run:
         """True if final.pt is the model of these settings.
 
         Raises:
-            SertkError: it is the model of other settings, would be overwritten, and `retrain` is False.
+            SertkError: it is the model of other settings and would be overwritten, and `retrain` is False.
         """
         if not self.final.exists():
             return False
         try:
             trained = load_model(self.final).card.get("settings", {})
             reason = next(iter(differences(trained, self.settings, self.rounding)), "")
-        except SertkError as error:  # a damaged model: there is nothing to lose
+        except SertkError as error:  # a damaged model: nothing is lost
             log.warning("%s: trained again", error)
             return False
         if not reason:
@@ -77,14 +81,14 @@ class Run:
             return True
         if self.retrain:
             log.warning("%s: trained again: %s", self.final, reason)
-        elif not self.state.exists():  # where there is a state, resume() compares it
+        elif not self.state.exists():  # else resume() compares the state
             raise SertkError(
                 f"{self.final}: is of another run ({reason}) and would be overwritten (--restart true moves it aside)"
             )
         return False
 
     def resume(self) -> Progress:
-        """The progress of the last checkpoint, an empty one where there is none.
+        """Read the progress of the last checkpoint, an empty one if there is none.
 
         Raises:
             SertkError: the state is damaged or of other settings, and `retrain` is False.
@@ -93,17 +97,17 @@ class Run:
             return Progress()
         try:
             settings, progress = read_state(self.state)
-            refused = differences(settings, self.settings, self.rounding | {"epochs"})
-            if refused:
-                more = f"; and {len(refused) - 4} more" if len(refused) > 4 else ""
-                raise SertkError(f"{self.state}: this run was started with {'; '.join(refused[:4])}{more}")
+            changes = differences(settings, self.settings, self.rounding | {"epochs"})
+            if changes:
+                more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
+                raise SertkError(f"{self.state}: this run was started with {'; '.join(changes[:4])}{more}")
         except SertkError as error:
             if not self.retrain:
                 raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
             log.warning("%s: trained again", error)
             return Progress()
-        for changed in differences(settings, self.settings, {"epochs"}):
-            log.warning("%s: this run was started with %s: the last bits will differ", self.state, changed)
+        for change in differences(settings, self.settings, {"epochs"}):
+            log.warning("%s: this run was started with %s: the last bits will differ", self.state, change)
         return progress
 
     def checkpoint(self, progress: Progress) -> None:
@@ -112,7 +116,7 @@ class Run:
         self.write_records(progress.history)
 
     def _tidy(self) -> None:
-        """What a kill between two files left undone: records older than the state, the state of a finished run."""
+        """Finish what a kill between two files left undone: records older than the state, the state of a finished run."""
         if self.state.exists() and self.retrain:
             with suppress(SertkError), only_process_in(self.directory):
                 remove(self.state)
@@ -124,12 +128,12 @@ class Run:
         write_conf(self.directory / "train.conf", settings)
 
     def write_records(self, history: list[dict]) -> None:
-        """Write DIR/train.jsonl: a record for every epoch."""
+        """Write DIR/train.jsonl: a line for every epoch."""
         with atomic_file(self.directory / "train.jsonl", "w") as file:
             file.writelines(json.dumps(record) + "\n" for record in history)
 
     def finish(self, model: Model, history: list[dict]) -> None:
-        """Write the finished model. The state stays where training may be prolonged (`retrain` False)."""
+        """Write the finished model. The state is kept for runs that may be prolonged (`retrain` False)."""
         self.write_records(history)
         save_model(self.final, model)
         if self.retrain:
@@ -137,8 +141,8 @@ class Run:
         log.info("wrote %s", self.final)
 
 
-def started_with(directory: Path) -> dict:
-    """The settings of the run in `directory`, from its state or else its finished model; {} where there is neither.
+def stored_settings(directory: Path) -> dict:
+    """Read the settings of the run in a folder, from its state or else its finished model; {} if there is neither.
 
     Raises:
         SertkError: the state is damaged.
@@ -151,13 +155,13 @@ def started_with(directory: Path) -> dict:
     try:
         return load_model(directory / "final.pt").card.get("settings", {})
     except (FileNotFoundError, SertkError):
-        return {}  # a damaged model: there is nothing to lose
+        return {}  # a damaged model: nothing is lost
 
 
 def restarted_by_this_job(directory: Path) -> bool:
-    """True if an earlier start of this same torchrun or Slurm job has already restarted the run in `directory`."""
+    """True if an earlier attempt of this torchrun or Slurm job has already restarted the run in `directory`."""
     try:
-        jobs = dict(line.split("=", 1) for line in (directory / RESTARTED).read_text().splitlines())
+        jobs = dict(line.split("=", 1) for line in (directory / RESTART_FILE).read_text().splitlines())
     except (OSError, ValueError):
         return False
     return any(

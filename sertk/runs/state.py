@@ -1,41 +1,24 @@
-"""The state of a run between two batches, from which a rerun resumes bit by bit."""
+"""State files: the progress of a run, from which a rerun resumes to bitwise the same result."""
 
 from collections.abc import Set
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sertk.errors import SertkError
 from sertk.models.modelfile import read_checked, write_checked
+from sertk.training.progress import Progress
 
 FORMAT = "sertk-state-1"
 # Settings that change only the last bits of a result.
 ROUNDING = frozenset({"threads", "hardware", "torch", "code"})
 
 
-@dataclass
-class Progress:
-    """How far a training has come.
-
-    Args:
-        history: a record for every finished epoch; its length is where to resume.
-        batch: finished batches of the next epoch.
-        sums: loss, correct, chunks and seconds over those batches.
-        tensors: state_dicts of network and optimiser.
-    """
-
-    history: list[dict] = field(default_factory=list)
-    batch: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    tensors: dict = field(default_factory=dict)
-
-
 def write_state(path: Path, settings: dict, progress: Progress) -> None:
-    """Write a state atomically, with a checksum."""
+    """Write a state atomically, with a digest."""
     write_checked(path, {"format": FORMAT, "settings": settings, **vars(progress)})
 
 
 def read_state(path: Path) -> tuple[dict, Progress]:
-    """Settings and progress of the state at `path`.
+    """Read the settings and the progress of a state file.
 
     Raises:
         SertkError: it is damaged, or of another version.
@@ -47,7 +30,12 @@ def read_state(path: Path) -> tuple[dict, Progress]:
 
 
 def differences(before: dict, now: dict, ignored: Set[str] = frozenset()) -> list[str]:
-    """The settings in which two runs differ, each as text.
+    """Describe the settings in which two runs differ.
+
+    Args:
+        before: settings of the first run.
+        now: settings of the second.
+        ignored: names that are not compared.
 
     Example:
         >>> differences({"epochs": 2, "seed": 0}, {"epochs": 3, "seed": 0})

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.kaldi.script import script_entries
+from sertk.kaldi.script import read_script
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.streams import classify_input, split_offset
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import ORACLE, chain
 
@@ -209,14 +208,14 @@ def _archives(table: str) -> str | dict[str, str]:
     A script read from a pipe cannot be read twice, so the archives of its entries are unknown.
     """
     spec = parse_rspecifier(table)
-    if not spec.script or classify_input(spec.filename) != "file":
+    if not spec.script or spec.rxfilename.kind != "file":
         return spec.filename
-    return {key: split_offset(name.partition("[")[0])[0] for key, name in script_entries(table)}
+    return {entry.key: entry.rxfilename.path or entry.name for entry in read_script(spec)}
 
 
 def _settings(archive: str, labels: Sequence[str]) -> dict | None:
     """Settings of an archive's manifest, None without one. Raises SertkError for other labels."""
-    manifest = read_manifest(f"ark:{archive}") if classify_input(archive) == "file" else None
+    manifest = read_manifest(f"ark:{archive}")
     if manifest is None:
         return None
     named = manifest.settings.get("labels", list(labels))

@@ -1,4 +1,4 @@
-"""Compiling the network for the lengths of chunks: whether it pays, whether it can be done, and how."""
+"""torch.compile for the network: whether it pays, whether it works here, and the compiled forward pass."""
 
 import logging
 from collections.abc import Callable
@@ -7,62 +7,68 @@ import torch
 
 from sertk.errors import SertkError
 from sertk.models.resnet import ResNet
+from sertk.training.settings import TrainingSettings
 
 log = logging.getLogger("sertk")
 
-# Steps for each length of chunk after which compiling has paid. On a CPU one length takes one to three minutes, and in bf16 saves
-# some 7 % of a step of seconds (in float32 less). A GPU's step is shorter, its figure estimated: none was seen.
-PAYS_AFTER = {"cpu": 5000, "cuda": 10_000}
-# torch compiles a function so often; beyond that it computes as if nothing had been asked.
-MOST_LENGTHS = 8
+# Steps for each chunk length after which compiling has paid. On a CPU compiling takes one to three minutes a length and saves
+# some 7 % of a bf16 step of seconds (less in float32). The GPU figure is an estimate, not a measurement.
+WORTHWHILE_STEPS = {"cpu": 5000, "cuda": 10_000}
+# torch's default recompilation limit; beyond it torch silently runs the function uncompiled.
+MAX_LENGTHS = 8
 BACKEND = "inductor"
 
 
-def choose_compile(wanted: str, begun_with: str | None, steps: int, settings, device: torch.device) -> str:
-    """Whether a run is compiled: "true" or "false".
+def choose_compile(
+    requested: str, resumed: str | None, steps: int, settings: TrainingSettings, device: torch.device
+) -> str:
+    """Decide whether a run is compiled.
 
     Args:
-        wanted: "true", "false", or "auto": as the run was begun, or where it is long enough to pay.
-        begun_with: what the run that is gone on with does, None where a run begins.
+        requested: "true", "false", or "auto": as in the resumed run, else "true" if the run is long enough to pay.
+        resumed: "true" or "false", the setting of the resumed run; None for a new run.
         steps: of the whole run.
-        settings: of the training (loop.Settings).
+        settings: of the training.
         device: where to compute.
 
+    Returns:
+        "true" or "false".
+
     Raises:
-        SertkError: where it is asked for, or the run was begun so, and cannot be done here.
+        SertkError: compiling is requested, or the resumed run was compiled, and it does not work here.
     """
-    pays = settings.precision == "bf16" and steps >= PAYS_AFTER[device.type] * len(settings.chunk_frames)
-    asked = begun_with if wanted == "auto" and begun_with else wanted
-    if asked == "false" or (asked == "auto" and not pays):
+    pays = settings.precision == "bf16" and steps >= WORTHWHILE_STEPS[device.type] * len(settings.chunk_frames)
+    choice = resumed if requested == "auto" and resumed else requested
+    if choice == "false" or (choice == "auto" and not pays):
         return "false"
     reason = obstacle(settings, device)
     if reason is None:
-        log.info("compiling for chunks of %s frames: a minute or more at the first batch of each length",
-                 ", ".join(map(str, settings.chunk_frames)))  # fmt: skip
+        lengths = ", ".join(map(str, settings.chunk_frames))
+        log.info("compiling for chunks of %s frames: a minute or more at the first batch of each length", lengths)
         return "true"
-    if asked == "auto":
+    if choice == "auto":
         log.info("not compiled, though the run is long: %s", reason)
         return "false"
     raise SertkError(f"--compile true: {reason}")
 
 
-def obstacle(settings, device: torch.device) -> str | None:
-    """Why a training cannot be compiled here, None where it can."""
-    if len(settings.chunk_frames) > MOST_LENGTHS:
-        return f"--chunk-frames names {len(settings.chunk_frames)} lengths, torch compiles {MOST_LENGTHS} at most"
+def obstacle(settings: TrainingSettings, device: torch.device) -> str | None:
+    """Return why a training cannot be compiled on this machine, None if it can."""
+    if len(settings.chunk_frames) > MAX_LENGTHS:
+        return f"--chunk-frames names {len(settings.chunk_frames)} lengths, torch compiles {MAX_LENGTHS} at most"
     if settings.sync_batchnorm:
         return "BatchNorm over all processes cannot be compiled"
     try:
         torch.compile(lambda x: x + 1, dynamic=False, backend=BACKEND)(torch.zeros(8, device=device))
-    except Exception as error:  # a compiler, its headers or Triton is missing: each has errors of its own
+    except Exception as error:  # a missing compiler, header or Triton each raises a class of its own
         return f"torch.compile does not work here: {str(error).strip().splitlines()[0]}"
     return None
 
 
-def compiled(network: ResNet, device: torch.device) -> Callable:
-    """The network's forward (and with it its backward) pass, compiled anew for each shape of its input.
+def compile_network(network: ResNet, device: torch.device) -> Callable:
+    """Compile the network's forward and backward pass, once for each input shape.
 
-    On a GPU what is compiled is recorded as CUDA graphs, which launch a pass's hundreds of kernels at once.
+    On a GPU the result is recorded as CUDA graphs, which launch the hundreds of kernels of a pass at once.
     """
     mode = "reduce-overhead" if device.type == "cuda" else None
     return torch.compile(network, dynamic=False, backend=BACKEND, mode=mode)

@@ -1,4 +1,4 @@
-"""Which part of a network is trained: all of it, its head, or everything from a block on."""
+"""Partial training: which layers are frozen, and the parameter groups of the optimiser."""
 
 import re
 from dataclasses import dataclass
@@ -12,29 +12,34 @@ from sertk.models.resnet import ResNet
 
 @dataclass(frozen=True)
 class Freezing:
-    """The layers of a network that keep their weights.
+    """The frozen layers of a network.
 
     Args:
         frozen: modules without gradients.
-        batchnorm: theirs is in "eval" mode, with the statistics that it came with, or in "train" mode: it takes those
-            of the batch and keeps a running mean of them, so that frozen weights meet a new domain normalised.
+        batchnorm: mode of their BatchNorms. "eval": stored statistics. "train": each batch's statistics, which also update
+            the running mean, so that frozen weights see normalised maps in a new domain.
     """
 
     frozen: tuple[nn.Module, ...]
     batchnorm: str = "eval"
 
     def train_mode(self, network: ResNet) -> None:
-        """Put the network in training mode, and what is frozen in its own."""
+        """Put the network in training mode and its frozen layers in the mode of `batchnorm`."""
         network.train()
         for module in self.frozen:
             module.train(self.batchnorm == "train")
 
 
 def freeze(network: ResNet, part: str, batchnorm: str = "eval") -> Freezing:
-    """Freeze all but `part` of a network: "all", "head", or "from-block-N" with N from 1 (the trunk's first block).
+    """Freeze all but one part of a network.
+
+    Args:
+        network: its frozen parameters stop requiring gradients.
+        part: what is trained: "all", "head", or "from-block-N" with N from 1 (the trunk's first block).
+        batchnorm: mode of frozen BatchNorms, "eval" or "train".
 
     Raises:
-        SertkError: where there is no such part.
+        SertkError: there is no such part.
     """
     layers = network.layers()
     blocks = len(layers) - 1
@@ -45,7 +50,7 @@ def freeze(network: ResNet, part: str, batchnorm: str = "eval") -> Freezing:
     else:
         match = re.fullmatch(r"from-block-(\d+)", part)
         if not match or not 1 <= int(match[1]) <= blocks:
-            raise SertkError(f"--train {part}: wanted all, head or from-block-N with N from 1 to {blocks}")
+            raise SertkError(f"--train {part}: must be all, head or from-block-N with N from 1 to {blocks}")
         frozen = layers[: int(match[1])]
     for module in frozen:
         module.requires_grad_(False)
@@ -53,7 +58,14 @@ def freeze(network: ResNet, part: str, batchnorm: str = "eval") -> Freezing:
 
 
 def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float) -> list[dict]:
-    """What is trained, as an optimiser's groups: `scale` says what part of the schedule's rate a group gets."""
+    """Parameter groups of a network for an optimiser.
+
+    Args:
+        network: the trainable parameters are those that require gradients.
+        learning_rate: of the head.
+        trunk_scale: factor of the trunk's learning rate, stored in a group as `scale` for the schedule.
+        weight_decay: of all but the slopes of PReLU.
+    """
     return [
         group | {"lr": learning_rate * scale, "scale": scale}
         for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0))
@@ -62,14 +74,14 @@ def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, 
 
 
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """What is trained of `module`, as an optimiser's groups: all with `weight_decay` but the slopes of PReLU.
+    """Parameter groups of a module: weight decay for all trainable parameters but the slopes of PReLU.
 
-    A slope that is decayed to 0 would make a ReLU of it (He et al. 2015, section 2.1).
+    A slope that decays to 0 turns PReLU into ReLU (He et al. 2015, section 2.1).
     """
     slopes = {p for m in module.modules() if isinstance(m, LayerPReLU | ChannelPReLU) for p in m.parameters()}
-    trained = [p for p in module.parameters() if p.requires_grad]
+    trainable = [p for p in module.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p not in slopes], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p in slopes], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p not in slopes], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p in slopes], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]

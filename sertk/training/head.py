@@ -1,4 +1,4 @@
-"""Transfer: new heads on a frozen trunk, trained from the trunk's draws (Padi et al. 2021, section 3.2)."""
+"""Transfer learning: new heads on a frozen trunk, trained from the trunk's draws (Padi et al. 2021, section 3.2)."""
 
 import copy
 import math
@@ -16,88 +16,110 @@ from sertk.errors import SertkError, error_context
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.models.spec import HeadSpec
-from sertk.runs.preemption import Stopped
-from sertk.runs.state import Progress
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
-from sertk.training.model_selection import chosen_epoch
+from sertk.training.model_selection import selected_epoch
+from sertk.training.progress import Progress, Stopped, StopRequested, never
 from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets
 
 Name = TypeVar("Name")
+# Function of segments and versions, (batch,) indices each, that returns the draws of an epoch, (batch, dim) float32.
+EpochVectors = Callable[[np.ndarray, np.ndarray], Tensor]
 
 
 class HeadTraining:
-    """One head, trained on some of the segments.
+    """A head in training on some of the segments.
 
     Args:
         spec: of the head, or of the network whose head it is.
         members: (segments,) indices of the training segments among all.
         targets: of all segments.
-        settings: how.
+        settings: how to train.
         device: where to compute.
-        develop: what to look at after every epoch: its figures join the epoch's record, and the head of the epoch with
-            the greatest dev_ua is kept beside the last one (see choosing).
+        scorer: scores the head after every epoch: its figures join the epoch's record, and the head of the epoch with the
+            highest dev_ua is kept (see model_selection).
+
+    Raises:
+        SertkError: there is one training segment only.
     """
 
-    def __init__(self, spec: NetworkSpec | HeadSpec, members: np.ndarray, targets: Targets, settings: HeadSettings, device,
-                 develop: Callable[[Head], dict] | None = None) -> None:  # fmt: skip
-        self.spec, self.settings, self.device, self.develop, self.best = spec, settings, device, develop, None
+    def __init__(
+        self,
+        spec: NetworkSpec | HeadSpec,
+        members: np.ndarray,
+        targets: Targets,
+        settings: HeadSettings,
+        device: torch.device,
+        scorer: Callable[[Head], dict] | None = None,
+    ) -> None:
+        self.spec, self.settings, self.device, self.scorer = spec, settings, device, scorer
         if settings.class_weights == "balanced":
             targets = targets.balanced(spec.num_labels, members)
         self.members, self.targets = members, targets.to(device)
         self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
+        self.best: Head | None = None
         groups = decay_groups(self.head, settings.weight_decay)
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
         self.schedule = settings.schedule()
-        # T does not matter here: the draws have theirs.
+        # One chunk length will do here: the draws have theirs.
         classes = targets.labels[members].numpy() if settings.sampling == "balanced" else None
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
         self.history: list[dict] = []
         if self.sampler.smallest_batch() < 2:
-            raise SertkError(f"{len(members)} training segment makes a batch of one: BatchNorm takes two at least")
+            raise SertkError(f"{len(members)} training segment makes a batch of one: BatchNorm needs at least two")
 
-    def epoch(self, vectors: Callable[[np.ndarray, np.ndarray], Tensor], stop=False) -> dict:
+    def train_epoch(self, vectors: EpochVectors, stop_requested: StopRequested = never) -> dict:
         """Train for one epoch.
 
         Args:
-            vectors: function of (segments, versions), indices, that gives the (batch, dim) vectors of this epoch.
-            stop: when it becomes true, the training ends.
+            vectors: the draws of this epoch.
+            stop_requested: checked before every batch.
 
         Returns:
             the epoch's record: loss, accuracy, learning_rate.
 
         Raises:
-            Stopped: when `stop` became true.
-            SertkError: when the loss is not a number.
+            Stopped: `stop_requested` returned True.
+            SertkError: the loss or the weights are NaN or infinite.
         """
-        number = len(self.history) + 1
+        epoch = len(self.history) + 1
+        rate = self.schedule.rate(epoch)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.rate(number)
+            group["lr"] = rate
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for segments, given in prefetch(lambda batch: self._vectors(batch, vectors), self.sampler.batches(number)):
-            if stop:
-                raise Stopped(f"in epoch {number}")
+
+        def prepare(batch: Batch) -> tuple[np.ndarray, Tensor]:
+            segments = self.members[batch.items[:, 0]]
+            return segments, vectors(segments, batch.items[:, 1])
+
+        for segments, pooled in prefetch(prepare, self.sampler.batches(epoch)):
+            if stop_requested():
+                raise Stopped(f"in epoch {epoch}")
             targets = self.targets.of(torch.from_numpy(segments).to(self.device, non_blocking=True))
-            logits = self.head(given)
+            logits = self.head(pooled)
             loss = targets.loss(logits, self.settings.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
             (loss / len(segments)).backward()
             self.optimiser.step()
             loss_sum += loss.detach()
             correct += targets.correct(logits)
-        self.optimiser.zero_grad(set_to_none=True)  # other heads train now: their gradients need the room
+        self.optimiser.zero_grad(set_to_none=True)  # frees memory for the other heads
         items = self.sampler.num_items
-        record = {"epoch": number, "loss": float(loss_sum) / items, "accuracy": int(correct) / items,
-                  "learning_rate": self.schedule.rate(number)}  # fmt: skip
+        record = {
+            "epoch": epoch,
+            "loss": float(loss_sum) / items,
+            "accuracy": int(correct) / items,
+            "learning_rate": rate,
+        }
         if not math.isfinite(record["loss"]) or not finite(self.head):
             what = "weights are NaN or infinite" if math.isfinite(record["loss"]) else f"the loss is {record['loss']}"
-            raise SertkError(f"epoch {number}: {what} (learning rate {record['learning_rate']:g})")
+            raise SertkError(f"epoch {epoch}: {what} (learning rate {rate:g})")
         self.history.append(record)
-        if self.develop:
-            record |= self.develop(self.head)
-            if chosen_epoch(self.history) == number:
+        if self.scorer:
+            record |= self.scorer(self.head)
+            if selected_epoch(self.history) == epoch:
                 self.best = copy.deepcopy(self.head)
         return record
 
@@ -107,7 +129,7 @@ class HeadTraining:
         return Progress(self.history, tensors=tensors | ({"best": self.best.state_dict()} if self.best else {}))
 
     def load_progress(self, progress: Progress) -> None:
-        """Resume from a checkpoint; an empty one changes nothing, and one of more than --epochs is not used."""
+        """Resume from a checkpoint; an empty one, or one with more epochs than the settings, is ignored."""
         if not progress.history or len(progress.history) > self.settings.epochs:
             return
         self.history = progress.history
@@ -117,91 +139,98 @@ class HeadTraining:
             self.best = Head(self.spec).to(self.device)
             self.best.load_state_dict(progress.tensors["best"])
 
-    def chosen(self) -> tuple[Head, int]:
-        """The head of the chosen epoch, and its number."""
-        return self.best or self.head, chosen_epoch(self.history)
-
-    def _vectors(self, batch: Batch, vectors) -> tuple[np.ndarray, Tensor]:
-        """A batch's segments and their vectors."""
-        segments = self.members[batch.items[:, 0]]
-        return segments, vectors(segments, batch.items[:, 1])
+    def selected(self) -> tuple[Head, int]:
+        """The head of the selected epoch, and that epoch."""
+        return self.best or self.head, selected_epoch(self.history)
 
 
 class EpochDraws:
-    """The draws of one epoch: held on the device where they fit, else read batch by batch.
+    """The draws of one epoch: held on the device if they fit, else read batch by batch.
 
     Args:
         store: the draws of all segments and epochs.
         epoch: from 1.
         versions: rows of a segment in an epoch.
-        device: where they are wanted.
-        resident_bytes: what may be held.
+        device: where they are needed.
+        resident_bytes: largest size to hold.
     """
 
-    def __init__(self, store: Store, epoch: int, versions: int, device, resident_bytes: int) -> None:
-        self.store, self.versions, self.device, self.held = store, versions, device, None
+    def __init__(self, store: Store, epoch: int, versions: int, device: torch.device, resident_bytes: int) -> None:
+        self.store, self.versions, self.device = store, versions, device
+        self.resident: Tensor | None = None
         self.first = (epoch - 1) * versions
         if 4 * len(store) * versions * store.bins <= resident_bytes:
-            held = np.empty((len(store), versions, store.bins), np.float32)
-            for index, place in enumerate(held):
-                place[:] = store[index].rows(self.first, self.first + versions)
-            self.held = torch.from_numpy(held).to(device).flatten(0, 1)
+            rows = np.empty((len(store), versions, store.bins), np.float32)
+            for index, out in enumerate(rows):
+                out[:] = store[index].rows(self.first, self.first + versions)
+            self.resident = torch.from_numpy(rows).to(device).flatten(0, 1)
 
     def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
-        """The rows of these segments and versions (indices). Shape: (batch, dim)."""
-        if self.held is not None:  # numpy's indices would make a GPU wait
+        """The draws of segments and versions, given by their indices. Shape: (batch, dim)."""
+        if self.resident is not None:  # index_select: indexing with numpy arrays would wait for the GPU
             rows = torch.from_numpy(segments * self.versions + versions)
-            return self.held.index_select(0, rows.to(self.device, non_blocking=True))
+            return self.resident.index_select(0, rows.to(self.device, non_blocking=True))
         places = zip(segments.tolist(), (self.first + versions).tolist())
         rows = np.concatenate([self.store[segment].rows(row, row + 1) for segment, row in places])
         return torch.from_numpy(rows).to(self.device)
 
 
-def train_heads(trainings: dict[Name, HeadTraining], places: dict[Name, np.ndarray], store: Store, device: torch.device,
-                stop=False, resident_bytes: int = RESIDENT_BYTES) -> Iterator[tuple[int, Name, dict]]:  # fmt: skip
-    """Train several heads side by side; an epoch's draws are read once for all of them where they fit into memory.
+def train_heads(
+    trainings: dict[Name, HeadTraining],
+    store_indices: dict[Name, np.ndarray],
+    store: Store,
+    device: torch.device,
+    stop_requested: StopRequested = never,
+    resident_bytes: int = RESIDENT_BYTES,
+) -> Iterator[tuple[int, Name, dict]]:
+    """Train several heads side by side, so that an epoch's draws are read once for all of them if they fit into memory.
 
     Args:
-        trainings: by whatever they are called; all with the same epochs and versions. One that has epochs behind it
-            goes on after them.
-        places: by the same, (segments,) which segment of the store each of a training's segments is.
+        trainings: by name; all with the same epochs and versions. Each resumes after the epochs that it has finished.
+        store_indices: by name, (segments,) index in the store of each of a training's segments.
         store: the draws.
-        stop: when it becomes true, the training ends.
-        resident_bytes: what an epoch's draws may take of memory.
+        device: where to compute.
+        stop_requested: checked before every batch.
+        resident_bytes: largest size of an epoch's draws to hold in memory.
 
     Yields:
         (epoch, name, record) after each epoch of each head.
 
     Raises:
-        Stopped: when `stop` became true.
-        SertkError: with the head's name, when its loss is not a number.
+        Stopped: `stop_requested` returned True.
+        SertkError: the loss or the weights of a head, which is named, are NaN or infinite.
     """
     settings = [training.settings for training in trainings.values()]
     first = 1 + min((len(training.history) for training in trainings.values()), default=0)
     for epoch in range(first, settings[0].epochs + 1 if settings else 0):
-        drawn = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
+        draws = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
         for name, training in trainings.items():
             if len(training.history) < epoch:
-                place = places[name]
                 with error_context(str(name)):
-                    record = training.epoch(lambda segments, versions, d=drawn, p=place: d(p[segments], versions), stop)
+                    record = training.train_epoch(_selecting(draws, store_indices[name]), stop_requested)
                 yield epoch, name, record
 
 
+def _selecting(draws: EpochDraws, indices: np.ndarray) -> EpochVectors:
+    """The draws of a training's segments, whose indices in the store are `indices`."""
+    return lambda segments, versions: draws(indices[segments], versions)
+
+
 def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:
-    """A network of `spec` out of the trunk of `network` and `head`, both copied."""
+    """A network of `spec` with copies of the trunk of `network` and of `head`, in evaluation mode."""
     new = ResNet(spec)
     new.trunk.load_state_dict(network.trunk.state_dict())
     new.head.load_state_dict(head.state_dict())
     return new.eval()
 
 
-def train_head(vectors: np.ndarray, labels: Sequence[str], settings: HeadSettings | None = None,
-               embedding_dim: int = 256) -> tuple[Head, list[str]]:  # fmt: skip
+def train_head(
+    vectors: np.ndarray, labels: Sequence[str], settings: HeadSettings | None = None, embedding_dim: int = 256
+) -> tuple[Head, list[str]]:
     """Train a head on vectors of any origin: pooled statistics, functionals, another network's embeddings.
 
     Args:
-        vectors: (segments, dim) floats, or (segments, epochs * versions, dim) where every epoch has its own, as
+        vectors: (segments, dim) floats, or (segments, epochs * versions, dim) with own vectors for every epoch, as
             embed-segments --draws writes them.
         labels: (segments,) names.
         settings: how to train (default: the paper's).
@@ -211,32 +240,33 @@ def train_head(vectors: np.ndarray, labels: Sequence[str], settings: HeadSetting
         the head in evaluation mode, (batch, dim) -> logits (batch, labels), and the labels in the order of its outputs.
 
     Raises:
-        SertkError: fewer vectors an epoch than the settings take, one label alone, vectors or a loss that are NaN or
-            infinite.
+        SertkError: too few vectors for the settings' epochs, only one label, vectors or a loss that are NaN or infinite.
     """
     vectors, names = np.asarray(vectors, np.float32), sorted(set(labels))
     if vectors.ndim not in (2, 3) or len(vectors) != len(labels):
-        raise SertkError(f"vectors of shape {vectors.shape} for {len(labels)} labels: wanted (segments, dim)")
+        raise SertkError(f"vectors of shape {vectors.shape} for {len(labels)} labels: must be (segments, dim)")
     if len(names) < 2:
         raise SertkError(
-            f"all segments are labelled {names[0] if names else 'nothing'}: two labels at least are wanted"
+            f"all segments are labelled {names[0] if names else 'nothing'}: at least two labels are needed"
         )
     if not np.isfinite(vectors).all():
-        raise SertkError(
-            f"vector {int(np.argmin(np.isfinite(vectors).reshape(len(vectors), -1).all(1)))} is NaN or infinite"
-        )
+        first = int(np.argmin(np.isfinite(vectors).reshape(len(vectors), -1).all(1)))
+        raise SertkError(f"vector {first} is NaN or infinite")
     settings = settings or HeadSettings()
-    if vectors.ndim == 2:
-        vectors, rows = vectors[:, None], lambda epoch, versions: np.zeros_like(versions)
-    elif vectors.shape[1] >= settings.epochs * settings.versions:
-        rows = lambda epoch, versions: (epoch - 1) * settings.versions + versions  # noqa: E731
-    else:
+    if vectors.ndim == 3 and vectors.shape[1] < settings.epochs * settings.versions:
         raise SertkError(
             f"{vectors.shape[1]} vectors a segment: {settings.epochs} epochs of {settings.versions} versions"
+            f" need {settings.epochs * settings.versions}"
         )
-    spec = HeadSpec(vectors.shape[2], len(names), embedding_dim)
+
+    def epoch_vectors(segments: np.ndarray, versions: np.ndarray) -> Tensor:
+        if vectors.ndim == 2:
+            return torch.from_numpy(vectors[segments])
+        return torch.from_numpy(vectors[segments, len(training.history) * settings.versions + versions])
+
+    spec = HeadSpec(vectors.shape[-1], len(names), embedding_dim)
     targets = Targets(torch.tensor([names.index(label) for label in labels]))
     training = HeadTraining(spec, np.arange(len(labels)), targets, settings, torch.device("cpu"))
-    for epoch in range(1, settings.epochs + 1):
-        training.epoch(lambda segments, versions, e=epoch: torch.from_numpy(vectors[segments, rows(e, versions)]))
+    for _ in range(settings.epochs):
+        training.train_epoch(epoch_vectors)
     return training.head.eval(), names

@@ -1,9 +1,10 @@
-"""The training loop: batches of masked chunks, SGD, a checkpoint after every epoch (and in mid-epoch when asked)."""
+"""The training loop: batches of masked chunks, SGD, a checkpoint after every epoch and, if asked for, inside one."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +17,24 @@ from sertk.errors import SertkError
 from sertk.models.compute import layout
 from sertk.models.modelfile import finite
 from sertk.models.resnet import ResNet
-from sertk.runs.preemption import Stopped
-from sertk.runs.state import Progress
 from sertk.training.distributed import World
 from sertk.training.freezing import freeze, parameter_groups
 from sertk.training.memory import rehearse
-from sertk.training.model_selection import chosen_epoch
+from sertk.training.model_selection import selected_epoch
+from sertk.training.progress import Progress, Stopped, StopRequested, never
 from sertk.training.settings import TrainingSettings
 from sertk.training.step import Step
 from sertk.training.syncnorm import synchronise
 from sertk.training.targets import Targets
 
-# Steps between two looks at the losses. A look waits for the device: a GPU's queue would run empty at every step.
+# Steps after which losses are read. Reading waits for the device: after every step a GPU's queue would run empty.
 READ_AFTER = {"cpu": 1, "cuda": 32}
 # Try the largest batch first, so that a GPU runs out of memory at once and not after hours.
 REHEARSED = {"cpu": False, "cuda": True}
+
+Network = TypeVar("Network", bound=nn.Module)
+# Called with (epoch, finished batches, figures of the epoch so far).
+OnBatch = Callable[[int, int, dict], None]
 
 
 class Training:
@@ -38,33 +42,41 @@ class Training:
 
     Args:
         network: with the weights to start from; trained in place.
-        store: the training segments.
-        targets: their targets.
-        settings: how.
+        store: features of the training segments.
+        targets: of the training segments.
+        settings: how to train.
         device: where to compute.
         world: this process among those that train together.
         progress: of the checkpoint to resume from.
         save: writes a checkpoint; called by process 0.
-        develop: scores the network after every epoch: its figures join the epoch's record, and the weights of the epoch
+        scorer: scores the network after every epoch: its figures join the epoch's record, and the weights of the epoch
             with the highest dev_ua are kept (see model_selection).
         callbacks: called by process 0 with the epochs' records after every epoch, before its checkpoint.
     """
 
-    def __init__(self, network: ResNet, store: Store, targets: Targets, settings: TrainingSettings, device: torch.device,
-                 world: World, *, progress: Progress | None = None, save: Callable[[Progress], None] | None = None,
-                 develop: Callable[[ResNet], dict] | None = None,
-                 callbacks: Sequence[Callable[[list[dict]], None]] = ()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        network: ResNet,
+        store: Store,
+        targets: Targets,
+        settings: TrainingSettings,
+        device: torch.device,
+        world: World,
+        *,
+        progress: Progress | None = None,
+        save: Callable[[Progress], None] | None = None,
+        scorer: Callable[[ResNet], dict] | None = None,
+        callbacks: Sequence[Callable[[list[dict]], None]] = (),
+    ) -> None:
         self.settings, self.device, self.world = settings, device, world
-        self.develop, self.save, self.callbacks = (None, None, ()) if world.rank else (develop, save, callbacks)
+        self.scorer, self.save, self.callbacks = (None, None, ()) if world.rank else (scorer, save, callbacks)
         self.store, self.targets = store, targets.to(device)
         self.network = network.to(device).to(memory_format=layout(network.spec))
         if settings.sync_batchnorm and world.size > 1:
             synchronise(self.network, world)
         self.freezing = freeze(network, settings.train, settings.frozen_batchnorm)
-        self.optimiser = torch.optim.SGD(
-            parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay),
-            lr=settings.learning_rate, momentum=settings.momentum, fused=True,
-        )  # fmt: skip
+        groups = parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay)
+        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
         self.sampler = settings.sampler(len(store), targets.labels.cpu().numpy())
         self.step = Step(self.network, self.optimiser, settings, device, world, self._largest_share)
         self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
@@ -75,20 +87,20 @@ class Training:
         self.best = self.progress.tensors.get("best")
 
     def run(
-        self, on_batch: Callable[[int, int, dict], None], stop=False, checkpoint_every: float = math.inf
+        self, on_batch: OnBatch, stop_requested: StopRequested = never, checkpoint_every: float = math.inf
     ) -> list[dict]:
         """Train to the last epoch.
 
         Args:
-            on_batch: called after every batch (on a GPU after some) with (epoch, finished batches, figures so far).
-            stop: when it becomes true in any process, all checkpoint after the same batch and end.
+            on_batch: called after every batch (on a GPU after some of them).
+            stop_requested: checked after every batch; if True in any process, all checkpoint after the same batch and end.
             checkpoint_every: seconds between checkpoints inside an epoch.
 
         Returns:
             a record for every epoch: loss, accuracy, learning_rate, chunks, seconds, chunks_per_second.
 
         Raises:
-            Stopped: `stop` became true.
+            Stopped: `stop_requested` returned True.
             SertkError: the loss (the batch's segments are named) or the weights are NaN or infinite, or memory ran out.
         """
         if REHEARSED[self.device.type] and len(self.progress.history) < self.settings.epochs:
@@ -96,10 +108,10 @@ class Training:
             largest = self._largest_share(self.settings.batch_size)
             rehearse(self.step, largest, self.store.bins, max(self.settings.chunk_frames))
         while len(self.progress.history) < self.settings.epochs:
-            self._epoch(on_batch, stop, checkpoint_every)
+            self._epoch(on_batch, stop_requested, checkpoint_every)
         return self.progress.history
 
-    def _epoch(self, on_batch, stop, checkpoint_every) -> None:
+    def _epoch(self, on_batch: OnBatch, stop_requested: StopRequested, checkpoint_every: float) -> None:
         progress, epoch = self.progress, len(self.progress.history) + 1
         rate = self.settings.schedule().rate(epoch)
         for group in self.optimiser.param_groups:
@@ -110,7 +122,7 @@ class Training:
         last, unread = self.sampler.num_batches() - 1, []
         for batch, chunks in self._batches(epoch, progress.batch):
             targets = self.targets.of(self._segments(batch))
-            unread.append((batch, self.step(chunks, targets, len(batch.items), bool(stop))))
+            unread.append((batch, self.step(chunks, targets, len(batch.items), stop_requested())))
             if len(unread) < READ_AFTER[self.device.type] and batch.number < last:
                 continue
             stopping = self._read(unread, sums, epoch, rate)
@@ -131,7 +143,7 @@ class Training:
     def _batches(self, epoch: int, first: int) -> Iterator[tuple[Batch, Tensor]]:
         """Batches from `first` on, each with this process's chunks of it on the device: (share, bins, T)."""
 
-        def prepare(batch: Batch):
+        def prepare(batch: Batch) -> tuple[Batch, object]:
             share = Batch(batch.number, batch.frames, self.world.share(batch.items))
             return batch, self.chunks.prepare(share, epoch)
 
@@ -147,9 +159,9 @@ class Training:
         """Score the epoch's network, keep its weights if they are the best, call the callbacks, checkpoint."""
         self._check_weights(epoch, rate)
         history = self.progress.history
-        if self.develop:
-            history[-1] |= self.develop(self.network)
-            if chosen_epoch(history) == epoch:
+        if self.scorer:
+            history[-1] |= self.scorer(self.network)
+            if selected_epoch(history) == epoch:
                 self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         for callback in self.callbacks:
             callback(history)
@@ -161,7 +173,7 @@ class Training:
         for (batch, _), (loss, correct, _) in zip(steps, figures):
             if not math.isfinite(loss):
                 if self.world.rank:
-                    raise SertkError(f"process {self.world.rank} ends with process 0, which says why")
+                    raise SertkError(f"process {self.world.rank} stopped: the error is reported by process 0")
                 keys = " ".join(sorted({self.store.keys[i] for i in batch.items[:, 0].tolist()}))
                 raise SertkError(
                     f"epoch {epoch}, batch {batch.number}: the loss is {loss} (learning rate {rate:g}): {keys}"
@@ -176,11 +188,11 @@ class Training:
         if not finite(self.network):
             raise SertkError(f"epoch {epoch}: weights are NaN or infinite (learning rate {rate:g})")
 
-    def chosen(self) -> tuple[ResNet, int]:
-        """The network with the chosen epoch's weights (which overwrite those of the last), and that epoch."""
+    def selected(self) -> tuple[ResNet, int]:
+        """The network with the weights of the selected epoch (which overwrite the last epoch's), and that epoch."""
         if self.best:
             self.network.load_state_dict(self.best)
-        return self.network, chosen_epoch(self.progress.history)
+        return self.network, selected_epoch(self.progress.history)
 
     def _largest_share(self, batch_size: int) -> int:
         """Most chunks that this process computes at once, in batches of `batch_size`."""
@@ -206,8 +218,8 @@ def _record(epoch: int, rate: float, sums: dict) -> dict:
     }
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """What build() makes with torch's generator set to `seed`; the generator is as before afterwards."""
+def seeded(build: Callable[[], Network], seed: int) -> Network:
+    """Build a network with torch's random generator set to `seed`, and restore the generator afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()

@@ -1,39 +1,62 @@
-"""Which batches fit into memory: the largest is tried before the first, and an error names sizes that fit."""
+"""Out-of-memory handling: try the largest batch before the first, and name sizes that fit in the error."""
 
 import copy
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from sertk.errors import SertkError, out_of_memory
-from sertk.runtime import give_memory_back
+from sertk.models.resnet import ResNet
+from sertk.runtime import release_memory
+from sertk.training.distributed import World
+from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
 
 
-def rehearse(step, batch: int, bins: int, frames: int) -> None:
-    """Pass a batch of zeros forward and backward, and leave the network as it was.
+class Trial(Protocol):
+    """What a trial pass needs of a training step (step.Step)."""
+
+    network: ResNet
+    compiled: Callable
+    optimiser: torch.optim.Optimizer
+    settings: TrainingSettings
+    device: torch.device
+    world: World
+    largest: Callable[[int], int]
+
+    def gradients(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
+        """Forward, loss, backward."""
+        ...
+
+
+def rehearse(step: Trial, batch: int, bins: int, frames: int) -> None:
+    """Pass a batch of zeros forward and backward; weights and statistics stay as they were.
 
     Args:
-        step: the training step (step.Step).
-        batch, bins, frames: size of the chunks (batch, bins, frames).
+        step: the training step.
+        batch: chunks of the batch.
+        bins: of a chunk.
+        frames: of a chunk.
 
     Raises:
         SertkError: memory ran out.
     """
-    before = copy.deepcopy(step.network.state_dict())  # BatchNorm counts what passes
+    state = copy.deepcopy(step.network.state_dict())  # the pass updates BatchNorm's statistics
     enough = fits(step, batch, bins, frames)
-    step.network.load_state_dict(before)
+    step.network.load_state_dict(state)
     if not enough:
         raise SertkError(advice(step, batch, bins, frames))
     step.optimiser.zero_grad(set_to_none=True)
-    give_memory_back(step.device)
+    release_memory(step.device)
 
 
-def fits(step, batch: int, bins: int, frames: int) -> bool:
+def fits(step: Trial, batch: int, bins: int, frames: int) -> bool:
     """True if there is memory for a forward and a backward pass over chunks of this size."""
     step.optimiser.zero_grad(set_to_none=True)
-    give_memory_back(step.device)
+    release_memory(step.device)
     try:
         chunks = torch.zeros(batch, frames, bins, device=step.device).transpose(1, 2)
         targets = Targets(torch.zeros(batch, dtype=torch.long, device=step.device))
@@ -45,12 +68,12 @@ def fits(step, batch: int, bins: int, frames: int) -> bool:
     return True
 
 
-def advice(step, batch: int, bins: int, frames: int) -> str:
-    """The error for chunks that did not fit, with sizes that do, found by trying smaller ones."""
+def advice(step: Trial, batch: int, bins: int, frames: int) -> str:
+    """Error message for chunks that did not fit, with the sizes that do, found by trying smaller ones."""
     failed = f"out of memory on {step.device}: {batch} chunks of {frames} frames do not fit"
-    if step.world.size > 1:  # a trial takes all processes, and only this one is here
+    if step.world.size > 1:  # a trial pass would need all processes
         return f"{failed} in one of {step.world.size} processes: make --batch-size smaller"
-    if step.compiled is not step.network:  # CUDA graphs keep the memory that they were recorded with
+    if step.compiled is not step.network:  # CUDA graphs hold the memory that they were recorded with
         step.optimiser.zero_grad(set_to_none=True)
         step.compiled = step.network
         torch.compiler.reset()

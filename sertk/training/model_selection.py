@@ -1,10 +1,10 @@
-"""Which epoch's network is kept: the last one's, or the best one's on segments that it was not trained on.
+"""Model selection: the last epoch, or the best one on a fold that is not trained on.
 
-The paper says nothing of it, and leaving one session out leaves no development set. Three rules:
+The paper does not say how it selects, and leave-one-session-out has no development set. Three rules:
 
-    last         the network of the last epoch
-    dev-session  one more fold is held out of the training, and its UA chooses
-    oracle       the UA of the held-out fold itself chooses: its scores are then stamped LEAKY
+    last         the last epoch
+    dev-session  the epoch with the best UA on one more fold, which is held out of the training too
+    oracle       the epoch with the best UA on the held-out fold itself: its scores are stamped LEAKY
 """
 
 import logging
@@ -22,17 +22,22 @@ from sertk.training.labelling import Labelling
 log = logging.getLogger("sertk")
 
 
-def choosing_fold(labelling: Labelling, rule: str, held_out: str | None) -> str | None:
-    """The fold whose segments choose the epoch: for dev-session the one after `held_out`, after the last the first.
+def development_fold(labelling: Labelling, rule: str, held_out: str | None) -> str | None:
+    """Return the fold that selects the epoch, None for "last".
+
+    Args:
+        labelling: labels and folds.
+        rule: "last", "dev-session" (the fold after `held_out`; the first after the last) or "oracle" (`held_out`).
+        held_out: the fold that is not trained on.
 
     Raises:
-        SertkError: where there is no such fold, or for dev-session only two.
+        SertkError: there is no such fold, or only two folds for dev-session.
     """
     if rule == "last":
         return None
     folds = labelling.folds()
     if held_out not in folds:
-        raise labelling.no_such_fold(held_out)
+        raise labelling.unknown_fold(held_out)
     if rule == "oracle":
         return held_out
     if len(folds) < 3:
@@ -40,25 +45,31 @@ def choosing_fold(labelling: Labelling, rule: str, held_out: str | None) -> str 
     return folds[(folds.index(held_out) + 1) % len(folds)]
 
 
-def figures(truth: Sequence[int], guess: Sequence[int], num_labels: int) -> dict[str, float]:
-    """What an epoch's record says of the choosing fold's segments, of their labels and what they were taken for.
+def development_scores(truth: Sequence[int], decisions: Sequence[int], num_labels: int) -> dict[str, float]:
+    """UA and WA on the development fold, for an epoch's record.
+
+    Args:
+        truth: label index of every segment.
+        decisions: index of the label with the highest logit, of every segment.
+        num_labels: outputs of the network.
 
     Example:
-        >>> figures([0, 0, 0, 1], [0, 0, 1, 1], 2)
+        >>> development_scores([0, 0, 0, 1], [0, 0, 1, 1], 2)
         {'dev_ua': 0.8333333333333333, 'dev_wa': 0.75}
     """
-    counts = confusion(truth, guess, num_labels)
+    counts = confusion(truth, decisions, num_labels)
     return {"dev_ua": unweighted_accuracy(counts), "dev_wa": weighted_accuracy(counts)}
 
 
-class Development:
-    """Looks at a network by its decisions on the whole segments of the choosing fold, as predict-emotion does.
+class DevelopmentScorer:
+    """Scores a network on the whole segments of the development fold, as predict-emotion decides on them.
 
     Args:
-        store: the fold's segments.
+        store: features of the fold's segments.
         labelling: their labels.
-        fold: its name.
-        device, precision: of the computation.
+        fold: name of the fold.
+        device: where to compute.
+        precision: "float32" or "bf16".
     """
 
     def __init__(self, store: Store, labelling: Labelling, fold: str, device: torch.device, precision: str) -> None:
@@ -66,24 +77,23 @@ class Development:
         self.truth, self.num_labels = [labelling.index(key) for key in store.keys], len(labelling.labels)
 
     def __call__(self, network: ResNet) -> dict[str, float]:
-        """The figures of the network as it is; it is left in evaluation mode."""
+        """Score the network, which is left in evaluation mode."""
         segments = (self.store[index] for index in range(len(self.store)))
-        whole = ((segment.key, segment.rows(0, segment.num_frames)) for segment in segments)
-        logits = on_segments(network, whole, "logit", self.device, self.precision)
-        found = figures(self.truth, [int(vector.argmax()) for _, vector in logits], self.num_labels)
-        log.info(
-            "fold %s, whole segments: UA %.2f %%, WA %.2f %%", self.fold, 100 * found["dev_ua"], 100 * found["dev_wa"]
-        )
-        return found
+        feats = ((segment.key, segment.rows(0, segment.num_frames)) for segment in segments)
+        logits = on_segments(network, feats, "logit", self.device, self.precision)
+        scores = development_scores(self.truth, [int(vector.argmax()) for _, vector in logits], self.num_labels)
+        ua, wa = 100 * scores["dev_ua"], 100 * scores["dev_wa"]
+        log.info("fold %s, whole segments: UA %.2f %%, WA %.2f %%", self.fold, ua, wa)
+        return scores
 
 
-def chosen_epoch(history: list[dict]) -> int:
-    """The epoch, counted from 1, whose dev_ua is the greatest, the first of equals; the last one without any dev_ua.
+def selected_epoch(history: list[dict]) -> int:
+    """Return the epoch, from 1, with the highest dev_ua, the first among equals; the last one if there are no dev_ua.
 
     Example:
-        >>> chosen_epoch([{"dev_ua": 0.5}, {"dev_ua": 0.7}, {"dev_ua": 0.7}, {"dev_ua": 0.6}])
+        >>> selected_epoch([{"dev_ua": 0.5}, {"dev_ua": 0.7}, {"dev_ua": 0.7}, {"dev_ua": 0.6}])
         2
-        >>> chosen_epoch([{}, {}, {}])
+        >>> selected_epoch([{}, {}, {}])
         3
     """
     if not all("dev_ua" in record for record in history):
@@ -91,7 +101,14 @@ def chosen_epoch(history: list[dict]) -> int:
     return 1 + max(range(len(history)), key=lambda index: history[index]["dev_ua"])
 
 
-def how_chosen(rule: str, epoch: int, fold: str | None, keys: Sequence[str]) -> dict:
-    """What a model's card says of it, for the guard against leaks: `keys` are the segments that chose."""
+def selection_record(rule: str, epoch: int, fold: str | None, keys: Sequence[str]) -> dict:
+    """What a model's card records of its selection, for the leak guard.
+
+    Args:
+        rule: "last", "dev-session" or "oracle".
+        epoch: the selected one, from 1.
+        fold: the development fold, None for "last".
+        keys: segments of the development fold.
+    """
     record = {"select": rule, "chosen_epoch": epoch}
     return record | ({"chosen_on": {"fold": fold, "keys": sorted(keys)}} if fold else {})

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HalvingSchedule:
-    """A learning rate that stays for `hold_epochs` and is then halved every `halve_every` epochs.
+    """A learning rate that is constant at first and then halved at a fixed interval.
+
+    Args:
+        initial: learning rate of the first epoch.
+        hold_epochs: epochs before the first halving.
+        halve_every: epochs between halvings.
 
     Example:
         >>> paper = HalvingSchedule(0.01, hold_epochs=8, halve_every=2)
@@ -18,6 +23,6 @@ class HalvingSchedule:
     halve_every: int = 2
 
     def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 1."""
+        """Learning rate of an epoch, counted from 1."""
         past = epoch - self.hold_epochs
         return self.initial * 0.5 ** (0 if past <= 0 else 1 + (past - 1) // self.halve_every)

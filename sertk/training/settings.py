@@ -1,4 +1,4 @@
-"""How networks and heads are trained; the defaults are the paper's (Padi et al. 2021, section 4.2), where it says. No torch."""
+"""Training settings of networks and heads. Defaults are the paper's (Padi et al. 2021, section 4.2). No torch."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,74 +15,91 @@ from sertk.training.schedule import HalvingSchedule
 class DescentSettings:
     """Stochastic gradient descent, of a network or of a head."""
 
-    seed: int = option(0, "All that is random is a function of this.", least=0, most=2**63 - 1)
+    seed: int = option(0, "Random seed.", least=0, most=2**63 - 1)
     epochs: int = option(20, "Passes over the segments.", least=1)
-    batch_size: int = option(32, "Chunks a step, over all processes.", least=2, most=1 << 31, names=["--global-batch"])
-    learning_rate: float = option(0.01, "Learning rate of the first epochs.", above=0)
+    batch_size: int = option(
+        32, "Chunks per step, over all processes.", least=2, most=1 << 31, names=["--global-batch"]
+    )
+    learning_rate: float = option(0.01, "Initial learning rate.", above=0)
     hold_epochs: int = option(8, "Epochs before the learning rate is first halved.", least=0)
     halve_every: int = option(2, "Epochs between halvings.", least=1)
     momentum: float = option(0.9, "SGD momentum.", least=0, below=1)
     weight_decay: float = option(0.0, "Weight decay (not applied to PReLU slopes).", least=0)
-    label_smoothing: float = option(0.0, "Part of a segment's target that is spread over all labels.", least=0, below=1)
-    class_weights: str = option("none", "Weight of a segment in the loss: all alike, or more for rarer labels (1 on average).",
-                                choices=("none", "balanced"))  # fmt: skip
-    sampling: str = option("natural", "An epoch has every segment once, or as many segments with each label equally often.",
-                           choices=("natural", "balanced"))  # fmt: skip
-    select: str = option("last", "Model selection: the last epoch, or the one with the best UA on whole segments of the next"
-                         " fold, which is not trained on either (dev-session), or of the held-out fold itself (oracle: its"
-                         " scores are stamped LEAKY).", choices=("last", "dev-session", "oracle"))  # fmt: skip
+    label_smoothing: float = option(0.0, "Fraction of the target spread over all labels.", least=0, below=1)
+    class_weights: str = option(
+        "none", "Loss weight of a segment: 1, or more for rarer labels (1 on average).",
+        choices=("none", "balanced"),
+    )  # fmt: skip
+    sampling: str = option(
+        "natural", "Segments of an epoch: each once, or as many, all labels equally often.",
+        choices=("natural", "balanced"),
+    )  # fmt: skip
+    select: str = option(
+        "last", "Model selection: the last epoch, or the one with the best UA on whole segments of the next fold, which is"
+        " not trained on either (dev-session), or of the held-out fold itself (oracle: its scores are stamped LEAKY).",
+        choices=("last", "dev-session", "oracle"),
+    )  # fmt: skip
 
     def schedule(self) -> HalvingSchedule:
-        """The learning rate of every epoch."""
+        """The learning rate schedule."""
         return HalvingSchedule(self.learning_rate, self.hold_epochs, self.halve_every)
 
 
 @dataclass(frozen=True)
 class HeadSettings(DescentSettings):
-    """How a head is trained: as a network is, from draws that hold so many versions of a segment an epoch."""
+    """Training of a head on draws; `versions` is the number of draws of a segment in an epoch."""
 
     versions: int = 3
 
 
 @dataclass(frozen=True)
 class TrainingSettings(DescentSettings):
-    """How a network is trained on chunks."""
+    """Training of a network on chunks."""
 
-    chunk_frames: tuple[int, ...] = option((150, 200, 250, 300), "Lengths of chunks, one of them drawn for each batch.")
+    chunk_frames: tuple[int, ...] = option((150, 200, 250, 300), "Chunk lengths; one is drawn for each batch.")
     augment: tuple[str, ...] = option(
         ("none", "conservative", "aggressive"), "Versions of each segment in an epoch: none (no masks), conservative,"
-        " aggressive, or F:W:p:Nf:Nt (widest mask in bins, in frames and as a part of the chunk; number over bins and over"
-        " frames).", kind="policies")  # fmt: skip
+        " aggressive, or F:W:p:Nf:Nt (widest mask in bins, in frames and as a fraction of the chunk; number over bins and over"
+        " frames).", kind="policies",
+    )  # fmt: skip
     copies: int = option(1, "Chunks of each version in an epoch.", least=1)
-    padding: str = option("repeat", "What fills up a segment that is shorter than the chunk.", choices=PADDINGS)
-    mask_scope: str = option("chunk", "Draw masks over the chunk, or over the segment before it is cut.",
-                             choices=MASK_SCOPES)  # fmt: skip
-    train: str = option("all", "What is trained; the rest is frozen.", metavar="all|head|from-block-N")
-    frozen_batchnorm: str = option("eval", "BatchNorm of frozen layers: the statistics of the initial network (eval), or"
-                                   " each batch's (train).", choices=("eval", "train"))  # fmt: skip
-    trunk_scale: float = option(1.0, "The trunk's part of the learning rate.", above=0, names=["--trunk-lr-scale"],
-                                unset="1; with --init 0.1")  # fmt: skip
-    precision: str = option("auto", "Number format of the computation; auto: bf16 where the hardware computes in it, float32"
-                            " elsewhere.", choices=("auto", "float32", "bf16"))  # fmt: skip
-    compile: str = option("auto", "Compile the network for each chunk length; auto: bf16 runs so long that it pays.",
-                          choices=("auto", "true", "false"))  # fmt: skip
-    sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as one process would do it.")
+    padding: str = option("repeat", "Padding of a segment that is shorter than the chunk.", choices=PADDINGS)
+    mask_scope: str = option(
+        "chunk", "Draw masks over the chunk, or over the segment before it is cut.", choices=MASK_SCOPES
+    )
+    train: str = option("all", "Layers to train; the others are frozen.", metavar="all|head|from-block-N")
+    frozen_batchnorm: str = option(
+        "eval", "BatchNorm of frozen layers: the statistics of the initial network (eval), or each batch's (train).",
+        choices=("eval", "train"),
+    )  # fmt: skip
+    trunk_scale: float = option(
+        1.0, "Factor of the trunk's learning rate.", above=0, names=["--trunk-lr-scale"], unset="1; with --init 0.1"
+    )
+    precision: str = option(
+        "auto", "Number format of the computation; auto: bf16 if the hardware computes in it, else float32.",
+        choices=("auto", "float32", "bf16"),
+    )  # fmt: skip
+    compile: str = option(
+        "auto", "Compile the network for each chunk length; auto: for bf16 runs so long that it pays.",
+        choices=("auto", "true", "false"),
+    )  # fmt: skip
+    sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as in a single process.")
 
     def plain(self) -> dict:
-        """The fields as plain types."""
+        """The fields as plain types, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def chunk_rule(self) -> ChunkRule:
-        """How segments become chunks."""
+        """How chunks are cut and masked."""
         policies = tuple(parse_policy(name) for name in self.augment)
         return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
 
     def sampler(self, num_segments: int, labels: np.ndarray | None = None) -> Sampler:
-        """The batches of an epoch.
+        """The sampler of an epoch's batches.
 
         Args:
-            num_segments: of the training.
-            labels: theirs, (segments,) integers; without them balanced batches have only the right sizes.
+            num_segments: training segments.
+            labels: (segments,) integers, for balanced sampling; without them only the batch sizes are right.
         """
         classes = labels if self.sampling == "balanced" else None
         return Sampler(

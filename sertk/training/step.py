@@ -8,9 +8,10 @@ from torch import Tensor
 from sertk.errors import SertkError, out_of_memory
 from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
-from sertk.training.compile import compiled
+from sertk.training.compile import compile_network
 from sertk.training.distributed import World
 from sertk.training.memory import advice
+from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
 
 
@@ -18,20 +19,26 @@ class Step:
     """A step on this process's share of a batch.
 
     Args:
-        network: what is trained, on `device`.
+        network: trained in place, on `device`.
         optimiser: over its parameters.
-        settings: of the training (loop.Settings).
+        settings: of the training.
         device: where to compute.
         world: this process among those that train together.
-        largest: function of a batch size that gives the chunks of the largest batch at that size.
+        largest: function of a batch size that returns this process's chunks of the largest batch at that size.
     """
 
-    def __init__(self, network: ResNet, optimiser: torch.optim.Optimizer, settings, device: torch.device, world: World,
-                 largest: Callable[[int], int] = int) -> None:  # fmt: skip
-        self.largest = largest
+    def __init__(
+        self,
+        network: ResNet,
+        optimiser: torch.optim.Optimizer,
+        settings: TrainingSettings,
+        device: torch.device,
+        world: World,
+        largest: Callable[[int], int] = int,
+    ) -> None:
         self.network, self.optimiser, self.settings = network, optimiser, settings
-        self.device, self.world = device, world
-        self.compiled = compiled(network, device) if settings.compile == "true" else network
+        self.device, self.world, self.largest = device, world, largest
+        self.compiled = compile_network(network, device) if settings.compile == "true" else network
         self.full_share = len(world.share(range(settings.batch_size)))
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
@@ -51,18 +58,17 @@ class Step:
         Raises:
             SertkError: memory ran out; the message names sizes that fit.
         """
-        # One batch in an epoch is smaller or larger than the others: compiling it would take longer than the epoch.
+        # One batch of an epoch differs in size from the others: compiling it would take longer than the epoch.
         network = self.compiled if len(chunks) == self.full_share else self.network
         try:
-            if network is not self.network:  # else this loads the compiler, which takes seconds
+            if network is not self.network:  # this call loads the compiler, which takes seconds
                 torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten
             loss, logits = self.gradients(network, chunks, targets, size)
             self.world.sum_gradients(self.parameters)
             self.optimiser.step()
             correct = targets.correct(logits)
-            stopping = torch.full(
-                (), float(stop), dtype=torch.float64, device=self.device
-            )  # a copy would wait for a GPU
+            # Created on the device: a copy from the host would wait for the GPU.
+            stopping = torch.full((), float(stop), dtype=torch.float64, device=self.device)
             return self.world.sum(torch.stack([loss.detach().double(), correct.double(), stopping]))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):

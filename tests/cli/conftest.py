@@ -1,11 +1,14 @@
-"""The toy sandbox, made once."""
+"""Fixtures of the binaries' tests: the toy sandbox, made once, and a folder of recordings."""
 
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sandbox
+import soundfile
+from references import signal
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +32,16 @@ def box(made, tmp_path, monkeypatch) -> Path:
     os.sched_setaffinity(0, {min(cores)})
     yield folder
     os.sched_setaffinity(0, cores)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Ten recordings as wav and flac, and wav.scp."""
+    monkeypatch.chdir(tmp_path)
+    lines = []
+    for i in range(10):
+        name = f"u{i}.{'flac' if i % 3 == 1 else 'wav'}"
+        soundfile.write(name, signal(1.5)[: 8000 + 1600 * i].astype(np.int16), 16000)
+        lines.append(f"u{i} {name}\n")
+    (tmp_path / "wav.scp").write_text("".join(lines))
+    return tmp_path

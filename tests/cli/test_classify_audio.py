@@ -74,7 +74,7 @@ def heard(call):
     return run
 
 
-def test_the_precision_changes_the_numbers_a_little_and_not_the_emotion(here, heard):
+def test_precision_changes_figures_little_and_no_emotion(here, heard):
     exact, rough = heard("0.wav", "1.wav"), heard("--precision", "bf16", "0.wav", "1.wav")
     for file, values in rough.items():
         assert 0 < abs(values - exact[file]).max() < 0.1 and values.argmax() == exact[file].argmax()
@@ -101,7 +101,7 @@ def test_it_agrees_with_make_fbank_and_predict_emotion(here, call, heard):
     assert np.abs(found["0.wav"] - found["1.wav"]).max() > 0.5  # so that agreement says something
 
 
-def test_a_folder_stands_for_the_recordings_in_and_below_it_in_order(here, heard):
+def test_a_folder_stands_for_the_recordings_below_it_in_order(here, heard):
     (here / "in/deep").mkdir(parents=True)
     (here / "in/not.wav").mkdir()
     for name in ("in/b.WAV", "in/a.wav", "in/deep/c.flac", "in/.hidden.wav"):
@@ -194,7 +194,7 @@ def test_what_is_damaged_is_skipped_said_and_counted(here, heard, call, damaged)
     assert lines[-1] == f"classify-audio: Done 2, skipped {len(damaged)}"
 
 
-def test_too_much_damage_is_exit_1_though_what_is_whole_was_heard(here, heard, call, damaged):
+def test_too_much_damage_is_exit_1_after_the_good_files(here, heard, call, damaged):
     assert list(heard("0.wav", "cut.wav", "1.wav", code=1)) == ["0.wav", "1.wav"]
     said = call("classify-audio", "--num-threads", 1, "final.pt", "0.wav", "cut.wav", code=1).err
     assert said.splitlines()[-1].endswith("1 of 2 skipped, more than --max-skip=0.05 allows")

@@ -52,7 +52,7 @@ def test_a_table_written_again_by_another_tool_is_normalised(folder, call):
     call("cmvn-segment", "scp:f.scp", "ark,scp:n.ark,n.scp")
     (folder / "n.ark").write_bytes((folder / "f.ark").read_bytes())
     result = call("cmvn-segment", "--compress=none", "ark:n.ark", "ark:again.ark")
-    assert "WARNING: n.manifest does not belong to n.ark (written again?): ignored\n" in result.err
+    assert "WARNING: n.manifest does not match n.ark (overwritten?): ignored\n" in result.err
     assert read_manifest("ark:again.ark").settings == {"cmvn": "segment"}
 
 

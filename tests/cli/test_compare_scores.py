@@ -53,7 +53,9 @@ def test_several_comparisons_are_corrected_with_holm(call, two, tmp_path):
     raw = [comparison["ua"]["p"] for comparison in found]
     assert [comparison["holm"]["ua"] for comparison in found] == pytest.approx(holm(raw))
     assert (
-        "p (Holm)" in text and "B2" in text and "no corrected p below 0.0625 is possible: no difference is detectable" in text
+        "p (Holm)" in text
+        and "B2" in text
+        and "no corrected p below 0.0625 is possible: no difference is detectable" in text
     )
     assert [comparison["ua"]["detectable"] for comparison in found] == [None, None]
 

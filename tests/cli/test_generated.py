@@ -7,15 +7,14 @@ import pytest
 
 from sertk.cli.train_resnet import main as train_resnet
 from sertk.cli.transfer_head import main as transfer_head
-from sertk.jobs.options import TrainingOptions
+from sertk.jobs.options import HeadOptions, TrainingOptions
 from sertk.models.spec import NetworkSpec
-from sertk.options import taken
-from sertk.training.settings import DescentSettings, HeadSettings, TrainingSettings
+from sertk.training.settings import DescentSettings, TrainingSettings
 
 CASES = [(train_resnet, kind) for kind in (NetworkSpec, TrainingSettings, TrainingOptions)]
 
 
-@pytest.mark.parametrize(("binary", "kind"), [*CASES, (transfer_head, DescentSettings)])
+@pytest.mark.parametrize(("binary", "kind"), [*CASES, (transfer_head, DescentSettings), (transfer_head, HeadOptions)])
 def test_defaults_are_those_of_the_dataclass(binary, kind):
     params = {param.name: param for param in binary.params}
     context = click.Context(binary)
@@ -27,8 +26,8 @@ def test_defaults_are_those_of_the_dataclass(binary, kind):
 
 
 def test_every_declared_option_is_offered():
-    offered = {param.name for param in train_resnet.params}
-    for _, kind in CASES:
+    for binary, kind in [*CASES, (transfer_head, HeadOptions)]:
+        offered = {param.name for param in binary.params}
         assert {field.name for field in fields(kind) if "help" in field.metadata} <= offered
 
 
@@ -48,9 +47,3 @@ def test_help_shows_defaults_that_depend(call):
 )
 def test_bounds_are_told_where_they_are_broken(call, words, bound):
     assert bound in call("train-resnet", *words, "scp:f", "l", "d", code=2).err
-
-
-def test_taken_leaves_the_rest_of_the_options():
-    options = {"epochs": 3, "learning_rate": None, "device": "cpu"}
-    settings = taken(HeadSettings, options)
-    assert (settings.epochs, settings.learning_rate, options) == (3, 0.01, {"device": "cpu"})

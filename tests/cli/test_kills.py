@@ -110,24 +110,24 @@ def speech(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("binary", ["make-fbank", "cmvn-segment"])
-def test_a_kill_at_any_moment_loses_nothing_and_the_rerun_gives_the_same_bytes(speech, binary):
+def test_a_kill_at_any_moment_loses_nothing(speech, binary):
     assert kill_again_and_again(binary, 2).total() == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("binary", ["make-fbank", "cmvn-segment"])
-def test_a_hundred_kills_lose_nothing_and_every_rerun_gives_the_same_bytes(speech, binary):
+def test_a_hundred_kills_lose_nothing(speech, binary):
     states = kill_again_and_again(binary, 100)
     print(binary, dict(states))
     assert states["while writing"] > 10
 
 
 @pytest.mark.slow
-def test_kills_of_embed_segments_lose_nothing_and_every_rerun_gives_the_same_bytes(box):
+def test_kills_of_embed_segments_lose_nothing(box):
     print("embed-segments", dict(kill_again_and_again("embed-segments", 12)))
 
 
-def test_a_pipe_whose_left_side_is_killed_fails_and_its_rerun_gives_the_same_bytes(speech, shell):
+def test_a_pipe_whose_left_side_is_killed_fails(speech, shell):
     line = "set -o pipefail; {} | cmvn-segment ark:- ark,scp:x.ark,x.scp"
     shell(line.format("make-fbank scp:wav.scp ark:-"))
     expected = output()

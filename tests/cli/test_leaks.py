@@ -81,7 +81,7 @@ def test_a_network_that_was_trained_on_its_test(lab):
         "test segment Ses01F-ang0", "test speaker Ses01F", "test session Ses01"]  # fmt: skip
 
 
-def test_sessions_on_both_sides_under_a_scheme_that_keeps_them_apart(lab):
+def test_sessions_on_both_sides_of_a_loso_scheme_are_refused(lab):
     feats, lists, stratified = normalise(lab, "two"), folds(lab, "loso"), folds(lab, "dealt", "--scheme", "stratified",
                                                                                "--num-folds", 3)  # fmt: skip
     experiment(lab, "dependent", feats, *stratified)
@@ -91,7 +91,7 @@ def test_sessions_on_both_sides_under_a_scheme_that_keeps_them_apart(lab):
     refused(lab("score-loso", *lists, "dependent", code=1), "was scored by fold")
 
 
-def test_dialogs_that_were_normalised_together_are_told_of_to_the_last_page(lab):
+def test_dialogs_normalised_together_are_stamped_to_the_report(lab):
     feats, lists = normalise(lab, "grouped", "--utt2group", "data/utt2dialog"), folds(lab, "exp/trans/folds")
     experiment(lab, "exp/trans", feats, *lists)
     text = lab("score-loso", "--json", "exp/trans/results.json", *lists, "exp/trans").text
@@ -132,7 +132,7 @@ def embeddings(trained_on):
         ),
     ],
 )
-def test_celebrities_whom_the_network_knows_are_refused_as_trials(lab, trained_on, message):
+def test_speakers_of_the_training_are_refused_as_trials(lab, trained_on, message):
     embeddings(trained_on)
     refused(lab("score-trials", "list_test_hard2.txt", "scp:e.scp", code=1), message)
     known = lab("score-trials", "--i-know", "true", "list_test_hard2.txt", "scp:e.scp")

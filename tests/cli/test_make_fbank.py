@@ -6,7 +6,6 @@ import subprocess
 import sys
 from signal import SIGPIPE
 
-import kaldi_native_io
 import numpy as np
 import pytest
 import soundfile
@@ -18,19 +17,6 @@ from sertk.frontend.options import FbankOptions
 from sertk.kaldi.tables import read_manifest, read_table
 
 SAMPLES = signal(1.5)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Ten recordings as wav and flac, and wav.scp."""
-    monkeypatch.chdir(tmp_path)
-    lines = []
-    for i in range(10):
-        name = f"u{i}.{'flac' if i % 3 == 1 else 'wav'}"
-        soundfile.write(name, SAMPLES[: 8000 + 1600 * i].astype(np.int16), 16000)
-        lines.append(f"u{i} {name}\n")
-    (tmp_path / "wav.scp").write_text("".join(lines))
-    return tmp_path
 
 
 def features(source="scp:f.scp"):
@@ -51,16 +37,6 @@ def test_the_manifest_says_how_they_were_made(folder, call):
     manifest = read_manifest("f.scp")
     assert (manifest.keys, manifest.dim) == (10, 80)
     assert manifest.settings == {"fbank": FbankOptions(num_mel_bins=80).settings(), "cmvn": "segment"}
-
-
-def test_files_hold_16_bits_and_pipes_and_text_every_bit(folder, call):
-    call("make-fbank", "scp:wav.scp", "ark,scp:f.ark,f.scp")
-    assert b"u0 \0BCM2 " in (folder / "f.ark").read_bytes()
-    exact = call("make-fbank", "scp:wav.scp", "ark:-").out
-    assert exact.startswith(b"u0 \0BFM ")
-    call("make-fbank", "scp:wav.scp", "ark,t:f.txt")
-    np.testing.assert_array_equal(features("ark:f.txt")["u3"], Fbank()(SAMPLES[:12800]))
-    assert np.abs(features()["u3"] - Fbank()(SAMPLES[:12800])).max() < 5e-4
 
 
 def test_the_same_bytes_for_any_number_of_threads(folder, call):
@@ -87,87 +63,6 @@ def test_num_frames_and_durations_are_written_beside(folder, call):
     call("make-fbank", "--write-num-frames=n", "--write-utt2dur=ark,t:d", "scp:wav.scp", "ark:f.ark")
     assert (folder / "n").read_text().splitlines()[:2] == ["u0 48", "u1 58"]
     assert (folder / "d").read_text().splitlines()[:2] == ["u0 0.5", "u1 0.6"]
-
-
-@pytest.mark.parametrize("place", ["ark:d", "ark,t:d", "t,ark:d", "ark,scp:d,d.scp", "ark:| cat >d", "ark:-"])
-def test_durations_and_frames_go_to_any_wspecifier(folder, call, place):
-    for option, reader in (
-        ("--write-utt2dur", kaldi_native_io.SequentialDoubleReader),
-        ("--write-num-frames", kaldi_native_io.SequentialInt32Reader),
-    ):
-        out = call("make-fbank", f"{option}={place}", "scp:wav.scp", "ark:f.ark").out
-        if place == "ark:-":
-            (folder / "d").write_bytes(out)
-        with reader("ark:d") as table:
-            found = {key: value for key, value in table}
-        expected = {f"u{i}": 0.5 + 0.1 * i for i in range(10)}
-        if option == "--write-num-frames":
-            expected = {key: len(feats) for key, feats in features("ark:f.ark").items()}
-        assert list(found) == list(expected)
-        np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-7)
-        assert not (folder / "d.manifest").exists()
-
-
-@pytest.mark.parametrize(
-    ("place", "code", "said"),
-    [
-        ("scp,t:d", 1, "d: cannot be read"),
-        ("ark:| exit 3", 1, "the command exited with 3"),
-        ("ark:nowhere/d", 1, "there is no folder"),
-        ("ark,x:d", 2, "unknown option 'x'"),
-        ("| cat", 2, "'| cat' is no file (a stream or a pipe is ark,t:- or 'ark,t:| command')"),
-        ("-", 2, "'-' is no file"),
-        ("", 2, "'' is no file"),
-    ],
-)
-def test_a_place_for_durations_that_is_none_is_told_and_nothing_published(folder, call, place, code, said):
-    before = sorted(folder.iterdir())
-    result = call("make-fbank", f"--write-utt2dur={place}", "scp:wav.scp", "ark:f.ark", code=code)
-    assert said in result.err and sorted(folder.iterdir()) == before
-
-
-def test_two_tables_cannot_share_standard_output(folder, call):
-    err = call("make-fbank", "--write-utt2dur=ark,t:-", "scp:wav.scp", "ark:-", code=2).err
-    assert "two tables cannot both go to standard output" in err
-
-
-@pytest.mark.parametrize(
-    "option",
-    ["use-log-fbank", "use-power=T", "subtract-mean=false", "output-format=kaldi", "vtln-warp=1", "vtln-map=", "utt2spk=x",
-     "vtln-low=60", "vtln-high=-300", "debug-mel", "max-feature-vectors=-1", "allow-downsample=false", "channel=-1"],
-)  # fmt: skip
-def test_options_of_compute_fbank_feats_without_effect_are_accepted(folder, call, option):
-    (folder / "a.conf").write_text(f"--{option}\n")
-    (folder / "wav.scp").write_text("u0 u0.wav\n")
-    plain = call("make-fbank", "scp:wav.scp", "ark:-").out
-    for words in ([f"--{option}"], ["--config", "a.conf"]):
-        result = call("make-fbank", *words, "scp:wav.scp", "ark:-")
-        assert result.out == plain
-        if option != "channel=-1":
-            assert f"make-fbank: without effect here: --{option.partition('=')[0]}" in result.err.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("option", "remedy"),
-    [
-        ("use-log-fbank=false", "features are logarithms here"),
-        ("use-power=f", "filters sum power here"),
-        ("subtract-mean=true", "cmvn-segment --norm-vars=false"),
-        ("output-format=htk", "copy-feats-to-htk"),
-        ("vtln-warp=0.9", "there is no VTLN here"),
-        ("vtln-map=ark:warps", "there is no VTLN here"),
-    ],
-)
-def test_options_of_compute_fbank_feats_that_change_features_are_refused(folder, call, option, remedy):
-    err = call("make-fbank", f"--{option}", "scp:wav.scp", "ark:f.ark", code=2).err
-    assert f"--{option} is not supported: ".replace("=f ", "=false ") in err and remedy in err
-
-
-def test_kaldis_allow_downsample_allows_resampling(folder, call):
-    soundfile.write("u3.wav", np.repeat(SAMPLES, 2).astype(np.int16), 32000)
-    result = call("make-fbank", "--allow-downsample", "scp:wav.scp", "ark,scp:f.ark,f.scp")
-    assert "--allow-downsample: read as --allow-resample=true" in result.err
-    assert len(features()["u3"]) == 148
 
 
 def test_segments_are_cut_out(folder, call):
@@ -346,10 +241,3 @@ def test_neither_torch_nor_torchaudio_is_imported(folder):
         [sys.executable, "-c", "import json\n" + code], capture_output=True, text=True, env=environment
     )
     assert json.loads(done.stdout) == ["click"], done.stderr
-
-
-def test_help_shows_every_option_of_kaldis(call):
-    text = call("make-fbank", "--help").text
-    for name in FbankOptions().settings():
-        assert f"--{name}" in text
-    assert "e.g.: make-fbank" in text and "See also: cmvn-segment" in text

@@ -189,7 +189,10 @@ def test_a_leak_is_refused_and_stamped_where_the_user_knows(call, made):
 def test_experiments_of_different_schemes_are_refused_in_one_report(call, made):
     change(made / "exp" / "exp3" / "folds" / "scheme.json", part="improvised")
     result = call("make-report", made / "exp", made / "out", code=1)
-    assert "experiments of one report were scored with different schemes: exp1 by loso (all part) and exp3 by loso (impro" in result.err
+    message = (
+        "experiments of one report were scored with different schemes: exp1 by loso (all part) and exp3 by loso (impro"
+    )
+    assert message in result.err
 
 
 def test_speaker_dependent_folds_say_so_and_stand_beside_no_published_row(call, made):
@@ -216,10 +219,16 @@ def spoil_scores(folder):
         (lambda exp: [path.unlink() for path in exp.glob("*/results.json")], "exp: no results.json of score-loso"),
         (lambda exp: (exp / "exp1" / "results.json").write_text("{"), "exp1/results.json: cannot be read"),
         (lambda exp: (exp / "exp1" / "results.json").write_text("[]"), "exp1/results.json: is not a JSON object"),
-        (lambda exp: (exp / "exp1" / "results.json").write_text('{"confusion": 0}'), "exp1/results.json: not written by"),
+        (
+            lambda exp: (exp / "exp1" / "results.json").write_text('{"confusion": 0}'),
+            "exp1/results.json: not written by",
+        ),
         (lambda exp: shutil.rmtree(exp / "exp1" / "folds"), "exp1: has results.json but no folds/utt2fold"),
         (lambda exp: (exp / "exp3" / "4" / "scores.ark").unlink(), "is in the test set but not scored"),
-        (lambda exp: spoil_scores(exp / "exp1_scratch"), "exp1_scratch/results.json: does not match the current scores"),
+        (
+            lambda exp: spoil_scores(exp / "exp1_scratch"),
+            "exp1_scratch/results.json: does not match the current scores",
+        ),
         (lambda exp: (exp / "exp1" / "5" / "train.jsonl").write_text("{}\n7\n"), "5/train.jsonl:2: not a JSON object"),
     ],
 )

@@ -177,7 +177,7 @@ def test_scores_written_again_are_not_checked_for_leaks(call, made, tmp_path):
     (tmp_path / "new.ark").replace(scores)
     result = score(call, made)
     assert "leaks unchecked" in result.text.splitlines()[0]
-    assert "exp/2/scores.manifest does not belong to" in result.err
+    assert "exp/2/scores.manifest does not match" in result.err
 
 
 def lose(made, utt):

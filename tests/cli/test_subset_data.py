@@ -36,7 +36,7 @@ ORDER = "the order is subset-data [--first|--last|--shortest|--per-spk|--speaker
      ("--first data 0 out", 2, "N is '0'"), ("--first data 4 out", 1, "has 3 utterances, 4 are wanted"),
      ("--utt-list utts data 1 out", 2, "the order is subset-data --utt-list FILE DATA-DIR OUT-DIR"),
      ("--utt-list gone data out", 1, "gone"), ("--utt-list spks data out", 1, "data has none of its 1 utterances"),
-     ("--first gone 1 out", 1, "gone"), ("--first data 1 data", 1, "is read and written at once"),
+     ("--first gone 1 out", 1, "gone"), ("--first data 1 data", 1, "cannot be read and written at once"),
      ("--shortest data 1 out", 1, "neither utt2num_frames nor feats.scp")],
 )  # fmt: skip
 def test_wrong_calls_end_in_one_line(call, data, words, code, says):

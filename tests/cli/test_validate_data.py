@@ -30,7 +30,28 @@ def test_problems_are_listed_up_to_the_limit_and_fail(call, tmp_path):
 
 def test_verification_is_asked_for(call, tmp_path):
     folder = make(tmp_path / "data")
-    assert "a-1.wav is not there" in call("validate-data", "--verify", "true", folder, code=1).text
+    assert "a-1.wav does not exist" in call("validate-data", "--verify", "true", folder, code=1).text
+
+
+def test_channel_column_is_valid_with_a_warning(call, tmp_path):
+    """Kaldi's validate_data_dir.sh refuses it; split, subset, combine and fix keep it, and make-fbank reads it."""
+    folder = make(tmp_path / "data")
+    (folder / "wav.scp").write_text("r r.wav\n")
+    segments = {"a-1": "r 0 1 A", "a-2": "r 1 2 1", "b-1": "r 2 3", "b-2": "r 3 4 -1"}
+    (folder / "segments").write_text("".join(f"{key} {line}\n" for key, line in segments.items()))
+    result = call("validate-data", folder)
+    assert "WARNING: " in result.err and "3 of 4 lines have a channel column" in result.err and "valid" in result.err
+    call("split-data", folder, 2)
+    assert (folder / "split2/1/segments").read_text() == "a-1 r 0 1 A\na-2 r 1 2 1\n"
+    call("subset-data", "--first", folder, 1, tmp_path / "first")
+    call("subset-data", "--last", folder, 2, tmp_path / "last")
+    call("combine-data", tmp_path / "both", tmp_path / "last", tmp_path / "first")
+    (tmp_path / "both/utt2label").write_text("b-2 neu\na-1 neu\n")
+    assert "left out" in call("fix-data", tmp_path / "both").err
+    assert (tmp_path / "both/segments").read_text() == "a-1 r 0 1 A\nb-2 r 3 4 -1\n"
+    (folder / "segments").write_text("a-1 r 0 1 C\na-2 r 1 2\nb-1 r 2 3\nb-2 r 3 4 1 x\n")
+    lines = call("validate-data", folder, code=1).text
+    assert "key a-1: 'C' is not a channel" in lines and "segments:4: 6 columns where 4 or 5 are wanted" in lines
 
 
 @pytest.mark.parametrize("args, code", [(["gone"], 1), (["--verify", "maybe", "data"], 2), (["--limit", "0", "data"], 2),

@@ -1,11 +1,8 @@
-import threading
-import time
-
 import numpy as np
 import pytest
 
 from sertk.data.chunks import ChunkRule, fit
-from sertk.data.loader import chunks_of, prefetch
+from sertk.data.loader import chunks_of
 from sertk.data.masks import POLICIES, Policy
 from sertk.data.sampler import Sampler
 from sertk.data.store import store_of
@@ -44,11 +41,11 @@ def test_a_short_segment_is_filled_up(padding, wanted):
     assert fit(numbered(3), 7, padding)[:, 0].tolist() == wanted
 
 
-def test_a_network_without_pooling_is_given_the_middle_of_a_long_segment():
+def test_without_pooling_the_middle_of_a_segment_is_cut():
     assert fit(numbered(9), 5)[:, 0].tolist() == [3, 4, 5, 6, 7]
 
 
-def test_masks_over_the_segment_show_in_the_chunk_where_it_sees_them():
+def test_masks_over_the_segment_show_in_its_chunk():
     # One mask of up to 12 of the 12 frames: seen from a chunk of 5 it may cover anything from nothing to all of it.
     everything = Policy(0, 99, 1.0, 0, 1)
     covered = {int((cut(numbered(12), 5, epoch, policies=(everything,), mask_scope="segment") == 0).all(axis=1).sum())
@@ -62,7 +59,7 @@ def test_masks_over_the_chunk_are_drawn_from_its_own_length():
     assert covered == set(range(4))  # p T of the chunk is 3
 
 
-def test_chunks_do_not_depend_on_what_else_is_in_the_store_or_batch():
+def test_chunks_do_not_depend_on_store_or_batch():
     feats = {f"utt{i}": np.random.default_rng(i).normal(size=(40 + i, 8)).astype(np.float32) for i in range(6)}
     rule = ChunkRule(3, (POLICIES["conservative"], POLICIES["aggressive"]))
 
@@ -76,42 +73,3 @@ def test_chunks_do_not_depend_on_what_else_is_in_the_store_or_batch():
     alone, among = chunk_of(["utt2"], "utt2"), chunk_of(list(feats), "utt2")
     assert all((alone[v] == among[v]).all() for v in (0, 1))
     assert (alone[0] != alone[1]).any()
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-def test_what_is_made_ahead_comes_in_the_order_of_its_items_whichever_is_done_first(threads):
-    def slow_at_first(number):
-        time.sleep(0.02 if number % 4 == 0 else 0)
-        return number, threading.current_thread()
-
-    made = list(prefetch(slow_at_first, range(20), threads=threads))
-    assert [number for number, _ in made] == list(range(20))
-    assert (len({thread for _, thread in made}) > 1) == (threads > 1)
-
-
-def test_no_more_is_made_ahead_than_was_asked_for():
-    taken = []
-    ahead = prefetch(taken.append, iter(int, 1), depth=3, threads=2)
-    next(ahead)
-    ahead.close()
-    assert len(taken) <= 4
-
-
-def test_what_goes_wrong_in_a_prefetching_thread_is_raised_in_its_place():
-    def halves(number):
-        if number == 3:
-            raise KeyError("broken")
-        return number / 2
-
-    made = prefetch(halves, range(9), threads=2)
-    assert [next(made) for _ in range(3)] == [0, 0.5, 1]
-    with pytest.raises(KeyError, match="broken"):
-        next(made)
-
-
-def test_prefetching_ends_when_its_user_does():
-    before = threading.active_count()
-    endless = prefetch(abs, iter(int, 1), depth=2, threads=2)
-    assert next(endless) == 0 and threading.active_count() > before
-    endless.close()
-    assert threading.active_count() == before

@@ -48,7 +48,7 @@ def test_frequency_masks_take_every_width_up_to_and_with_F(name, widest):
     # W = 50 binds the conservative masks of 300 frames, p T = 60 the aggressive ones; at 150 p T = 30 binds both.
     [("conservative", 300, 50), ("aggressive", 300, 60), ("conservative", 150, 30), ("aggressive", 400, 70)],
 )
-def test_time_masks_take_every_width_up_to_and_with_the_smaller_of_W_and_pT(name, frames, widest):
+def test_time_masks_have_every_width_up_to_their_bound(name, frames, widest):
     widths, starts = widths_and_starts(POLICIES[name], frames, 128, kind=0)
     assert set(widths) == set(range(widest + 1))
     assert starts.min() == 0 and (starts + widths).max() == frames
@@ -60,7 +60,7 @@ def test_table_1_of_the_paper():
     assert draw_masks(POLICIES["none"], Draws(0), 300, 128) == []
 
 
-def test_a_part_of_frames_that_floats_cannot_hold_is_not_rounded_down():
+def test_fractions_that_floats_cannot_hold_are_not_floored():
     widths, _ = widths_and_starts(Policy(0, 99, 0.29, 0, 1), 100, 8, kind=0)
     assert widths.max() == 29  # 0.29 * 100 is 28.999999999999996
 

@@ -37,7 +37,7 @@ def store():
 
 
 @pytest.mark.parametrize(("padding", "mask_scope"), [*itertools.product(PADDINGS, MASK_SCOPES)])
-def test_chunks_gathered_on_the_device_are_those_cut_by_the_host_bit_by_bit(store, padding, mask_scope):
+def test_chunks_of_the_device_have_the_hosts_bits(store, padding, mask_scope):
     rule = ChunkRule(3, RULES, padding, mask_scope)
     host, resident = HostChunks(store, rule, CPU), ResidentChunks(store, rule, CPU)
     seen = set()
@@ -61,7 +61,7 @@ def test_chunks_without_masks_are_gathered_too(store):
 @pytest.mark.parametrize(("device", "free", "kind"), [
     ("cuda", 2 * 2223 * 16 * 4, ResidentChunks), ("cuda", 2 * 2223 * 16 * 4 - 1, HostChunks), ("cpu", 1 << 40, HostChunks)
 ])  # fmt: skip
-def test_features_lie_on_a_gpu_where_they_take_half_of_what_is_free(store, monkeypatch, device, free, kind):
+def test_features_are_resident_if_they_fit_half_the_gpu(store, monkeypatch, device, free, kind):
     assert store.num_frames.sum() == 2223
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1 << 40))
     monkeypatch.setattr(ResidentChunks, "__init__", lambda *args: None)  # there may be no GPU to fill

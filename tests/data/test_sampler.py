@@ -47,7 +47,7 @@ def test_T_is_one_for_a_batch_and_each_value_as_likely():
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 3), st.integers(1, 2), st.integers(1, 9))
-def test_balanced_epochs_are_as_long_as_others_with_each_class_as_often(classes, versions, copies, epoch):
+def test_balanced_epochs_keep_length_with_equal_classes(classes, versions, copies, epoch):
     classes = np.array(classes)
     sampler = Sampler(0, len(classes), versions, copies, 8, (150,), classes)
     seen = np.concatenate([batch.items for batch in sampler.batches(epoch)])

@@ -27,9 +27,9 @@ BREAKS = {
     "one too many": ("utt2dur", lambda lines: [*lines, "spk9-utt0 1"], r"utt2dur: utterance spk9-utt0 is not in utt2spk"),
     "one missing of ours": ("utt2session", lambda lines: lines[1:], r"utt2session: utterance spk0-utt0 is missing"),
     "no wav": ("wav.scp", lambda lines: lines[1:], r"wav\.scp: utterance spk0-utt0 is missing"),
-    "a negative duration": ("utt2dur", lambda lines: ["spk0-utt0 -1", *lines[1:]], r"'-1' is no positive number"),
-    "a duration of nan": ("utt2dur", lambda lines: ["spk0-utt0 nan", *lines[1:]], r"'nan' is no positive number"),
-    "frames in halves": ("utt2num_frames", lambda lines: ["spk0-utt0 1.5", *lines[1:]], r"'1.5' is no positive whole number"),
+    "a negative duration": ("utt2dur", lambda lines: ["spk0-utt0 -1", *lines[1:]], r"'-1' is not a positive number"),
+    "a duration of nan": ("utt2dur", lambda lines: ["spk0-utt0 nan", *lines[1:]], r"'nan' is not a positive number"),
+    "frames in halves": ("utt2num_frames", lambda lines: ["spk0-utt0 1.5", *lines[1:]], r"'1.5' is not a positive whole number"),
     "a third gender": ("spk2gender", lambda lines: ["spk0 x", *lines[1:]], r"'x' is neither m nor f"),
     "a speaker missing": ("spk2gender", lambda lines: lines[1:], r"spk2gender: speaker spk0 is missing"),
     "another speaker": ("spk2utt", lambda lines: lines[1:], r"spk2utt: utterance spk0-utt0 is missing"),
@@ -52,8 +52,8 @@ def test_a_break_is_listed_with_file_and_key(here, name):
 
 @pytest.mark.parametrize(
     "lines, message",
-    [(["spk0-utt0 r 1 0"], "are no times in order"), (["spk0-utt0 r -1 1"], "no times"), (["spk0-utt0 r 0 nan"], "no times"),
-     (["spk0-utt0 r 0 x"], "no times"), (["spk0-utt0 r 0"], "3 columns where 4"),
+    [(["spk0-utt0 r 1 0"], "are not times in order"), (["spk0-utt0 r -1 1"], "not times"), (["spk0-utt0 r 0 nan"], "not times"),
+     (["spk0-utt0 r 0 x"], "not times"), (["spk0-utt0 r 0"], "3 columns where 4"),
      (["spk0-utt0 gone 0 1"], "recording gone is missing")],
 )  # fmt: skip
 def test_bad_segments_are_listed(here, lines, message):
@@ -69,7 +69,7 @@ def test_a_recording_without_a_segment_is_listed_as_kaldi_does(here):
 def test_a_folder_without_its_first_list_is_none(here):
     assert "cannot be read" in next(problems("gone"))
     Path("empty").mkdir()
-    assert list(problems("empty")) == ["empty: no data folder: it has no utt2spk"]
+    assert list(problems("empty")) == ["empty: not a data folder: it has no utt2spk"]
     make("data", **{"wav.scp": None, "spk2utt": None})
     assert {"data: has neither wav.scp nor feats.scp", "data: has no spk2utt"} == set(problems("data"))
 
@@ -79,11 +79,11 @@ def test_verification_reads_the_tables(here):
     with table_writer("ark,scp:x.ark,data/feats.scp") as write:
         for utterance in UTTERANCES[:2]:
             write(utterance, np.ones((7, 2), np.float32))
-    assert list(problems(folder, verify=True)) == ["data/wav.scp: key spk0-utt0: a.wav is not there"]
+    assert list(problems(folder, verify=True)) == ["data/wav.scp: key spk0-utt0: a.wav does not exist"]
     (here / "a.wav").touch()
     assert list(problems(folder, verify=True)) == []
     edit(folder / "utt2num_frames", lambda lines: [lines[0][:-1] + "8", lines[1]])
-    assert list(problems(folder, verify=True)) == ["data/utt2num_frames: key spk0-utt0: says 8, feats.scp has 7 frames"]
+    assert list(problems(folder, verify=True)) == ["data/utt2num_frames: key spk0-utt0: 8, feats.scp has 7 frames"]
     data = bytearray((here / "x.ark").read_bytes())
     data[-1] ^= 1
     (here / "x.ark").write_bytes(data)

@@ -125,7 +125,8 @@ def test_a_split_again_has_no_list_of_the_first(here):
     _, told = dataedit.split(folder, 2)
     assert not (folder / "split2/1/utt2dur").exists() and (folder / "split2/1/.backup/utt2dur").exists()
     assert (
-        told[0] == "data/split2/1/utt2dur: of what was there before, moved to data/split2/1/.backup" and len(told) == 2
+        told[0] == "data/split2/1/utt2dur: does not match the new lists, moved to data/split2/1/.backup"
+        and len(told) == 2
     )
     assert (folder / "split2/1/mine").read_text() == "mine"
 
@@ -158,9 +159,9 @@ def test_names_that_a_folder_does_not_have_are_told(here):
 
 def test_a_folder_is_not_written_over_while_it_is_read(here):
     folder = make("data")
-    with pytest.raises(SertkError, match="is read and written at once"):
+    with pytest.raises(SertkError, match="cannot be read and written at once"):
         dataedit.subset(folder, "data/../data", "first", 1)
-    with pytest.raises(SertkError, match="is read and written at once"):
+    with pytest.raises(SertkError, match="cannot be read and written at once"):
         dataedit.combine([folder], folder)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sertk.datadir.checks import problems
 from sertk.datadir.lists import read_list
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 MAPS = {
@@ -40,9 +40,9 @@ def test_features_stay_only_with_the_recordings_that_they_are_of(tmp_path):
 
 
 def test_problems_stop_unless_they_are_allowed(caplog):
-    tell_problems(Path("/corpus"), "Corpus", [], allow_partial=False)
-    tell_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=True)
+    report_problems(Path("/corpus"), "Corpus", [], allow_partial=False)
+    report_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=True)
     with pytest.raises(SertkError, match=r"^/corpus: not the whole Corpus: a is missing \(--allow"):
-        tell_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=False)
+        report_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=False)
     with pytest.raises(SertkError, match="a is missing, and 1 more "):
-        tell_problems(Path("/corpus"), "Corpus", ["a is missing", "b is missing"], allow_partial=False)
+        report_problems(Path("/corpus"), "Corpus", ["a is missing", "b is missing"], allow_partial=False)

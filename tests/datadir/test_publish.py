@@ -70,7 +70,7 @@ def test_features_of_the_same_recordings_stay(here):
     # Other recordings under the same keys: the features are not theirs.
     edit(Path("data/wav.scp"), lambda lines: [line.replace("a  b", "c") for line in lines])
     _, told = dataedit.subset("data", "out", "first", 2)
-    assert told == ["out/feats.scp: of what was there before, moved to out/.backup"]
+    assert told == ["out/feats.scp: does not match the new lists, moved to out/.backup"]
     assert Path("out/.backup/feats.scp").exists() and not Path("out/feats.scp").exists()
 
 
@@ -80,9 +80,9 @@ def test_lists_of_other_utterances_are_moved_away(here):
     before = content("out")
     _, told = dataedit.subset("data", "out", "first", 2)
     assert list(problems("out")) == []
-    assert told[:3] == [f"out/{name}: of what was there before, moved to out/.backup"
+    assert told[:3] == [f"out/{name}: does not match the new lists, moved to out/.backup"
                         for name in ("SIMULATED", "utt2dialog", "utt2lang")]  # fmt: skip
-    assert told[3] == "out: 6 utterances that it had are not in it now; before: out/.backup"
+    assert told[3] == "out: 6 utterances of its old lists are not in the new ones; the old lists are in out/.backup"
     assert before.items() <= (content("out/.backup") | {"utt2ours": before["utt2ours"]}).items()
 
 
@@ -105,7 +105,7 @@ def test_links_to_folders_are_followed(here):
     dataedit.subset("data", "out", "first", 2)
     assert Path("out").is_symlink() and list(problems("real")) == []
     Path("same").symlink_to("data")
-    with pytest.raises(SertkError, match="same: is read and written at once"):
+    with pytest.raises(SertkError, match="same: cannot be read and written at once"):
         dataedit.subset("data", "same", "first", 2)
 
 
@@ -197,7 +197,7 @@ def test_a_killed_run_is_told_of_where_its_folder_is_read(here):
     make("data")
     Path("out", STAGE).mkdir(parents=True)
     assert list(problems("out")) == [
-        "out: no data folder: it has no utt2spk (what was writing it was killed: run it again)"
+        "out: not a data folder: it has no utt2spk (the program that wrote it was killed: rerun it)"
     ]
 
 

@@ -41,5 +41,5 @@ def test_a_word_that_is_no_vote_is_named(tmp_path):
 @pytest.mark.parametrize("label_map", [["ang", "neu"], [], "ang", "", 3, {"ang": {"ang": "ang"}}, {"ang": None}])
 def test_a_label_map_that_is_none_is_refused(label_map):
     for use in (lambda: vote_shares([("ang",)], ["ang", "neu"], label_map), lambda: agreeing([("ang",)], label_map)):
-        with pytest.raises(SertkError, match=r"scheme\.json .*'label_map' is to be a map of label to label, it is"):
+        with pytest.raises(SertkError, match=r"scheme\.json .*'label_map' must map labels to labels, it is"):
             use()

@@ -67,7 +67,7 @@ def scores(work):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("scores.ark"))}
 
 
-def test_an_undisturbed_run_has_every_cell_in_its_figure_and_is_done(recipe, straight):
+def test_an_undisturbed_run_has_every_cell_in_its_figure(recipe, straight):
     assert len(straight) == 4 * 2
     report = (recipe / "straight" / "exp" / "report" / "report.md").read_text()
     for name in ("none", "SP", "TL", "TL + SP"):
@@ -78,7 +78,7 @@ def test_an_undisturbed_run_has_every_cell_in_its_figure_and_is_done(recipe, str
     assert "==" not in out, out + err
 
 
-def test_drivers_and_jobs_stopped_at_any_moment_end_in_the_same_scores(recipe, straight):
+def test_stopped_drivers_and_jobs_end_in_the_same_scores(recipe, straight):
     rng, stops = random.Random(0), 0
     while True:
         driver = call(recipe, recipe / "stopped")
@@ -94,7 +94,7 @@ def test_drivers_and_jobs_stopped_at_any_moment_end_in_the_same_scores(recipe, s
     assert scores(recipe / "stopped") == straight
 
 
-def test_the_grid_as_arrays_of_a_real_slurm_survives_requeues_and_ends_in_the_same_scores(recipe, straight, cluster):
+def test_the_grid_on_a_real_slurm_ends_in_the_same_scores(recipe, straight, cluster):
     environment = cluster.environment | {"OMP_NUM_THREADS": "1"}
     submit = call(recipe, recipe / "arrays", "--cmd", "run-slurm", "--submit", environment=environment)
     out, err = submit.communicate(timeout=600)

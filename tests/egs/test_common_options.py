@@ -125,12 +125,12 @@ def test_a_wrong_config_line_is_named_by_file_and_line(script, tmp_path, line, m
     assert (done.returncode, done.stderr) == (2, f"toy.sh: ERROR: my.conf:2: {message} (see toy.sh --help)\n")
 
 
-def test_a_script_with_a_variable_named_config_takes_it_as_its_own(script):
+def test_a_scripts_own_variable_config_is_an_option(script):
     done = script("--config", "x.conf", text=SCRIPT.replace("init=\n", "init= config=\n") + 'echo "$config"\n')
     assert done.stdout.endswith("\nx.conf\n"), done.stderr
 
 
-def test_stages_run_from_stage_to_stop_stage_under_dated_headlines(script):
+def test_stages_run_from_stage_to_stop_stage_with_dates(script):
     text = SCRIPT + 'for n in 1 2 3 10; do if at_stage $n "part $n"; then echo "ran $n"; fi; done\n'
     done = script("--stage", "2", "--stop-stage=3", text=text)
     assert [line for line in done.stdout.split("\n") if line.startswith("ran")] == ["ran 2", "ran 3"]

@@ -68,7 +68,7 @@ def count(done):
 SMALL = ("--masks", "plain", "--pooling", "pooled")
 
 
-def test_the_grid_is_eight_cells_a_second_call_runs_nothing_and_experiments_share_the_trunk_passes(grid, tmp_path):
+def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
     done = grid("--frames", "77")
     # 4 trunk passes and head sets, 4 × 2 folds from scratch; 8 cells × 2 folds scored.
     assert count(done) == {"embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "predict-emotion": 16,
@@ -97,7 +97,7 @@ def test_the_grid_is_eight_cells_a_second_call_runs_nothing_and_experiments_shar
     }
 
 
-def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp_path):
+def test_a_changed_conf_reruns_what_depends_on_it_only(grid, tmp_path):
     grid(*SMALL)
     (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
     assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
@@ -110,7 +110,7 @@ def test_a_changed_conf_runs_what_depends_on_it_again_and_nothing_else(grid, tmp
                                    "make-report": 1}  # fmt: skip
 
 
-def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp_path):
+def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     (tmp_path / "calls.broken").write_text("")
     done = grid(*SMALL, code=1)
     assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
@@ -118,7 +118,7 @@ def test_a_failed_cell_does_not_stop_the_others_and_is_run_again_alone(grid, tmp
     logs = tmp_path / "exp/ablation/log"
     assert done.stderr.endswith(
         f"units: ERROR: scratch/exp1/plain-pooled/0/2 failed, see {logs}/scratch/exp1/plain-pooled/0/2.log\n"
-        "units: ERROR: 1 left and nothing runs them: scores/exp1/scratch-plain-pooled/0 (call run_ablation.sh again)\n"
+        "units: ERROR: 1 left and nothing runs them: scores/exp1/scratch-plain-pooled/0 (rerun run_ablation.sh)\n"
     )
     assert "scratch/exp1/plain-pooled/0/2, which is not done" in (logs / "scores.2.log").read_text()
     (tmp_path / "calls.broken").unlink()
@@ -132,7 +132,7 @@ def test_two_drivers_do_not_work_on_one_grid(grid, tmp_path):
     with open(tmp_path / "exp" / "ablation" / "driver.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = grid(*SMALL, code=1)
-    assert done.stderr == f"run_ablation.sh: ERROR: another run_ablation.sh is at work on {tmp_path}/exp/ablation\n"
+    assert done.stderr == f"run_ablation.sh: ERROR: another run_ablation.sh is running on {tmp_path}/exp/ablation\n"
     assert done.calls == []
 
 
@@ -146,7 +146,7 @@ def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
 
 
 def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
-    assert "plan is missing (nothing was begun there)" in grid("--status", code=1).stderr
+    assert "plan is missing (no grid was started there)" in grid("--status", code=1).stderr
     grid(*SMALL)
     done = grid("--status")
     assert done.calls == []
@@ -155,7 +155,7 @@ def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
                     zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
 
 
-def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submitted_again(grid, tmp_path):
+def test_submitted_stages_run_in_order_and_failed_ones_again(grid, tmp_path):
     (tmp_path / "calls.broken").write_text("")
     words = (*SMALL, "--cmd", "run-slurm", "--submit")
     done = grid(*words)
@@ -184,7 +184,7 @@ def test_submitted_stages_run_one_after_the_other_and_only_what_failed_is_submit
     assert grid(*words).stdout == "submitted: trunk -, heads -, scratch -, scores -, report -\n"
 
 
-def test_status_names_what_was_cancelled_and_counts_what_is_in_the_queue(grid, tmp_path):
+def test_status_names_cancelled_and_counts_queued_tasks(grid, tmp_path):
     """What was cancelled is left and named, once the queue is empty; the same call then submits it, alone."""
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("Priority")
@@ -206,7 +206,7 @@ def test_status_names_what_was_cancelled_and_counts_what_is_in_the_queue(grid, t
     assert grid("--status").stderr == ""
 
 
-def test_a_cancelled_task_is_not_submitted_again_in_the_same_call(grid, tmp_path):
+def test_a_cancelled_task_is_not_resubmitted_in_its_call(grid, tmp_path):
     words = (*SMALL, "--starts", "scratch", "--cmd", "run-slurm")
     (tmp_path / "slurm" / "reason").write_text("Priority")
     grid(*words, "--submit")
@@ -251,7 +251,7 @@ def wait_for_arrays(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["what"], "what is 'what'? (see run_ablation.sh --help)"),
+        (["what"], "unexpected argument 'what' (see run_ablation.sh --help)"),
         (["--pooling", "mean"], "--pooling: 'mean' is not one of pooled fixed"),
         (["--experiments", "exp9"], "/conf/labels.exp9 is missing"),
         (["--data", "data/nosuch"], "/data/nosuch/feats.scp is missing (the recipe's run.sh makes it)"),

@@ -80,7 +80,7 @@ def test_a_notice_waits_for_ranks_that_have_no_handler_yet(start, tmp_path):
     assert process.wait(timeout=20) == 75
 
 
-def test_under_run_slurm_a_notice_puts_the_training_back_into_the_queue(call_runner, tmp_path):
+def test_a_notice_under_run_slurm_requeues_the_training(call_runner, tmp_path):
     """As egs/voxceleb --num-gpus 2 does it."""
     line = "[ -e once.$RANK ] && exit; touch once.$RANK; trap 'exit 75' USR1; kill -USR1 $PPID; while :; do sleep 0.05; done"
     (tmp_path / "train").write_text(f"#!/usr/bin/env bash\n{line}\n")

@@ -80,7 +80,7 @@ def test_what_a_task_gets_is_asked_of_sbatch(run, state):
     assert "--requeue" in json.loads((state / "1" / "call.json").read_text())[0]
 
 
-def test_a_task_that_says_run_me_again_is_run_again_and_its_log_has_both(run, tmp_path):
+def test_a_task_that_exits_with_75_is_run_again(run, tmp_path):
     done = run("a.log", "echo start >> starts; [ $(wc -l < starts) = 3 ] || exit 75")
     assert done.returncode == 0, done.stderr
     ends = [line[:17] for line in (tmp_path / "a.log").read_text().splitlines() if line.startswith("# Ended")]
@@ -101,7 +101,7 @@ def test_a_cancelled_task_is_named_while_the_others_run(start, state):
     assert err.startswith("run-slurm: ERROR: 1 of 2 jobs failed, see x.2.log (CANCELLED); the end of the first:\n")
 
 
-def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(start, run, state, tmp_path):
+def test_after_a_killed_driver_nothing_is_submitted_twice(start, run, state, tmp_path):
     words = ["JOB=1:2", "x.JOB.log", "echo JOB >> started; until [ -e go ]; do sleep 0.1; done"]
     driver = start(*words)
     wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text().count("\n") == 2)
@@ -113,7 +113,7 @@ def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(
     other = run(*words[:2], "other")
     assert other.returncode == 1
     assert other.stderr == (
-        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with other words: wait, or scancel 1\n"
+        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command: wait, or scancel 1\n"
     )
     second = start(*words)
     assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -123,7 +123,7 @@ def test_a_driver_that_was_killed_is_followed_by_one_that_submits_nothing_twice(
     assert not file.exists()
 
 
-def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again(run, state, tmp_path):
+def test_only_failed_tasks_of_an_ended_array_run_again(run, state, tmp_path):
     words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 -o -e mended ]"]
     done = run("--detach", "true", *words)
     assert (done.returncode, done.stdout, done.stderr) == (
@@ -141,7 +141,7 @@ def test_of_an_array_that_ended_without_a_driver_only_the_failed_tasks_run_again
     assert options_of(state, "2")["--array"] == "2"
     wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
     last = run(*words)
-    assert (last.returncode, last.stderr) == (0, "run-slurm: all had ended well in job 2\n")
+    assert (last.returncode, last.stderr) == (0, "run-slurm: all tasks ended with code 0 in job 2\n")
     assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "2", "3"]
     # The end has been told: the same call is a new one.
     (tmp_path / "slurm" / "forgotten").unlink()
@@ -169,7 +169,7 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
         assert not any(Path(f"/proc/{(tmp_path / f'pid.{n}').read_text().strip()}").exists() for n in "12")
         assert not (tmp_path / "x.JOB.log.slurm").exists()
         return
-    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 goes on, the same call waits for it\n")
+    assert err.endswith(f"run-slurm: ERROR: stopped by {number}; job 1 keeps running; the same call waits for it\n")
     assert left == ["RUNNING", "RUNNING"]
     again = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
     assert again.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -177,7 +177,7 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
         os.kill(int((state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
 
 
-def test_a_later_array_starts_when_the_ones_before_it_have_ended_however_they_ended(run, state, tmp_path):
+def test_a_later_array_starts_when_earlier_ones_have_ended(run, state, tmp_path):
     first = run("--detach", "true", "JOB=1:2", "a.JOB.log", "sleep 0.5; echo a >> order; false").stdout.strip()
     second = run("--detach", "true", "--after", first, "b.log", "echo b >> order").stdout.strip()
     third = run("--after", f"{first},{second}", "c.log", "echo c >> order")
@@ -195,7 +195,7 @@ time.sleep(0 if len(open("starts").read()) > 1 else 300)
 """
 
 
-def test_a_notice_reaches_a_command_that_has_its_handler_only_later_and_nothing_that_has_none(start, state, tmp_path):
+def test_a_notice_reaches_only_commands_with_a_handler(start, state, tmp_path):
     (tmp_path / "late.py").write_text(LATE)
     driver = start("u.log", "printf x >> starts; sleep 3 & python3 late.py; code=$?; wait; echo slept; (exit $code)")
     wait_for(lambda: (tmp_path / "starts").exists())
@@ -216,7 +216,7 @@ time.sleep(300)
 """
 
 
-def test_term_gives_bash_the_status_of_what_it_was_running_and_ends_the_line(start, state, tmp_path):
+def test_term_ends_the_line_with_its_commands_status(start, state, tmp_path):
     (tmp_path / "saves.py").write_text(SAVES)
     driver = start("t.log [ ! -e on ] || exit 0; python3 saves.py; echo never")
     wait_for(lambda: (tmp_path / "on").exists())
@@ -226,7 +226,7 @@ def test_term_gives_bash_the_status_of_what_it_was_running_and_ends_the_line(sta
     assert "# Ended (code 75)" in (tmp_path / "t.log").read_text() and body(tmp_path / "t.log") == []
 
 
-def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start, state, tmp_path):
+def test_a_silent_controller_is_told_once_and_waited_for(start, state, tmp_path):
     driver = start("d.log", "until [ -e go ]; do sleep 0.1; done")
     wait_for(lambda: (state / "1" / "1.pid").exists())
     (tmp_path / "slurm" / "deaf").touch()
@@ -238,7 +238,7 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
     (state / "1" / "held").touch()
     (tmp_path / "slurm" / "deaf").unlink()
     assert driver.stderr.readline() == (
-        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release lets it go on\n"
+        "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release resumes it\n"
     )
     (tmp_path / "go").touch()
     _, err = driver.communicate(timeout=30)
@@ -248,7 +248,7 @@ def test_a_silent_controller_and_a_held_task_are_told_once_and_waited_for(start,
 def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, tmp_path):
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("PartitionConfig")
-    hint = "where it can never start, scancel 1 and ask for something else\n"
+    hint = "if it can never start, scancel 1 and change the request\n"
     done = run("--detach true", "JOB=1:2 d.JOB.log true")
     assert done.stderr.splitlines(keepends=True)[1:] == [
         f"run-slurm: WARNING: job 1 is pending, Slurm's reason is PartitionConfig: {hint}"
@@ -314,7 +314,7 @@ def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
     assert told == [
         "job 7_1: FAILED, see 1.log",
         "job 7_2: FAILED, see 2.log",
-        "more of its tasks failed; all of them are told of at the end",
+        "more of its tasks failed; all are listed at the end",
     ]
 
 

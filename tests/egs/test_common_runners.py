@@ -28,7 +28,7 @@ def told(done):
     return [line for line in done.stderr.splitlines() if "WARNING" not in line and " submitted, log " not in line]
 
 
-def test_the_log_has_the_host_the_command_the_output_and_how_it_ended(run, tmp_path):
+def test_the_log_has_host_command_output_and_status(run, tmp_path):
     done = run("exp/log/a.log", "echo", "to stdout", ";", "echo", "to stderr", ">&2")
     assert (done.returncode, done.stdout, told(done)) == (0, "", [])
     log = (tmp_path / "exp/log/a.log").read_text()
@@ -67,7 +67,7 @@ def test_a_failing_left_side_of_a_pipe_fails_the_job(run, runner, tmp_path):
     assert "  half" in lines
 
 
-def test_failed_jobs_are_named_in_one_message_and_the_others_still_run(run, runner, tmp_path):
+def test_failed_jobs_are_named_once_and_the_others_run(run, runner, tmp_path):
     done = run("--max-jobs-run", "2", "JOB=1:5", "JOB.log", "echo", "job JOB", ";", "[", "$((JOB%2))", "=", "1", "]")
     assert done.returncode == 1
     lines = told(done)

@@ -67,26 +67,24 @@ def test_what_is_done_is_left_alone(units):
     assert (refused.returncode, refused.stderr) == (1, f"units: ERROR: {needs}\n")
     assert units.run("first").returncode == units.run("second").returncode == 0
     assert units.left("first") == units.left("second") == []
-    assert units.run("second").stdout == "second/b: was done already\n"
+    assert units.run("second").stdout == "second/b: already done\n"
     assert (units.dir / "b").read_text() == "1\n"
     assert "cp" in (units.dir / "log" / "second" / "b.log").read_text()
 
 
-def test_what_was_made_of_other_things_is_set_aside_and_made_again(units):
+def test_results_of_other_inputs_are_set_aside_and_remade(units):
     units.plan(TWO)
     units.run("first"), units.run("second")
     key = units.left("first")
     (units.root / "in").write_text("2\n")
     assert units.left("first")[1] != key
-    assert (
-        "first/a: is run again, changed: '4355a46b19d348dc' before, '53c234e5e8472b6a' now" in units.run("first").stdout
-    )
+    assert "first/a: rerun, changed: '4355a46b19d348dc' before, '53c234e5e8472b6a' now" in units.run("first").stdout
     assert units.left("second") and units.run("second").returncode == 0
     assert [(units.dir / name).read_text() for name in "ab"] == ["2\n", "2\n"]
     assert [[old.read_text() for old in units.root.glob(f"plan.d.old/*/{name}")] for name in "ab"] == [["1\n"], ["1\n"]]
 
 
-def test_a_lost_result_is_made_again_and_an_unknown_one_is_set_aside(units):
+def test_a_lost_result_is_remade_and_an_unknown_set_aside(units):
     units.plan(TWO)
     (units.dir / "a").write_text("nobody knows\n")
     units.run("first"), units.run("second")
@@ -95,7 +93,7 @@ def test_a_lost_result_is_made_again_and_an_unknown_one_is_set_aside(units):
     assert units.left("second") and units.run("second").returncode == 0 and not units.left("second")
 
 
-def test_an_archive_may_be_deleted_when_only_done_units_needed_it(units):
+def test_an_archive_of_finished_units_may_be_deleted(units):
     units.plan("first/a cp {}/in {}/plan.d/d/a.scp\nsecond/b cp {}/plan.d/d/a.scp {}/plan.d/b\n")
     units.run("first"), units.run("second")
     (units.dir / "d" / "a.scp").unlink()
@@ -109,7 +107,7 @@ def test_an_archive_may_be_deleted_when_only_done_units_needed_it(units):
     assert not (units.root / "plan.d.old").exists()
 
 
-def test_the_number_of_threads_is_no_setting_but_every_other_word_is(units):
+def test_every_word_but_the_threads_is_a_setting(units):
     units.plan("a/1 touch --num-threads 1 {}/plan.d/x\n".replace("touch", f"{units.root}/tool"))
     (units.root / "tool").write_text('#!/bin/sh\nfor last; do :; done; touch "$last"\n')
     (units.root / "tool").chmod(0o755)
@@ -145,7 +143,7 @@ def test_a_failure_is_told_and_left_alone_with_what_needs_it(units):
     assert status.returncode == 1
     assert status.stderr == (
         f"units: ERROR: a/2 failed, see {units.dir}/log/a/2.log\n"
-        "units: ERROR: 1 left and nothing runs them: b/1 (call run_ablation.sh again)\n"
+        "units: ERROR: 1 left and nothing runs them: b/1 (rerun run_ablation.sh)\n"
     )
     assert [line.split()[:6] for line in status.stdout.splitlines()[1:]] == [
         ["a", "1", "0", "0", "1", "0"],
@@ -197,7 +195,7 @@ def test_two_jobs_never_work_on_one_unit(units):
     time.sleep(0.3)
     (units.root / "go").write_text("")
     assert first.communicate(timeout=30)[0] == f"a/1: see {units.dir}/log/a/1.log\n"
-    assert second.communicate(timeout=30)[0] == "a/1: was done already\n"
+    assert second.communicate(timeout=30)[0] == "a/1: already done\n"
     assert (units.root / "calls").read_text() == "x\n"
 
 
@@ -227,6 +225,6 @@ def test_a_wrong_call_is_one_line(units, words, message, code):
 
 
 def test_help_is_there(units):
-    assert units("--help").stdout.startswith("A plan of work in units") and units("--help").returncode == 0
+    assert units("--help").stdout.startswith("Units of work in DIR/plan") and units("--help").returncode == 0
     wrong = units("nosuch")
-    assert (wrong.returncode, wrong.stderr) == (2, "units: ERROR: what is 'nosuch'? (see units --help)\n")
+    assert (wrong.returncode, wrong.stderr) == (2, "units: ERROR: wrong arguments 'nosuch' (see units --help)\n")

@@ -17,7 +17,7 @@ def put(folder, *names):
         path.touch()
 
 
-def test_emodb_has_339_recordings_in_five_sessions_of_a_man_and_a_woman(prepare, emodb, tmp_path):
+def test_emodb_has_339_recordings_in_five_sessions(prepare, emodb, tmp_path):
     prepare(EMODB, emodb, tmp_path)
     labels = read_list(tmp_path / "utt2label")
     assert Counter(labels.values()) == {"ang": 127, "hap": 71, "neu": 79, "sad": 62}
@@ -109,7 +109,7 @@ def test_subsets_and_recordings_a_speaker_can_be_chosen(prepare, made_up, tmp_pa
         (["--test-subset", "test-clean", "--train-subsets", "nosuch"], "LibriSpeech/nosuch: no recordings"),
         (
             ["--test-subset", "train-other-500", "--train-subsets", "train-clean-100"],
-            "no trials out of 1 test recordings",
+            "no trials from 1 test recordings",
         ),
     ],
 )

@@ -158,7 +158,7 @@ def test_missing_recordings_and_label_files_are_named(prepare, corpus, tmp_path)
     assert f"{wav(corpus, 'Ses01F_impro01_M000')}: no such recording" in result.err
     assert f"{label_file(corpus, 'Ses05F_impro02')}: no such label file" in result.err
     assert result.err.splitlines()[-1].endswith(
-        "and 1 more (--allow-partial true goes on and marks the results PARTIAL)"
+        "and 1 more (--allow-partial true accepts it and marks the results PARTIAL)"
     )
 
 
@@ -172,7 +172,7 @@ def test_a_folder_that_is_not_the_corpus_is_one_line(prepare, tmp_path):
 def test_partial_goes_on_only_when_allowed_and_says_so(prepare, corpus, tmp_path):
     result = prepare(SCRIPT, corpus, tmp_path / "data", code=1)
     assert "session 01, speaker Ses01F, neu: 1 turns, wanted 171 (found in Ses01F_impro01 1)" in result.err
-    assert "--allow-partial true goes on" in result.err.splitlines()[-1]
+    assert "--allow-partial true accepts it" in result.err.splitlines()[-1]
     prepare(SCRIPT, corpus, tmp_path / "data", "--allow-partial", "true")
     stamp = (tmp_path / "data/PARTIAL").read_text()
     assert "speaker Ses05F, ang: 1 turns, wanted 78 (found in Ses05M_script01_1b 1)" in stamp

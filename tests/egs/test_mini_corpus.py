@@ -49,7 +49,7 @@ def voices(monkeypatch):
     return voices
 
 
-def test_a_seed_gives_the_same_waveform_and_another_gives_another(synthesiser, voices):
+def test_a_seed_decides_the_waveform(synthesiser, voices):
     def speech(seed):
         rng = np.random.default_rng(seed)
         return synthesiser.synthesise(rng, voices.draw_voice(rng, "F"), 1.5)
@@ -84,7 +84,7 @@ def test_emotions_change_the_voice_as_the_literature_says(synthesiser, voices):
     assert syllables[0] < syllables[1] < syllables[2]
 
 
-def test_one_utterance_is_simulated_much_faster_than_it_is_spoken(synthesiser, voices):
+def test_an_utterance_is_simulated_faster_than_spoken(synthesiser, voices):
     rng = np.random.default_rng(0)
     voice = voices.draw_voice(rng, "F")
     synthesiser.synthesise(rng, voice, 1.0)
@@ -114,7 +114,7 @@ def test_a_folder_that_was_not_simulated_is_left_alone(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x.wav").write_text("a recording")
     done = python(EGS / "mini/local/simulate_speech.py", tmp_path / "real", code=1)
-    assert re.fullmatch(r"simulate-speech: ERROR: .*/real: is there already .*\n", done.stderr)
+    assert re.fullmatch(r"simulate-speech .*\nsimulate-speech: ERROR: .*/real: is there already .*\n", done.stderr)
     assert (tmp_path / "real" / "x.wav").read_text() == "a recording"
 
 
@@ -149,7 +149,7 @@ def test_label_files_have_everything_that_iemocaps_have(corpus):
     assert all(re.fullmatch(pattern, turn) for turn in turns)
 
 
-def test_torchaudio_finds_the_turns_labels_and_dialogs_that_our_preparation_finds(corpus, tmp_path):
+def test_torchaudio_finds_the_same_turns_labels_and_dialogs(corpus, tmp_path):
     from torchaudio.datasets import IEMOCAP
 
     python(EGS / "iemocap/local/prepare_iemocap.py", "--simulated", "true", "--labels", ",".join(LABELS),
@@ -168,7 +168,7 @@ def test_torchaudio_finds_the_turns_labels_and_dialogs_that_our_preparation_find
     assert len(set(speakers.values())) == 10
 
 
-def test_torchaudio_finds_the_recordings_and_speakers_that_our_preparation_finds(corpus, tmp_path):
+def test_torchaudio_finds_the_same_recordings_and_speakers(corpus, tmp_path):
     from torchaudio.datasets import VoxCeleb1Identification
 
     python(EGS / "voxceleb/local/prepare_voxceleb.py", "--simulated", "true", "--voxceleb1", corpus / "voxceleb1",

@@ -55,7 +55,7 @@ def run_and_look(scratch, recipe, corpora, work, *words):
     assert not any((scratch / "elsewhere").iterdir())
 
 
-def test_mini_and_with_it_voxceleb_and_iemocap_write_to_their_work_folder_only(scratch):
+def test_mini_writes_to_its_work_folder_only(scratch):
     corpus = scratch / "corpus"
     words = [EGS / "mini" / "local" / "simulate_speech.py", "--speakers", "4", "--trial-speakers", "2", corpus]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}

@@ -68,7 +68,7 @@ def starts(log):
     return log.read_text().count("# Running on ")
 
 
-def test_an_array_with_a_failing_task_names_its_log_and_runs_the_others(run, tmp_path):
+def test_a_failing_task_names_its_log_and_the_others_run(run, tmp_path):
     code, err = run(
         "--mem 100M --gpu 1 --num-threads 1 JOB=1:4 log/a.JOB.log echo gpu $CUDA_VISIBLE_DEVICES; [ JOB != 3 ]"
     )
@@ -99,7 +99,7 @@ def test_a_cancelled_task_is_named_within_30_seconds(start, cluster, tmp_path):
     assert cluster.run("squeue", "--noheader", "--jobs", job, check=False) == ""
 
 
-def test_a_task_over_its_memory_or_its_time_is_named_with_the_reason(start, tmp_path):
+def test_a_task_over_its_memory_or_time_is_named(start, tmp_path):
     (tmp_path / "hog.py").write_text("import time\nx = bytearray(b'x') * 400_000_000\ntime.sleep(100)\n")
     time_out = start("--time 1 time.log sleep 300")
     _, err = start("--mem 50M mem.log python3 hog.py").communicate(timeout=60)
@@ -139,7 +139,7 @@ def test_more_tasks_than_max_array_size(start, tmp_path):
     assert "is too long: this cluster's MaxArraySize is 1001" in err
 
 
-def test_a_driver_that_was_killed_leaves_its_array_and_the_next_takes_it_up(start, run, tmp_path):
+def test_a_killed_drivers_array_is_continued_by_the_next(start, run, tmp_path):
     words = "JOB=1:3 k.JOB.log echo JOB >> started; sleep 6"
     first = start(words)
     job = job_of(tmp_path, "k.JOB.log")
@@ -192,7 +192,7 @@ def preempt_until_it_ends(driver, cluster, log, marks):
     return err
 
 
-def test_a_preempted_training_is_requeued_and_ends_with_the_same_bytes(start, straight, cluster, tmp_path):
+def test_a_preempted_training_is_requeued_to_the_same_bytes(start, straight, cluster, tmp_path):
     straight(*TRAIN, "straight")
     driver = start("t.log", *TRAIN, "taken")
     # Before it has loaded anything, in its first epoch, and later.
@@ -202,7 +202,7 @@ def test_a_preempted_training_is_requeued_and_ends_with_the_same_bytes(start, st
     assert files(tmp_path / "taken") == files(tmp_path / "straight")
 
 
-def test_a_notice_seconds_after_the_start_checkpoints_and_requeues(start, straight, cluster, tmp_path):
+def test_an_early_notice_checkpoints_and_requeues(start, straight, cluster, tmp_path):
     straight(*TRAIN, "straight")
     log = tmp_path / "u.log"
     driver = start("u.log", *TRAIN, "told")
@@ -226,7 +226,7 @@ def test_slurm_gives_notice_before_the_time_limit(run, tmp_path):
     print("notice after", *re.findall(r"Ended \(code 75\).* time (\d+) s", text), "s of 60")
 
 
-def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straight, cluster, tmp_path):
+def test_preempted_draws_and_heads_end_with_the_same_bytes(start, straight, cluster, tmp_path):
     straight(*TRAIN, "trunk")
     embed = "embed-segments --num-threads 1 --draws 300 --chunk-frames 24,32 trunk/final.pt scp:feats.scp"
     embed += " ark,scp:{0}/d.ark,{0}/d.scp"
@@ -242,7 +242,7 @@ def test_preempted_trunk_passes_and_heads_end_with_the_same_bytes(start, straigh
         assert files(tmp_path / "taken") == files(tmp_path / "straight") != {}
 
 
-def test_two_ranks_in_a_task_checkpoint_after_a_notice_and_end_with_the_same_bytes(start, cluster, tmp_path):
+def test_two_ranks_in_a_task_resume_to_the_same_bytes(start, cluster, tmp_path):
     """As egs/voxceleb --num-gpus 2 does it, over gloo."""
     write_toy_data(tmp_path)
     utils = {name: start(f"{name}.log run-ranks 2", *TRAIN, name) for name in ("straight", "told")}
@@ -273,7 +273,7 @@ def submit(cluster, tmp_path):
     return call
 
 
-def test_the_example_trains_under_srun_and_goes_on_after_a_notice_to_the_same_bytes(submit, cluster, tmp_path):
+def test_the_srun_example_resumes_to_the_same_bytes(submit, cluster, tmp_path):
     write_toy_data(tmp_path)
     # Two processes (gloo), on a machine without GPUs, over the task of the fixtures.
     asked = ["--ntasks-per-node=2", "--gpus-per-node=2", "--cpus-per-task=1", "--mem=3G", "--time=30"]
@@ -294,7 +294,7 @@ def test_the_example_trains_under_srun_and_goes_on_after_a_notice_to_the_same_by
     assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 
-def test_the_example_runs_a_recipe_as_a_job_whose_arrays_outlive_it(submit, cluster, tmp_path):
+def test_the_example_recipe_job_is_outlived_by_its_arrays(submit, cluster, tmp_path):
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "run.sh").write_text(
@@ -306,11 +306,11 @@ def test_the_example_runs_a_recipe_as_a_job_whose_arrays_outlive_it(submit, clus
     driver = submit(*words, train_cmd="run-slurm --mem 100M")
     job = job_of(tmp_path, "log/train.JOB.log")
     cluster.run("scancel", driver)
-    wait_for(lambda: f"stopped by SIGTERM; job {job} goes on" in (tmp_path / "driver.log").read_text())
+    wait_for(lambda: f"stopped by SIGTERM; job {job} keeps running" in (tmp_path / "driver.log").read_text())
     submit(*words, train_cmd="run-slurm --mem 100M")
     wait_for(lambda: "all done" in (tmp_path / "driver.log").read_text())
     # Waited for where it still ran, and in no case submitted again.
     text = (tmp_path / "driver.log").read_text()
-    assert re.search(f"job {job} is in the queue already|all had ended well in job {job}", text), text
+    assert re.search(f"job {job} is in the queue already|all tasks ended with code 0 in job {job}", text), text
     assert " submitted, log " not in text
     assert [body(tmp_path / f"log/train.{n}.log") for n in (1, 2)] == [["job 1"], ["job 2"]]

@@ -51,7 +51,7 @@ def test_dev_is_for_training_and_the_trials_for_testing(prepare, voxceleb1, tmp_
     assert (tmp_path / "data/test/SIMULATED").exists()
 
 
-def test_in_the_flat_layout_the_trials_speakers_are_taken_out_of_the_training(prepare, tmp_path):
+def test_flat_layout_training_leaves_the_trials_speakers_out(prepare, tmp_path):
     put(tmp_path / "flat" / "wav", [*DEV, *TEST, "id10271/other/00009"])
     (tmp_path / "list.txt").write_text(TRIALS)
     prepare(SCRIPT, tmp_path / "data", "--voxceleb1", tmp_path / "flat", "--trials", tmp_path / "list.txt", *SIMULATED)
@@ -92,7 +92,7 @@ def test_voxceleb2_alone_has_no_trials(prepare, tmp_path):
     assert not (tmp_path / "data/test").exists()
 
 
-def test_a_wrong_number_of_speakers_stops_unless_partial_is_allowed(prepare, voxceleb1, tmp_path):
+def test_a_wrong_number_of_speakers_stops_unless_partial(prepare, voxceleb1, tmp_path):
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1)
     assert f"VoxCeleb1 in {voxceleb1} has 4 speakers, wanted 1251" in result.err.splitlines()[-1]
     assert "has 6 recordings (dev/wav 3, test/wav 3), wanted 153516" in result.err
@@ -126,7 +126,7 @@ def test_the_counts_are_those_of_the_published_corpora(prepare, voxceleb1, tmp_p
 
 
 @pytest.mark.parametrize("copy", [".m4a.wav", ".wav", ".wav.wav", ".flac", ".m4a.flac"])
-def test_a_recording_that_is_there_twice_is_one_and_not_decoded_from_m4a(prepare, tmp_path, copy):
+def test_a_recording_as_wav_and_m4a_is_read_as_wav(prepare, tmp_path, copy):
     two = tmp_path / "two"
     put(two / "dev/aac", VOXCELEB2, ".m4a")
     put(two / "dev/aac", VOXCELEB2, copy)
@@ -134,7 +134,7 @@ def test_a_recording_that_is_there_twice_is_one_and_not_decoded_from_m4a(prepare
     assert read_list(tmp_path / "data/train/wav.scp") == {
         utt: f"{two}/dev/aac/{name}{copy}" for utt, name in zip(ids(VOXCELEB2), VOXCELEB2)
     }
-    assert "3 recordings are there more than once" in result.err
+    assert "3 recordings exist more than once" in result.err
 
 
 def test_the_plain_wav_is_taken_before_a_doubled_one(prepare, tmp_path):

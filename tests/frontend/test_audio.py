@@ -1,34 +1,16 @@
 """Every container gives the same samples, and what is broken is told apart from what is fine."""
 
 import io
-import struct
-import subprocess
 
 import numpy as np
 import pytest
 import soundfile
-from references import signal
-from support import needs_ffmpeg
+from audiofiles import SAMPLES, encoded
 
 from sertk.errors import SertkError
 from sertk.frontend import audio
 from sertk.frontend.audio import read_audio
-from sertk.frontend.containers import missing_bytes
 from sertk.frontend.unfit import UnfitAudio
-
-SAMPLES = signal(0.5)
-
-
-def encoded(form, subtype, samples=SAMPLES / 32768, rate=16000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=form, subtype=subtype)
-    return file.getvalue()
-
-
-def with_data_size(wav: bytes, size: int) -> bytes:
-    place = wav.index(b"data") + 4
-    return wav[:place] + struct.pack("<I", size) + wav[place + 4 :]
-
 
 EXACT = [
     ("WAV", "PCM_16"), ("WAVEX", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_32"), ("WAV", "FLOAT"), ("WAV", "DOUBLE"),
@@ -76,21 +58,6 @@ def test_a_path_a_stream_and_bytes_are_the_same(tmp_path):
         np.testing.assert_array_equal(read_audio(source)[0], SAMPLES)
 
 
-@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_a_header_written_before_the_length_was_known_reads_to_the_end(size, subtype):
-    np.testing.assert_array_equal(read_audio(with_data_size(encoded("WAV", subtype), size))[0], SAMPLES)
-
-
-def test_chunks_before_and_after_the_samples_are_passed_over():
-    wav = encoded("WAV", "PCM_16")
-    place = wav.index(b"data")
-    wav = (
-        wav[:place] + b"LIST" + struct.pack("<I", 5) + b"hello\0" + wav[place:] + b"LIST" + struct.pack("<I", 2) + b"xx"
-    )
-    np.testing.assert_array_equal(read_audio(wav)[0], SAMPLES)
-
-
 @pytest.mark.parametrize(
     "form, subtype",
     [("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("FLAC", "PCM_16"),
@@ -104,39 +71,12 @@ def test_a_truncated_recording_is_unfit(form, subtype, part):
         read_audio(content[: int(len(content) * part)])
 
 
-@needs_ffmpeg
-def test_an_mp3_that_counts_no_frames_ends_where_it_ends(tmp_path):
-    soundfile.write(tmp_path / "in.wav", SAMPLES / 32768, 16000)
-    for counted in (0, 1):
-        path = tmp_path / f"{counted}.mp3"
-        subprocess.run(
-            ["ffmpeg", "-v", "error", "-i", tmp_path / "in.wav", "-write_xing", str(counted), path], check=True
-        )
-        content = path.read_bytes()
-        whole = len(read_audio(content)[0])
-        if counted:
-            assert whole == len(SAMPLES)
-            with pytest.raises(UnfitAudio, match=r"truncated: \d+ samples where its header says"):
-                read_audio(content[: len(content) // 2])
-        else:
-            assert len(read_audio(content[: len(content) // 2])[0]) < whole
-
-
 def test_a_header_that_promises_more_than_any_memory_is_unfit():
     content = bytearray(encoded("FLAC", "PCM_16"))
     content[21] |= 15  # the upper bits of STREAMINFO's 36 for the number of samples
     content[22:26] = bytes([255] * 4)
     with pytest.raises(UnfitAudio, match=r"truncated|damaged"):
         read_audio(bytes(content))
-
-
-@pytest.mark.parametrize("form, place", [("AIFF", b"SSND"), ("AU", b".snd\0\0\0\x18")])
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
-def test_a_size_that_was_not_known_promises_nothing(form, place, size):
-    content = encoded(form, "PCM_16")
-    end = content.index(place) + len(place)
-    assert missing_bytes(io.BytesIO(content)) == 0 and missing_bytes(io.BytesIO(content[:-6])) == 6
-    assert missing_bytes(io.BytesIO(content[:end] + struct.pack(">I", size) + content[end + 4 : -6])) == 0
 
 
 @pytest.mark.parametrize(
@@ -167,6 +107,16 @@ def test_nan_and_infinity_in_a_float_wav_are_unfit_and_say_where(value):
         read_audio(encoded("WAV", "FLOAT", samples))
 
 
+@pytest.mark.parametrize("scale", [1e15, 1e30, 3e38])
+def test_samples_too_large_to_be_squared_are_unfit(recwarn, scale):
+    """As in floats read in the wrong byte order: the features would be infinite, and end the whole job."""
+    with pytest.raises(UnfitAudio, match=r"full scale is 1|NaN or infinite"):
+        read_audio(encoded("WAV", "FLOAT", SAMPLES / np.abs(SAMPLES).max() * np.float32(scale)))
+    assert not recwarn.list
+    samples = 1e6 * SAMPLES / 32768
+    assert len(read_audio(encoded("WAV", "FLOAT", samples))[0]) == len(samples)
+
+
 def test_several_channels_want_a_choice():
     content = encoded("WAV", "PCM_16", np.stack([SAMPLES, -SAMPLES], axis=1) / 32768)
     with pytest.raises(SertkError, match=r"2 channels.*--channel"):
@@ -182,59 +132,8 @@ def test_a_channel_of_a_compressed_stereo_file_is_that_channel():
     np.testing.assert_array_equal(read_audio(content, channel=1)[0], -SAMPLES)
 
 
-@pytest.fixture
-def m4a(tmp_path):
-    soundfile.write(tmp_path / "in.wav", SAMPLES / 32768, 16000)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "in.wav", tmp_path / "a.m4a"], check=True)
-    return tmp_path / "a.m4a"
-
-
-@needs_ffmpeg
-def test_m4a_is_decoded_by_ffmpeg(m4a):
-    samples, rate = read_audio(m4a)
-    assert rate == 16000 and abs(len(samples) - len(SAMPLES)) <= 2048
-    assert 0.5 < samples.std() / SAMPLES.std() < 1.5
-
-
-@needs_ffmpeg
-def test_an_m4a_with_its_index_first_that_was_cut_short_is_unfit(m4a, tmp_path):
-    fast = tmp_path / "fast.m4a"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", m4a, "-c", "copy", "-movflags", "+faststart", fast], check=True)
-    content = fast.read_bytes()
-    assert len(read_audio(fast)[0]) == len(read_audio(m4a)[0])
-    fast.write_bytes(content[: len(content) * 3 // 4])
-    for source in (fast, fast.read_bytes()):
-        with pytest.raises(UnfitAudio, match="truncated"):
-            read_audio(source)
-
-
-def test_a_missing_ffmpeg_is_said_in_one_line(tmp_path, monkeypatch):
-    m4a = tmp_path / "a.m4a"
-    m4a.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(SertkError, match=r"needs ffmpeg.*install") as error:
-        read_audio(m4a)
-    assert "\n" not in str(error.value) and not isinstance(error.value, UnfitAudio)
-
-
-@needs_ffmpeg
-def test_an_m4a_that_is_damaged_within_is_unfit(m4a):
-    """ffmpeg drops the frame, and exits with 0."""
-    content = bytearray(m4a.read_bytes())
-    place = content.index(b"mdat") + 600
-    content[place : place + 200] = bytes(255 - byte for byte in content[place : place + 200])
-    with pytest.raises(UnfitAudio, match="is damaged: ffmpeg left out"):
-        read_audio(bytes(content))
-
-
-@needs_ffmpeg
-def test_a_damaged_m4a_is_unfit(m4a):
-    with pytest.raises(UnfitAudio, match=r"index \(moov\) is missing"):
-        read_audio(m4a.read_bytes()[:28] + bytes(1000))
-
-
 @pytest.mark.parametrize("channel", [0, 1])
-def test_a_large_wav_file_is_read_piece_by_piece_to_the_same_samples(tmp_path, monkeypatch, channel):
+def test_a_large_wav_file_is_read_in_pieces(tmp_path, monkeypatch, channel):
     """With a size that was left open too, and a sample that lacks its second channel; others are read as a whole."""
     samples = np.random.default_rng(0).integers(-9999, 9999, (1001, 2), np.int16)
     soundfile.write(tmp_path / "a.wav", samples, 16000)

@@ -83,7 +83,7 @@ def test_every_other_option_is_kaldis(reference, changed):
     np.testing.assert_allclose(Fbank(options)(signal(0.5)), reference(signal(0.5), options), atol=1e-3, rtol=0)
 
 
-def test_what_rounding_leaves_open_is_as_close_to_double_precision_as_the_references_are(speech):
+def test_rounding_errors_are_as_small_as_the_references(speech):
     options = FbankOptions()
     exact = np.concatenate([double_fbank(x, options) for x in speech])
     errors = []
@@ -104,16 +104,12 @@ def test_any_number_of_samples_gives_kaldis_frames(count, snip_edges):
         np.testing.assert_allclose(feats, native_fbank(samples, options), atol=5e-4, rtol=0)
 
 
-def test_one_sample_gives_no_frame_and_400_give_one():
-    assert [len(Fbank()(signal()[:n])) for n in (1, 399, 400, 559, 560)] == [0, 0, 1, 1, 2]
-
-
 @pytest.mark.parametrize("level", [0, 1, -32768, 1000, 12345])
 def test_silence_and_a_constant_are_the_floor(level):
     assert (Fbank()(np.full(4000, level, np.float32)) == LOG_FLOOR).all()
 
 
-def test_silence_within_a_recording_that_has_an_offset_is_the_floor():
+def test_silence_in_a_recording_with_an_offset_is_the_floor():
     samples = np.concatenate([signal(0.25), np.full(4000, 12345, np.float32)])
     feats = Fbank()(samples)
     assert (feats[-20:] == LOG_FLOOR).all()
@@ -155,7 +151,7 @@ def test_the_input_is_left_as_it_was():
     assert (samples == signal(0.2)).all()
 
 
-def test_dither_is_of_the_size_asked_for_and_of_the_generator_given():
+def test_dither_has_its_deviation_and_follows_its_generator():
     fbank = Fbank(FbankOptions(dither=1.0))
     silence = np.zeros(16000, np.float32)
     once, again, other = (fbank(silence, np.random.default_rng(seed)) for seed in (1, 1, 2))
@@ -170,7 +166,7 @@ def test_dither_is_of_the_size_asked_for_and_of_the_generator_given():
 
 
 @pytest.mark.parametrize("low", [0, 20])
-def test_an_empty_mel_filter_is_refused_by_its_number_and_frequency(low):
+def test_an_empty_mel_filter_is_refused_with_its_frequency(low):
     with pytest.raises(SertkError, match=r"mel filter \d+ of 128 .* centre \d+\.\d Hz"):
         Fbank(FbankOptions(low_freq=low))
 
@@ -180,40 +176,7 @@ def test_the_empty_filter_that_is_named_is_the_one():
         Fbank(FbankOptions(low_freq=0))
 
 
-@pytest.mark.parametrize(
-    "wrong, says",
-    [
-        ({"sample_frequency": 0.0}, "sample-frequency"),
-        ({"frame_shift": 0.01}, "frame-shift"),
-        ({"frame_length": 0.0}, "frame-length"),
-        ({"window_type": "kaiser"}, "window-type=kaiser"),
-        ({"preemphasis_coefficient": 1.5}, "preemphasis"),
-        ({"dither": -1.0}, "dither"),
-        ({"num_mel_bins": 2}, "num-mel-bins"),
-        ({"low_freq": -1.0}, "low-freq"),
-        ({"low_freq": 8000.0}, "low-freq"),
-        ({"high_freq": 8001.0}, "high-freq"),
-        ({"high_freq": -8000.0}, "high-freq"),
-        ({"sample_frequency": float("nan")}, "sample-frequency"),
-    ],
-    ids=str,
-)
-def test_options_that_make_no_sense_are_refused(wrong, says):
-    with pytest.raises(SertkError, match=says):
-        FbankOptions(**wrong)
-
-
-def test_settings_name_kaldis_options_and_give_the_options_back():
-    options = FbankOptions(num_mel_bins=80, snip_edges=False)
-    settings = options.settings()
-    assert settings["num-mel-bins"] == 80 and settings["snip-edges"] is False
-    assert FbankOptions.of(json.loads(json.dumps(settings))) == options
-    for wrong in ({"num-mel": 80}, {"num-mel-bins": "80"}, {"snip-edges": 1}, {"num-mel-bins": 80.5}):
-        with pytest.raises(SertkError, match="unknown front-end setting"):
-            FbankOptions.of(wrong)
-
-
-def test_fft_is_scipys_without_its_import_and_with_another_scipys_insides(monkeypatch):
+def test_fft_has_the_bits_of_scipys_without_its_import(monkeypatch):
     """The compiled transform alone gives the bits of scipy.fft.rfft, which takes its place where it is not found."""
     import scipy.fft
 

@@ -31,7 +31,7 @@ AWKWARD = [22254, 16001, 15999, 44099, 11127, 47999, 192001, 767999, 1009, 8001]
 
 
 @pytest.mark.parametrize("rate", AWKWARD)
-def test_a_tone_stays_the_tone_between_rates_without_a_common_divisor(rate):
+def test_a_tone_stays_the_tone_between_awkward_rates(rate):
     """The amplitude of a tone below half of both rates, and what is left of one above the new half (aliasing)."""
     frequency = 0.2 * min(rate, 16000)
     count = min(rate // 2, 48000)
@@ -99,7 +99,7 @@ def test_the_torchaudio_backend_has_our_edges():
 
 
 @pytest.mark.parametrize("kind", [ImportError, OSError, RuntimeError, AttributeError])
-def test_a_pair_that_does_not_fit_is_one_line_that_says_what_to_install(monkeypatch, kind):
+def test_versions_that_do_not_match_say_what_to_install(monkeypatch, kind):
     real = builtins.__import__
 
     def broken(name, *args, **kwargs):
@@ -116,7 +116,7 @@ def test_a_pair_that_does_not_fit_is_one_line_that_says_what_to_install(monkeypa
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [(44100, 16000), (8000, 16000), (22254, 16000), (16001, 16000)])
-def test_long_recordings_are_converted_in_pieces_to_the_same_samples(monkeypatch, rate, wanted):
+def test_long_recordings_are_resampled_in_pieces(monkeypatch, rate, wanted):
     samples = (1000 * np.random.default_rng(0).standard_normal(200_001)).astype(np.float32)
     whole = resample(samples, rate, wanted)
     monkeypatch.setattr("sertk.frontend.resample.LONGEST", 50_000)

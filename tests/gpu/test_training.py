@@ -23,7 +23,7 @@ class After:
     def __init__(self, looks):
         self.looks = looks
 
-    def __bool__(self):
+    def __call__(self):
         self.looks -= 1
         return self.looks < 0
 
@@ -41,7 +41,7 @@ def losses(folder):
     ],
     indirect=["device"],
 )
-def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(toy, train, network, device, precision, monkeypatch):
+def test_a_stopped_and_resumed_run_has_the_same_bits(toy, train, network, device, precision, monkeypatch):
     options = ("--batch-size", 16, "--precision", precision)
     train("once", *options, "--epochs", 2, network=network)
     monkeypatch.setitem(loop.READ_AFTER, "cuda", 1)  # else it is stopped at an epoch's end: some eight batches
@@ -61,7 +61,7 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(toy, train, n
     [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)],
     indirect=True,
 )
-def test_a_compiled_run_learns_the_same_and_is_resumed_to_the_same_bits(toy, train, network, device, monkeypatch):
+def test_a_compiled_run_learns_and_resumes_to_the_same_bits(toy, train, network, device, monkeypatch):
     """On a GPU as CUDA graphs; on the CPU the graphs are traced, and computed as they are."""
     if device == "cpu":
         monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
@@ -95,7 +95,7 @@ def test_chunks_cut_in_the_devices_memory_are_those_of_the_host(toy, device, pad
         assert torch.equal(cut.contiguous().view(torch.int32), gathered.contiguous().view(torch.int32))
 
 
-def test_features_in_the_devices_memory_train_the_same_bits_as_those_of_the_host(toy, train, network, monkeypatch):
+def test_features_on_the_gpu_train_the_same_bits(toy, train, network, monkeypatch):
     train("resident", "--epochs", 1, network=network)
     monkeypatch.setattr(loop, "source_of_chunks", HostChunks)
     train("host", "--epochs", 1, network=network)
@@ -119,7 +119,7 @@ def little_memory(device, monkeypatch):
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_a_batch_that_is_too_large_is_one_line_that_says_what_fits(toy, train, network, device):
+def test_a_batch_too_large_for_the_gpu_says_what_fits(toy, train, network, device):
     """On a GPU the real end of its memory: a map of 96 chunks of 1500 frames has 150 MB at 16 channels in float32."""
     large = ("--chunk-frames", 1500, "--batch-size", 96, "--precision", "float32") if device == "cuda" else ()
     err = train("large", "--epochs", 1, *large, network=network, code=1).err

@@ -1,8 +1,12 @@
-"""Toy networks that are nobody's defaults."""
+"""Toy networks that are nobody's defaults, and a model file with a front end."""
+
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from sertk.frontend.options import FbankOptions
+from sertk.models.modelfile import Model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 
 
@@ -22,3 +26,11 @@ def trained(**fields):
         if "act" in name:
             parameter.data.uniform_(-0.2, 0.6)
     return network.eval()
+
+
+def save_toy_model(path: Path):
+    """A model file of three emotions, on 16 normalised mel bins."""
+    frontend = {"fbank": FbankOptions(num_mel_bins=16).settings(), "cmvn": "segment"}
+    torch.manual_seed(0)
+    network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).eval()
+    save_model(path, Model(network, ["ang", "neu", "sad"], frontend))

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from support import without_commands
+
 
 def variables(rank: int, size: int, job: int, port: int) -> dict[str, str]:
     """What srun sets for a task, on this host."""
@@ -72,7 +74,8 @@ class Ranks:
         self.codes()
 
     def errors(self) -> list[str]:
-        return [path.read_text() for path in self.said]
+        """What each process wrote on stderr, without the command line that it starts with."""
+        return [without_commands(path.read_text()) for path in self.said]
 
     def ended_well(self) -> None:
         codes = self.codes()

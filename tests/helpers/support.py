@@ -16,7 +16,7 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg
 
 @dataclass
 class Result:
-    """How a binary ended; `err` is its standard error without the first line, the command (test_manners.py has that)."""
+    """How a binary ended; `err` is its standard error without the first line, the command (test_options.py has that)."""
 
     code: int
     out: bytes

@@ -215,7 +215,7 @@ def test_a_stale_manifest_is_told_of_once(small, caplog):
     for _ in range(2):
         assert read_manifest("scp:x.scp") is None
     assert [record.getMessage() for record in caplog.records] == [
-        "x.manifest does not belong to x.ark (written again?): ignored"
+        "x.manifest does not match x.ark (overwritten?): ignored"
     ]
 
 

@@ -118,7 +118,7 @@ def test_ranges_of_a_script_hold(table, here):
 @pytest.mark.parametrize(
     "text, message",
     [("", "has no entries"), ("a cat x |\n", "cannot be read at random"), ("a gone:1\n", "key a: gone at byte 1: No such file"),
-     ("a x.ark:3\n", "no value begins here"), ("a x.ark:99999\n", "the file ends before the value"),
+     ("a x.ark:3\n", "no value here"), ("a x.ark:99999\n", "the file ends before the value"),
      ("a x.ark:2\na x.ark:2\n", "comes twice")],
 )  # fmt: skip
 def test_a_bad_script_is_an_error_of_one_line(table, here, text, message):

@@ -106,8 +106,8 @@ def damage(folder):
         (lambda folder: None, {"compress": "none"}, "was begun with compress=cm2, now it is none"),
         (damage, {}, "is damaged"),
         (lambda folder: (folder / "x.scp.partial").write_bytes(b""), {}, "is damaged"),
-        (lambda folder: (folder / "x.ark.partial").unlink(), {}, "is gone"),
-        (lambda folder: (folder / "x.scp.partial").unlink(), {}, "is gone"),
+        (lambda folder: (folder / "x.ark.partial").unlink(), {}, "is missing"),
+        (lambda folder: (folder / "x.scp.partial").unlink(), {}, "is missing"),
         (lambda folder: (folder / "x.ark.progress").write_text('{"identity": 3}'), {}, "is damaged"),
         (lambda folder: (folder / "x.ark.progress").write_text("{"), {}, "is damaged"),
     ],
@@ -118,7 +118,7 @@ def test_a_part_that_is_of_another_table_or_damaged_is_begun_anew_and_said_so(fo
     change(folder)
     with caplog.at_level(logging.WARNING, logger="sertk"):
         write(folder, **identity)
-    assert [record.getMessage() for record in caplog.records] == [f"{folder}/x.ark.partial: {reason}: beginning anew"]
+    assert [record.getMessage() for record in caplog.records] == [f"{folder}/x.ark.partial: {reason}: starting again"]
     assert len(list(read_table(f"scp:{folder}/x.scp"))) == len(KEYS)
     assert not any(name.endswith(("partial", "progress")) for name in contents(folder))
 

@@ -2,13 +2,11 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from networks import trained
 from torch import nn
 
-from sertk.models import inference
 from sertk.models.fuse import folded, for_evaluation
 from sertk.models.inference import on_segments, output, padded
 
@@ -55,7 +53,7 @@ def test_maps_and_networks_without_pooling_are_folded_too(frames):
         same(output(for_evaluation(network, CPU), feats, None, "map"), network.trunk(feats)[0].flatten(1))
 
 
-def test_bf16_is_the_format_of_the_trunk_alone_and_close_to_float32():
+def test_bf16_is_used_in_the_trunk_only():
     network = trained(channels=16)
     segments = [(str(frames), torch.randn(frames, 16).numpy()) for frames in (20, 33, 60)]
     exact = dict(on_segments(network, segments, "posterior", CPU))
@@ -65,21 +63,3 @@ def test_bf16_is_the_format_of_the_trunk_alone_and_close_to_float32():
     fast = for_evaluation(network, CPU, "bf16")
     assert {p.dtype for p in fast.trunk.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in fast.head.parameters()} == {torch.float32}
-
-
-def test_batches_by_length_give_what_each_segment_gives_alone_in_the_same_order(monkeypatch):
-    network, rng = trained(), np.random.default_rng(0)
-    lengths = [30, 9, 200, 31, 8, 30, 77, 12, 30]
-    segments = [(f"utt{i}", rng.normal(size=(n, 16)).astype(np.float32)) for i, n in enumerate(lengths)]
-    alone = list(on_segments(network, segments, "logit", CPU))
-    shapes, whole = [], inference.output
-    monkeypatch.setattr(
-        inference, "output", lambda n, feats, *rest: shapes.append(feats.shape) or whole(n, feats, *rest)
-    )
-    monkeypatch.setitem(inference.WINDOW, "cpu", 7)
-    monkeypatch.setitem(inference.TOGETHER, "cpu", 93)
-    batched = list(on_segments(network, segments, "logit", CPU))
-    assert [(size, frames) for size, _, frames in shapes] == [(3, 30), (2, 31), (1, 77), (1, 200), (2, 30)]
-    assert [key for key, _ in batched] == [key for key, _ in alone]
-    for (_, one), (_, other) in zip(batched, alone):
-        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -57,7 +57,7 @@ def test_cells_of_different_schemes_or_without_a_word_are_refused(tmp_path):
     assert read_cells(tmp_path, {}) is None
     put(tmp_path / "a", cell(True, True, True), [0.6])
     put(tmp_path / "b", cell(False, True, True), [0.6], scheme="loso")
-    with pytest.raises(SertkError, match="one figure cannot hold different protocols"):
+    with pytest.raises(SertkError, match="cells of one figure were scored with different schemes"):
         read_cells(tmp_path, {})
     (tmp_path / "b" / "cell.json").write_text('{"experiment": "exp1"}')
     with pytest.raises(SertkError, match="lacks 'transfer'"):

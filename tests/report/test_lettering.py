@@ -74,8 +74,8 @@ def test_a_name_without_a_font_is_written_otherwise_and_told_in_one_line(caplog)
         assert names_in_figure(LABELS["wide"]) == names
     assert names.shown == ["angry", "neutral", "sad", "<unk>"]
     assert names.key == "In the figure, angry is 生气/angry, neutral is 中立/neutral, sad is 难过/sad."
-    assert len(caplog.records) == 1 and "'生气/angry' is written 'angry'" in caplog.text
-    assert "(Debian: fonts-noto-cjk)" in caplog.text
+    assert len(caplog.records) == 1 and "'生气/angry' is shown as 'angry'" in caplog.text
+    assert "(Debian packages: fonts-noto-cjk)" in caplog.text
     assert names_in_figure(LABELS["other"]).shown == ["class 1", "class 2", "class 3", "class 4"]
     assert names_in_figure(LABELS["arabic"]).shown == LABELS["arabic"]
     assert names_in_figure(LABELS["accents"]).shown == ["colére", "dégoût", "joie", "a$x$"]

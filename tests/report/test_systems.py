@@ -75,7 +75,9 @@ def test_a_system_of_the_same_division_with_other_fold_numbers_is_of_the_same_ex
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
     assert folds_of(root / "exp" / "exp1_scratch").samefile(root / "exp" / "exp1" / "folds")
     (root / "lonely_one").mkdir()
-    with pytest.raises(SertkError, match=r"lonely_one: has results\.json and no folds/utt2fold, nor has lonely beside"):
+    with pytest.raises(
+        SertkError, match=r"lonely_one: has results\.json but no folds/utt2fold, and neither has lonely beside"
+    ):
         folds_of(root / "lonely_one")
 
 
@@ -144,7 +146,7 @@ def test_errors_are_listed_most_confident_first(experiments, root):
         table = mistakes_table(experiment, 4, data, audio=True)
     assert [row[0] for row in table.rows] == [test.keys[k] for k in wanted]
     assert [row[3] for row in table.rows] == [f"{100 * scored.posteriors[k].max():.1f}" for k in wanted]
-    assert table.columns[-4:] == ["words", "raters", "spectrogram", "audio"]
+    assert table.columns[-4:] == ["transcript", "raters", "spectrogram", "audio"]
     assert table.rows[0][-2].png.startswith(b"\x89PNG") and table.rows[0][-1].wav.startswith(b"RIFF")
     assert f"The 4 most confident of {len(wrong)} errors in 80 segments." in table.notes
 
@@ -171,7 +173,7 @@ def test_the_card_says_what_the_files_say(experiments, root):
     rows = dict(card_table(experiments[0].systems[0], experiments[0], cards=False).rows)
     assert rows["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
     assert rows["training segments of each fold"] == "64, 64, 64, 64, 64"
-    assert rows["epoch chosen"] == "last" and rows["front end"] == "cmvn=segment"
+    assert rows["model selection"] == "last" and rows["front end"] == "cmvn=segment"
     assert rows["folds"] == "scheme=loso part=all seed=0 label_map=ang:ang,hap:hap,neu:neu,sad:sad"
 
 

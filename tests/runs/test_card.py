@@ -4,8 +4,8 @@ import pytest
 
 import sertk.runs.card as cards
 from sertk.datadir.lists import write_list
-from sertk.runs.card import trained_on
-from sertk.training.labelling import read_labelling
+from sertk.jobs.labels import read_labelling
+from sertk.runs.card import training_record
 
 CHOSEN = {"a1": "ang", "a2": "sad", "b1": "ang"}
 SPEAKERS = {"a1": "anna", "a2": "anna", "b1": "bert", "c1": "cleo"}
@@ -13,30 +13,30 @@ HOW = {"select": "last", "chosen_epoch": 3}
 
 
 def test_an_emotion_models_record_has_its_real_speakers():
-    record = trained_on(CHOSEN, SPEAKERS, "1", HOW)
+    record = training_record(CHOSEN, SPEAKERS, "1", HOW)
     assert record["keys"] == ["a1", "a2", "b1"] and record["speakers"] == ["anna", "bert"]
     assert record["labels"] == {"ang": 2, "sad": 1} and record["target"] == "label"
 
 
 @pytest.mark.parametrize(("labels", "target"), [(CHOSEN, "label"), (SPEAKERS, "speaker")])
 def test_of_a_large_set_the_speakers_are_recorded_and_not_its_labels(monkeypatch, labels, target):
-    monkeypatch.setattr(cards, "MOST_KEYS", 2)
-    record = trained_on(labels, SPEAKERS, None, HOW)
+    monkeypatch.setattr(cards, "MAX_KEYS", 2)
+    record = training_record(labels, SPEAKERS, None, HOW)
     assert "keys" not in record and record["segments"] == len(labels) and record["target"] == target
     assert record["speakers"] == sorted({SPEAKERS[key] for key in labels}) and ("labels" in record) == (
         target == "label"
     )
-    assert "speakers" not in trained_on(labels, {}, None, HOW)
+    assert "speakers" not in training_record(labels, {}, None, HOW)
 
 
 def test_speakers_of_a_part_only_are_not_recorded(caplog):
-    assert "speakers" not in trained_on(CHOSEN, {"a1": "anna"}, None, HOW)
+    assert "speakers" not in training_record(CHOSEN, {"a1": "anna"}, None, HOW)
     assert "2 training segments are not in utt2spk (a2)" in caplog.text
 
 
 def test_speakers_of_what_chose_the_epoch_are_recorded_too():
     how = {"select": "dev-session", "chosen_on": {"fold": "2", "keys": ["c1"]}}
-    assert trained_on(CHOSEN, SPEAKERS, "1", how)["chosen_on"]["speakers"] == ["cleo"]
+    assert training_record(CHOSEN, SPEAKERS, "1", how)["chosen_on"]["speakers"] == ["cleo"]
     assert "speakers" not in how["chosen_on"]
 
 

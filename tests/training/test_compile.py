@@ -60,7 +60,7 @@ def test_where_compiling_does_not_work_auto_goes_without_and_true_says_why(toy, 
         in err
     )
     assert err.count("\n") == 1 and not (toy / "exp/state.pt").exists()
-    monkeypatch.setitem(compiling.PAYS_AFTER, "cpu", 1)
+    monkeypatch.setitem(compiling.WORTHWHILE_STEPS, "cpu", 1)
     err = train("exp", "--epochs", 1, "--precision", "bf16").err
     assert "not compiled, though the run is long: torch.compile does not work here: InvalidCxxCompiler" in err
     with pytest.raises(SertkError, match="does not work here"):  # gone on with where it cannot be what it was

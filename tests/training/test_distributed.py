@@ -129,9 +129,7 @@ def test_a_process_killed_in_mid_epoch_ends_the_others_and_the_run_goes_on_to_th
         codes = ranks.codes(timeout=10)
         assert (codes[victim], codes[1 - victim]) == (-signal.SIGKILL, 1)
         line = ranks.errors()[1 - victim].splitlines()[-1]
-        assert line.startswith(
-            f"train-resnet: ERROR: process {1 - victim} of 2: another one has ended before its time: "
-        )
+        assert line.startswith(f"train-resnet: ERROR: process {1 - victim} of 2: another process has died: ")
     Ranks(toy, 2, words(toy, "killed", *options)).ended_well()
     assert (toy / "killed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
 
@@ -154,7 +152,7 @@ def test_a_loss_that_is_no_number_is_told_by_one_process_and_ends_all(toy):
     assert ranks.codes() == [1, 1]
     told, silent = ranks.errors()
     assert re.search(r"ERROR: epoch \d, batch \d: the loss is (nan|inf).*: spk\d-utt\d+ spk", told)
-    assert silent == "train-resnet: ERROR: process 1 ends with process 0, which says why\n"
+    assert silent == "train-resnet: ERROR: process 1 stopped: the error is reported by process 0\n"
 
 
 def test_one_process_writes_and_speaks(toy):
@@ -215,14 +213,14 @@ TORCHRUN = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "h
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x', wanted is a whole number"),
-        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', wanted is a whole number from 1"),
-        ({"WORLD_SIZE": ""}, "WORLD_SIZE is '', wanted"),
-        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '9+', wanted"),
-        ({"RANK": "4"}, "RANK is '4', wanted is a whole number from 0 to 3"),
-        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', wanted"),
-        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', wanted is a whole number from 1 to 65535"),
-        ({"MASTER_PORT": "65536"}, "MASTER_PORT is '65536', wanted"),
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x', must be an integer"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', must be an integer from 1"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE is '', must be"),
+        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '9+', must be"),
+        ({"RANK": "4"}, "RANK is '4', must be an integer from 0 to 3"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', must be"),
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', must be an integer from 1 to 65535"),
+        ({"MASTER_PORT": "65536"}, "MASTER_PORT is '65536', must be"),
     ],
 )
 def test_a_variable_of_torchrun_that_is_no_such_number_is_named_with_its_value(wrong, said):
@@ -234,12 +232,12 @@ def test_a_variable_of_torchrun_that_is_no_such_number_is_named_with_its_value(w
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"SLURM_STEP_NUM_TASKS": "x"}, "SLURM_STEP_NUM_TASKS is 'x', wanted is a whole number from 1"),
-        ({"SLURM_PROCID": "8"}, "SLURM_PROCID is '8', wanted is a whole number from 0 to 7"),
-        ({"SLURM_LOCALID": "x"}, "SLURM_LOCALID is 'x', wanted"),
-        ({"SLURM_JOB_ID": "x"}, "SLURM_JOB_ID is 'x', wanted"),
-        ({"SLURM_STEP_ID": "batch"}, "SLURM_STEP_ID is 'batch', wanted"),
-        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', wanted is a whole number from 1 to 65535"),
+        ({"SLURM_STEP_NUM_TASKS": "x"}, "SLURM_STEP_NUM_TASKS is 'x', must be an integer from 1"),
+        ({"SLURM_PROCID": "8"}, "SLURM_PROCID is '8', must be an integer from 0 to 7"),
+        ({"SLURM_LOCALID": "x"}, "SLURM_LOCALID is 'x', must be"),
+        ({"SLURM_JOB_ID": "x"}, "SLURM_JOB_ID is 'x', must be"),
+        ({"SLURM_STEP_ID": "batch"}, "SLURM_STEP_ID is 'batch', must be"),
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', must be an integer from 1 to 65535"),
     ],
 )
 def test_a_variable_of_srun_that_is_no_such_number_is_named_with_its_value(wrong, said):
@@ -262,7 +260,7 @@ def test_who_names_the_meeting_point_needs_no_list_of_hosts():
 def test_a_wrong_variable_ends_a_training_in_one_line(toy, train, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "x")
     err = train("exp", "--epochs", 1, code=1).err
-    assert err.startswith("train-resnet: ERROR: WORLD_SIZE is 'x', wanted") and len(err.splitlines()) == 1
+    assert err.startswith("train-resnet: ERROR: WORLD_SIZE is 'x', must be") and len(err.splitlines()) == 1
 
 
 def torchrun(toy, name, *options, size=2, restarts=0):

@@ -14,6 +14,7 @@ from sertk.cli import embed_segments
 from sertk.kaldi.tables import read_manifest, verify_table
 from sertk.models.modelfile import Model, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training.progress import never
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_pass_that_is_asked_to_stop_says_run_me_again_and_goes_on(tmp_path, wo
     assert not (tmp_path / "stopped.ark").exists()
     assert wait(start(*words("stopped"), log=tmp_path / "log")) == 0
     log = (tmp_path / "log").read_text()
-    assert "rerun the same command" in log and "going on after" in log and "Traceback" not in log
+    assert "rerun the same command" in log and "resuming after segment" in log and "Traceback" not in log
     assert "Done 40, skipped 0" in log and "40 segments, 60 draws of 64 numbers each: 0.000307 GB in ark,scp:" in log
     assert table(tmp_path, "stopped") == table(tmp_path, "straight")
 
@@ -82,7 +83,7 @@ def test_a_part_made_with_other_settings_is_not_mixed_in(tmp_path, words):
     os.kill(child, signal.SIGKILL)
     wait(child)
     assert wait(start(*words("x"), log=tmp_path / "log")) == 0
-    assert "was begun with seed=1, now it is 0: beginning anew" in (tmp_path / "log").read_text()
+    assert "was begun with seed=1, now it is 0: starting again" in (tmp_path / "log").read_text()
     assert wait(start(*words("straight"))) == 0
     assert table(tmp_path, "x") == table(tmp_path, "straight")
 
@@ -93,13 +94,13 @@ class StopsAfter:
     def __init__(self, looks):
         self.looks = looks
 
-    def __bool__(self):
+    def __call__(self):
         self.looks -= 1
         return self.looks < 0
 
 
 def test_draws_that_go_on_on_another_processor_keep_the_precision(tmp_path, words, call, monkeypatch):
-    def draws(*options, built_for_bf16, stop=False, code=0):
+    def draws(*options, built_for_bf16, stop=never, code=0):
         monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
         monkeypatch.setattr(embed_segments, "catch_signals", lambda: stop)
         binary, *rest = words("x", *options)
@@ -112,7 +113,7 @@ def test_draws_that_go_on_on_another_processor_keep_the_precision(tmp_path, word
     call(binary, *rest)
     draws(built_for_bf16=True, stop=StopsAfter(100), code=75)
     err = draws(built_for_bf16=False)
-    assert "going on after" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
+    assert "resuming after segment" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
     assert made() == "bf16" and table(tmp_path, "x") == table(tmp_path, "straight")
     # What is begun anew since something else differs is of this processor's own.
     draws(built_for_bf16=True, stop=StopsAfter(100), code=75)

@@ -145,7 +145,7 @@ class After:
     def __init__(self, looks):
         self.looks = looks
 
-    def __bool__(self):
+    def __call__(self):
         self.looks -= 1
         return self.looks < 0
 

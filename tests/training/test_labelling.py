@@ -4,7 +4,8 @@ import pytest
 
 from sertk.datadir.lists import write_list
 from sertk.errors import SertkError
-from sertk.training.labelling import Labelling, read_labelling
+from sertk.jobs.labels import read_labelling
+from sertk.training.labelling import Labelling
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_folds_have_other_names_than_numbers_too(lists):
 def test_who_is_left_with_nothing_is_told_all_folds_that_are_held_out(lists):
     labelling = Labelling(["ang", "neu"], {"p": "ang", "q": "neu"}, {"p": "1", "q": "2"})
     with pytest.raises(SertkError, match="with the folds 1 and 2 held out nothing is left to train on"):
-        labelling.training("1", choosing="2")
+        labelling.training("1", development="2")
     alone = Labelling(["ang", "neu"], {"p": "ang", "q": "neu"}, {"p": "1", "q": "1"})
     for choosing in (None, "1"):
         with pytest.raises(SertkError, match="with fold 1 held out nothing is left to train on"):

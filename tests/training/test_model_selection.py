@@ -17,7 +17,7 @@ from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.scoring.protocol import Corpus, Guard
-from sertk.training import model_selection as choosing
+from sertk.training import model_selection
 from sertk.training.distributed import World
 from sertk.training.labelling import Labelling
 from sertk.training.loop import Training, seeded
@@ -48,10 +48,10 @@ def decisions(toy, call, model, fold):
 
 def test_the_choosing_fold_is_the_one_after_the_held_out_and_the_first_after_the_last():
     labelling = Labelling(["a", "b"], dict.fromkeys("pqrs", "a"), {"p": "2", "q": "10", "r": "1", "s": "3"})
-    after = {fold: choosing.choosing_fold(labelling, "dev-session", fold) for fold in ("1", "2", "3", "10")}
+    after = {fold: model_selection.development_fold(labelling, "dev-session", fold) for fold in ("1", "2", "3", "10")}
     assert after == {"1": "2", "2": "3", "3": "10", "10": "1"}
-    assert choosing.choosing_fold(labelling, "oracle", "3") == "3"
-    assert choosing.choosing_fold(labelling, "last", "3") is None
+    assert model_selection.development_fold(labelling, "oracle", "3") == "3"
+    assert model_selection.development_fold(labelling, "last", "3") is None
 
 
 @pytest.mark.parametrize(("rule", "chooser"), [("dev-session", "2"), ("oracle", "1")])
@@ -81,7 +81,7 @@ def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
     targets = Targets(torch.tensor([LABELS.index(truth[key]) for key in store.keys]))
     uas, seen = [0.2, 0.5, 0.5, 0.4], []
 
-    def develop(network):
+    def scorer(network):
         network.eval()
         seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         return {"dev_ua": uas[len(seen) - 1]}
@@ -90,11 +90,11 @@ def test_the_first_of_equally_good_epochs_is_kept_over_a_resumption(toy):
     for epochs in (2, 4):  # as if it had been killed after the second
         network = seeded(lambda: ResNet(NetworkSpec(4, 16, 2, (1, 1, 1, 1), embedding_dim=8)), 0)
         settings = TrainingSettings(epochs=epochs, chunk_frames=(24,), augment=("none",))
-        training = Training(network, store, targets, settings, torch.device("cpu"), World(), develop=develop,
+        training = Training(network, store, targets, settings, torch.device("cpu"), World(), scorer=scorer,
                             progress=saved[-1] if saved else None, save=lambda p: saved.append(copy.deepcopy(p)))  # fmt: skip
         training.run(lambda *_: None)
     assert not torch.equal(network.state_dict()["head.output.bias"], seen[1]["head.output.bias"])
-    kept, epoch = training.chosen()
+    kept, epoch = training.selected()
     assert epoch == 2 and len(seen) == 4
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in kept.state_dict().items())
 
@@ -165,7 +165,7 @@ def test_scores_are_stamped_or_refused_by_what_chose(toy, train, call, folds):
 
 def test_a_rule_that_cannot_be_followed_is_one_line(toy, train, folds):
     err = train("exp", "--select", "oracle", code=2).err
-    assert "--select oracle chooses by a fold: --utt2fold and --fold say which is held out" in err
+    assert "--select oracle needs a held-out fold: give --utt2fold and --fold" in err
     fold_of = ("--utt2fold", toy / "utt2fold", "--select", "dev-session", "--fold")
     assert "there is no fold '7' (folds: 1 2 3 4)" in train("exp", *fold_of, 7, code=1).err
     labels = read_list(toy / "utt2label")
@@ -217,7 +217,7 @@ def test_what_cannot_choose_a_heads_epoch_is_one_line(toy, call, train, folds, t
     vectors = ("--eval-vectors", f"scp:{toy}/w.scp")
     for wrong in (vectors, ("--select", "oracle")):
         err = transfer(*wrong, code=2).err
-        assert "--select dev-session and --select oracle, and they alone, take --eval-vectors" in err
+        assert "--eval-vectors goes with --select dev-session and --select oracle" in err
     select = ("--select", "dev-session", "--eval-vectors")
     lines = (toy / "w.scp").read_text().splitlines(keepends=True)
     (toy / "few.scp").write_text("".join(lines[2:]))
@@ -264,4 +264,4 @@ def test_a_choosing_fold_without_draws_is_one_line(toy, train, call):
     err = call(
         "transfer-head", *options, model, f"scp:{toy}/draws.scp", toy / "utt2label", toy / "utt2fold", toy / "h", code=1
     ).err
-    assert "has no draws of fold 1, which is to choose the epoch" in err
+    assert "fold 1, which --select needs, has no draws" in err

@@ -70,7 +70,7 @@ def test_a_head_sees_each_class_equally_often_when_balanced():
         seen.extend(segments.tolist())
         return torch.zeros(len(segments), SPEC.pooled_dim)
 
-    head.epoch(vectors)
+    head.train_epoch(vectors)
     assert len(seen) == 93 and 0 not in seen
     assert sorted(np.bincount(targets.labels[seen])) == [
         21,

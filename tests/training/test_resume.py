@@ -217,8 +217,8 @@ def test_another_version_of_the_code_is_refused(toy, train, monkeypatch):
 @pytest.mark.parametrize("name", ["threads", "hardware", "torch", "code"])
 def test_another_machine_is_warned_of_and_goes_on(toy, train, monkeypatch, name):
     train("exp", "--epochs", 1)
-    marks = sertk.jobs.train.machine_marks
-    monkeypatch.setattr(sertk.jobs.train, "machine_marks", lambda *args: marks(*args) | {name: "another"})
+    marks = sertk.jobs.train.machine_fingerprint
+    monkeypatch.setattr(sertk.jobs.train, "machine_fingerprint", lambda *args: marks(*args) | {name: "another"})
     err = train("exp", "--epochs", 2).err
     assert re.search(rf"WARNING: .*started with {name}=\S+, now it is another: the last bits will differ", err)
     assert "WARNING" not in train("exp", "--epochs", 3).err  # from here on it is another
@@ -332,7 +332,7 @@ def test_a_single_chunk_is_too_few(toy, train):
     write_list(toy / "utt2label", dict(list(read_list(toy / "utt2label").items())[:2]))
     write_list(toy / "utt2fold", {key: str(n) for n, key in enumerate(read_list(toy / "utt2label"))})
     folds = ("--utt2fold", toy / "utt2fold", "--fold", 1)
-    assert "BatchNorm takes two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err
+    assert "BatchNorm needs at least two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err
 
 
 def test_resume_on_another_processor_keeps_precision(toy, train, monkeypatch):

@@ -9,12 +9,13 @@ import torch
 from toydata import LABELS
 
 from sertk.datadir.lists import read_list, write_list
+from sertk.jobs.labels import read_targets
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.training.head import HeadTraining
 from sertk.training.labelling import Labelling
 from sertk.training.settings import HeadSettings
-from sertk.training.targets import Targets, targets_of
+from sertk.training.targets import Targets
 
 # Posteriors of 3/4 and 1/4.
 LOGITS = torch.tensor([[math.log(3), 0.0]])
@@ -66,7 +67,7 @@ def voted(tmp_path):
 def test_votes_are_shared_out_by_the_label_map(voted, caplog):
     labelling = Labelling(["ang", "hap", "neu"], {"a": "hap", "b": "ang", "c": "neu", "d": "neu"}, {})
     caplog.set_level("INFO", "sertk")
-    found = targets_of(list("abcd"), labelling, voted / "utt2label", voted / "utt2votes")
+    found = read_targets(list("abcd"), labelling, voted / "utt2label", voted / "utt2votes")
     # a: exc and hap are 2 votes for hap, half of the third is for ang, the rest for none of these classes; the speaker's
     # own is no vote. b: nobody chose a class. d: nobody rated it.
     wanted = [[0.2, 0.8, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]]

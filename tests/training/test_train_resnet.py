@@ -49,7 +49,7 @@ def test_features_written_again_leave_the_front_end_unknown(toy, train):
     data[-1] ^= 1
     archive.write_bytes(data)
     err = train("exp", "--epochs", 1).err
-    assert "feats.manifest does not belong to" in err and load_model(toy / "exp/final.pt").frontend == {}
+    assert "feats.manifest does not match" in err and load_model(toy / "exp/final.pt").frontend == {}
 
 
 def test_a_held_out_fold_is_not_trained_on(toy, train):
@@ -95,7 +95,7 @@ def test_options_that_contradict_the_initial_model_are_refused(toy, train):
     init = ("--epochs", 1, "--init", toy / "first/final.pt")
     assert "--channels: " in train("second", *init, "--channels", 4, code=1).err
     assert (
-        "wanted all, head or from-block-N with N from 1 to 4"
+        "must be all, head or from-block-N with N from 1 to 4"
         in train("second", *init, "--train", "from-block-9", code=1).err
     )
 

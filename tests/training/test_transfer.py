@@ -6,7 +6,7 @@ from toydata import NETWORK
 from sertk.data.keyed_random import Draws
 from sertk.data.store import load_store, store_of
 from sertk.datadir.lists import read_list, write_list
-from sertk.jobs.heads import head_spec
+from sertk.jobs.drawtable import head_spec
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
@@ -113,7 +113,7 @@ def test_a_head_trained_from_draws_is_the_head_trained_through_the_frozen_trunk(
             rows = [plan.chunk(store[int(s)], 3 * epoch + int(v)) for s, v in zip(segments, versions)]
             return torch.cat([network.pooled(torch.from_numpy(row.T.copy())[None]) for row in rows])
 
-        slow.epoch(through_the_trunk)
+        slow.train_epoch(through_the_trunk)
     for a, b in zip(fast.head.parameters(), slow.head.parameters()):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 

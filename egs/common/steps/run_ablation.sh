@@ -1,34 +1,35 @@
 #!/usr/bin/env bash
-# What transfer, masks and pooling give, each with and without the others (the paper's Fig. 4): a grid of trainings.
+# The ablation of the paper's Fig. 4: a grid of trainings with and without transfer, masks and pooling.
 #
-# usage: local/run_ablation.sh [options]        in a recipe whose features and speaker network are there
-# e.g.: local/run_ablation.sh                   resumes; done cells whose inputs are the same are kept
+# usage: local/run_ablation.sh [options]        in a recipe with features and a speaker network
+# e.g.: local/run_ablation.sh                   resumes; finished cells with unchanged inputs are kept
 #       local/run_ablation.sh --cmd "run-slurm --gpu 1 --time 4:00:00" --submit
 #       local/run_ablation.sh --status
 #
-#   --experiments exp1 --labels conf/labels     label maps: conf/labels.exp1; "exp1 exp2 exp3" for several
-#   --starts "transfer scratch"  transfer: new heads on the frozen trunk of the speaker network; scratch: without transfer
-#   --masks "masks plain"        masks: as the confs have it; plain: --augment none, one version of a segment an epoch, not three
-#   --pooling "pooled fixed"     pooled: statistics over frames of any number; fixed: no pooling, chunks of --frames
-#   --frames 300                 frames that a segment is cropped or repeated to, in training and test, where nothing is pooled
-#   --scheme stratified          of the folds: stratified (the paper's: speakers are in training and test), loso, speaker
+#   --experiments exp1 --labels conf/labels
+#                                experiments, "exp1 exp2 exp3" for several; their label maps are conf/labels.exp1 …
+#   --starts "transfer scratch"  transfer: new heads on the frozen trunk of the speaker network; scratch: from scratch
+#   --masks "masks plain"        masks: as in the confs; plain: no masks, one version of a segment per epoch
+#   --pooling "pooled fixed"     pooled: statistics pooling over any length; fixed: no pooling, chunks of --frames
+#   --frames 300                 without pooling, segments are cropped or repeated to this length, in training and test
+#   --scheme stratified          folds: stratified (as in the paper: speakers in both training and test), loso, speaker
 #   --num-folds 5 --seed 0 --repeats 1
-#                                seeds 0, 1, …, each with a deal of folds, chunks and first weights of its own
+#                                folds; seeds 0, 1, … that each draw folds, chunks and initial weights
 #   --work DIR --data data/all --init MODEL
-#                                where data/ and exp/ are; the data folder in it; the speaker network [exp/resnet34/final.pt in it]
+#                                where data/ and exp/ are; the data folder in it; speaker network [exp/resnet34/final.pt]
 #   --draws-conf FILE --head-conf FILE --scratch-conf FILE
 #                                settings of embed-segments, transfer-head and train-resnet
-#   --clusters utt2spk           the map in the data folder whose clusters score-loso makes its intervals by
+#   --clusters utt2spk           map in the data folder: score-loso's intervals are also computed over its values
 #   --cmd RUNNER --num-threads 1 --device cpu|cuda|cuda:N
-#                                how jobs are run [$train_cmd]: run-local or run-slurm; CPU threads of a job, where to compute
-#   --submit                     hand all stages to run-slurm as arrays that start one after the other, and return; the same call
-#                                again submits what failed or was cancelled, and nothing that is in the queue
-#   --status                     only say how far all is, and what failed, was cancelled, or is left with nothing that runs it
+#                                how to run jobs [$train_cmd]: run-local or run-slurm; CPU threads of a job, device
+#   --submit                     submit all stages with run-slurm, as dependent arrays, and return; called again, it
+#                                submits what failed or was cancelled, and nothing that is in the queue
+#   --status                     print the progress, and units that failed, were cancelled, or that nothing runs
 #   --config FILE                lines of --name=value with any of these
 #
-# Stages: folds; trunk (one pass serves all experiments and folds); heads (one job for all folds); scratch (a job a fold);
-# scores; report. A cell that fails does not stop the others; the next call runs it again. Results:
-# exp/ablation/EXPERIMENT/START-MASKS-POOLING/SEED/{RESULTS,results.json}, exp/report; how it went: exp/ablation/{plan,log}.
+# Stages: folds; trunk (one pass for all experiments and folds); heads (one job for all folds); scratch (a job per fold);
+# scores; report. A failed cell does not stop the others; the next call runs it again. Results:
+# exp/ablation/EXPERIMENT/START-MASKS-POOLING/SEED/{RESULTS,results.json}, exp/report; progress: exp/ablation/{plan,log}.
 set -euo pipefail
 
 recipe=. work=. data=data/all init='' experiments=exp1 starts='transfer scratch' masks='masks plain' pooling='pooled fixed'
@@ -38,21 +39,21 @@ draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.co
 . sertk_options.sh
 . recipe.sh
 
-[ $# -eq 0 ] || die "what is '$1'? (see run_ablation.sh --help)"
+[ $# -eq 0 ] || die "unexpected argument '$1' (see run_ablation.sh --help)"
 for name in recipe work init; do
   [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 cd "$recipe" || exit
-for name in draws_conf head_conf scratch_conf labels; do # whole paths: the plan is read from other folders too
+for name in draws_conf head_conf scratch_conf labels; do # absolute, since the plan is also used from other folders
   printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 dir=$work/exp/ablation feats=$work/$data/feats.scp init=${init:-$work/exp/resnet34/final.pt} stamp=''
 if [ "$status" = true ]; then
-  need "$dir/plan" "nothing was begun there"
+  need "$dir/plan" "no grid was started there"
   exec units status "$dir"
 fi
 for word in SIMULATED PARTIAL; do [ ! -e "$work/$data/$word" ] || stamp=$word; done
-known() { # known OPTION WORD…: the option's words are some of these
+known() { # known OPTION WORD…: the option's value consists of these words
   local word
   for word in ${!1}; do [[ " ${*:2} " == *" $word "* ]] || die "--$1: '$word' is not one of ${*:2}"; done
 }
@@ -64,7 +65,7 @@ need "$feats" "the recipe's run.sh makes it"
 for conf in "$draws_conf" "$head_conf" "$scratch_conf"; do need "$conf"; done
 for e in $experiments; do need "$labels.$e"; done
 
-unit() { local IFS=$'\t'; echo "$*"; } # unit NAME COMMAND…: a line of the plan (see units --help)
+unit() { local IFS=$'\t'; echo "$*"; } # unit NAME COMMAND…: prints a line of the plan (see units --help)
 
 plan() {
   local n e m p s fold chunks layers at compute draws folds
@@ -100,7 +101,7 @@ plan() {
   done
 }
 
-# do_stage STAGE RUNNER…: runs what is left of a stage; what fails there does not keep others from what they can do.
+# do_stage STAGE RUNNER…: runs the unfinished units of a stage; failures do not stop other units.
 do_stage() {
   local listed numbers key ended=0
   listed=$(units left "$dir" "$1")
@@ -108,13 +109,13 @@ do_stage() {
   [ -n "$numbers" ] || return 0
   [ "$submit" = true ] || printf '\n== %(%Y-%m-%d %H:%M:%S)T  %s%s: %s\n' -1 "${stamp:+[$stamp] }" "$1" "$numbers"
   "${@:2}" JOB="$numbers" "$dir/log/$1.JOB.log" units run "$dir" "$1" "$key" JOB || ended=$?
-  [ "$ended" -le 128 ] && [ "$submit$ended" != true1 ] || exit "$ended" # a signal, or Slurm said no
+  [ "$ended" -le 128 ] && [ "$submit$ended" != true1 ] || exit "$ended" # a signal, or sbatch failed
 }
 
-trap 'exit 130' INT # Control-C ends the call and not only what it waits for
+trap 'exit 130' INT # Control-C ends the script, not only the job it waits for
 mkdir -p "$dir/log"
 exec {lock}>"$dir/driver.lock"
-flock --nonblock --conflict-exit-code 99 "$lock" || [ $? -ne 99 ] || die "another run_ablation.sh is at work on $dir"
+flock --nonblock --conflict-exit-code 99 "$lock" || [ $? -ne 99 ] || die "another run_ablation.sh is running on $dir"
 plan >"$dir/plan.tmp"
 mv "$dir/plan.tmp" "$dir/plan"
 report=(make-report --data "$work/$data" "$work/exp" "$work/exp/report")
@@ -128,7 +129,7 @@ if [ "$submit" = true ]; then
   scratch=$(do_stage scratch "${runner[@]}")
   after=$(tr ' ' , <<<"$heads $scratch" | sed 's/^,//; s/,$//')
   scores=$(do_stage scores "${runner[@]}" ${after:+--after "$after"})
-  # The log's name is new with the scores: run-slurm does not run the same call again.
+  # The log's name changes with the scores, since run-slurm does not repeat an identical call.
   page=${scores:+$("${runner[@]}" --after "$scores" "$dir/log/report.$scores.log" "${report[@]}")}
   echo "submitted: trunk ${trunk:--}, heads ${heads:--}, scratch ${scratch:--}, scores ${scores:--}, report ${page:--}"
   exit

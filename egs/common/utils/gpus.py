@@ -1,18 +1,18 @@
-"""The GPUs of this machine, as run-local hands them out to its jobs."""
+"""GPUs of this machine that run-local can assign to jobs."""
 
 import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-SECONDS_TO_ANSWER = 60  # of nvidia-smi: the first call after a boot takes long
+SECONDS_TO_ANSWER = 60  # for nvidia-smi, whose first call after boot is slow
 
 
 def visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    """The GPUs that a job may be given, by the names that CUDA_VISIBLE_DEVICES takes.
+    """Return the available GPUs, by names that CUDA_VISIBLE_DEVICES accepts.
 
-    Those of an outer CUDA_VISIBLE_DEVICES (a batch system's, or the user's), numbers or UUIDs; without one those of
-    nvidia-smi by their UUIDs, since its numbers need not be CUDA's; where it is missing (a container), the device files.
+    Those of CUDA_VISIBLE_DEVICES (numbers or UUIDs) if it is set; otherwise those of nvidia-smi by UUID, since its
+    numbers may differ from CUDA's; without nvidia-smi (in a container), the device files.
     """
     if "CUDA_VISIBLE_DEVICES" in environment:
         return named(environment["CUDA_VISIBLE_DEVICES"])
@@ -29,7 +29,7 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
 
 
 def named(words: str) -> list[str]:
-    """The devices of a CUDA_VISIBLE_DEVICES: those before the first that is none, as CUDA has it.
+    """Return the devices in CUDA_VISIBLE_DEVICES, up to the first invalid one, as CUDA does.
 
     >>> named("3, GPU-8932f937,-1,2")
     ['3', 'GPU-8932f937']
@@ -43,7 +43,7 @@ def named(words: str) -> list[str]:
 
 
 def listed(text: str) -> list[str]:
-    """The UUIDs of `nvidia-smi -L`; of a GPU that is divided (MIG) those of its parts.
+    """Return the UUIDs of `nvidia-smi -L`; of a partitioned GPU (MIG) those of its partitions.
 
     >>> listed("GPU 0: H100 (UUID: GPU-1)\\nGPU 1: H100 (UUID: GPU-2)\\n  MIG 1g.10gb Device 0: (UUID: MIG-3)\\n")
     ['GPU-1', 'MIG-3']

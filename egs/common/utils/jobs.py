@@ -1,6 +1,6 @@
-"""What run-local and run-slurm share: the words of a call, the line for bash, one job with its log.
+"""Shared by run-local and run-slurm: arguments of a call, the line for bash, a job with its log.
 
-Not a part of the sertk package: a compute node needs a bare python3 to run a recipe's jobs.
+Not part of the sertk package, since a compute node runs a recipe's jobs with a bare python3.
 """
 
 import os
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
-LOGS_NAMED = 5  # one by one; of more failed jobs the numbers are given
+LOGS_NAMED = 5  # individually; of more failed jobs only the numbers
 SECONDS_TO_END = 10  # between TERM and KILL: enough for a checkpoint
 
 
 def stopping_signals() -> set[signal.Signals]:
-    """INT, TERM and HUP, without those that we are to ignore (nohup)."""
+    """Return INT, TERM and HUP, except those that are ignored (nohup)."""
     asked = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     return {number for number in asked if signal.getsignal(number) != signal.SIG_IGN}
 
 
 class Misuse(Exception):
-    """A call that cannot be meant."""
+    """Wrong usage."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a runner was asked for: `numbers` are the jobs', `name` stands for the number in `log` and in `line`."""
+    """The arguments of a runner; in `log` and `line`, `name` stands for a job's number, one of `numbers`."""
 
     options: dict
     name: str
@@ -51,10 +51,10 @@ def with_number(text: str, name: str, number: int) -> str:
 
 
 def answer(words: list[str], usage: str):
-    """End the program where its words ask for the usage or the version, or are none, which is misuse."""
+    """Exit if the arguments ask for the usage or the version, or, with status 2, if there are none."""
     if words and words[0] not in ("-h", "--help", "--version"):
         return
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… --help | head` ends as Unix tools end
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… --help | head` ends silently
     if words[:1] == ["--version"]:
         module = (Path(__file__).resolve().parents[3] / "sertk" / "__init__.py").read_text()
         print(f"{Path(sys.argv[0]).name} (sertk) {module.split('__version__ = ')[1].split()[0][1:-1]}")
@@ -64,14 +64,14 @@ def answer(words: list[str], usage: str):
 
 
 def kaldis_option(word: str, words: list[str]) -> list[str] | None:
-    """What an option of queue.pl or of GridEngine, which run.pl and slurm.pl take too, is here; None for any other.
+    """Translate an option of queue.pl or GridEngine, which run.pl and slurm.pl accept too; None for other options.
 
     Args:
-        word: the option.
-        words: what follows it; its values are taken off.
+        word: The option.
+        words: The following arguments, from which its values are removed.
 
     Raises:
-        Misuse: where a value is missing.
+        Misuse: If a value is missing.
     """
     values = {"-V": 0, "-cwd": 0, "-l": 1, "-sync": 1, "-S": 1, "-pe": 2, "-tc": 1, "--pick": 1, "--config": 1}.get(
         word
@@ -85,18 +85,18 @@ def kaldis_option(word: str, words: list[str]) -> list[str] | None:
 
 
 def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) -> Call:
-    """Take a runner's words apart: [--option VALUE…] [JOB=1:N] LOG COMMAND…
+    """Parse a runner's arguments: [--option VALUE…] [JOB=1:N] LOG COMMAND…
 
     Args:
-        words: what stands after the runner's name.
-        usage: what --help prints, which ends the program.
-        options: the options that there are with their defaults; one whose default is a list may be given several
-            times, and its values may begin with a dash.
-        unknown: function of (option, words after it, of which it takes the option's values off) that gives the words
-            that are meant, or None.
+        words: The arguments.
+        usage: Text of --help, which exits.
+        options: Options and their defaults; one whose default is a list may be repeated, and its values may begin with
+            a dash.
+        unknown: Function of (option, following arguments, from which it removes the option's values) that returns the
+            equivalent arguments, or None.
 
     Raises:
-        Misuse: saying what is wrong.
+        Misuse: With the reason.
     """
     answer(words, usage)
     words, options, name, numbers = list(words), dict(options), "", [1]
@@ -112,7 +112,7 @@ def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) ->
                 raise Misuse(f"{word} needs a value")
             value = words.pop(0)
             if word == "--max-jobs-run" and value.isdecimal() and options[word].isdecimal():
-                value = min(value, options[word], key=int)  # a step's and its caller's: as run.pl
+                value = min(value, options[word], key=int)  # of a step and its caller, as in run.pl
             options[word] = options[word] + [value] if many else value
         elif word.startswith("-"):
             meant = unknown(word, words)
@@ -137,21 +137,21 @@ def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) ->
 
 
 def quoted(word: str) -> str:
-    """`word` as it stands in the line for bash: the rule of Kaldi's run.pl."""
+    """Quote an argument for bash by the rule of Kaldi's run.pl."""
     if re.fullmatch(r"\S+", word):
         return word
     return f"'{word}'" if '"' in word else f'"{word}"'
 
 
 def jobs_environment(options: dict) -> dict[str, str]:
-    """The environment of the jobs: ours, with --num-threads as OMP_NUM_THREADS."""
+    """Return the environment of the jobs: ours, with --num-threads as OMP_NUM_THREADS."""
     threads = {"OMP_NUM_THREADS": options["--num-threads"]} if options["--num-threads"] else {}
     return os.environ | threads
 
 
 @contextmanager
 def naming(path: str | Path):
-    """Give an OSError from inside that names no file (a full disk) the name `path`."""
+    """Add `path` to an OSError that names no file (a full disk)."""
     try:
         yield
     except OSError as error:
@@ -161,7 +161,7 @@ def naming(path: str | Path):
 
 
 def make_folder(folder: Path):
-    """Make a folder and those above it; an OSError that says so where a file is in the way."""
+    """Make a folder and its parents; raise NotADirectoryError if a file is in the way."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -175,14 +175,14 @@ def empty_log(log: str):
 
 
 class Job:
-    """One bash with its log, in a process group of its own; the log's lines are run.pl's.
+    """A bash in its own process group, with a log in run.pl's format.
 
     Args:
-        log: the file that the job's output is appended to.
-        line: for bash.
-        environment: of the job.
-        mask: the signals that are blocked in the job.
-        prelude: what bash does before `line`; the log does not show it.
+        log: File to which the job's output is appended.
+        line: Line for bash.
+        environment: Environment of the job.
+        mask: Signals that are blocked in the job.
+        prelude: Run by bash before `line`, not shown in the log.
     """
 
     def __init__(self, log: str, line: str, environment: dict[str, str], mask, prelude: str = ""):
@@ -205,7 +205,7 @@ class Job:
         self.note(f"# Ended ({how}) at {date()}, elapsed time {time.time() - self.began:.0f} seconds")
 
     def send(self, number: int) -> bool:
-        """Signal the whole group; False when nothing of it is left."""
+        """Signal the whole group; return False if no process is left."""
         try:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
@@ -218,7 +218,7 @@ class Job:
 
 
 def stop(running: list[Job]):
-    """End every process of every job: TERM, and KILL for what is still there SECONDS_TO_END later."""
+    """End all processes of all jobs: TERM, then KILL after SECONDS_TO_END."""
     left = [job for job in running if job.send(signal.SIGTERM)]
     deadline = time.monotonic() + SECONDS_TO_END
     while left and time.monotonic() < deadline:
@@ -231,16 +231,16 @@ def stop(running: list[Job]):
 
 
 def pass_on(number: int, ancestors: list[int], told: set[tuple[int, str]]):
-    """Send a signal to those of some processes and their descendants that handle it or wait for it, to each once."""
+    """Send a signal once to each of some processes and their descendants that handles it or waits for it."""
     parents, starts = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                # After the name in brackets: state, parent, …; the 22nd field of all is when the process started.
+                # After the name in brackets: state, parent, …; field 22 of all is the start time.
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 parents[int(entry.name)], starts[int(entry.name)] = int(fields[1]), fields[19]
             except OSError:
-                pass  # it has ended
+                pass  # the process has ended
     family, new = set(), set(ancestors)
     while new:
         family |= new
@@ -255,7 +255,7 @@ def pass_on(number: int, ancestors: list[int], told: set[tuple[int, str]]):
 
 
 def handles(pid: int, number: int) -> bool:
-    """Whether a process catches a signal, or blocks it, as those do that wait for it (srun)."""
+    """Return whether a process catches a signal or blocks it, as processes do that wait for it (srun)."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -269,7 +269,7 @@ def date() -> str:
 
 
 def spans(numbers) -> str:
-    """Numbers as sbatch's --array takes them.
+    """Format numbers for sbatch's --array.
 
     >>> spans([1, 2, 3, 5, 7, 8])
     '1-3,5,7-8'
@@ -284,13 +284,13 @@ def spans(numbers) -> str:
 
 
 def short_spans(numbers) -> str:
-    """The spans of many numbers, cut off after LOGS_NAMED of them."""
+    """Return the spans of numbers, truncated after LOGS_NAMED of them."""
     found = spans(numbers).split(",")
     return ",".join(found[:LOGS_NAMED] + ["…"] * (len(found) > LOGS_NAMED))
 
 
 def log_fault(log: str) -> str:
-    """What is wrong with the log of a job that is over; "" where it has an end line."""
+    """Return the problem of the log of a finished job; "" if it has an end line."""
     try:
         lines = Path(log).read_text(errors="replace").splitlines()
     except FileNotFoundError:
@@ -303,17 +303,17 @@ def log_fault(log: str) -> str:
 
 
 def last_mark(lines: list[str]) -> str:
-    """The last line of a log that says that its job started or how it ended."""
+    """Return the last line of a log that marks the start or the end of its job."""
     return next((line for line in reversed(lines) if re.match(r"# (Running on \S+$|Ended \(code )", line)), "")
 
 
 def report_failed(program: str, call: Call, failed: dict[int, str]) -> int:
-    """Tell which jobs failed and how the first one's log ends, in ten lines where they are many; the exit status.
+    """Print the failed jobs and the end of the first one's log, at most ten lines; return the exit status.
 
     Args:
-        program: which runner says so.
-        call: what it was asked for.
-        failed: by the job's number a note on how it failed, "" where the exit status says all.
+        program: Name of the runner.
+        call: Its arguments.
+        failed: Number → how the job failed, "" if by its exit status.
     """
     if not failed:
         return 0

@@ -1,12 +1,12 @@
 """One task of run-slurm's array, on its compute node: slurm_task.py NAME LOG LINE
 
-Runs LINE as run-local does, with its log, NAME standing for the task's number in both. What Slurm asks for is passed
-on, so that a command that can checkpoint does:
-- USR1 (the time limit is near) goes to every process of the job that has a handler for it, also to one that has its
-  handler only later: Slurm sends it early, seconds after the start, and others would die of it;
-- TERM (preempted, cancelled, over the time limit) goes to all of them; bash waits for what it runs and ends with
-  that one's status.
-When LINE ends with 75, "run me again", the task is put back into the queue, unless it was cancelled.
+Runs LINE like run-local, with its log; NAME is replaced by the task's number in both. Slurm's signals are passed on, so
+that commands can checkpoint:
+- USR1 (the time limit is near) goes to every process of the job with a handler for it, even if the handler is
+  installed later: Slurm may send it seconds after the start, and processes without a handler would die of it;
+- TERM (preempted, cancelled, over the time limit) goes to all processes; bash waits for its command and exits with
+  the command's status.
+If LINE exits with 75 (run again), the task is requeued, unless it was cancelled.
 """
 
 import math
@@ -18,10 +18,10 @@ import time
 
 from jobs import RUN_AGAIN, Job, pass_on, stop, with_number
 
-# bash runs a trap when the command in the foreground has ended: its status, or TERM's where it ended well, since
-# what the line has behind it does not run.
+# bash runs a trap after the foreground command: exit with its status, or, if it is 0, with TERM's, since the rest of
+# the line does not run.
 END_ON_TERM = "trap 's=$?; exit $((s ? s : 143))' TERM; "
-SECONDS_TO_CHECKPOINT = 600  # Slurm's own KillWait or GraceTime is nearly always shorter
+SECONDS_TO_CHECKPOINT = 600  # Slurm's KillWait or GraceTime is usually shorter
 
 
 def main(name: str, log: str, line: str) -> int:
@@ -39,7 +39,7 @@ def main(name: str, log: str, line: str) -> int:
 
 
 def wait(job: Job, signals: set):
-    """Wait for the job's bash to end, passing signals on."""
+    """Wait for the job's bash, passing signals on."""
     near_the_end, told, deadline = False, set(), math.inf
     while job.process.poll() is None and time.monotonic() < deadline:
         received = signal.sigtimedwait(signals, 0.5)
@@ -53,9 +53,9 @@ def wait(job: Job, signals: set):
 
 
 def run_again(job: Job):
-    """Put this task back into the queue, unless somebody cancelled it.
+    """Requeue this task unless it was cancelled.
 
-    In a preemption Slurm has often put it there already, and refuses; that is no failure.
+    After a preemption Slurm has often requeued it already and refuses; that is not an error.
     """
     me = os.environ["SLURM_JOB_ID"]
     shown = subprocess.run(
@@ -64,17 +64,17 @@ def run_again(job: Job):
         text=True,
     )
     state, reason, preempted = (shown.stdout.split() + ["", "", ""])[:3]
-    # An earlier preemption of the same task is no reason.
+    # Earlier preemptions of the task do not count.
     preempted_now = preempted >= time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(job.began)) and preempted != "N/A"
     if state == "RUNNING" or reason == "TimeLimit" or preempted_now:
         done = subprocess.run(["scontrol", "requeue", me], stderr=subprocess.PIPE, text=True)
         if done.returncode and state == "RUNNING":
-            job.note(f"# Not put back into the queue: {done.stderr.strip()}")
+            job.note(f"# Not requeued: {done.stderr.strip()}")
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(*sys.argv[1:]))
-    except OSError as error:  # of the log, mostly: where Slurm could open it this line stands in it
+    except OSError as error:  # usually of the log, which has this line if Slurm could open it
         print(f"run-slurm: ERROR: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,9 +1,9 @@
-"""Kaldi's conf/slurm.conf: what sbatch is told for an option of the runner.
+"""Kaldi's conf/slurm.conf: sbatch options for the runner's options.
 
-    command sbatch --export=PATH         further words for every call
+    command sbatch --export=PATH         options of every call
     option mem=* --mem-per-cpu $0        --mem 4G becomes --mem-per-cpu 4G
     option gpu=0 -p shared               --gpu 0
-    default gpu=0                        the value where none is given
+    default gpu=0                        default value
 
 Source: Kaldi, egs/wsj/s5/utils/parallel/slurm.pl.
 """
@@ -16,14 +16,14 @@ from jobs import Misuse
 
 
 def sbatch_words(path: str, given: dict[str, str]) -> list[str]:
-    """The words for sbatch.
+    """Return the arguments for sbatch.
 
     Args:
-        path: of the file.
-        given: values of the runner's options under their names without dashes (mem, num_threads).
+        path: The file.
+        given: Values of the runner's options by name, without dashes (mem, num_threads).
 
     Raises:
-        Misuse: where the file cannot be read, has a line that is none, or does not describe an option.
+        Misuse: If the file cannot be read, has an invalid line, or does not describe an option.
     """
     words, exact, general, given = None, {}, {}, dict(given)
     try:

@@ -1,4 +1,4 @@
-"""Asking Slurm about a job array: by squeue alone, since many clusters keep no accounts (sacct)."""
+"""State of a Slurm job array, from squeue alone, since many clusters have no accounting (sacct)."""
 
 import json
 import os
@@ -11,29 +11,30 @@ from pathlib import Path
 
 from jobs import last_mark, short_spans
 
-# What squeue calls a task that will not run again by itself.
+# States in which a task will not run again by itself.
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"}
 OVER |= {"PREEMPTED", "REVOKED"}
-LONGEST_WAIT = 10  # seconds between two looks at the queue
-SECONDS_TO_APPEAR = 15  # a log written on another node is seen here so late
-FAILURES_TOLD = 2  # at once; then one line that there are more
+LONGEST_WAIT = 10  # seconds between two polls of the queue
+SECONDS_TO_APPEAR = 15  # until a log written on another node is visible here
+FAILURES_TOLD = 2  # individually; then one line for the rest
 GONE = "gone from the queue"
 
 
 class SlurmError(Exception):
-    """Slurm said no."""
+    """A program of Slurm failed."""
 
 
 def slurm(*words: str, script: str = "", environment=None, keep_open=()) -> str:
-    """The stdout of one of Slurm's programs.
+    """Return the stdout of one of Slurm's programs.
 
     Args:
-        script: its stdin.
-        environment: ours where there is none.
-        keep_open: file descriptors that it inherits.
+        words: Program and arguments.
+        script: Its stdin.
+        environment: Its environment; default ours.
+        keep_open: File descriptors that it inherits.
 
     Raises:
-        SlurmError: with its last line on stderr, where it failed or is not there.
+        SlurmError: If it failed (with its last line on stderr) or is missing.
     """
     try:
         done = subprocess.run(words, input=script, capture_output=True, text=True, env=environment, pass_fds=keep_open)
@@ -46,15 +47,15 @@ def slurm(*words: str, script: str = "", environment=None, keep_open=()) -> str:
 
 
 def tasks_of(array: str) -> dict[int, tuple[str, str]]:
-    """State and reason of every task of an array that Slurm knows of, those that ended a moment ago among them.
+    """Return state and reason of every task of an array that Slurm knows, including recently ended ones.
 
-    squeue has one line for all tasks that have not started: its --array would take them apart, but no further than the
-    MaxArraySize of this machine's slurm.conf, which need not be the controller's.
+    squeue prints one line for all tasks that have not started. Its --array would split them, but only up to the
+    MaxArraySize of this machine's slurm.conf, which may differ from the controller's.
 
     Raises:
-        SlurmError: where Slurm does not answer, or not in this form.
+        SlurmError: If Slurm does not answer, or in another format.
     """
-    whole = os.environ | {"SLURM_BITSTR_LEN": "0"}  # else long lists of numbers end in "..."
+    whole = os.environ | {"SLURM_BITSTR_LEN": "0"}  # otherwise long lists of numbers end in "..."
     words = ("squeue", "--noheader", "--states=all", "--jobs", array, "--format=%K|%T|%r")
     try:
         shown = slurm(*words, environment=whole)
@@ -71,13 +72,13 @@ def tasks_of(array: str) -> dict[int, tuple[str, str]]:
 
 
 def numbers_of(text: str) -> list[int]:
-    """The numbers in squeue's %K.
+    """Return the numbers in squeue's %K.
 
     >>> numbers_of("3"), numbers_of("1-3,7%2"), numbers_of("1-9:4")
     ([3], [1, 2, 3, 7], [1, 5, 9])
 
     Raises:
-        SlurmError: where it is not such a list.
+        SlurmError: If it is not such a list.
     """
     found = []
     for part in text.strip("[]").partition("%")[0].split(","):
@@ -89,7 +90,7 @@ def numbers_of(text: str) -> list[int]:
 
 
 def find_array(name: str) -> str | None:
-    """The id of our array of that (unique) name which has tasks that are not over."""
+    """Return the id of our array of this (unique) name if it has unfinished tasks."""
     for line in slurm("squeue", "--noheader", "--me", "--format=%F|%T|%j").splitlines():
         array, state, found = line.split("|", 2)
         if found == name and state not in OVER:
@@ -98,7 +99,7 @@ def find_array(name: str) -> str | None:
 
 
 def submitted(state: Path) -> tuple[set[int], set[int]]:
-    """The tasks of the array that a LOG.slurm tells of, and which of them are in the queue; where Slurm does not say: all."""
+    """Return the tasks of the array in a LOG.slurm, and those in the queue (all, if Slurm does not answer)."""
     noted = {}
     for line in state.read_text().splitlines() if state.exists() else ():
         noted |= json.loads(line) if line.endswith("}") else {}
@@ -106,13 +107,13 @@ def submitted(state: Path) -> tuple[set[int], set[int]]:
     try:
         found = tasks_of(noted["array"]) if "array" in noted else {}
     except SlurmError as error:
-        print(f"WARNING: {error}; job {noted['array']} is taken to be in the queue", file=sys.stderr)
+        print(f"WARNING: {error}; job {noted['array']} is assumed to be in the queue", file=sys.stderr)
         return tasks, tasks
     return tasks, {number for number, (how, _) in found.items() if how not in OVER}
 
 
 def has_ended_well(log: str) -> bool:
-    """Whether the last start of a job that a log tells of has ended with code 0."""
+    """Return whether the last start of the job in a log ended with code 0."""
     try:
         lines = Path(log).read_text(errors="replace").splitlines()
     except OSError:
@@ -121,17 +122,17 @@ def has_ended_well(log: str) -> bool:
 
 
 class Watch:
-    """Which tasks of an array are still to end, and which have failed.
+    """Unfinished and failed tasks of an array.
 
     Args:
-        array: its id.
-        logs: the log of every task by its number.
-        tell: is given a line for a person about what goes wrong, at once; of many failures the first ones.
+        array: Its id.
+        logs: Number → log of every task.
+        tell: Called at once with a line for each problem; of many failures only the first.
 
     Attributes:
-        left: the numbers of the tasks that are not over.
-        failed: how the others failed.
-        unsure: tasks that Slurm's answers did not have, and whose logs do not say that they ended well.
+        left: Numbers of unfinished tasks.
+        failed: Number → state of failed tasks.
+        unsure: Tasks that Slurm no longer lists and whose logs do not end with code 0.
     """
 
     def __init__(self, array: str, logs: dict[int, str], tell: Callable[[str], None]):
@@ -140,11 +141,11 @@ class Watch:
         self.told, self.failures_told, self.gone_since = set(), 0, {}
 
     def look(self) -> bool:
-        """Ask Slurm; True while tasks are left."""
+        """Poll Slurm; return True while tasks are left."""
         try:
             tasks = tasks_of(self.array)
         except SlurmError as error:
-            # The controller is restarted, or busy: the tasks go on without it.
+            # The controller is restarting or busy; the tasks run without it.
             self._tell_once("deaf", f"{error}; asking again")
             return True
         self.told.discard("deaf")
@@ -179,7 +180,7 @@ class Watch:
             see = f"see {log}" if len(numbers) == 1 else f"see {log} and the others'"
             self.tell(f"job {self._name(numbers)}: {how}, {see}")
         elif self.failures_told == FAILURES_TOLD:
-            self.tell("more of its tasks failed; all of them are told of at the end")
+            self.tell("more of its tasks failed; all are listed at the end")
         self.failures_told += 1
 
     def _name(self, numbers: list[int]) -> str:
@@ -193,21 +194,19 @@ class Watch:
 
 
 def is_unusual(reason: str) -> bool:
-    """Whether a task waits for something else than its turn."""
+    """Return whether a task waits for more than its turn."""
     return reason not in ("", "None", "Priority", "Resources", "Dependency", "JobArrayTaskLimit", "BeginTime")
 
 
 def pending(reason: str, array: str) -> str:
-    """What a person should know of a task that waits for an unusual reason."""
+    """Describe a task that waits for an unusual reason."""
     if re.search("held", reason, re.I):
-        return f"is held ({reason}): scontrol release lets it go on"
-    return (
-        f"is pending, Slurm's reason is {reason}: where it can never start, scancel {array} and ask for something else"
-    )
+        return f"is held ({reason}): scontrol release resumes it"
+    return f"is pending, Slurm's reason is {reason}: if it can never start, scancel {array} and change the request"
 
 
 def first_reasons(array: str) -> set[str]:
-    """The unusual reasons for which a new array waits; Slurm needs a moment to have one."""
+    """Return the unusual reasons for which a new array waits; Slurm takes a moment to set them."""
     for _ in range(8):
         found = {reason for state, reason in tasks_of(array).values() if state == "PENDING"}
         if found != {"None"}:
@@ -217,7 +216,7 @@ def first_reasons(array: str) -> set[str]:
 
 
 def cancel(array: str, interrupted: Callable[[float], bool]):
-    """Cancel an array and wait until its tasks have ended, or until interrupted(seconds), which waits, says so."""
+    """Cancel an array and wait until its tasks have ended or interrupted(seconds), which waits, returns True."""
     for _ in range(60):
         try:
             if all(state in OVER for state, _ in tasks_of(array).values()):

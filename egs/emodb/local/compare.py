@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""compare: our results on EmoDB beside what others reach on the same folds."""
+"""compare: our results on EmoDB beside published baselines on the same folds."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,7 @@ from sertk.scoring.text import headline_interval, runs_words
 @command
 @click.argument("systems", nargs=-1, required=True, metavar="NAME=DIR…")
 def main(systems):
-    """Print WA and UA of the systems whose results.json lie in the DIRs, with their intervals, and of published ones beside
-    them, sorted by WA.
+    """Print WA and UA, with intervals, of the systems with a DIR/results.json, and of published baselines, by WA.
 
     \b
     e.g.: local/compare.py "fine-tuned=exp/emodb_finetune" "from scratch=exp/emodb_scratch"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prepare-emodb: a data folder out of the Berlin database of emotional speech (EmoDB), whole or four classes of it."""
+"""prepare-emodb: data folder of the Berlin database of emotional speech (EmoDB), all of it or four classes."""
 
 import logging
 import re
@@ -8,19 +8,19 @@ from collections import Counter
 import click
 
 from sertk.cli.options import BOOL, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
 
-# The letters are of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral.
+# Initials of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral.
 LABELS = {"W": "ang", "L": "bor", "E": "dis", "A": "fea", "F": "hap", "T": "sad", "N": "neu"}
 COUNTS = {"ang": 127, "hap": 71, "neu": 79, "sad": 62}
 GENDERS = {"03": "m", "08": "f", "09": "f", "10": "m", "11": "m", "12": "m", "13": "f", "14": "f", "15": "m", "16": "f"}
-# Five sessions of one man and one woman, the shape of IEMOCAP, so that five folds hold out two speakers each.
+# Five sessions of one man and one woman, as in IEMOCAP, so that each of five folds holds out two speakers.
 SESSIONS = {"Ses01": "03 08", "Ses02": "10 09", "Ses03": "11 13", "Ses04": "12 14", "Ses05": "15 16"}
 SESSION_OF = {speaker: session for session, speakers in SESSIONS.items() for speaker in speakers.split()}
-# The ten sentences that all actors say, by the codes in the recordings' names.
+# The ten sentences that all actors say, by the code in the file name.
 SENTENCES = {
     "a01": "Der Lappen liegt auf dem Eisschrank.",
     "a02": "Das will sie am Mittwoch abgeben.",
@@ -41,15 +41,14 @@ RECORDING = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])\.wav")
 @click.argument("emodb", type=FOLDER)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Go on with a corpus that is not whole, and say so in DATA-DIR/PARTIAL.")  # fmt: skip
+              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
 def main(emodb, data_dir, allow_partial):
-    """Write the data folder of EMODB, the folder that holds wav/.
+    """Write the data folder DATA-DIR of EMODB, the folder that holds wav/.
 
-    All recordings are kept, whatever their emotion; which labels an experiment has is make-folds' --label-map. Of the
-    four classes that IEMOCAP's Exp 1 has, all 339 must be there.
+    Recordings of all emotions are kept; make-folds --label-map selects the labels of an experiment. All 339 recordings
+    of the four classes of IEMOCAP's Exp 1 must be present.
 
-    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, text, and utt2script, the code of the sentence:
-    all actors say the same ten.
+    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, text and utt2script (the code of the sentence).
 
     \b
     e.g.: local/prepare_emodb.py /corpora/emodb data/emodb
@@ -72,7 +71,7 @@ def main(emodb, data_dir, allow_partial):
         for label, wanted in COUNTS.items()
         if counts[label] != wanted
     ]
-    tell_problems(emodb, "EmoDB", problems, allow_partial)
+    report_problems(emodb, "EmoDB", problems, allow_partial)
     maps = {
         "wav.scp": {utterance: str(path.absolute()) for utterance, (path, *_) in recordings.items()},
         "utt2spk": {utterance: speaker for utterance, (_, speaker, *_) in recordings.items()},

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prepare-librispeech: speakers to train with and trials to judge by, out of any subsets of LibriSpeech."""
+"""prepare-librispeech: data folders for training and for speaker trials, from any subsets of LibriSpeech."""
 
 import logging
 import re
@@ -23,18 +23,18 @@ RECORDING = re.compile(r"(\d+)-(\d+)-\d+\.flac")
 @click.argument("librispeech", type=FOLDER)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--train-subsets", metavar="NAME,…",
-              help="The subsets whose speakers are learnt.  [default: every train-… in LIBRISPEECH]")  # fmt: skip
+              help="Subsets to train on.  [default: every train-… in LIBRISPEECH]")  # fmt: skip
 @click.option("--test-subset", default="test-other", show_default=True, metavar="NAME",
-              help="The subset that the trials are made of.")  # fmt: skip
+              help="Subset for the trials.")  # fmt: skip
 @click.option("--train-per-speaker", type=click.IntRange(0), default=0, show_default=True,
-              help="Take so many recordings of a training speaker; 0: all.")  # fmt: skip
+              help="Recordings of each training speaker; 0: all.")  # fmt: skip
 @click.option("--test-per-speaker", type=click.IntRange(2), default=10, show_default=True,
-              help="Take so many recordings of a test speaker: the trials are all pairs of them.")  # fmt: skip
+              help="Recordings of each test speaker; the trials are all pairs of them.")  # fmt: skip
 def main(librispeech, data_dir, train_subsets, test_subset, train_per_speaker, test_per_speaker):
-    """Write DATA-DIR/train, and DATA-DIR/test with its trials, of LIBRISPEECH, the folder that holds the subsets.
+    """Write DATA-DIR/train and DATA-DIR/test (with trials) from LIBRISPEECH, the folder that holds the subsets.
 
-    Of a speaker with more recordings than asked for, evenly spaced ones in the order of their names are taken. The
-    trials are all pairs of test recordings, those of one speaker being targets.
+    A speaker's recordings are taken at even distances in the order of their names. The trials are all pairs of test
+    recordings; pairs of one speaker are targets.
 
     \b
     e.g.: local/prepare_librispeech.py /corpora/LibriSpeech data
@@ -67,7 +67,7 @@ def main(librispeech, data_dir, train_subsets, test_subset, train_per_speaker, t
 
 
 def find_recordings(subset: Path, per_speaker: int) -> dict[str, Path]:
-    """Utterance id to file, for at most `per_speaker` recordings (0: all) of each speaker of a subset's folder."""
+    """Return utterance id → file, for at most `per_speaker` recordings (0: all) of each speaker in `subset`."""
     by_speaker = defaultdict(list)
     for path in sorted(subset.glob("*/*/*.flac")):
         if path.name.startswith("."):
@@ -82,30 +82,30 @@ def find_recordings(subset: Path, per_speaker: int) -> dict[str, Path]:
 
 
 def evenly_spaced(items: list, number: int) -> list:
-    """`number` of `items` (0 or more than there are: all), from all over the list: of 0…9, three are 0, 3, 6."""
+    """Return `number` evenly spaced items (all if 0, or more than there are): 3 of 0…9 are 0, 3, 6."""
     if not number or number >= len(items):
         return items
     return [items[index * len(items) // number] for index in range(number)]
 
 
 def make_trials(recordings: dict[str, Path]) -> list[str]:
-    """Kaldi's trials, `utt1 utt2 target|nontarget`: every pair of `recordings` once, in sorted order."""
+    """Return Kaldi's trials, `utt1 utt2 target|nontarget`: every pair of `recordings` once, sorted."""
     trials = []
     for first, second in combinations(sorted(recordings), 2):
         same = speaker_of(first) == speaker_of(second)
         trials.append(f"{first} {second} {'target' if same else 'nontarget'}")
     if len({trial.rpartition(" ")[2] for trial in trials}) < 2:
-        raise SertkError(f"no trials out of {len(recordings)} test recordings: two speakers with two each are needed")
+        raise SertkError(f"no trials from {len(recordings)} test recordings: two speakers with two each are needed")
     return trials
 
 
 def speaker_of(utterance: str) -> str:
-    """103-1240-0000 is of speaker 103."""
+    """Return the speaker of an utterance: 103 of 103-1240-0000."""
     return utterance.partition("-")[0]
 
 
 def read_genders(path: Path) -> dict[str, str]:
-    """Speaker to m or f, out of the lines `14   | F | train-clean-360  | 25.03 | name`; without the file nothing."""
+    """Return speaker → m or f, from lines `14   | F | train-clean-360  | 25.03 | name`; {} if the file is missing."""
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prepare-iemocap: a data folder out of IEMOCAP's own folders, checked against the counts that must come out."""
+"""prepare-iemocap: data folder of IEMOCAP, checked against the known counts."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from sertk.cli.options import BOOL, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -31,7 +31,7 @@ RATER_LINE = re.compile(r"([CA])-([EFM]\d):(.*)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a label file: `votes` are `E1=neu` or `E2=fru,oth` or `F1=`, in the file's order."""
+    """One turn of a label file; `votes` are `E1=neu`, `E2=fru,oth` or `F1=`, in the file's order."""
 
     name: str
     dialog: str
@@ -42,12 +42,12 @@ class Turn:
 
     @property
     def utterance(self) -> str:
-        """The utterance id: the turn with its speaker before it, as Kaldi's sorting wants it."""
+        """Utterance id: speaker and turn, since Kaldi wants speakers as prefixes."""
         return f"{self.speaker}-{self.name}"
 
     @property
     def wav(self) -> str:
-        """The recording's path inside the corpus."""
+        """Path of the recording in the corpus."""
         return f"Session{self.session[-1]}/sentences/wav/{self.dialog}/{self.name}.wav"
 
 
@@ -57,18 +57,18 @@ class Turn:
 @click.option("--labels", default=",".join(CLASSES), show_default=True, metavar="CODE,CODE,…",
               help="Keep the turns whose majority label is one of these.")  # fmt: skip
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Go on with a corpus that is not whole, and say so in DATA-DIR/PARTIAL.")  # fmt: skip
+              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
-              help="The corpus is simulated: no counts to check; DATA-DIR/SIMULATED says so.")  # fmt: skip
+              help="The corpus is simulated: check no counts, write DATA-DIR/SIMULATED.")  # fmt: skip
 def main(corpus, data_dir, labels, allow_partial, simulated):
-    """Write the data folder of CORPUS, the folder that holds Session1 to Session5.
+    """Write the data folder DATA-DIR of CORPUS, the folder that holds Session1 to Session5.
 
-    The label of a turn is the majority's code in SessionN/dialog/EmoEvaluation/*.txt, its speaker the session and the
-    letter before the turn's number. Every label file is held against the known counts by session, speaker and class;
-    a difference names what differs and stops.
+    The label of a turn is the majority label in SessionN/dialog/EmoEvaluation/*.txt; its speaker is the session and
+    the letter before the turn's number. Stops, and lists the differences, if the counts by session, speaker and class
+    are not those of the full release.
 
-    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, utt2dialog, utt2votes (what each
-    rater chose, in the same codes), and text where there is a transcription for every turn.
+    Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, utt2dialog, utt2votes (each rater's choice, in
+    the same codes), and text if every turn has a transcription.
 
     \b
     e.g.: local/prepare_iemocap.py /corpora/IEMOCAP_full_release data/all
@@ -84,7 +84,7 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
     kept = [turn for turn in turns if turn.label in labels]
     missing = [turn for turn in kept if not (corpus / turn.wav).is_file()]
     problems += [f"{corpus / turn.wav}: no such recording" for turn in missing]
-    tell_problems(corpus, "IEMOCAP", problems, allow_partial)
+    report_problems(corpus, "IEMOCAP", problems, allow_partial)
     kept = sorted(set(kept) - set(missing), key=lambda turn: turn.utterance)
     if not kept:
         raise SertkError(f"{corpus}: no turn with a label of {', '.join(labels)} has a recording")
@@ -95,19 +95,19 @@ def main(corpus, data_dir, labels, allow_partial, simulated):
 
 
 def sessions_of(corpus: Path) -> list[Path]:
-    """The folders of the five sessions, whether they are there or not."""
+    """Return the folders of the five sessions; they may be missing."""
     return [corpus / f"Session{number}" for number in range(1, 6)]
 
 
 def read_corpus(corpus: Path) -> tuple[list[Turn], list[str]]:
-    """All turns of the label files under `corpus`, in their order, and what is wrong there, a line each."""
+    """Return all turns of the label files under `corpus`, in order, and a list of problems."""
     turns, problems, seen = [], [], {}
     sessions = [session for session in sessions_of(corpus) if session.is_dir()]
     if not sessions:
         raise SertkError(f"{corpus}: no Session1 to Session5 in it (wanted: the folder that holds them)")
     for session in sessions:
         folder = session / "dialog" / "EmoEvaluation"
-        # This folder alone: those below it hold each rater's own files. Archives made on a Mac carry ._ files.
+        # Not its subfolders, which hold each rater's own files. Archives made on a Mac contain ._ files.
         files = [path for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")]
         if not files:
             problems.append(f"{folder}: no label files")
@@ -126,13 +126,13 @@ def read_corpus(corpus: Path) -> tuple[list[Turn], list[str]]:
 
 
 def read_label_file(path: Path, problems: list[str]) -> Iterator[tuple[str, Turn]]:
-    """The turns of one label file with where each stands (file:line); broken lines are added to `problems`.
+    """Yield (file:line, turn) for each turn of a label file; malformed lines are added to `problems`.
 
-    A turn's line is followed by its raters' lines up to a blank line. A line there that is none of a rater's is free
-    text gone astray: the label does not hang on it, so it is told and passed over.
+    A turn's line is followed by its raters' lines, up to a blank line. Any other line there is stray free text: it
+    does not affect the label, and is skipped with a warning.
     """
     turn, where, votes = None, "", []
-    # The raters' free text is in whatever encoding their editor had; names and codes are ASCII.
+    # The raters' free text has any encoding; names and codes are ASCII.
     for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines() + [""], 1):
         line = line.strip()
         if not line:
@@ -152,12 +152,12 @@ def read_label_file(path: Path, problems: list[str]) -> Iterator[tuple[str, Turn
         elif turn:
             log.warning("%s:%d: not a rater's line: %s", path, number, line[:60])
         elif not RATER_LINE.fullmatch(line):
-            # A rater without a turn belongs to a turn line that was found broken, and named, already.
+            # A rater's line without a turn belongs to a malformed turn line, which is in `problems` already.
             problems.append(f"{path}:{number}: neither a turn nor a rater's line: {line[:60]}")
 
 
 def parse_turn(line: str, dialog: str, where: str, problems: list[str]) -> dict | None:
-    """The fields of a turn's line, or None and a line more in `problems`."""
+    """Return the fields of a turn's line; if malformed, None, with a line added to `problems`."""
     match = TURN_LINE.fullmatch(line)
     if not match:
         problems.append(f"{where}: not a turn's line ([START - END] TURN CODE [V, A, D]): {line[:60]}")
@@ -170,21 +170,21 @@ def parse_turn(line: str, dialog: str, where: str, problems: list[str]) -> dict 
     if label not in CODES:
         problems.append(f"{where}: turn {name} has the unknown label {label}")
         return None
-    # The dialog's first letter says who wore the motion markers; who speaks is the letter before the number.
+    # The dialog's letter says who wore the motion markers; the letter before the number says who speaks.
     return {"name": name, "dialog": dialog, "session": parts[2], "speaker": parts[2] + parts[3], "label": label}
 
 
 def parse_vote(text: str) -> list[str]:
-    """The codes of a rater's line: "<TAB>Frustration; Other;<TAB>(not sure)" gives fru and oth.
+    """Return the codes of a rater's line: fru and oth for "<TAB>Frustration; Other;<TAB>(not sure)".
 
-    The majority's codes are the first three letters of the raters' words; a word that is none of them stays whole.
+    Codes are the first three letters of the raters' words; a word without a code is kept whole.
     """
     words = ["_".join(word.split()) for word in text.partition("(")[0].split(";") if word.strip()]
     return [word[:3].lower() if word[:3].lower() in CODES else word for word in words]
 
 
 def compare_with_golden(turns: list[Turn]) -> list[str]:
-    """What differs from the full release: a line for each number that is not what it must be."""
+    """Return the differences from the full release, a line for each count that differs."""
     golden = json.loads(GOLDEN.read_text())
     problems = []
     cells = defaultdict(Counter)
@@ -209,18 +209,18 @@ def compare_with_golden(turns: list[Turn]) -> list[str]:
 
 
 def sha256_of_labels(turns: Iterable[Turn]) -> str:
-    """The digest of the lines "turn label" of the five classes, as golden.json says."""
+    """Return the digest of the lines "turn label" of the five classes, as in golden.json."""
     lines = sorted(f"{turn.name} {turn.label}\n" for turn in turns if turn.label in CLASSES)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def data_maps(corpus: Path, turns: list[Turn]) -> dict[str, dict[str, str]]:
-    """The files of the data folder of `turns`: name to {utterance: value}."""
+    """Return the maps of the data folder: file name → {utterance: value}."""
     root = corpus.absolute()
     transcriptions = read_transcriptions(corpus, {turn.dialog for turn in turns})
     text = {turn.utterance: transcriptions[turn.name] for turn in turns if transcriptions.get(turn.name)}
     if text and len(text) < len(turns):
-        log.warning("no text is written: %d of %d turns have no transcription", len(turns) - len(text), len(turns))
+        log.warning("text is not written: %d of %d turns have no transcription", len(turns) - len(text), len(turns))
         text = {}
     return {
         "wav.scp": {turn.utterance: str(root / turn.wav) for turn in turns},
@@ -235,7 +235,7 @@ def data_maps(corpus: Path, turns: list[Turn]) -> dict[str, dict[str, str]]:
 
 
 def read_transcriptions(corpus: Path, dialogs: Iterable[str]) -> dict[str, str]:
-    """Turn to words, from SessionN/dialog/transcriptions: `Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.`"""
+    """Return turn → words, from lines `Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.`"""
     words = {}
     for dialog in dialogs:
         path = corpus / f"Session{dialog[4]}" / "dialog" / "transcriptions" / f"{dialog}.txt"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The ablation of the paper's Fig. 4 on IEMOCAP, after ./run.sh has been through stage 2. Settings: conf/ablation.conf.
+# The ablation of the paper's Fig. 4 on IEMOCAP, after stage 2 of run.sh. Settings: conf/ablation.conf.
 #
 # usage: local/run_ablation.sh [--work DIR] [--init MODEL] [options of run_ablation.sh: see --help]
 set -euo pipefail

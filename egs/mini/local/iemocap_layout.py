@@ -1,4 +1,4 @@
-"""Simulated dialogs in the folders and file formats of IEMOCAP."""
+"""Simulated dialogs in IEMOCAP's folders and file formats."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from recording import draw_channel, generator, write_recording
 from synthesiser import synthesise
 from voices import MANNERS, Manner, draw_voice, mixed, perform
 
-# Dialogs of each session: improvised and scripted, with the first and with the second speaker wearing the markers.
+# Dialogs of each session: improvised and scripted, with either speaker wearing the motion markers.
 DIALOGS = ("F_impro01", "F_script01_1", "M_impro05a", "M_script02_2b")
-# Turns of a session by the majority's label, before a few more or fewer; xxx is no majority.
+# Mean number of turns per session and majority label; xxx: no majority.
 TURNS = {
     "ang": 18,
     "hap": 12,
@@ -39,7 +39,7 @@ REMARKS = ("", "", "", "", "", "", "simulated", "could be louder; or not", "a mi
 
 @dataclass
 class Turn:
-    """A turn before it is spoken: `heard` are the emotions in it, two where the raters find no majority."""
+    """A planned turn; `heard` are its emotions, two if the raters find no majority."""
 
     name: str
     speaker: str
@@ -50,7 +50,7 @@ class Turn:
 
 
 def write_iemocap(root: Path, seed: int) -> int:
-    """Write Session1 to Session5 under `root`; returns how many turns."""
+    """Write Session1 to Session5 under `root`; return the number of turns."""
     written = 0
     for number in range(1, 6):
         session = root / f"Session{number}"
@@ -75,7 +75,7 @@ def write_iemocap(root: Path, seed: int) -> int:
 
 
 def deal_turns(number: int, rng: np.random.Generator) -> dict[str, list[Turn]]:
-    """The turns of session `number`, dialog by dialog."""
+    """Draw the turns of session `number`: dialog → turns."""
     labels = []
     for label, count in TURNS.items():
         labels += [label] * (count + int(rng.integers(-2, 3)) if count > 10 else count)
@@ -98,7 +98,7 @@ def heard_manner(turn: Turn) -> Manner:
 
 
 def write_labels(folder: Path, dialog: str, turns: list[Turn], rng: np.random.Generator):
-    """The majority's label file, and one rater's own file in a folder below it, as the distribution has them."""
+    """Write the label file of a dialog and one rater's own file in a subfolder, as in the real corpus."""
     (folder / "Categorical").mkdir(parents=True, exist_ok=True)
     raters = [f"E{n}" for n in sorted(rng.choice(range(1, 5), 3, replace=False))]
     lines, own = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""], []
@@ -108,7 +108,7 @@ def write_labels(folder: Path, dialog: str, turns: list[Turn], rng: np.random.Ge
         mean = ", ".join(f"{value:.4f}" for value in scores.mean(axis=0))
         lines.append(f"[{turn.start:.4f} - {turn.start + turn.seconds:.4f}]\t{turn.name}\t{turn.label}\t[{mean}]")
         lines += [f"C-{rater}:\t{vote}\t({rng.choice(REMARKS)})" for rater, vote in zip(raters, votes)]
-        # The actors judged themselves too; their votes do not count.
+        # The actors also judged themselves; their votes do not count.
         lines.append(f"C-{turn.speaker}1:\t{VOTES[turn.heard[0]]};\t()")
         for rater, (valence, activation, dominance) in zip(raters, scores):
             lines.append(f"A-{rater}:\tval {valence}; act {activation}; dom  {dominance};\t({rng.choice(REMARKS)})")
@@ -119,7 +119,7 @@ def write_labels(folder: Path, dialog: str, turns: list[Turn], rng: np.random.Ge
 
 
 def draw_votes(turn: Turn, rng: np.random.Generator) -> list[str]:
-    """What three raters write, "Anger;" or "Frustration; Other;" or nothing: two agree, unless the label is xxx."""
+    """Draw the entries of three raters ("Anger;", "Frustration; Other;" or ""): two agree unless the label is xxx."""
     names = list(VOTES.values())
     if turn.label == "xxx":
         votes = [f"{VOTES[turn.heard[0]]};", f"{VOTES[turn.heard[1]]};", ""]
@@ -136,7 +136,7 @@ def attributes(turn: Turn) -> np.ndarray:
 
 
 def write_transcription(path: Path, turns: list[Turn], words: dict[str, list[str]]):
-    """`Ses01F_impro01_F000 [006.2901-008.2357]: sa ti mu.`"""
+    """Write lines `Ses01F_impro01_F000 [006.2901-008.2357]: sa ti mu.`"""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         f"{turn.name} [{turn.start:08.4f}-{turn.start + turn.seconds:08.4f}]: {' '.join(words[turn.name]).rstrip(',')}.\n"
@@ -146,7 +146,7 @@ def write_transcription(path: Path, turns: list[Turn], words: dict[str, list[str
 
 
 def write_apple_double(path: Path):
-    """What a Mac's archiver leaves beside a file: a header, two entries, no text (RFC 1740)."""
+    """Write an AppleDouble file, as archivers on a Mac do: a header, two entries, no text (RFC 1740)."""
     header = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        \x00\x02"
     entries = b"\x00\x00\x00\x09\x00\x00\x00\x32\x00\x00\x00\x00" + b"\x00\x00\x00\x02\x00\x00\x00\x52\x00\x00\x00\x00"
     path.write_bytes(header + entries + bytes(40) + b"This resource fork intentionally left blank   ")

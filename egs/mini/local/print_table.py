@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""print-table: the experiments of one run beside each other, with transfer and without."""
+"""print-table: the results of all experiments side by side, with transfer and without."""
 
 import json
 
@@ -14,7 +14,7 @@ CLASSES = {"1": "ang hap neu sad", "2": "ang exc neu sad", "3": "ang hap+exc neu
 @command
 @click.argument("work", metavar="WORK-DIR", type=FOLDER)
 def main(work):
-    """Print WA and UA of the experiments under WORK-DIR/iemocap, and the speakers' equal error rate.
+    """Print WA and UA of the experiments in WORK-DIR/iemocap, and the equal error rate of the speaker network.
 
     \b
     e.g.: local/print_table.py exp
@@ -23,7 +23,7 @@ def main(work):
     speakers = json.loads((work / "voxceleb" / "exp" / "resnet34" / "results.json").read_text())
     rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
     if not any(rows):
-        raise SertkError(f"{work}/iemocap/exp: no results there")
+        raise SertkError(f"{work}/iemocap/exp: no results")
     click.echo("SIMULATED speech: these figures show that the recipes work; they say nothing about people.\n")
     click.echo(f"Speakers: equal error rate {100 * speakers['eer']:.2f} % over {speakers['trials']} trials")
     click.echo("Emotions: mean over five held-out sessions in %; chance is UA 25.0\n")
@@ -34,7 +34,7 @@ def main(work):
 
 
 def row(experiments, number: str) -> str | None:
-    """A line of the table; None where experiment `number` was not run."""
+    """Return a row of the table; None if experiment `number` was not run."""
     line = f"Exp {number}: {CLASSES[number]:21}"
     for name, width in ((f"exp{number}", 7), (f"exp{number}_scratch", 9)):
         path = experiments / name / "results.json"

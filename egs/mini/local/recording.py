@@ -1,4 +1,4 @@
-"""What stands between a speaker's mouth and a corpus: room, microphone, noise, and the 16-bit file."""
+"""Recording conditions of simulated speech: room, microphone, noise, and the 16-bit wav file."""
 
 import wave
 import zlib
@@ -12,11 +12,11 @@ from synthesiser import RATE
 
 @dataclass(frozen=True)
 class Channel:
-    """Where a dialog or a video was recorded."""
+    """Recording conditions of a dialog or a video."""
 
     tilt: float  # of a one-zero filter: above 0 dull, below 0 thin
     echo: float  # amplitude of a reflection
-    delay: int  # samples until it comes
+    delay: int  # of the reflection, in samples
     noise: float  # dB of the floor against full scale
 
 
@@ -25,15 +25,15 @@ def draw_channel(rng: np.random.Generator, noise: tuple[float, float]) -> Channe
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """The random numbers of one thing by its name, whatever else is drawn before it."""
+    """Return a generator that depends only on the seed and the names, not on earlier draws."""
     return np.random.default_rng([seed, zlib.crc32("/".join(names).encode())])
 
 
 def write_recording(path: Path, rng: np.random.Generator, speech: np.ndarray, channel: Channel):
-    """`speech` (samples,) float in ±1 as heard over `channel`, a 16 kHz 16-bit mono wav file."""
+    """Write `speech` (samples,), floats in ±1, through `channel` as a 16 kHz 16-bit mono wav file."""
     heard = lfilter([1, channel.tilt], [1], speech)
     heard[channel.delay :] += channel.echo * speech[: -channel.delay]
-    # Low-passed at 300 Hz and white, half and half: the hum of a room and a microphone's own noise.
+    # Half white noise (the microphone), half low-passed at 300 Hz (the room).
     white = rng.normal(0, 10 ** (channel.noise / 20), len(heard))
     heard += 0.7 * white + 3.0 * lfilter([0.11], [1, -0.89], white)
     samples = np.rint(np.clip(heard, -1, 1) * 32767).astype("<i2")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The ablation of the paper's Fig. 4 at toy size on SIMULATED speech, after ./run.sh. Settings: conf/ablation.conf.
+# The ablation of the paper's Fig. 4 at toy size on SIMULATED speech, after run.sh. Settings: conf/ablation.conf.
 #
 # usage: local/run_ablation.sh [--work exp/iemocap] [--init MODEL] [options of run_ablation.sh: see --help]
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""simulate-speech: two corpora of simulated speech, laid out as IEMOCAP and VoxCeleb1 are."""
+"""simulate-speech: two corpora of simulated speech in the layouts of IEMOCAP and VoxCeleb1."""
 
 import logging
 import shutil
@@ -13,27 +13,29 @@ from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
 
-NOTE = """SIMULATED SPEECH: nobody said this. sertk's egs/mini made it with a source-filter synthesiser, seed {seed}.
-A result on it says that the recipes work; it says nothing about people.
+NOTE = """SIMULATED SPEECH, made by sertk's egs/mini with a source-filter synthesiser, seed {seed}.
+Results on it show that the recipes work; they say nothing about people.
 """
 
 
 @command
 @click.argument("corpus", metavar="CORPUS-DIR", type=FOLDER)
-@click.option("--speakers", type=click.IntRange(2), default=60, show_default=True, help="Speakers to train with.")
+@click.option("--speakers", type=click.IntRange(2), default=60, show_default=True, help="Training speakers.")
 @click.option("--trial-speakers", type=click.IntRange(2), default=10, show_default=True,
               help="Speakers of the trial list.")  # fmt: skip
 @seed_option
 def main(corpus, speakers, trial_speakers, seed):
-    """Write CORPUS-DIR/IEMOCAP and CORPUS-DIR/voxceleb1, and the note CORPUS-DIR/SIMULATED.
+    """Write CORPUS-DIR/IEMOCAP, CORPUS-DIR/voxceleb1 and the note CORPUS-DIR/SIMULATED.
 
-    A corpus that was simulated before is replaced; any other folder is left alone.
+    An earlier simulated corpus is replaced; any other existing folder is an error.
 
     \b
     e.g.: local/simulate_speech.py corpus
     """
     if corpus.exists() and not (corpus / "SIMULATED").exists():
-        raise SertkError(f"{corpus}: is there already and was not made here (no file SIMULATED in it): left alone")
+        raise SertkError(
+            f"{corpus}: is there already and is not a simulated corpus (no file SIMULATED): not overwritten"
+        )
     unfinished = corpus.with_name(f"{corpus.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     turns = write_iemocap(unfinished / "IEMOCAP", seed)

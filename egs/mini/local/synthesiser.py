@@ -1,4 +1,4 @@
-"""A source-filter synthesiser: syllables of a voice as a waveform.
+"""A source-filter synthesiser of syllables.
 
 The cascade of Klatt (JASA 67, 1980): a train of glottal pulses (the KLGLOTT88 polynomial of Klatt and Klatt, 1990) with
 jitter, shimmer and aspiration, through a low pass for the spectral tilt and four resonators that move from one vowel to
@@ -12,9 +12,9 @@ from scipy.signal import lfilter, sosfilt
 from voices import VOWELS, Voice
 
 RATE = 16000
-FRAME = 80  # samples a control frame: 5 ms
-BLOCK = 4 * FRAME  # the resonators stand still for 20 ms
-OPEN = 0.6  # part of a period that the glottis is open
+FRAME = 80  # samples per control frame: 5 ms
+BLOCK = 4 * FRAME  # the resonators are constant for 20 ms
+OPEN = 0.6  # open part of a glottal period
 BANDWIDTHS = np.array([80.0, 110.0, 170.0, 260.0])  # Hz, of the four resonators
 # Onsets of a syllable: centre frequency of the noise in Hz (0: none), bandwidth, level, seconds.
 ONSETS = {
@@ -31,17 +31,17 @@ NOISES = [name for name, (centre, *_) in ONSETS.items() if centre]
 
 @dataclass
 class Tracks:
-    """What the synthesiser follows, a row each control frame of 5 ms."""
+    """Control tracks of the synthesiser, a row per control frame of 5 ms."""
 
     pitch: np.ndarray  # (frames,) Hz
     voicing: np.ndarray  # (frames,) amplitude
     formants: np.ndarray  # (frames, 4) Hz
     noise: np.ndarray  # (frames, len(NOISES)) amplitudes
-    syllables: list[str]  # what is said
+    syllables: list[str]  # spoken
 
 
 def synthesise(rng: np.random.Generator, voice: Voice, seconds: float) -> tuple[np.ndarray, list[str]]:
-    """`seconds` of `voice` as float64 samples at 16 kHz, some 0.03 r.m.s. at a level of 0 dB, and its syllables."""
+    """Return `seconds` of `voice` as float64 samples at 16 kHz (about 0.03 r.m.s. at 0 dB), and its syllables."""
     tracks = plan(rng, voice, round(seconds * RATE / FRAME))
     speech = resonate(source(rng, voice, tracks), tracks.formants)
     speech += hiss(rng, voice, tracks)
@@ -49,7 +49,7 @@ def synthesise(rng: np.random.Generator, voice: Voice, seconds: float) -> tuple[
 
 
 def plan(rng: np.random.Generator, voice: Voice, frames: int) -> Tracks:
-    """Syllables and pauses over `frames` control frames, and the pitch contour over them."""
+    """Draw syllables, pauses and a pitch contour for `frames` control frames."""
     vowels = np.array(list(VOWELS.values())) * np.array(voice.accent)
     names, onsets = list(VOWELS), list(ONSETS)
     voicing, noise, said = np.zeros(frames), np.zeros((frames, len(NOISES))), []
@@ -84,7 +84,7 @@ def plan(rng: np.random.Generator, voice: Voice, frames: int) -> Tracks:
 
 
 def contour(rng: np.random.Generator, voice: Voice, frames: int) -> np.ndarray:
-    """The pitch in Hz: accents some 0.3 s wide around a line that falls over the utterance; (frames,)."""
+    """Return the pitch in Hz (frames,): accents about 0.3 s wide around a declining line."""
     accents = smooth(rng.normal(0, 1, frames), 61)
     accents /= accents.std() + 1e-9
     fall = np.linspace(0.7, -0.7, frames)
@@ -93,7 +93,7 @@ def contour(rng: np.random.Generator, voice: Voice, frames: int) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """`values` (frames, …) under a Hann window of `width` frames, the ends held."""
+    """Smooth `values` (frames, …) by a Hann window of `width` frames, repeating the edges."""
     window = np.hanning(width + 2)[1:-1]
     half = width // 2
     padded = np.concatenate([values[:1].repeat(half, 0), values, values[-1:].repeat(half, 0)])
@@ -103,7 +103,7 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def source(rng: np.random.Generator, voice: Voice, tracks: Tracks) -> np.ndarray:
-    """Glottal flow's derivative with aspiration, low-passed at the voice's cut-off; (samples,)."""
+    """Return the derivative of the glottal flow with aspiration, low-passed at the voice's cut-off; (samples,)."""
     step = upsample(tracks.pitch) / RATE
     cycle = np.cumsum(step).astype(int)
     step *= 1 + voice.jitter * rng.normal(0, 1, cycle[-1] + 1)[cycle]
@@ -119,7 +119,7 @@ def source(rng: np.random.Generator, voice: Voice, tracks: Tracks) -> np.ndarray
 
 
 def resonate(flow: np.ndarray, formants: np.ndarray) -> np.ndarray:
-    """`flow` through four resonators in cascade that follow `formants` (frames, 4), block by block."""
+    """Filter `flow` by four cascaded resonators that follow `formants` (frames, 4), block by block."""
     centres = formants[:: BLOCK // FRAME]
     radius = np.exp(-np.pi * BANDWIDTHS / RATE)
     sections = np.zeros((*centres.shape, 6))
@@ -135,7 +135,7 @@ def resonate(flow: np.ndarray, formants: np.ndarray) -> np.ndarray:
 
 
 def hiss(rng: np.random.Generator, voice: Voice, tracks: Tracks) -> np.ndarray:
-    """The noise of fricatives and bursts; (samples,)."""
+    """Return the noise of fricatives and bursts; (samples,)."""
     total = np.zeros(len(tracks.pitch) * FRAME)
     white = rng.normal(0, 1, len(total))
     for name, amplitude in zip(NOISES, tracks.noise.T):
@@ -149,5 +149,5 @@ def hiss(rng: np.random.Generator, voice: Voice, tracks: Tracks) -> np.ndarray:
 
 
 def upsample(track: np.ndarray) -> np.ndarray:
-    """(frames,) control values as (samples,), straight lines between them."""
+    """Interpolate (frames,) control values linearly to (samples,)."""
     return np.interp(np.arange(len(track) * FRAME) / FRAME, np.arange(len(track)), track)

@@ -1,9 +1,9 @@
-"""Who speaks and how: voices, and what an emotion does to one.
+"""Voices, and how emotions change them.
 
 Voices: fundamental frequency and vocal-tract length by sex as in Peterson and Barney (1952) and Fitch and Giedd (1999),
-with much spread inside a sex. Emotions: direction and rough size of the changes of pitch, range, rate, intensity, voice
+with much variation within a sex. Emotions: direction and rough size of the changes of pitch, range, rate, intensity, voice
 quality and pauses against neutral speech as reviewed by Murray and Arnott (JASA 93, 1993, table I), Banse and Scherer
-(1996) and Juslin and Laukka (2003). How much of them an utterance shows is drawn for each utterance, so that the classes
+(1996) and Juslin and Laukka (2003). Their strength is drawn for each utterance, so that the classes
 overlap.
 """
 
@@ -25,17 +25,17 @@ VOWELS = {
 
 @dataclass(frozen=True)
 class Manner:
-    """What an emotion changes against neutral speech."""
+    """Changes of an emotion relative to neutral speech."""
 
     pitch: float = 0.0  # semitones
     spread: float = 1.0  # factor on the range of the pitch
-    rate: float = 1.0  # factor on syllables a second
+    rate: float = 1.0  # factor on syllables per second
     level: float = 0.0  # dB
     tilt: float = 0.0  # octaves by which the source's cut-off moves: positive is a brighter voice
-    pauses: float = 1.0  # factor on how often and how long
+    pauses: float = 1.0  # factor on number and length
     roughness: float = 1.0  # factor on jitter and shimmer
     breath: float = 0.0  # dB on the aspiration noise
-    reach: float = 1.0  # how far the formants get towards their targets
+    reach: float = 1.0  # how closely the formants approach their targets
 
 
 MANNERS = {
@@ -54,25 +54,25 @@ MANNERS = {
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker, speaking neutrally."""
+    """A speaker's neutral voice."""
 
     pitch: float  # Hz, median
     spread: float  # semitones, standard deviation of the pitch around its declination
     tract: float  # factor on the formants of VOWELS: above 1 is a shorter vocal tract
-    rate: float  # syllables a second
+    rate: float  # syllables per second
     level: float  # dB
     cutoff: float  # Hz, of the source's low pass
-    jitter: float  # standard deviation of a period, as a part of it
-    shimmer: float  # standard deviation of a period's amplitude, as a part of it
+    jitter: float  # standard deviation of a period, relative
+    shimmer: float  # standard deviation of a period's amplitude, relative
     breath: float  # dB of aspiration against voicing
-    pauses: float  # seconds a pause, mean
+    pauses: float  # mean seconds of a pause
     hiss: float  # factor on the frequency of the fricatives' noise
     accent: tuple[tuple[float, ...], ...]  # (vowels, 3) factors on the formants: the speaker's own vowels
-    expression: float  # how much of an emotion is heard from this speaker, 1 for the average
+    expression: float  # strength of this speaker's emotions, 1 on average
 
 
 def draw_voice(rng: np.random.Generator, sex: str) -> Voice:
-    """A speaker of sex "F" or "M"; the sexes overlap."""
+    """Draw a speaker of sex "F" or "M"; the sexes overlap."""
     female = sex == "F"
     return Voice(
         pitch=(205 if female else 118) * 2 ** (rng.normal(0, 2.2) / 12),
@@ -92,7 +92,7 @@ def draw_voice(rng: np.random.Generator, sex: str) -> Voice:
 
 
 def mixed(first: Manner, second: Manner, part: float) -> Manner:
-    """`part` of `second` and the rest of `first`; part above 1 exaggerates."""
+    """Interpolate from `first` to `second`; a `part` above 1 exaggerates."""
     both = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(Manner)]
     return Manner(*((1 - part) * a + part * b for a, b in both))
 
@@ -100,7 +100,7 @@ def mixed(first: Manner, second: Manner, part: float) -> Manner:
 def perform(
     rng: np.random.Generator, voice: Voice, manner: Manner, intensity: tuple[float, float] = (0.5, 1.3)
 ) -> Voice:
-    """`voice` as it sounds in one utterance: `manner` at an intensity drawn for it, and the variation of every day."""
+    """Return `voice` for one utterance: `manner` at a random intensity, with everyday variation."""
     manner = mixed(Manner(), manner, voice.expression * rng.uniform(*intensity))
     return replace(
         voice,

@@ -1,4 +1,4 @@
-"""Simulated interviews in the folders and list formats of VoxCeleb1."""
+"""Simulated interviews in VoxCeleb1's folders and list formats."""
 
 from collections import defaultdict
 from itertools import combinations
@@ -9,14 +9,14 @@ from recording import draw_channel, generator, write_recording
 from synthesiser import synthesise
 from voices import MANNERS, Manner, draw_voice, mixed, perform
 
-VIDEOS, RECORDINGS = 3, 3  # of each speaker, of each video
-# The first speakers of the two sets in VoxCeleb1.
+VIDEOS, RECORDINGS = 3, 3  # per speaker, per video
+# First speaker numbers of VoxCeleb1's two sets.
 FIRST = {"dev": 10001, "test": 10270}
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
 
 
 def write_voxceleb1(root: Path, seed: int, speakers: dict[str, int]) -> int:
-    """Write dev/wav, test/wav, iden_split.txt and veri_test2.txt under `root`; returns how many recordings."""
+    """Write dev/wav, test/wav, iden_split.txt and veri_test2.txt under `root`; return the number of recordings."""
     names = defaultdict(list)
     for subset, count in speakers.items():
         for number in range(FIRST[subset], FIRST[subset] + count):
@@ -39,17 +39,17 @@ def write_voxceleb1(root: Path, seed: int, speakers: dict[str, int]) -> int:
 
 
 def draw_habit(rng: np.random.Generator) -> Manner:
-    """How a speaker always talks, lively or flat, loud or soft: somewhere between two emotions.
+    """Draw a speaker's habitual manner (lively or flat, loud or soft): a mixture of two emotions.
 
-    So a network that tells speakers apart has to hear prosody, which is what transfer to emotions lives on; with
-    people that is the hypothesis, here it is built in.
+    A speaker network thus has to learn prosody, on which transfer to emotions relies. For real speech that is the
+    hypothesis; here it holds by construction.
     """
     first, second = rng.choice(list(MANNERS), 2, replace=False)
     return mixed(MANNERS[first], MANNERS[second], rng.uniform())
 
 
 def write_identification_split(path: Path, names: list[str]):
-    """`1 id10001/VIDEO/00001.wav`: 1 to train with, 2 to develop with, 3 to test with; split by video as VoxCeleb1 is."""
+    """Write lines `1 id10001/VIDEO/00001.wav` (1 train, 2 dev, 3 test), split by video as in VoxCeleb1."""
     videos = defaultdict(list)
     for name in names:
         speaker, video, _ = name.split("/")
@@ -63,7 +63,7 @@ def write_identification_split(path: Path, names: list[str]):
 
 
 def write_trials(path: Path, names: list[str], rng: np.random.Generator):
-    """`1 id10270/VIDEO/00001.wav id10270/OTHER/00002.wav`: all pairs of a speaker from two videos, and as many others."""
+    """Write trials: all pairs of one speaker's recordings from two videos, and as many nontargets."""
     pairs = [(first.split("/"), second.split("/")) for first, second in combinations(names, 2)]
     same = [pair for pair in pairs if pair[0][0] == pair[1][0] and pair[0][1] != pair[1][1]]
     different = [pair for pair in pairs if pair[0][0] != pair[1][0]]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prepare-voxceleb: data folders for training speakers and for trials out of VoxCeleb1 and VoxCeleb2."""
+"""prepare-voxceleb: data folders for training and for the speaker trials, from VoxCeleb1 and VoxCeleb2."""
 
 import logging
 import os
@@ -13,43 +13,43 @@ import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.options import BOOL, FILE, FOLDER, command
-from sertk.datadir.prepare import tell_problems, write_data_dir
+from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
 
-# VoxCeleb1 has 1211 speakers to train with and the 40 of the trials VoxCeleb1-O; VoxCeleb2's dev set has 5994.
+# VoxCeleb1 has 1211 training speakers and the 40 of VoxCeleb1-O; VoxCeleb2's dev set has 5994.
 SPEAKERS = {"VoxCeleb1": 1251, "VoxCeleb2": 5994}
 # Of VoxCeleb1, 148,642 are of the dev set and 4,874 of the test set; of VoxCeleb2, all are of the dev set.
 RECORDINGS = {"VoxCeleb1": 153516, "VoxCeleb2": 1092009}
-# Where recordings lie below each corpus's folder: as distributed, and with the sets merged ("flat").
+# Folders of recordings in each corpus: as distributed, and with the sets merged.
 FOLDERS = {
     "VoxCeleb1": ("dev/wav", "test/wav", "wav"),
     "VoxCeleb2": ("dev/aac", "dev/wav", "aac", "wav"),
 }
-# The last suffix says what a file is; a converter that appends its own (00001.m4a.wav) changes no recording's name.
+# Only the last suffix is the type; converters may append theirs (00001.m4a.wav).
 RECORDING = re.compile(r"(id\d{5})/([^/]+)/([^/]+?)(?:\.(?:wav|flac|m4a))*\.(?:wav|flac|m4a)")
-# Where a recording is there several times, the first of these is taken.
+# Preferred first, if a recording exists several times.
 SUFFIXES = (".wav", ".flac", ".m4a")
 
 
 @command
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
-@click.option("--voxceleb1", type=FOLDER, help="The folder that holds dev/wav and test/wav, or all of them in wav.")
-@click.option("--voxceleb2", type=FOLDER, help="The folder that holds dev/aac, or the same converted in dev/wav.")
+@click.option("--voxceleb1", type=FOLDER, help="The folder that holds dev/wav and test/wav, or all of it in wav.")
+@click.option("--voxceleb2", type=FOLDER, help="The folder that holds dev/aac, or dev/wav if converted.")
 @click.option("--trials", type=FILE, help="The trial list.  [default: veri_test2.txt under --voxceleb1]")
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Go on with a corpus that is not whole, and say so in the PARTIAL of each folder.")  # fmt: skip
+              help="Continue with an incomplete corpus and list the gaps in each folder's PARTIAL.")  # fmt: skip
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
-              help="The corpus is simulated: no counts to check; a file SIMULATED says so.")  # fmt: skip
+              help="The corpus is simulated: check no counts, write a file SIMULATED.")  # fmt: skip
 def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
-    """Write DATA-DIR/train, and with VoxCeleb1 DATA-DIR/test with its trials.
+    """Write DATA-DIR/train and, with VoxCeleb1, DATA-DIR/test with its trials.
 
-    The speakers of the trial list are never in DATA-DIR/train, wherever their recordings lie; with veri_test2.txt
-    (VoxCeleb1-O) 1211 + 5994 = 7205 speakers remain. A list that draws on VoxCeleb1's dev set (E, H) takes all its
-    speakers out of the training. DATA-DIR/test has the recordings that the trials name. m4a is read through ffmpeg;
-    where a recording is there as wav or flac too (also named NAME.m4a.wav), that is taken. Speakers and recordings are
-    counted: VoxCeleb1 has 153,516 and VoxCeleb2's dev set 1,092,009.
+    The speakers of the trial list are never in DATA-DIR/train; with veri_test2.txt (VoxCeleb1-O) 1211 + 5994 = 7205
+    speakers remain. Lists that use VoxCeleb1's dev set (E, H) remove all its speakers from the training. DATA-DIR/test
+    has the recordings of the trials. m4a is read through ffmpeg, unless the recording also exists as wav or flac (or
+    NAME.m4a.wav). Stops if the number of speakers or recordings is not that of the full corpus: 153,516 recordings in
+    VoxCeleb1, 1,092,009 in VoxCeleb2's dev set.
 
     \b
     e.g.: local/prepare_voxceleb.py --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
@@ -74,7 +74,7 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
     wanted = {utterance for pair in tried for utterance in pair}
     if absent := sorted(wanted - recordings.keys()):
         problems += [f"{voxceleb1} has no recording {utterance} of the trials" for utterance in absent]
-    tell_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
+    report_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
 
     held_out = {speaker_of(utterance) for utterance in wanted}
     training = {utterance: path for utterance, path in recordings.items() if speaker_of(utterance) not in held_out}
@@ -95,10 +95,10 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
 
 
 def find_recordings(name: str, root: Path) -> dict[str, Path]:
-    """Utterance id to file, for all recordings of corpus `name` under `root`.
+    """Return utterance id → file, for all recordings of corpus `name` under `root`.
 
     Raises:
-        SertkError: no folder of the known layouts, a folder in it that is no speaker's, no recordings, no ffmpeg
+        SertkError: No folder of the known layouts, a file that is not a recording, no recordings, or no ffmpeg.
     """
     folders = [root / folder for folder in FOLDERS[name] if (root / folder).is_dir()]
     if not folders:
@@ -115,9 +115,7 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
             if other is None or _preference(path) < _preference(other):
                 recordings[utterance] = path
     if copies:
-        log.info(
-            "%s: %d recordings are there more than once: wav is taken before flac, and flac before m4a", root, copies
-        )
+        log.info("%s: %d recordings exist more than once: wav is preferred to flac, and flac to m4a", root, copies)
     if not recordings:
         raise SertkError(f"{root}: no recordings in {', '.join(folder.name for folder in folders)}")
     if any(path.suffix == ".m4a" for path in recordings.values()) and not shutil.which("ffmpeg"):
@@ -126,12 +124,12 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
 
 
 def _preference(path: Path) -> tuple[int, int, str]:
-    """The lowest of a recording's files is taken: by suffix, then the name without a converter's additions."""
+    """Return the sort key of a recording's files, preferred first: by suffix, then the shortest name."""
     return SUFFIXES.index(path.suffix), len(path.name), str(path)
 
 
 def _by_folder(recordings: dict[str, Path], root: Path, name: str) -> str:
-    """How many recordings each of a corpus's folders has, where there are several: " (dev/wav 148642, test/wav 12)"."""
+    """Return the recordings per folder of a corpus if it has several: " (dev/wav 148642, test/wav 12)"."""
     folders = [folder for folder in FOLDERS[name] if (root / folder).is_dir()]
     if len(folders) < 2:
         return ""
@@ -140,7 +138,7 @@ def _by_folder(recordings: dict[str, Path], root: Path, name: str) -> str:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All audio files below `folder`, dot-files left out; without a stat a file, as there are 1.2 million."""
+    """Yield all audio files below `folder` except dot-files, without a stat per file (there are 1.2 million)."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
@@ -149,12 +147,12 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def speaker_of(utterance: str) -> str:
-    """id10270-x6uYqmx31kE-00001 is of speaker id10270."""
+    """Return the speaker of an utterance: id10270 of id10270-x6uYqmx31kE-00001."""
     return utterance.partition("-")[0]
 
 
 def find_trials(voxceleb1: Path) -> Path:
-    """VoxCeleb1-O's cleaned list, where its users keep it."""
+    """Return VoxCeleb1-O's cleaned list, from the first of the usual places that has it."""
     places = [voxceleb1 / "veri_test2.txt", voxceleb1 / "test" / "veri_test2.txt", voxceleb1.parent / "veri_test2.txt"]
     for place in places:
         if place.is_file():
@@ -163,7 +161,7 @@ def find_trials(voxceleb1: Path) -> Path:
 
 
 def read_trials(path: Path) -> dict[tuple[str, str], str]:
-    """Pairs of utterance ids to target or nontarget: `1 id10270/VIDEO/00001.wav id10271/VIDEO/00001.wav` a line."""
+    """Return (utterance, utterance) → target or nontarget, from lines `1 id10270/VIDEO/00001.wav id10271/…/….wav`."""
     trials = {}
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         words = line.split()
@@ -180,7 +178,7 @@ def read_trials(path: Path) -> dict[tuple[str, str], str]:
 
 
 def data_maps(recordings: dict[str, Path]) -> dict[str, dict[str, str]]:
-    """The files of a data folder of `recordings`: name to {utterance: value}."""
+    """Return the maps of the data folder: file name → {utterance: value}."""
     return {
         "wav.scp": {utterance: rxfilename(path.absolute()) for utterance, path in recordings.items()},
         "utt2spk": {utterance: speaker_of(utterance) for utterance in recordings},
@@ -188,14 +186,14 @@ def data_maps(recordings: dict[str, Path]) -> dict[str, dict[str, str]]:
 
 
 def rxfilename(path: Path) -> str:
-    """How `path` is opened: itself, or for m4a an ffmpeg that gives 16 kHz mono wav."""
+    """Return the rxfilename of `path`: the path, or for m4a an ffmpeg pipe of 16 kHz mono wav."""
     if path.suffix != ".m4a":
         return str(path)
     return f"ffmpeg -nostdin -v error -i {shlex.quote(str(path))} -ac 1 -ar 16000 -f wav - |"
 
 
 def write_trials(path: Path, trials: dict[tuple[str, str], str]) -> None:
-    """Kaldi's trial list: `utt1 utt2 target|nontarget`, in the order of the original."""
+    """Write Kaldi's trial list, `utt1 utt2 target|nontarget`, in the original order."""
     with atomic_file(path, "w") as file:
         file.writelines(f"{first} {second} {label}\n" for (first, second), label in trials.items())
 

@@ -1,0 +1,132 @@
+"""The table of draws that heads are trained on: reading it, and checking that it fits the model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertk.data.store import Store, load_store
+from sertk.errors import SertkError
+from sertk.kaldi.specifiers import Rspecifier
+from sertk.kaldi.tables import read_manifest, read_table
+from sertk.models.modelfile import Model, load_model
+from sertk.models.spec import NetworkSpec
+from sertk.training.settings import HeadSettings
+
+
+@dataclass(frozen=True)
+class DrawTable:
+    """A table of training draws, and the model whose trunk computed them.
+
+    Args:
+        model: the model.
+        model_path: its file, for messages.
+        source: the table.
+        store: the draws of all segments, read from disk as they are needed.
+        settings: how the draws were computed, from the manifest; {} if unknown (a pipe has no manifest).
+        sha256: of the table, from the manifest; "" if unknown.
+    """
+
+    model: Model
+    model_path: Path
+    source: Rspecifier
+    store: Store
+    settings: dict
+    sha256: str
+
+    @property
+    def versions(self) -> int:
+        """Draws of a segment in an epoch."""
+        return len(self.settings.get("augment", ("none", "conservative", "aggressive")))
+
+    def head_spec(self, num_labels: int) -> NetworkSpec:
+        """The network that results from a head of `num_labels` outputs on these draws."""
+        return head_spec(self.model, self.settings, num_labels)
+
+    def check(self, settings: HeadSettings, store: Store) -> None:
+        """Check that the draws were computed by the model and suffice for the settings' epochs.
+
+        Args:
+            settings: of the training.
+            store: the draws of the segments that are trained on.
+
+        Raises:
+            SertkError: naming what does not fit.
+        """
+        if self.settings.get("model", self.model.digest) != self.model.digest:
+            raise SertkError(f"{self.source}: these draws were made by another model than {self.model_path}")
+        dim = self.head_spec(len(self.model.labels)).pooled_dim
+        if self.settings.get("at", "pool") not in ("pool", "map") or store.bins != dim:
+            raise SertkError(
+                f"{self.source}: rows of {store.bins} numbers, the pooling of {self.model_path} gives {dim}"
+                " (embed-segments --draws N)"
+            )
+        rows = settings.epochs * settings.versions
+        short = np.flatnonzero(store.num_frames < rows)
+        if len(short):
+            raise SertkError(
+                f"{self.source}: {store.keys[short[0]]} has {store.num_frames[short[0]]} rows, {settings.epochs} epochs of"
+                f" {settings.versions} versions take {rows} (embed-segments --draws {settings.epochs})"
+            )
+
+    def read_eval_vectors(self, source: Rspecifier, keys: list[str]) -> Tensor:
+        """Read pooled vectors of whole segments, the input of the head in prediction.
+
+        Args:
+            source: vectors from embed-segments --at pool.
+            keys: of the segments to read.
+
+        Returns:
+            (keys, dim) float32.
+
+        Raises:
+            SertkError: they were computed by another model or at another place, or a segment has none.
+        """
+        spec = self.head_spec(len(self.model.labels))
+        if spec.frames and not self.model.network.spec.frames:
+            raise SertkError(
+                f"{source}: a head without pooling takes maps, not vectors of whole segments: --select last"
+            )
+        manifest = read_manifest(source)
+        settings = manifest.settings if manifest else {}
+        if settings.get("model", self.model.digest) != self.model.digest:
+            raise SertkError(f"{source}: these vectors were made by another model than {self.model_path}")
+        vectors = dict.fromkeys(keys)
+        for key, vector in read_table(source, kind="vector"):
+            if key in vectors:
+                if len(vector) != spec.pooled_dim or settings.get("at", "pool") != "pool":
+                    raise SertkError(
+                        f"{source}: {key}: {len(vector)} numbers, the pooling of {self.model_path} gives {spec.pooled_dim}"
+                        " (embed-segments --at pool)"
+                    )
+                vectors[key] = vector
+        missing = [key for key, vector in vectors.items() if vector is None]
+        if missing:
+            raise SertkError(
+                f"{source}: {len(missing)} of {len(keys)} segments are not in it, the first is {missing[0]}"
+            )
+        return torch.from_numpy(np.stack(list(vectors.values())))
+
+
+def open_draws(model_path: Path, source: Rspecifier) -> DrawTable:
+    """Read a model and open a table of its draws."""
+    model, manifest = load_model(model_path), read_manifest(source)
+    settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
+    # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
+    return DrawTable(model, model_path, source, load_store(source, resident_bytes=0), settings, sha256)
+
+
+def head_spec(model: Model, draw_settings: dict, num_labels: int) -> NetworkSpec:
+    """The network that results from a new head on a model's draws.
+
+    Args:
+        model: the model whose trunk computed the draws.
+        draw_settings: of the draws; on draws of maps (embed-segments --at map) the network has no pooling.
+        num_labels: outputs of the head.
+    """
+    fields = {**model.network.spec.plain(), "num_labels": num_labels}
+    if draw_settings.get("at") == "map":
+        fields |= {"pooling": "none", "frames": draw_settings["chunk_frames"][0]}
+    return NetworkSpec.from_plain(fields)

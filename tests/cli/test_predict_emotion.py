@@ -1,0 +1,36 @@
+"""predict-emotion: posteriors of whole segments, of one fold or of all."""
+
+from pathlib import Path
+
+from sertk.kaldi.tables import read_manifest, read_table
+from sertk.models.modelfile import load_model
+
+
+def test_only_segments_of_the_fold_must_have_features(box, call):
+    lines = (box / "feats.scp").read_text().splitlines(keepends=True)
+    (box / "part.scp").write_text("".join(lines[1:]))
+    (box / "fold").write_text("".join(f"{line.split()[0]} 1\n" for line in lines))
+    before = (box / "exp/exp1/1/scores.ark").read_bytes()
+    options = ("--utt2fold", "fold", "--fold", 1, "exp/exp1/1/final.pt", "scp:part.scp", "ark:exp/exp1/1/scores.ark")
+    err = call("predict-emotion", *options, code=1).err
+    assert [line for line in err.splitlines() if "WARNING" in line] == [
+        f"predict-emotion: WARNING: skipped {lines[0].split()[0]}: in fold 1, but has no features"
+    ]
+    assert "1 of 6 skipped" in err and (box / "exp/exp1/1/scores.ark").read_bytes() == before
+
+
+def test_posteriors_follow_the_labels_of_the_manifest(box, call):
+    call("predict-emotion", "exp/exp1/1/final.pt", "scp:feats.scp", "ark:p.ark")
+    labels = read_manifest("ark:p.ark").settings["labels"]
+    assert labels == load_model(Path("exp/exp1/1/final.pt")).labels
+    posteriors = dict(read_table("ark:p.ark", kind="vector"))
+    assert list(posteriors) == [line.split()[0] for line in (box / "feats.scp").read_text().splitlines()]
+    for vector in posteriors.values():
+        assert vector.shape == (len(labels),) and abs(vector.sum() - 1) < 1e-5
+
+
+def test_a_fold_without_segments_is_an_error(box, call):
+    options = ("--utt2fold", "exp/folds/utt2fold", "--fold", 9, "exp/exp1/1/final.pt")
+    err = call("predict-emotion", *options, "scp:feats.scp", "ark:p.ark", code=1).err
+    assert err == "predict-emotion: ERROR: exp/folds/utt2fold: no segment is in fold 9\n"
+    assert not (box / "p.ark").exists()

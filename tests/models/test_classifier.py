@@ -1,0 +1,47 @@
+"""sertk.load_model: what the binaries compute, from Python."""
+
+import numpy as np
+import pytest
+from networks import save_toy_model
+from references import signal
+from scipy.io import wavfile
+
+import sertk
+
+
+@pytest.fixture
+def model(tmp_path):
+    save_toy_model(tmp_path / "final.pt")
+    return sertk.load_model(tmp_path / "final.pt")
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Samples as int16, which are those of voice.wav too."""
+    samples = signal()[:24000].astype(np.int16)
+    wavfile.write(tmp_path / "voice.wav", 16000, samples)
+    return samples
+
+
+def test_features_are_those_of_make_fbank(model, samples, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wav.scp").write_text("voice voice.wav\n")
+    call("make-fbank", "--num-mel-bins=16", "--cmvn=true", "--compress=none", "scp:wav.scp", "ark:feats.ark")
+    [(_, feats)] = sertk.read_table("ark:feats.ark")
+    assert np.array_equal(model.features(samples, 16000), feats)
+    assert np.array_equal(model.features(samples / np.float32(32768), 16000), feats)
+    assert np.array_equal(model.extract.of_file(tmp_path / "voice.wav"), feats)
+    assert model.output(feats, "pool").shape == (64,) and model.embedding(samples, 16000).shape == (8,)
+
+
+def test_probabilities_are_those_of_classify_audio(model, samples, call, tmp_path):
+    probabilities = model.classify(samples, 16000)
+    assert list(probabilities) == ["ang", "neu", "sad"] and sum(probabilities.values()) == pytest.approx(1)
+    assert model.classify_file(tmp_path / "voice.wav") == probabilities
+    line = call("classify-audio", "--format=jsonl", "--precision=float32", model.path, tmp_path / "voice.wav").text
+    assert all(f'"{label}": {round(p, 6)}' in line for label, p in probabilities.items())
+
+
+def test_features_of_other_bins_are_refused(model):
+    with pytest.raises(sertk.SertkError, match=r"final.pt: features of shape \(9, 8\), wanted \(frames, 16\)"):
+        model.output(np.zeros((9, 8)))
