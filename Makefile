@@ -1,11 +1,11 @@
-# make run    the main job end to end on simulated speech
-# make test   the tests        make test-slow   the long proofs   make test-gpu   what is meant for a GPU, on a GPU
+# make run    the whole pipeline on simulated speech
+# make test   the tests        make test-slow   the long tests    make test-gpu   the tests for a GPU
 # make lint   ruff, shellcheck make bench       the benchmarks    make docs       the documentation as a site
 SHELL := /bin/bash
 PYTHON ?= python3.11
 .PHONY: run test test-slow test-gpu lint bench docs clean
 
-# The stamp names what was installed: a changed setup.cfg or constraints.txt installs again, nothing else does.
+# Reinstall only if setup.cfg, pyproject.toml or constraints.txt changed.
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'

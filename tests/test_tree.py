@@ -28,6 +28,8 @@ ONLY_IN = {
     "torch": {"training", "runs", "jobs", "models", "data", "runtime"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    "onnx": {"models"},
+    "onnxruntime": {"models"},
 }
 
 

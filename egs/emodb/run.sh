@@ -12,7 +12,7 @@
 #   --test-subset NAME   subset for the speaker trials [test-other]
 #   --train-per-speaker 4
 #                        recordings of each training speaker; 0: all
-#   --init MODEL         use this speaker network and skip stages 3 and 4
+#   --init MODEL         use this speaker network; skip LibriSpeech and stages 3 and 4
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 10
 #     1 data folders  2 features  3 speaker network  4 its equal error rate  5 folds
@@ -20,6 +20,7 @@
 #   --allow-partial true continue with an incomplete EmoDB; results are stamped PARTIAL
 #   --speaker-conf FILE --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet (twice) and make-fbank
+#                        [fbank: MODEL.fbank.conf of an imported MODEL.pt]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, CPU threads for the job of a fold, device
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's network
@@ -27,13 +28,14 @@
 # Results: exp/emodb/{RESULTS,results.json}, from scratch exp/emodb_scratch/…, fine-tuned exp/emodb_finetune/…, side by
 # side in exp/RESULTS, with figures in exp/report/report.html
 # The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, after stage 3.
+# Model selection compared (last epoch, dev session, oracle): compare_selection.sh, after stage 6.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
 librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' work=''
 stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
-fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
+fbank_conf=''
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
 scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 . sertk_options.sh
@@ -43,20 +45,26 @@ enter_recipe librispeech emodb init work
 work=${work:-.}
 train=$work/data/train test=$work/data/test data=$work/data/emodb
 resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
+fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
+sets=("$train" "$test" "$data")
+[ -z "$init" ] || sets=("$data") # a given speaker network needs no LibriSpeech
 compute=(--seed "$seed" ${device:+--device "$device"})
 
 if at_stage 1 "data folders"; then
-  [ -n "$librispeech" ] && [ -n "$emodb" ] || die "stage 1 needs --librispeech DIR and --emodb DIR"
-  local/prepare_librispeech.py ${train_subsets:+--train-subsets "$train_subsets"} --test-subset "$test_subset" \
-    --train-per-speaker "$train_per_speaker" "$librispeech" "$work/data"
+  [ -n "$emodb" ] || die "stage 1 needs --emodb DIR"
+  if [ -z "$init" ]; then
+    [ -n "$librispeech" ] || die "stage 1 needs --librispeech DIR, or --init MODEL"
+    local/prepare_librispeech.py ${train_subsets:+--train-subsets "$train_subsets"} --test-subset "$test_subset" \
+      --train-per-speaker "$train_per_speaker" "$librispeech" "$work/data"
+  fi
   local/prepare_emodb.py --allow-partial "$allow_partial" "$emodb" "$data"
-  for set in "$train" "$test" "$data"; do
+  for set in "${sets[@]}"; do
     validate-data "$set"
   done
 fi
 
 if at_stage 2 "features"; then
-  for set in "$train" "$test" "$data"; do
+  for set in "${sets[@]}"; do
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$set"
   done
 fi

@@ -18,6 +18,7 @@
 #   --simulated true     the corpus is simulated; results are stamped SIMULATED
 #   --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of embed-segments, transfer-head, train-resnet (twice) and make-fbank
+#                        [make-fbank: of an imported MODEL.pt those in MODEL.fbank.conf]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, CPU threads for the job of a fold, device
 #   --config FILE        lines of --name=value with any of these
@@ -25,19 +26,20 @@
 # Results: exp/exp1/{RESULTS,results.json}, from scratch exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…, beside the
 # paper's in exp/report/report.html
 # The grid of Fig. 4 (with and without transfer, masks and pooling): local/run_ablation.sh, after stage 2.
+# Model selection compared (last epoch, dev session, oracle): compare_selection.sh, after stage 6.
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
 corpus='' init='' exp='1 2 3' scratch=false finetune=false work='' stage=1 stop_stage=9 stamp=''
 allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0
-fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf
-draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
+fbank_conf='' draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 enter_recipe corpus init work
 init=${init:-../voxceleb/exp/resnet34/final.pt} work=${work:-.}
+fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
 data=$work/data/all draws=$work/exp/draws
 compute=(--seed "$seed" ${device:+--device "$device"})
 

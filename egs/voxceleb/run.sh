@@ -62,10 +62,6 @@ if at_stage 4 "embeddings of the test recordings"; then
 fi
 
 if at_stage 5 "equal error rate"; then
-  stamps=()
-  for word in PARTIAL SIMULATED; do
-    [ ! -e "$test/$word" ] || stamps+=(--stamp "$word")
-  done
-  score-trials --utt2spk "$test/utt2spk" --json "$dir/results.json" "${stamps[@]}" \
-    "$test/trials" "scp:$dir/test.scp" | tee "$dir/RESULTS"
+  score-trials --utt2spk "$test/utt2spk" --json "$dir/results.json" "$test/trials" "scp:$dir/test.scp" |
+    tee "$dir/RESULTS"
 fi

@@ -1,32 +1,75 @@
 """classify-audio: the emotion of audio files."""
 
 import json
+import logging
+import math
+import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sertk.cli.options import FILE, Tally, command, device_option, max_skip_option, progress, threads_option
+from sertk.cli.answers import FORMATS, NO_SPEECH, OF_ONE_RECORDING, UNSURE, Answer, intervals, printer
+from sertk.cli.options import FILE, Tally, command, device_option, group, max_skip_option, progress, threads_option
 from sertk.cli.training import precision_option
 from sertk.errors import SertkError
-from sertk.scoring.columns import cells, left, right
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from sertk.frontend.stretches import Stretch
+    from sertk.models.onnxfile import OnnxModel
+    from sertk.models.recogniser import Recogniser
+
+    AnyModel = Recogniser | OnnxModel
+
+log = logging.getLogger("sertk")
+STDIN = "-"
+
+
+class _Temperature(click.ParamType):
+    """A number above 0, or results.json of score-loso, whose folds' temperatures have this geometric mean."""
+
+    name = "X|FILE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            temperature = float(value)
+        except ValueError:
+            return _fitted(Path(value))
+        if not 0 < temperature < math.inf:
+            self.fail(f"{value} is not a temperature above 0", param, ctx)
+        return temperature
+
+
+def _fitted(path: Path) -> float:
+    try:
+        found = json.loads(path.read_bytes())["calibration"]["temperatures"]
+        return math.exp(sum(math.log(value) for value in found.values()) / len(found))
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        raise SertkError(f"{path}: not a results.json of score-loso with temperatures of two folds or more") from None
 
 
 @command
 @click.argument("model", metavar="MODEL", type=FILE)
 @click.argument("audio", metavar="AUDIO…", type=FILE, nargs=-1, required=True)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "jsonl"]),
-    default="table",
-    show_default=True,
-    help="Output format: an aligned table, or a JSON object per line.",
-)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
+              help="audacity: labels; textgrid: Praat's.")  # fmt: skip
+@group("Along time",
+       click.option("--window", type=click.FloatRange(min=0.1), metavar="X", help="Classify windows of X seconds."),
+       click.option("--hop", type=click.FloatRange(min=0.01), metavar="X",
+                    help="Seconds from one window to the next.  [default: --window]"),
+       click.option("--plot", type=FILE, metavar="FILE", help="Waveform and curves: .png, .svg, .html or .pdf."),
+       click.option("--rate", type=click.IntRange(1000, 768000), metavar="N",
+                    help="Sample rate of raw 16-bit PCM on standard input."))  # fmt: skip
+@group("No answer",
+       click.option("--silence", type=float, metavar="X", default=-55.0, show_default=True,
+                    help="Level in dBFS below which there is no speech."),
+       click.option("--min-confidence", type=click.FloatRange(0, 1), metavar="X",
+                    help="Answer 'unsure' below this probability."),
+       click.option("--temperature", type=_Temperature(), help="Calibration, or results.json of score-loso."))  # fmt: skip
 @precision_option
 @max_skip_option
 @device_option
@@ -35,6 +78,13 @@ def main(
     model: Path,
     audio: tuple[Path, ...],
     form: str,
+    window: float | None,
+    hop: float | None,
+    plot: Path | None,
+    rate: int | None,
+    silence: float,
+    min_confidence: float | None,
+    temperature: float | None,
     precision: str,
     max_skip: float,
     device: str | None,
@@ -42,68 +92,187 @@ def main(
 ) -> None:
     """Classify the emotion of audio files and print the probability of every label.
 
-    AUDIO are files or folders, which are searched for recordings: wav, flac, ogg, opus, mp3, sph, aiff, au, caf, and m4a
-    if ffmpeg is installed, of any sample rate and number of channels. Files that are damaged, silent or not audio are
-    skipped and counted.
+    MODEL is a model file, or an ONNX file of export-onnx. AUDIO are files or folders, which are searched for recordings:
+    wav, flac, ogg, opus, mp3, sph, aiff, au, caf, and m4a if ffmpeg is installed, of any sample rate and number of
+    channels; - is standard input. Files that are damaged, silent or not audio are skipped and counted.
 
     \b
     e.g.: classify-audio exp/exp1/1/final.pt interview.wav
           classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
-    See also: predict-emotion, train-resnet
+          classify-audio --window 3 --hop 1 --plot interview.html exp/exp1/1/final.pt interview.wav
+          tail -c +45 interview.wav | classify-audio --rate 16000 --window 3 --hop 1 exp/exp1/1/final.pt -
+    See also: predict-emotion, export-onnx, train-resnet
     """
-    from sertk.frontend.extractor import FeatureExtractor, recordings_in
-    from sertk.frontend.unfit import UnfitAudio
-    from sertk.models.inference import on_segments
-    from sertk.models.modelfile import load_model
-    from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
+    _check(audio, window, hop, plot, rate)
+    live = rate is not None
+    from sertk.frontend.extractor import recordings_in
 
-    device, _ = choose_device(device), prepare_cpu(num_threads)
-    precision = choose_precision(precision, device)
-    loaded = load_model(model)
-    extract, files = FeatureExtractor.of_model(loaded.frontend, model), list(recordings_in(audio))
-    warn_of_emulated_bf16(precision, device)
-    as_line = _Table(loaded.labels, files) if form == "table" else _json_line
-
+    recogniser = _load(model, device, precision, num_threads)
+    files = [STDIN] if audio == (Path(STDIN),) else [str(path) for path in recordings_in(audio)]
+    if len(files) > 1 and (plot or form in OF_ONE_RECORDING):
+        raise click.UsageError(
+            f"{'--plot' if plot else f'--format {form}'} is for one recording ({len(files)} are given)"
+        )
+    if min_confidence and temperature is None:
+        log.warning("probabilities are not calibrated: --temperature results.json takes the temperature of score-loso")
+    picture = _Picture(plot, recogniser.labels) if plot else None
+    show = printer(form, recogniser.labels, files, window is not None)
+    before = None
     with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
-
-        def features() -> "Iterator[tuple[str, np.ndarray]]":
-            for path in progress(files):
-                try:
-                    yield str(path), extract.of_file(path)
-                except UnfitAudio as error:
-                    tally.skip(str(path), str(error))
-                except SertkError as error:
-                    raise SertkError(f"{path}: {error}") from None
-
-        results = on_segments(loaded.network, features(), "posterior", device, precision, tally.skip)
-        for path, posteriors in results:
-            click.echo(as_line(path, dict(zip(loaded.labels, posteriors.tolist()))))
-            tally.done()
+        heard = _stretches(recogniser, files, window, hop, rate, tally, picture)
+        for stretch, posteriors in _answered(recogniser, heard, silence, tally, live):
+            answer = _answer(recogniser.labels, stretch, posteriors, temperature or 1.0, min_confidence or 0.0)
+            show(answer)
+            if picture:
+                picture.answers.append(answer)
+            if stretch.file != before:
+                before = stretch.file
+                tally.done()
+        show.end()
+        if picture and picture.answers:
+            picture.write()
 
 
-def _json_line(path: str, probabilities: dict[str, float]) -> str:
+def _check(
+    audio: tuple[Path, ...], window: float | None, hop: float | None, plot: Path | None, rate: int | None
+) -> None:
+    """Refuse options that do not go together."""
+    if hop is not None and window is None:
+        raise click.UsageError("--hop is for windows: give --window")
+    if hop is not None and hop > window:
+        raise click.UsageError(f"--hop={hop:g} is longer than --window={window:g}: what is between would not be heard")
+    if plot and window is None:
+        raise click.UsageError("--plot shows emotions along time: give --window")
+    standard_input = Path(STDIN) in audio
+    if standard_input and len(audio) > 1:
+        raise click.UsageError("- (standard input) is given alone")
+    if rate is not None and not standard_input:
+        raise click.UsageError("--rate is for raw samples on standard input: give - as AUDIO")
+    if plot and rate is not None:
+        raise click.UsageError("--plot wants a whole recording, and --rate is for a stream")
+    if plot:
+        from sertk.report.timeline import check_format
+
+        check_format(plot)
+
+
+def _load(model: Path, device: str | None, precision: str, num_threads: int | None) -> "AnyModel":
+    from sertk.models.onnxfile import is_onnx, load_onnx
+
+    if not is_onnx(model):
+        from sertk.models.recogniser import Recogniser
+
+        return Recogniser(model, device, precision, num_threads)
+    if device not in (None, "cpu") or precision == "bf16":
+        raise SertkError(f"{model}: an ONNX file is computed on the CPU in float32 (--device cpu --precision float32)")
+    return load_onnx(model, num_threads)
+
+
+def _stretches(
+    recogniser: "AnyModel",
+    files: list[str],
+    window: float | None,
+    hop: float | None,
+    rate: int | None,
+    tally: Tally,
+    picture: "_Picture | None",
+) -> "Iterator[Stretch]":
+    """All stretches of all recordings; those that are unfit are skipped."""
+    from sertk.frontend.stretches import pcm_blocks, stretches
+    from sertk.frontend.unfit import UnfitAudio
+
+    if rate is not None:
+        yield from stretches(STDIN, pcm_blocks(sys.stdin.buffer), rate, window, hop)
+        return
+    extract = recogniser.extract
+    for file in progress(files):
+        try:
+            samples = (
+                extract.samples_of(sys.stdin.buffer.read()) if file == STDIN else extract.samples_of_file(Path(file))
+            )
+        except UnfitAudio as error:
+            tally.skip(file, str(error))
+            continue
+        except SertkError as error:
+            raise SertkError(f"{file}: {error}") from None
+        if picture:
+            picture.see(file, samples, extract.options.sample_frequency)
+        blocks = iter([samples])
+        del samples  # whoever takes a stretch's samples has the only reference
+        yield from stretches(file, blocks, extract.options.sample_frequency, window, hop)
+
+
+def _answered(
+    recogniser: "AnyModel", heard: "Iterator[Stretch]", silence: float, tally: Tally, live: bool
+) -> "Iterator[tuple[Stretch, np.ndarray | None]]":
+    """(stretch, posteriors) in order, None as posteriors where there is no speech."""
+    from sertk.frontend.stretches import level
+
+    quiet = deque()  # (number, stretch)
+    numbers = {}
+
+    def loud() -> "Iterator[Stretch]":
+        for number, stretch in enumerate(heard):
+            if level(stretch.samples, stretch.rate) < silence:
+                stretch.take()
+                quiet.append((number, stretch))
+            else:
+                numbers[stretch] = number
+                yield stretch
+
+    if live:  # an answer at once, though more may come together
+        for stretch in heard:
+            if level(stretch.samples, stretch.rate) < silence:
+                yield stretch, None
+            else:
+                yield from recogniser.posteriors([stretch], tally.skip)
+        return
+    for stretch, posteriors in recogniser.posteriors(loud(), tally.skip):
+        number = numbers.pop(stretch)
+        while quiet and quiet[0][0] < number:
+            yield quiet.popleft()[1], None
+        yield stretch, posteriors
+    for _, stretch in quiet:
+        yield stretch, None
+
+
+def _answer(
+    labels: list[str], stretch: "Stretch", posteriors: "np.ndarray | None", temperature: float, min_confidence: float
+) -> Answer:
+    if posteriors is None:
+        return Answer(stretch.file, stretch.start, stretch.end, NO_SPEECH, {})
+    if temperature != 1:
+        from sertk.scoring.calibration import tempered
+
+        posteriors = tempered(posteriors[None], temperature)[0]
+    probabilities = dict(zip(labels, posteriors.tolist()))
     emotion = max(probabilities, key=probabilities.get)
-    rounded = {label: round(p, 6) for label, p in probabilities.items()}
-    readable = click.format_filename(path) == path  # a name that is not UTF-8 is written with JSON's escapes
-    return json.dumps({"file": path, "emotion": emotion, "probabilities": rounded}, ensure_ascii=not readable)
+    if probabilities[emotion] < min_confidence:
+        emotion = UNSURE
+    return Answer(stretch.file, stretch.start, stretch.end, emotion, probabilities)
 
 
-class _Table:
-    """Aligned columns: file, emotion, and the probability of every label in per cent. Prints the header at once.
+class _Picture:
+    """Collects what --plot shows of a recording."""
 
-    Args:
-        labels: the model's labels
-        files: all files, whose names decide the first column's width
-    """
+    def __init__(self, path: Path, labels: list[str]) -> None:
+        self.path, self.labels, self.answers = path, labels, []
 
-    def __init__(self, labels: list[str], files: list[Path]) -> None:
-        self.width = max(cells(click.format_filename(path)) for path in [*files, "file"])
-        self.column = max(7, *(cells(label) + 1 for label in labels))
-        names = "".join(right(label, self.column) for label in labels)
-        click.echo(f"{left('file', self.width)}  {left('emotion', self.column)}{names}")
+    def see(self, file: str, samples: "np.ndarray", rate: float) -> None:
+        """Keep the outline of the waveform."""
+        from sertk.report.timeline import outline
 
-    def __call__(self, path: str, probabilities: dict[str, float]) -> str:
-        """The line of one file."""
-        emotion = max(probabilities, key=probabilities.get)
-        values = "".join(f"{100 * p:>{self.column - 2}.1f} %" for p in probabilities.values())
-        return f"{left(click.format_filename(path), self.width)}  {left(emotion, self.column)}{values}"
+        self.name, self.wave, self.seconds = Path(file).name, outline(samples), len(samples) / rate
+
+    def write(self) -> None:
+        """Write the picture."""
+        import numpy as np
+
+        from sertk.report.timeline import timeline, write_timeline
+
+        times = np.array([(answer.start + answer.end) / 2 for answer in self.answers])
+        rows = [[answer.probabilities.get(label, np.nan) for label in self.labels] for answer in self.answers]
+        found = intervals(self.answers)
+        name = click.format_filename(self.name)
+        figure = timeline(name, self.wave, self.seconds, self.labels, times, np.array(rows, float), found)
+        write_timeline(self.path, figure, found)

@@ -40,6 +40,9 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @click.option(
     "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
+@click.option(
+    "--norm-vars", type=BOOL, default=True, show_default=True, help="With --cmvn: normalise the variance too."
+)
 @compress_option
 @click.option(
     "--channel",
@@ -90,6 +93,7 @@ def main(
     feats_out: Wspecifier,
     segments: Path | None,
     cmvn: bool,
+    norm_vars: bool,
     compress: str | None,
     channel: int | None,
     max_overshoot: float,
@@ -128,11 +132,15 @@ def main(
     from sertk.kaldi.tables import table_writer
 
     fbank = FbankOptions(**options)
-    settings = {"fbank": fbank.settings(), "cmvn": "segment" if cmvn else "none"}
-    jobs = recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot)
+    channel = None if channel == -1 else channel
+    normalisation = ("segment" if norm_vars else "segment mean") if cmvn else "none"
+    settings = {"fbank": fbank.settings(), "cmvn": normalisation}
+    if channel is not None:
+        settings["channel"] = channel
+    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
 
     def worker() -> Callable:
-        extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed)
+        extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed, norm_vars)
         return lambda job: features_of(job, extract)
 
     utterances = in_order(worker, jobs, num_threads or len(os.sched_getaffinity(0)))

@@ -15,14 +15,32 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 @command
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.argument("fold_dir", metavar="FOLD-DIR", type=FOLDER)
-@click.option("--scheme", type=click.Choice(list(SCHEMES)), default="loso", show_default=True,
-              help="Hold out a session (loso) or a speaker, or stratify by class.")  # fmt: skip
-@click.option("--num-folds", type=click.IntRange(2), default=None,
-              help="Number of folds for stratified [default: 5]; loso and speaker only check it.")  # fmt: skip
-@click.option("--label-map", type=FILE, default=None,
-              help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]")  # fmt: skip
-@click.option("--part", type=click.Choice(["all", *PARTS]), default="all", show_default=True,
-              help="Only IEMOCAP's improvised or scripted dialogs, by utt2dialog.")  # fmt: skip
+@click.option(
+    "--scheme",
+    type=click.Choice(list(SCHEMES)),
+    default="loso",
+    show_default=True,
+    help="Hold out a session (loso) or a speaker, or stratify by class.",
+)
+@click.option(
+    "--num-folds",
+    type=click.IntRange(2),
+    default=None,
+    help="Number of folds for stratified [default: 5]; loso and speaker only check it.",
+)
+@click.option(
+    "--label-map",
+    type=FILE,
+    default=None,
+    help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]",
+)
+@click.option(
+    "--part",
+    type=click.Choice(["all", *PARTS]),
+    default="all",
+    show_default=True,
+    help="Only IEMOCAP's improvised or scripted dialogs, by utt2dialog.",
+)
 @seed_option
 def main(
     data_dir: Path,

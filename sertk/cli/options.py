@@ -24,6 +24,8 @@ from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
 
+# An option of a binary that reads another toolkit's YAML; --config FILE.yaml means it too.
+TOOLKIT_CONFIG = "--toolkit-config"
 STANDARD = ("config", "print_args", "verbose", "version")
 # Metavars of option values in --help, by click's name of their type; a choice lists its values.
 METAVARS = {
@@ -166,6 +168,9 @@ class Command(click.Command):
                 path = value if equals else words.pop() if words else ""
                 if not path:
                     raise click.UsageError("Option '--config' requires a file.")
+                if TOOLKIT_CONFIG in options and path.lower().endswith((".yaml", ".yml")):
+                    rest.append(f"{TOOLKIT_CONFIG}={path}")
+                    continue
                 lines += self._config_words(Path(path), options, args)
             elif flag in options and not equals and isinstance(options[flag].type, _Bool):
                 # A bare flag means true. A following truth value belongs to it, any other word does not.
@@ -457,10 +462,15 @@ class _Stderr(logging.StreamHandler):
 
 
 def _to_stderr(text: str) -> None:
+    """Print a line; if the log cannot be written (its disk is full), the work is done without one, as by Kaldi's tools."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
         raise ReaderGone("standard error") from None
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
 
 
 def _failed(name: str, reason: str, code: int = 1) -> int:

@@ -46,7 +46,8 @@ def main(
     """Print the EER and minDCF (p_target 0.01 and 0.05) of the trials' cosine scores.
 
     TRIALS is in Kaldi's format (utt1 utt2 target|nontarget) or VoxCeleb's (1 id…/…/00001.wav id…/…/00002.wav). Trials
-    without an embedding are counted and skipped. Trials with a training utterance or speaker of the network are an error.
+    without an embedding are counted and skipped. Trials with a training utterance or speaker of the network are an error. Stamps
+    of the data folder (PARTIAL, SIMULATED, … beside TRIALS) are added to the line.
 
     \b
     e.g.: score-trials data/voxceleb1_test/trials scp:exp/resnet34/test.scp
@@ -54,9 +55,11 @@ def main(
     See also: embed-segments
     """
     from sertk.atomic import atomic_file
+    from sertk.datadir.folder import STAMPS
     from sertk.scoring.verification import as_line, score
 
-    results = score(trials, embeddings, mean, utt2spk, stamp, i_know, max_skip)
+    stamps = [*stamp, *(word for word in STAMPS if (trials.parent / word).exists())]
+    results = score(trials, embeddings, mean, utt2spk, stamps, i_know, max_skip)
     for name in results["missing"][:5]:
         log.warning("%s: no embedding", name)
     if results["missing"]:

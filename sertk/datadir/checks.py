@@ -47,6 +47,7 @@ def problems(folder: str | os.PathLike, verify: bool = False) -> Iterator[str]:
         yield from _read_list(folder / name, values)
         if not values:
             yield f"{folder / name}: has no usable line"
+    yield from _irregular_space(folder / "utt2spk")
     yield from inconsistencies(folder, lists)
     if verify:
         yield from _content(folder, lists)
@@ -102,6 +103,28 @@ def _ends_in_newline(path: Path) -> bool:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - 1, 0))
         return file.read() in (b"", b"\n")
+
+
+def _irregular_space(path: Path) -> Iterator[str]:
+    """Lines of utt2spk that `sort -k2` places elsewhere only because of their white space.
+
+    To it, the second column begins with the white space before it, and white space at the beginning is part of the first.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return  # told by whoever reads the columns
+    last = regular = (b"", b"")
+    for number, line in enumerate(lines, 1):
+        words = line.split(None, 1)
+        if len(words) < 2:
+            continue
+        first = re.match(rb"\s*\S+", line)[0]
+        place, tidy = (line[len(first) :], line), (words[1], words[0])
+        if place < last and tidy >= regular:
+            yield f"{path}:{number}: more than one space before or between its columns: 'sort -k2' places it elsewhere"
+            return
+        last, regular = place, tidy
 
 
 def _speakers(folder: Path, lists: Lists) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE, check_range, check_sound, decode_file
+from sertk.frontend.audio import SCALE, check_range, check_sound, decode, decode_file, one_channel
 from sertk.frontend.cmvn import normalise
 from sertk.frontend.fbank import Fbank
 from sertk.frontend.options import FbankOptions
@@ -31,6 +31,8 @@ class FeatureExtractor:
     Args:
         options: front-end settings
         cmvn: normalise every recording by its own mean and variance
+        norm_vars: with `cmvn`: normalise the variance too, not the mean alone
+        channel: channel to take of several, from 0; None averages them
         allow_resample: convert other sample rates (else such a recording is refused)
         min_duration: shortest recording in seconds
         backend: numpy or torchaudio
@@ -45,8 +47,11 @@ class FeatureExtractor:
         min_duration: float = 0.0,
         backend: str = "numpy",
         seed: int = 0,
+        norm_vars: bool = True,
+        channel: int | None = None,
     ) -> None:
         self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
+        self.norm_vars, self.channel = norm_vars, channel
         self.min_duration, self.seed = min_duration, seed
         self.fbank = TorchaudioFbank(options) if backend == "torchaudio" else Fbank(options)
 
@@ -55,7 +60,8 @@ class FeatureExtractor:
         """The front end that computed a model's training features.
 
         Args:
-            frontend: the model's settings, {"fbank": …, "cmvn": "segment" or "none"}
+            frontend: the model's settings, {"fbank": …, "cmvn": "segment", "segment mean" or "none"} and, if one of
+                several channels was taken, {"channel": from 0}
             model_path: the model file, for messages
 
         Raises:
@@ -63,10 +69,11 @@ class FeatureExtractor:
         """
         if "fbank" not in frontend:
             raise SertkError(f"{model_path}: holds no front-end settings (train on a feature table with a manifest)")
-        if frontend.get("cmvn") not in ("segment", "none"):
+        if (cmvn := frontend.get("cmvn")) not in ("segment", "segment mean", "none"):
             raise SertkError(f"{model_path}: its training features were normalised over groups of segments")
         try:
-            return cls(FbankOptions.of(frontend["fbank"]), frontend["cmvn"] == "segment")
+            options = FbankOptions.of(frontend["fbank"])
+            return cls(options, cmvn != "none", norm_vars=cmvn == "segment", channel=frontend.get("channel"))
         except SertkError as error:
             raise SertkError(f"{model_path}: {error}") from None
 
@@ -74,7 +81,8 @@ class FeatureExtractor:
         """Compute the features of a recording.
 
         Args:
-            samples: (samples,) or (samples, channels), which are averaged; int16, or floats in ±1 (see `in_16_bits`)
+            samples: (samples,) or (samples, channels), of which `channel` or the mean is taken; int16, or floats in ±1
+                (see `in_16_bits`)
             rate: sample rate in Hz
             key: key of the recording, which decides the dither together with the seed
 
@@ -86,10 +94,12 @@ class FeatureExtractor:
                 be converted.
             ValueError: if samples have another type, shape or range.
         """
-        return self.features(finite(mono(in_16_bits(samples))), rate, key)
+        samples = in_16_bits(samples)
+        samples = samples if samples.ndim == 1 else self._one_channel(checked_shape(samples))
+        return self.features(finite(samples), rate, key)
 
     def of_file(self, path: Path) -> np.ndarray:
-        """Compute the features of an audio file; channels are averaged, other sample rates converted.
+        """Compute the features of an audio file; other sample rates are converted.
 
         Args:
             path: the audio file
@@ -100,10 +110,60 @@ class FeatureExtractor:
         Raises:
             UnfitAudio: if the file is missing, not audio, damaged, silent or too short.
         """
+        # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
+        return self.of_prepared(self.samples_of_file(path))
+
+    def samples_of_file(self, path: Path) -> np.ndarray:
+        """Read the samples that the features of an audio file are computed from.
+
+        Args:
+            path: the audio file
+
+        Returns:
+            (samples,) float32 in the 16-bit range, at the front end's sample rate
+
+        Raises:
+            UnfitAudio: if the file is missing, not audio, damaged, silent or too short.
+        """
         with one_recording():
-            samples, rate = decode_file(path, _mean_of_channels)
-            # Frees the samples at the file's rate before the features are computed: 600 MB an hour at 44.1 kHz.
-            samples = self._prepared(finite(samples), rate, reuse=True)
+            samples, rate = decode_file(path, self._one_channel)
+            return self._prepared(finite(samples), rate, reuse=True)
+
+    def samples_of(self, content: bytes) -> np.ndarray:
+        """As samples_of_file, for the content of an audio file."""
+        with one_recording():
+            samples, rate = decode(content)
+            return self._prepared(finite(self._one_channel(samples)), rate, reuse=True)
+
+    def prepared(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        """Check samples and convert them to the front end's sample rate.
+
+        Args:
+            samples: (samples,) in the 16-bit range, finite
+            rate: sample rate in Hz
+
+        Returns:
+            (samples,) float32
+
+        Raises:
+            UnfitAudio: if the recording is silent, or if its rate must not be converted.
+        """
+        with one_recording():
+            return self._prepared(samples, rate)
+
+    def of_prepared(self, samples: np.ndarray) -> np.ndarray:
+        """Compute the features of samples of `samples_of_file` or `prepared`.
+
+        Args:
+            samples: (samples,)
+
+        Returns:
+            (frames, bins) float32
+
+        Raises:
+            UnfitAudio: if there are too few samples for a frame.
+        """
+        with one_recording():
             return self._computed(samples)
 
     def features(self, samples: np.ndarray, rate: float, key: str = "") -> np.ndarray:
@@ -139,8 +199,13 @@ class FeatureExtractor:
         rng = np.random.default_rng([self.seed, zlib.crc32(key.encode())]) if self.options.dither else None
         feats = self.fbank(samples, rng)
         if not len(feats):
-            raise UnfitAudio(f"has {len(samples)} samples, too few for a frame")
-        return normalise(feats, out=feats) if self.cmvn else feats
+            raise UnfitAudio(too_short(len(samples)))
+        return normalise(feats, self.norm_vars, out=feats) if self.cmvn else feats
+
+    def _one_channel(self, samples: np.ndarray) -> np.ndarray:
+        """Take `channel` of (samples, channels), or average them: (samples,) float32."""
+        averaged = self.channel is None or samples.shape[1] == 1
+        return _mean_of_channels(samples) if averaged else one_channel(samples, self.channel)
 
     def _at_rate(self, samples: np.ndarray, rate: float, reuse: bool) -> np.ndarray:
         wanted = self.options.sample_frequency
@@ -149,6 +214,11 @@ class FeatureExtractor:
         if not self.allow_resample:
             raise UnfitAudio(f"has a sample rate of {rate:g} Hz, not {wanted:g}: --allow-resample=true converts it")
         return resample(samples, int(rate), int(wanted), reuse)
+
+
+def too_short(samples: int) -> str:
+    """Return why a recording of `samples` samples without a frame is unfit."""
+    return f"has {samples} samples, too few for a frame"
 
 
 def finite(samples: np.ndarray) -> np.ndarray:
@@ -190,23 +260,15 @@ def in_16_bits(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) * np.float32(SCALE)
 
 
-def mono(samples: np.ndarray) -> np.ndarray:
-    """Average the channels.
-
-    Args:
-        samples: (samples,) or (samples, channels)
-
-    Returns:
-        (samples,), float32 if there were channels
+def checked_shape(samples: np.ndarray) -> np.ndarray:
+    """Return samples of shape (samples, channels).
 
     Raises:
         ValueError: for another shape, or if there are more channels than samples (channels are the last axis).
     """
-    if samples.ndim == 1:
-        return samples
     if samples.ndim != 2 or samples.shape[1] > max(samples.shape[0], 1):
         raise ValueError(f"samples of shape {samples.shape}: must be (samples,) or (samples, channels)")
-    return _mean_of_channels(samples)
+    return samples
 
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ class Fbank:
     def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
         """Compute the features of (samples,) in the 16-bit range: (frames, bins) float32."""
         options = self.options
-        samples = dithered(np.asarray(samples, np.float32), options.dither, rng)
+        samples = dithered(rescaled(samples, options.sample_scale), options.dither, rng)
         total = options.num_frames(len(samples))
         if not options.snip_edges and total:
             samples = self._reflect(samples, total)
@@ -130,6 +130,15 @@ def load_rfft() -> Callable[[np.ndarray], np.ndarray]:
 
         return rfft
     return lambda frames: r2c(frames, (1,), True, 0, None, 1)
+
+
+def rescaled(samples: np.ndarray, scale: float) -> np.ndarray:
+    """`samples` as float32, times `scale`: Kaldi's range is that of 16-bit integers, and some toolkits' is ±1.
+
+    That is more than a constant in the logarithms: their floor, float32's epsilon, is higher there by the scale squared.
+    """
+    samples = np.asarray(samples, np.float32)
+    return samples if scale == 1 else samples * np.float32(scale)
 
 
 def dithered(samples: np.ndarray, amount: float, rng: "np.random.Generator | None") -> np.ndarray:

@@ -38,12 +38,14 @@ class FbankOptions:
     raw_energy: bool = _option(True, "Compute the energy before pre-emphasis and windowing.")
     energy_floor: float = _option(0.0, "Floor of the energy; 0: none.")
     htk_compat: bool = _option(False, "Put the energy last, as HTK does.")
+    sample_scale: float = _option(1.0, "Factor of the 16-bit samples; 3.0517578125e-05 brings them to ±1.")
 
     def __post_init__(self) -> None:
         _require(self.sample_frequency > 0, f"--sample-frequency={self.sample_frequency:g} is not positive")
         _require(self.shift >= 1, f"--frame-shift={self.frame_shift:g} is less than one sample")
         _require(self.length >= 2, f"--frame-length={self.frame_length:g} is less than two samples")
         _require(self.window_type in WINDOWS, f"--window-type={self.window_type} is not one of {', '.join(WINDOWS)}")
+        _require(self.sample_scale > 0, f"--sample-scale={self.sample_scale:g} is not positive")
         _require(0 <= self.preemphasis_coefficient <= 1, "--preemphasis-coefficient is outside 0 to 1")
         _require(self.dither >= 0, f"--dither={self.dither:g} is negative")
         _require(self.num_mel_bins >= 3, f"--num-mel-bins={self.num_mel_bins} is less than 3")
@@ -101,8 +103,14 @@ class FbankOptions:
         return cls(**values)
 
     def settings(self) -> dict:
-        """The options by Kaldi's names, for a manifest or a model: {"sample-frequency": 16000.0, …}."""
-        return {name.replace("_", "-"): value for name, value in asdict(self).items()}
+        """The options by Kaldi's names, for a manifest or a model: {"sample-frequency": 16000.0, …}.
+
+        `sample-scale`, which Kaldi does not have, is left out where it is 1.
+        """
+        named = {name.replace("_", "-"): value for name, value in asdict(self).items()}
+        if self.sample_scale == 1:
+            del named["sample-scale"]
+        return named
 
 
 def _require(condition: bool, message: str) -> None:

@@ -5,6 +5,7 @@ This is the only module that imports torchaudio, for resampling and for its Kald
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from math import ceil, gcd
 from types import ModuleType
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sertk.errors import SertkError
-from sertk.frontend.fbank import dithered, mel_filters
+from sertk.frontend.fbank import dithered, mel_filters, rescaled
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.unfit import UnfitAudio
 
@@ -45,7 +46,7 @@ def resample(samples: np.ndarray, rate: int, wanted: int, reuse: bool = False) -
     if rate == wanted:
         return samples
     old, new = rate // gcd(rate, wanted), wanted // gcd(rate, wanted)
-    convert = interpolate if old * new > LARGEST_KERNEL else _by_torchaudio
+    convert = interpolate if old * new > LARGEST_KERNEL or not _is_installed("torchaudio") else _by_torchaudio
     if len(samples) <= LONGEST:
         return convert(samples, old, new)
     # Pieces bound the memory of the temporaries; they begin at multiples of `old`, at which an output lies.
@@ -143,7 +144,7 @@ class TorchaudioFbank:
     def __call__(self, samples: np.ndarray, rng: "np.random.Generator | None" = None) -> np.ndarray:
         """Compute the features of (samples,) in the 16-bit range: (frames, bins) float32."""
         options = self.options
-        samples = dithered(np.asarray(samples, np.float32), options.dither, rng)
+        samples = dithered(rescaled(samples, options.sample_scale), options.dither, rng)
         if not options.num_frames(len(samples)):
             return np.empty((0, options.dim), np.float32)
         if len(samples) < options.length:
@@ -151,6 +152,7 @@ class TorchaudioFbank:
                 f"has {len(samples)} samples, fewer than a frame, which torchaudio's fbank does not mirror"
             )
         settings = {name.replace("-", "_"): value for name, value in options.settings().items()} | {"dither": 0.0}
+        settings.pop("sample_scale", None)
         with self.torch.inference_mode():
             return self.fbank(self.torch.from_numpy(samples)[None], **settings).numpy()
 
@@ -179,6 +181,13 @@ def _torchaudio() -> tuple[ModuleType, ModuleType]:
             "install versions that match, pip install torch==2.11.0 torchaudio==2.11.0"
         ) from None
     return torch, torchaudio
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it has been kept from being imported
+        return False
 
 
 def _version(package: str) -> str:

@@ -126,7 +126,6 @@ def head_spec(model: Model, draw_settings: dict, num_labels: int) -> NetworkSpec
         draw_settings: of the draws; on draws of maps (embed-segments --at map) the network has no pooling.
         num_labels: outputs of the head.
     """
-    fields = {**model.network.spec.plain(), "num_labels": num_labels}
-    if draw_settings.get("at") == "map":
-        fields |= {"pooling": "none", "frames": draw_settings["chunk_frames"][0]}
-    return NetworkSpec.from_plain(fields)
+    maps = draw_settings.get("at") == "map"
+    flat = {"pooling": "none", "frames": draw_settings["chunk_frames"][0]} if maps else {}
+    return model.network.spec.with_new_head(num_labels, **flat)

@@ -9,7 +9,7 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table, warn_of_skipped
 from sertk.models.inference import on_segments
-from sertk.models.modelfile import Model, check_frontend, load_model
+from sertk.models.modelfile import Model, check_frontend, check_outputs, load_model
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 Segments = Iterator[tuple[str, np.ndarray]]
@@ -47,6 +47,8 @@ def embed(
     torch_device, _ = choose_device(device), prepare_cpu(num_threads)
     precision = choose_precision(precision, torch_device)
     model = open_model(model_path, feats)
+    if at == "posterior":
+        check_outputs(model, model_path)
     segments = ((key, matrix) for key, matrix in read_table(feats, skip=skip) if wanted is None or wanted(key))
     fitting = check_bins(filled(segments, skip), model.network.spec.bins, model_path, feats)
     warn_of_emulated_bf16(precision, torch_device)

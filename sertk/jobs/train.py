@@ -203,13 +203,13 @@ def start_network(
         raise SertkError(
             f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
         )
-    fields = {**spec.plain(), **pooling, "num_labels": len(labels)}
-    if initial.labels == labels and fields == spec.plain():
+    needed = spec.with_new_head(len(labels), **pooling)
+    if initial.labels == labels and needed == spec:
         log.info("%s: trunk and head are kept (the labels are the same)", path)
         return initial.network
     before, now, names = len(initial.labels), len(labels), " ".join(labels[:8])
     log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, before, now, names)
-    network = seeded(lambda: ResNet(NetworkSpec.from_plain(fields)), settings.seed)
+    network = seeded(lambda: ResNet(needed), settings.seed)
     network.trunk.load_state_dict(initial.network.trunk.state_dict())
     return network
 

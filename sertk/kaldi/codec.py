@@ -1,16 +1,16 @@
-"""Decode Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers.
+r"""Decode Kaldi's stored values: float and double matrices and vectors, compressed matrices, vectors of integers.
 
 Headers are checked against the file's size before anything is allocated. Errors are SertkErrors without file, key and
 offset, which tables.py adds.
 
 Source: Kaldi, src/matrix/{kaldi-matrix,kaldi-vector,compressed-matrix}.cc and src/util/kaldi-holder-inl.h.
 
-    FM/DM  \\0B "FM " \\4 rows \\4 cols, then rows × cols float32 (DM: float64)
-    FV/DV  \\0B "FV " \\4 dim, then dim float32 (DV: float64)
-    CM     \\0B "CM " min range rows cols, 4 uint16 percentiles a column, then uint8 column by column
-    CM2    \\0B "CM2 " min range rows cols, then uint16 row by row
-    CM3    \\0B "CM3 " min range rows cols, then uint8 row by row
-    ints   \\0B \\4 size, then \\4 int32 for each
+    FM/DM  \0B "FM " \4 rows \4 cols, then rows × cols float32 (DM: float64)
+    FV/DV  \0B "FV " \4 dim, then dim float32 (DV: float64)
+    CM     \0B "CM " min range rows cols, 4 uint16 percentiles a column, then uint8 column by column
+    CM2    \0B "CM2 " min range rows cols, then uint16 row by row
+    CM3    \0B "CM3 " min range rows cols, then uint8 row by row
+    ints   \0B \4 size, then \4 int32 for each
 """
 
 import math

@@ -31,6 +31,11 @@ class Rxfilename(NamedTuple):
         """True for a place in a file, False for standard input and pipes."""
         return self.kind in ("file", "offset")
 
+    @property
+    def file(self) -> "Rxfilename":
+        """The file from its beginning; its name is not parsed again, since `x:15:16` is byte 16 of the file `x:15`."""
+        return Rxfilename(self.path, "file", self.path)
+
 
 def parse_rxfilename(name: str) -> Rxfilename:
     """Parse a name to read from.

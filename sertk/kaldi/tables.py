@@ -149,7 +149,7 @@ def verify_table(source: Rspecifier | str) -> list[Manifest]:
                 raise SertkError(f"{entry.where}: cannot be verified: it is a pipe")
             path, offset = place.path, place.offset
             if path not in files:
-                files[path] = open_input(path)
+                files[path] = open_input(place.file)
                 manifests.append(_check_written_with(check_archive(path), path, source.filename))
             expected = f"{entry.key} ".encode()
             start = max(offset - len(expected), 0)
@@ -242,7 +242,7 @@ def _read_entry(entry: Entry, kind: str, files: dict[str, Input]) -> np.ndarray:
     path, offset = place.path, place.offset
     stream = files.pop(path, None)
     if stream is None:
-        stream = open_input(path)
+        stream = open_input(place.file)
         if stream.size is None:
             with stream:
                 return decode(stream, kind)

@@ -70,9 +70,10 @@ def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> Non
         {**model.network.spec.plain(), "labels": " ".join(model.labels), "front end": model.frontend}
         for model in (first, other)
     ]
-    for name in plain[0]:
-        if plain[0][name] != plain[1][name]:
-            raise SertkError(f"{other_path}: {name} {plain[1][name]}, but {path} has {plain[0][name]}")
+    for name in plain[0] | plain[1]:
+        values = [fields.get(name, "as usual") for fields in plain]
+        if values[0] != values[1]:
+            raise SertkError(f"{other_path}: {name} {values[1]}, but {path} has {values[0]}")
 
 
 def union(records: Iterable[dict]) -> dict:

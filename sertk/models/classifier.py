@@ -11,7 +11,7 @@ from sertk.frontend.extractor import FeatureExtractor
 from sertk.models import modelfile
 from sertk.models.fuse import for_evaluation
 from sertk.models.inference import segment_outputs
-from sertk.models.modelfile import Model
+from sertk.models.modelfile import Model, check_outputs
 from sertk.runtime import choose_device, choose_precision
 
 
@@ -94,12 +94,14 @@ class Classifier:
             (dim,) float32.
 
         Raises:
-            SertkError: features of other bins, or out of memory.
+            SertkError: features of other bins, a model without outputs, or out of memory.
         """
         feats = np.asarray(feats, np.float32)
         bins = self.model.network.spec.bins
         if feats.ndim != 2 or not len(feats) or feats.shape[1] != bins:
             raise SertkError(f"{self.path}: features of shape {feats.shape}, wanted (frames, {bins})")
+        if at in ("posterior", "logit"):
+            check_outputs(self.model, self.path)
         segments: Iterable[tuple[str, np.ndarray]] = [("features", feats)]
         [(_, value)] = segment_outputs(self._network, segments, at, self.device)
         return value

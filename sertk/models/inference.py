@@ -88,7 +88,7 @@ def _after_pooling(network: ResNet, pooled: Tensor, at: str) -> Tensor:
             return pooled
         case "embedding":
             # BatchNorm, since without it a few dimensions of large variance decide every cosine.
-            return network.head.bn(network.head.embedding(pooled))
+            return network.head.embed(pooled)
         case "logit":
             return network.head(pooled)
         case "posterior":

@@ -21,6 +21,7 @@ from sertk.errors import SertkError
 from sertk.models.resnet import NetworkSpec, ResNet
 
 FORMAT = "sertk-model-1"
+_FOREIGN = " (import-resnet reads checkpoints of wespeaker, pyannote and 3D-Speaker)"
 
 
 @dataclass
@@ -110,11 +111,13 @@ def read_checked(path: Path) -> tuple[dict, str]:
         raise SertkError(f"{path}: not a model file, or cut short ({len(data)} bytes)")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        digest = content.pop("digest")
-        damaged = digest != digest_of(content)
+        digest = content.pop("digest", None) if isinstance(content, dict) else None
+        damaged = digest is not None and digest != digest_of(content)
     except Exception as error:  # torch.load raises whatever its unpickler stumbles over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SertkError(f"{path}: cannot be read as a model file: {reason[:200]}") from None
+        raise SertkError(f"{path}: cannot be read as a model file: {reason[:200]}{_FOREIGN}") from None
+    if digest is None:
+        raise SertkError(f"{path}: not a model file of sertk{_FOREIGN}")
     if damaged:
         raise SertkError(f"{path}: damaged: its content is not what was written (sha256 differs)")
     return content, digest
@@ -148,6 +151,8 @@ def _feed(value: Any, hasher: Any) -> None:
 def check_frontend(model: Model, settings: dict, model_path: Path | None, where: str) -> None:
     """Check that features were made with the model's front-end settings; unknown settings pass.
 
+    The channel is no such setting: which one of several to take is decided where the recordings are.
+
     Args:
         model: the model.
         settings: of the features, from their manifest.
@@ -157,14 +162,35 @@ def check_frontend(model: Model, settings: dict, model_path: Path | None, where:
     Raises:
         SertkError: names the first setting that differs.
     """
-    flat = [_flat(model.frontend), _flat(settings)]
+    flat = [
+        _flat({name: value for name, value in of.items() if name != "channel"}) for of in (model.frontend, settings)
+    ]
     if not all(flat):  # settings are unknown on one side: a pipe has no manifest
         return
     for name in sorted(flat[0].keys() | flat[1].keys()):
         if flat[0].get(name) != flat[1].get(name):
             raise SertkError(
                 f"{where}: features with {name}={flat[1].get(name)}, but {model_path} was trained on {name}={flat[0].get(name)}"
+                f"{_remedy(model_path)}"
             )
+
+
+def frontend_conf(model_path: Path) -> Path:
+    """Where import-resnet writes the settings with which make-fbank gives a model's features."""
+    return Path(model_path).with_suffix(".fbank.conf")
+
+
+def _remedy(model_path: Path | None) -> str:
+    conf = model_path and frontend_conf(model_path)
+    return f" (make-fbank --config {conf})" if conf and conf.is_file() else ""
+
+
+def check_outputs(model: Model, path: Path) -> None:
+    """Raise SertkError for a model that has no outputs: an imported network ends with its embedding."""
+    if not model.labels:
+        raise SertkError(
+            f"{path}: an imported network without outputs: train some with transfer-head or train-resnet --init"
+        )
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

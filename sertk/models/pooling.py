@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-# Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
-VARIANCE_FLOOR = 1e-5
+from sertk.models.spec import POOLING_EPSILON, NetworkSpec
+
+# Under the root where there is no epsilon: the gradient of a constant channel is 0 then, and not NaN.
+TINY = 1e-20
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -47,7 +49,7 @@ class Moments:
 
     @property
     def variance(self) -> Tensor:
-        """Population variance, as in StatsPool."""
+        """Population variance."""
         return self._squares / self.frames
 
 
@@ -71,8 +73,11 @@ class MeanPool(nn.Module):
 class StatsPool(nn.Module):
     """Mean and standard deviation over frames, side by side (Snyder et al. 2018).
 
-    The variance is the population's: the unbiased one is NaN for a single frame, which is what three strides
-    leave of eight.
+    Of a single frame, which is what three strides leave of eight, the variance is 0, the unbiased one too.
+
+    Args:
+        unbiased: divide by one less than the frames, and not by the frames (the population's variance).
+        epsilon: added to the variance before the square root.
 
     Shape:
         - Input: (batch, channels, bins, frames), lengths (batch,) in frames or None where all are full
@@ -83,17 +88,30 @@ class StatsPool(nn.Module):
         tensor([[2., 1.]])
     """
 
+    def __init__(self, unbiased: bool = False, epsilon: float = POOLING_EPSILON) -> None:
+        super().__init__()
+        self.unbiased, self.epsilon = unbiased, epsilon
+
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pool over the frames of each segment."""
         maps = maps.float()  # sums over frames are kept in float32 under autocast too
         mean = _mean(maps, lengths)
         variance = _mean((maps - mean[..., None]).square(), lengths)
-        return torch.cat([mean.flatten(1), (variance + VARIANCE_FLOOR).sqrt().flatten(1)], dim=1)
+        if self.unbiased and lengths is not None:
+            variance = variance * (lengths / (lengths - 1).clamp(min=1))[:, None, None]
+        elif self.unbiased:
+            variance = variance * (maps.shape[-1] / max(maps.shape[-1] - 1, 1))
+        return torch.cat([mean.flatten(1), self._deviation(variance).flatten(1)], dim=1)
 
     def of(self, moments: Moments) -> Tensor:
         """`forward` over all frames that were added to `moments`."""
-        deviation = (moments.variance + VARIANCE_FLOOR).sqrt()
-        return torch.cat([moments.mean.flatten(1), deviation.flatten(1)], dim=1).float()
+        variance = moments.variance
+        if self.unbiased:
+            variance = variance * (moments.frames / max(moments.frames - 1, 1))
+        return torch.cat([moments.mean.flatten(1), self._deviation(variance).flatten(1)], dim=1).float()
+
+    def _deviation(self, variance: Tensor) -> Tensor:
+        return (variance + self.epsilon if self.epsilon else variance.clamp(min=TINY)).sqrt()
 
 
 class Flatten(nn.Module):
@@ -111,6 +129,13 @@ class Flatten(nn.Module):
 
 
 POOLINGS = {"stats": StatsPool, "mean": MeanPool, "none": Flatten}
+
+
+def pooling_of(spec: NetworkSpec) -> nn.Module:
+    """The pooling that a network's spec asks for."""
+    if spec.pooling == "stats":
+        return StatsPool(spec.deviation == "unbiased", spec.pooling_epsilon)
+    return POOLINGS[spec.pooling]()
 
 
 def _mean(maps: Tensor, lengths: Tensor | None) -> Tensor:

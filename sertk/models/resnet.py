@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.models.activation import activation
-from sertk.models.pooling import POOLINGS, frame_mask
+from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
 __all__ = ["Head", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
@@ -89,6 +89,8 @@ class Trunk(nn.Module):
 class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
+    An imported one may have a further layer before the embedding, no BatchNorm, and no output.
+
     Shape:
         - Input: (batch, pooled_dim)
         - Output: (batch, num_labels), logits
@@ -96,14 +98,22 @@ class Head(nn.Module):
 
     def __init__(self, spec: NetworkSpec | HeadSpec) -> None:
         super().__init__()
-        self.embedding = nn.Linear(spec.pooled_dim, spec.embedding_dim)
-        self.bn = nn.BatchNorm1d(spec.embedding_dim)
+        self.hidden = nn.Sequential()
+        if spec.hidden_dim:
+            first = nn.Linear(spec.pooled_dim, spec.hidden_dim)
+            self.hidden = nn.Sequential(first, activation(spec.activation, spec.hidden_dim))
+        self.embedding = nn.Linear(spec.hidden_dim or spec.pooled_dim, spec.embedding_dim)
+        self.bn = nn.BatchNorm1d(spec.embedding_dim) if spec.embedding_norm else nn.Identity()
         self.act = activation(spec.activation, spec.embedding_dim)
-        self.output = nn.Linear(spec.embedding_dim, spec.num_labels)
+        self.output = nn.Linear(spec.embedding_dim, spec.num_labels) if spec.num_labels else nn.Identity()
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """The embedding, after its BatchNorm where there is one. Shape: (batch, pooled_dim) -> (batch, embedding_dim)."""
+        return self.bn(self.embedding(self.hidden(pooled)))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Logits of pooled vectors."""
-        return self.output(self.act(self.bn(self.embedding(pooled))))
+        return self.output(self.act(self.embed(pooled)))
 
 
 class ResNet(nn.Module):
@@ -118,7 +128,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.trunk = Trunk(spec)
-        self.pool = POOLINGS[spec.pooling]()
+        self.pool = pooling_of(spec)
         self.head = Head(spec)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -1,6 +1,7 @@
 """What it takes to build a network, in plain types; no torch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from sertk.options import option
 
@@ -8,6 +9,11 @@ STRIDES = (1, 2, 2, 2)
 # How many numbers each pooling gives for a map; pooling.py has the modules.
 POOLING_FACTORS = {"stats": 2, "mean": 1, "none": 1}
 ACTIVATIONS = ("prelu", "prelu-channel", "relu")
+DEVIATIONS = ("population", "unbiased")
+# Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
+POOLING_EPSILON = 1e-5
+# What imported networks alone have: left out of the plain form at its default, so that it is the same as before.
+_OF_IMPORTED = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm")
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class NetworkSpec:
     """A network's shape; kept in the model file.
 
     Args:
-        num_labels: outputs.
+        num_labels: outputs; 0 for an imported network, which ends with its embedding.
         bins: log-mel bins of the features.
         channels: channels of the first stage; each later one has twice its predecessor's.
         blocks: residual blocks in each of the four stages.
@@ -23,11 +29,15 @@ class NetworkSpec:
         embedding_dim: size of the fully connected layer before the output.
         activation: "prelu" (one slope a layer), "prelu-channel" or "relu".
         frames: chunk length of a network without pooling; 0 where any length will do.
+        deviation: of pooling "stats": "population" (divided by the frames) or "unbiased" (by one less).
+        pooling_epsilon: added to the variance before the square root.
+        hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
+        embedding_norm: the embedding has a BatchNorm.
     """
 
     num_labels: int
     bins: int = 128
-    channels: int = option(32, "Channels of the first stage; each of the three others has twice as many.",
+    channels: int = option(32, "Channels of the first stage; doubled in each of the three next ones.",
                            least=1, unset="32")  # fmt: skip
     blocks: tuple[int, ...] = option((3, 4, 6, 3), "Residual blocks of the four stages.", unset="3,4,6,3")
     pooling: str = option("stats", "Pooling over frames: mean and deviation, mean, or none (one chunk length).",
@@ -36,12 +46,18 @@ class NetworkSpec:
     activation: str = option("prelu", "PReLU with one slope per layer or per channel, or ReLU.",
                              choices=ACTIVATIONS, unset="prelu")  # fmt: skip
     frames: int = 0
+    deviation: str = "population"
+    pooling_epsilon: float = POOLING_EPSILON
+    hidden_dim: int = 0
+    embedding_norm: bool = True
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
             raise ValueError(f"blocks: wanted {len(STRIDES)} stages, found {len(self.blocks)}")
         if self.pooling not in POOLING_FACTORS or self.activation not in ACTIVATIONS:
             raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
+        if self.deviation not in DEVIATIONS or self.pooling_epsilon < 0:
+            raise ValueError(f"no such deviation: {self.deviation}, epsilon {self.pooling_epsilon:g}")
         if (self.pooling == "none") != (self.frames > 0):
             raise ValueError("a network without pooling, and no other, has a fixed number of frames")
 
@@ -53,7 +69,13 @@ class NetworkSpec:
 
     def plain(self) -> dict:
         """The fields as plain types, for the model file."""
-        return asdict(self) | {"blocks": list(self.blocks)}
+        usual = {field.name: field.default for field in fields(self) if field.name in _OF_IMPORTED}
+        plain = asdict(self) | {"blocks": list(self.blocks)}
+        return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
+
+    def with_new_head(self, num_labels: int, **changed: Any) -> "NetworkSpec":
+        """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before the output."""
+        return replace(self, num_labels=num_labels, hidden_dim=0, embedding_norm=True, **changed)
 
     @classmethod
     def from_plain(cls, fields: dict) -> "NetworkSpec":
@@ -70,12 +92,16 @@ class HeadSpec:
         num_labels: outputs.
         embedding_dim: size of the layer before the output.
         activation: of that layer: "prelu", "prelu-channel" or "relu".
+        hidden_dim: size of a layer with activation before it; 0: there is none.
+        embedding_norm: the embedding has a BatchNorm.
     """
 
     pooled_dim: int
     num_labels: int
     embedding_dim: int = 256
     activation: str = "prelu"
+    hidden_dim: int = 0
+    embedding_norm: bool = True
 
 
 def after_strides(size: int) -> int:

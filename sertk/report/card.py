@@ -9,6 +9,7 @@ from sertk.kaldi.manifest import file_sha256
 from sertk.report.document import Table
 from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
+from sertk.scoring.protocol import chain
 
 
 def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
@@ -32,6 +33,7 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
         counts = ", ".join(str(record.get("segments", "?")) for record in records)
         rows.append(["training segments of each fold", counts])
         rows.append(["model selection", ", ".join(sorted({str(record.get("select", "?")) for record in records}))])
+    rows += imported(records)
     if any("model" in settings for settings in manifests):
         rows.append(["models (sha256)", ", ".join(str(settings.get("model", "?"))[:16] for settings in manifests)])
     if frontend := next((settings["frontend"] for settings in manifests if settings.get("frontend")), None):
@@ -46,6 +48,19 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
     rows.append(["results.json (sha256)", file_sha256(system.folder / "results.json")])
     title = f"Card of {experiment.short}, {words(system)}"
     return Table(f"card-{system.name}", title, ["what", "value"], rows, system.stamps, words=2, folded=True)
+
+
+def imported(records: list[Mapping]) -> list[list[str]]:
+    """Rows of the imported networks that the models were initialised from, with their licences."""
+    rows = []
+    for network in (network for record in records for network in chain(record) if "source" in network):
+        licence = network.get("licence") or "not stated"
+        value = (
+            f"{network['source']}, sha256 {str(network.get('sha256'))[:16]}; licence: {licence}; "
+            f"trained on: {network.get('declared') or 'not stated'}"
+        )
+        rows.append(["imported network", value])
+    return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
 
 def commands(folder: Path) -> list[list[str]]:

@@ -7,9 +7,10 @@ The manifest of a score archive records in its settings how the model was traine
                     "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
                     "trunk": {"keys": [...], ...}}}
 
-`trunk` and `init` are the training records of the network that it was initialised from, recursively. `keys` are the training
-segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training data, except
-under the rule `oracle`, which selects on the test set at the user's request and is stamped LEAKY.
+`trunk` and `init` are the training records of the network that it was initialised from, recursively; an imported network has
+`source`, `sha256`, `licence`, `declared` (its training data in words) and, if they were listed, `speakers`. `keys` are the
+training segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training
+data, except under the rule `oracle`, which selects on the test set at the user's request and is stamped LEAKY.
 
 Scores are in one of three states:
 
@@ -208,7 +209,11 @@ class Guard:
         whose = "the network it was initialised from" if prefix else "its model"
         no_keys = record.get("keys") is None
         if no_keys and speakers is None:
-            self.doubt(name, f"{whose} records neither its training segments nor their speakers")
+            if declared := record.get("declared"):
+                reason = f"was trained on '{declared}', which lists no speakers (import-resnet --labels does)"
+            else:
+                reason = "records neither its training segments nor their speakers"
+            self.doubt(name, f"{whose} {reason}")
         elif record.get("incomplete"):
             self.doubt(name, f"{whose} is an average of networks, some without a training record")
         elif foreign and speakers is None:

@@ -57,7 +57,7 @@ def test_the_scheme_is_kept_with_counts_groups_and_stamps(call, data, tmp_path):
     assert scheme["stamps"] == ["SIMULATED"]
 
 
-def test_stratified_folds_follow_the_seed_and_say_that_they_share_speakers(call, data, tmp_path):
+def test_stratified_folds_follow_the_seed_and_are_stamped(call, data, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         call("make-folds", "--scheme", "stratified", "--num-folds", 4, "--seed", seed, data, tmp_path / name)
     assert (tmp_path / "a" / "utt2fold").read_bytes() == (tmp_path / "b" / "utt2fold").read_bytes()
@@ -122,7 +122,7 @@ def drop(data, name, key=None):
          [], "speaker Ses01M is in sessions Ses01 and Ses03"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_the_data_is_one_line_and_writes_nothing(call, data, tmp_path, damage, options, message):
+def test_bad_data_is_one_line_and_writes_nothing(call, data, tmp_path, damage, options, message):
     damage(data)
     result = call("make-folds", *[word.format(data) for word in options], data, tmp_path / "folds", code=1)
     assert message in result.err
@@ -136,7 +136,7 @@ def test_an_unknown_scheme_is_misuse(call, data, tmp_path):
 
 @pytest.mark.parametrize("uniq", [False, True])
 @pytest.mark.parametrize("scheme", ["loso", "speaker", "stratified"])
-def test_perturbed_copies_are_one_person_and_one_recording_in_every_scheme(call, data, tmp_path, scheme, uniq):
+def test_perturbed_copies_follow_their_original(call, data, tmp_path, scheme, uniq):
     """By Kaldi's names (perturb_data_dir_speed.sh), or by its utt2uniq whatever they are called."""
     before, affix = read_list(data / "utt2label"), "tempo7" if uniq else "sp0.9-"
     for name in ("utt2label", "utt2spk", "utt2session", "utt2dialog"):

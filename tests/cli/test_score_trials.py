@@ -120,6 +120,12 @@ def test_embeddings_that_do_not_say_their_training_are_marked(call, made):
     assert result.text.endswith("leaks unchecked ] SIMULATED\n") and "no manifest records" in result.err
 
 
+def test_stamps_beside_trials_are_added(call, made):
+    (made.list.parent / "PARTIAL").write_text("a folder is missing\n")
+    result = call("score-trials", "--stamp", "SIMULATED", made.list, made.write())
+    assert result.text.endswith("] SIMULATED PARTIAL\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -90,9 +90,9 @@ def test_verification_reads_the_tables(here):
     assert any("x.ark: is damaged" in line for line in problems(folder, verify=True))
 
 
-def test_a_hundred_thousand_utterances_are_checked_in_seconds(here):
-    utterances = [f"spk{i // 5000:04}-utt{i:06}" for i in range(100_000)]
+def test_thirty_thousand_utterances_are_checked_in_seconds(here):
+    utterances = [f"spk{i // 5000:04}-utt{i:06}" for i in range(30_000)]
     folder = make("data", utterances, text=None, utt2ours=None, utt2dialog=None, spk2utt=None, spk2gender=None)
     start = time.process_time()
     assert list(problems(folder)) == ["data: has no spk2utt"]
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 6

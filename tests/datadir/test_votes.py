@@ -12,7 +12,7 @@ def test_evaluators_vote_and_speakers_do_not(tmp_path):
     assert read_votes(tmp_path / "utt2votes") == {"a": [("neu",), ("fru", "oth"), ()], "b": []}
 
 
-def test_a_vote_is_shared_by_the_labels_that_a_rater_chose_and_the_others_are_left_out():
+def test_vote_is_shared_by_the_chosen_labels():
     # ang 1 + 1/2, neu 1/2 (of "neu, fru": fru has no class), so 3/4 and 1/4.
     found = vote_shares([("ang",), ("ang", "fru"), ("neu", "fru")], ["ang", "neu", "sad"])
     assert found.tolist() == [0.75, 0.25, 0]
@@ -26,7 +26,7 @@ def test_merged_labels_get_both_labels_votes():
     assert agreeing([("hap",), ("exc",), ("exc", "hap")], merged) == (3, 3)
 
 
-def test_who_abstains_does_not_agree_and_without_votes_nobody_does():
+def test_abstentions_count_as_raters_who_do_not_agree():
     assert agreeing([("ang",), ("ang",), ()]) == (2, 3)
     assert agreeing([(), ()]) == (0, 2)
     assert agreeing([]) == (0, 0)

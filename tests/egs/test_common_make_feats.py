@@ -65,6 +65,31 @@ def test_more_jobs_than_segments_are_as_many_as_segments(data, tmp_path):
     assert str(tmp_path / "out" / "feats.1.ark") in (data / "feats.scp").read_text()
 
 
+def test_channel_column_of_segments_chooses_the_channel(data, tmp_path, call):
+    """A stereo file of two recordings: features by its channels are those of the recordings alone."""
+    samples = []
+    for index in (0, 3):
+        with wave.open(str(tmp_path / f"{index}.wav"), "rb") as file:
+            samples.append(np.frombuffer(file.readframes(3200), np.int16))
+    with wave.open(str(tmp_path / "both.wav"), "wb") as file:
+        file.setparams((2, 2, 16000, 0, "NONE", ""))
+        file.writeframes(np.stack(samples, axis=1).tobytes())
+    (data / "wav.scp").write_text(f"r {tmp_path / 'both.wav'}\n")
+    (data / "utt2spk").write_text("s0-a s0\ns0-b s0\n")
+    (data / "spk2utt").write_text("s0 s0-a s0-b\n")
+    (data / "segments").write_text("s0-a r 0 0.2 A\ns0-b r 0 0.2 1\n")
+    assert "2 of 2 lines have a channel column" in call("validate-data", data).err
+    done = make_feats("--nj", 1, "--cmvn", "false", "--compress", "none", "data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    alone = tmp_path / "alone.scp"
+    alone.write_text(f"a {tmp_path}/0.wav\nb {tmp_path}/3.wav\n")
+    call("make-fbank", "--compress", "none", f"scp:{alone}", f"ark:{tmp_path}/alone.ark")
+    by_channel = [feats for _, feats in read_table(f"scp:{data}/feats.scp")]
+    expected = [feats[: len(by_channel[0])] for _, feats in read_table(f"ark:{tmp_path}/alone.ark")]
+    assert len(by_channel[0]) == 18 and not np.array_equal(*by_channel)
+    np.testing.assert_array_equal(by_channel, expected)
+
+
 def test_a_missing_recording_leaves_no_feats_scp(data, tmp_path):
     make_feats("--nj", 2, "data", cwd=tmp_path)
     (tmp_path / "4.wav").unlink()

@@ -158,3 +158,14 @@ def test_path_sh_needs_only_sertk_root_where_a_recipe_was_copied(script, tmp_pat
     done = script(text=text, SERTK_ROOT="/nowhere")
     assert done.returncode == 1
     assert "SERTK_ROOT" in done.stderr
+
+
+def test_features_of_an_imported_network_are_its_own(script, tmp_path):
+    """MODEL.fbank.conf beside MODEL.pt, which import-resnet writes; else the recipes' common settings."""
+    (tmp_path / "resnet.pt").touch()
+    (tmp_path / "resnet.fbank.conf").touch()
+    text = SCRIPT.replace('echo "', 'fbank_conf_of "$init" #')
+    common = "/root/of/sertk/egs/common/conf/fbank.conf"
+    for init, conf in (("resnet.pt", "resnet.fbank.conf"), ("other.pt", common), ("", common)):
+        done = script(f"--init={init}", text=text, SERTK_ROOT="/root/of/sertk")
+        assert (done.returncode, done.stdout) == (0, f"{conf}\n"), done.stderr

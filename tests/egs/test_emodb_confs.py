@@ -106,6 +106,16 @@ def test_help_names_every_option(tmp_path, recipe):
             assert f"--{name.replace('_', '-')} " in done.stdout, name
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--emodb", "x"], "stage 1 needs --librispeech DIR, or --init MODEL"), (["--init", "x.pt"], "needs --emodb DIR")],
+)
+def test_emodb_needs_librispeech_only_without_init(tmp_path, words, message):
+    words = [EGS / "emodb" / "run.sh", "--work", "work", *words]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and message in done.stderr
+
+
 def test_a_missing_corpus_stops_the_recipe_in_its_first_stage(tmp_path):
     done = subprocess.run([EGS / "iemocap" / "run.sh", "--corpus", "nosuch", "--work", "work"],
                           cwd=tmp_path, capture_output=True, text=True, timeout=60)  # fmt: skip

@@ -148,7 +148,7 @@ def test_a_turn_that_stands_twice_is_named_with_both_places(prepare, corpus, tmp
     path = label_file(corpus, "Ses05M_script01_1b")
     put(path, SCRIPTED + SCRIPTED)
     result = prepare(SCRIPT, corpus, tmp_path / "data", "--simulated", "true", code=1)
-    assert f"{path}:8: turn Ses05M_script01_1b_F003 stands at {path}:3 too" in result.err
+    assert f"{path}:8: turn Ses05M_script01_1b_F003 is also at {path}:3" in result.err
 
 
 def test_missing_recordings_and_label_files_are_named(prepare, corpus, tmp_path):

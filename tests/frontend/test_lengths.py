@@ -57,7 +57,7 @@ def without_count(mp3: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("rate, channels", [(44100, 1), (48000, 2), (16000, 1), (22050, 2), (8000, 1), (11025, 2)])
-def test_mp3_of_variable_bitrate_without_count_is_read_to_the_end(rate, channels):
+def test_variable_bitrate_mp3_without_count_is_read_whole(rate, channels):
     """Silence, then noise: a count estimated from the first frame's bitrate gives a tenth of it."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, rate)
     samples = np.repeat(np.concatenate([np.zeros(rate // 2), noise])[:, None], channels, axis=1)

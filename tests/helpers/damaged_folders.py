@@ -79,6 +79,11 @@ def windows(folder: Path):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
+def second(form: str, space: str = " "):
+    """The second line in another form, its spaces replaced."""
+    return lambda found: [found[0], form.format(found[1].replace(" ", space)), *found[2:]]
+
+
 # name: (what is done to a good folder, whether Kaldi accepts it)
 DAMAGES = {
     "nothing": (lambda folder: None, True),
@@ -93,6 +98,12 @@ DAMAGES = {
     "utt2spk with a speaker in another order": (lines("utt2spk", first("spk0-utt0 zoe")), False),
     "utt2spk empty": (text("utt2spk", ""), False),
     "utt2spk with tabs": (lines("utt2spk", lambda found: [line.replace(" ", "\t") for line in found]), True),
+    "utt2spk with a space before a line": (lines("utt2spk", second(" {}")), False),
+    "utt2spk with two spaces in a line": (lines("utt2spk", second("{}", "  ")), False),
+    "utt2spk with a tab in a line": (lines("utt2spk", lambda found: [found[0].replace(" ", "\t"), *found[1:]]), True),
+    "utt2spk with a tab in the second line": (lines("utt2spk", second("{}", "\t")), False),
+    "utt2spk with spaces at the ends of lines": (lines("utt2spk", lambda found: [f"{line}  " for line in found]), True),
+    "wav.scp with a space before a line": (lines("wav.scp", second(" {}")), True),
     "no utt2spk": (without("utt2spk"), False),
     "no spk2utt": (without("spk2utt"), False),
     "spk2utt out of order": (lines("spk2utt", lambda found: found[::-1]), False),

@@ -17,6 +17,7 @@ def test_rxfilename_kinds_are_kaldis(name, form):
 
 def test_rxfilename_is_parsed():
     assert parse_rxfilename("x:15:16")[2:] == ("x:15", 16) and parse_rxfilename("x:15").stored
+    assert parse_rxfilename("x:15:16").file == ("x:15", "file", "x:15", 0)
     assert parse_rxfilename("x")[2:] == ("x", 0) and parse_rxfilename("x").stored
     assert not parse_rxfilename("-").stored and not parse_rxfilename("cat x |").stored
 

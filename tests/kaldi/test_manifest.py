@@ -55,7 +55,7 @@ def check_all_are_noticed(small, step):
         assert not any(noticed(source) for source in sources)
 
 
-def test_every_mutation_of_an_archive_or_script_is_noticed_when_verified(small):
+def test_verification_notices_every_mutation(small):
     check_all_are_noticed(small, 5)
 
 

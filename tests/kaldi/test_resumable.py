@@ -112,7 +112,7 @@ def damage(folder):
         (lambda folder: (folder / "x.ark.progress").write_text("{"), {}, "is damaged"),
     ],
 )
-def test_a_part_that_is_of_another_table_or_damaged_is_begun_anew_and_said_so(folder, caplog, change, identity, reason):
+def test_unfit_checkpoint_starts_again_with_a_warning(folder, caplog, change, identity, reason):
     with pytest.raises(Killed):
         write(folder, 6)
     change(folder)

@@ -1,6 +1,5 @@
 """A script read all at once says what the reader of lines says, or leaves it to that one."""
 
-import numpy as np
 import pytest
 
 from sertk.errors import SertkError
@@ -9,7 +8,6 @@ from sertk.kaldi import scriptarrays
 from sertk.kaldi.index import open_index
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import open_input
-from sertk.kaldi.words import Words, hash_spans, hash_word
 
 
 def outcome():
@@ -71,26 +69,3 @@ def test_a_promise_of_order_is_checked_in_a_plain_script_too(here):
     (here / "x.scp").write_text("b x:1\na x:2\n")
     with pytest.raises(SertkError, match=r"x\.scp:2: key a: comes after b"):
         open_index(parse_rspecifier("scp,s:x.scp"), "matrix")
-
-
-def test_the_hash_of_many_words_is_the_hash_of_each():
-    words = [bytes(range(i % 50)) + b"%d" % i for i in range(2000)] + [b"", b"\0", b"\0\0"]
-    found = Words.of(words).hashes()
-    assert found.tolist() == [hash_word(word) for word in words] and len(set(found.tolist())) == len(words)
-    assert hash_spans(np.frombuffer(b"xabcx", np.uint8), np.array([1, 1]), np.array([4, 1])).tolist() == [
-        hash_word(b"abc"), hash_word(b"")]  # fmt: skip
-
-
-def test_many_words_are_gone_over_a_few_at_a_time():
-    words = [f"{i:x}" for i in range(10_000)]
-    found = Words.of(word.encode() for word in words)
-    assert list(found) == words and found == words and found[9_998:] == words[9_998:] and found[-1] == words[-1]
-    assert not list(Words.of([]))
-
-
-def test_keys_whose_hashes_agree_are_told_apart(here, monkeypatch):
-    monkeypatch.setattr(index_module, "hash_word", lambda word: 7)
-    monkeypatch.setattr(Words, "hashes", lambda self: np.full(len(self), 7, np.uint64))
-    (here / "x.scp").write_text("a x:1\nb x:2\nc x:3\n")
-    found = open_index(parse_rspecifier("scp:x.scp"), "matrix")
-    assert [found.find(key) for key in "abcd"] == [0, 1, 2, None]

@@ -43,7 +43,7 @@ def test_an_output_pipe_that_fails_is_an_error(here):
 
 
 @pytest.mark.parametrize("command", ["true", "head -c 1 > x"])
-def test_an_output_pipe_that_does_not_read_everything_is_an_error(here, command):
+def test_output_pipe_that_ends_early_is_an_error(here, command):
     output = open_output(f"| {command}")
     with pytest.raises(SertkError, match="ended before it had read everything"):
         for _ in range(100):

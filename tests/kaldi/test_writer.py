@@ -34,7 +34,6 @@ def test_archive_script_and_manifest_are_published_together(here):
     verify_table("scp:x.scp")
 
 
-BAD_KEYS = ["", "a b", "a\n", "\t", "a\0", "a\r", "\udc80"]
 BAD_MATRICES = [
     np.ones((2, 3), np.int32), np.ones((2, 3), np.float16), np.ones((2, 3), np.complex64), np.ones((2, 3), bool),
     np.array([[None]], object), np.array([["a"]]), np.ones(3, np.float32), np.ones((1, 2, 3), np.float32),
@@ -43,18 +42,9 @@ BAD_MATRICES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", BAD_KEYS)
-def test_a_key_that_could_not_be_read_back_is_refused_and_nothing_is_written(here, key):
-    write_one()
-    before = files(here)
-    with pytest.raises(SertkError, match="cannot be a key"):
-        write_one(key=key)
-    assert files(here) == before
-
-
 @pytest.mark.parametrize("compress", ["none", "cm2"])
 @pytest.mark.parametrize("value", BAD_MATRICES, ids=lambda value: repr(value)[:20])
-def test_a_value_that_is_no_matrix_is_refused_by_key_and_nothing_is_written(here, value, compress):
+def test_invalid_matrix_is_refused_and_nothing_is_written(here, value, compress):
     with pytest.raises(SertkError, match=r"x\.ark: key bad: "), table_writer("ark:x.ark", compress=compress) as write:
         write("good", ONE)
         try:
@@ -63,17 +53,6 @@ def test_a_value_that_is_no_matrix_is_refused_by_key_and_nothing_is_written(here
             place = Path("x.ark.tmp").read_bytes()
             assert place in (b"", b"good ")
     assert not files(here)
-
-
-@pytest.mark.parametrize("value", [np.ones(2, np.float32), np.array([2**31]), np.ones((1, 1), np.int32)])
-def test_what_is_no_vector_of_integers_is_refused(here, value):
-    with pytest.raises(SertkError, match=r"key k: .*integers"):
-        write_one("ark:x.ark", value, kind="ints")
-
-
-def test_a_matrix_that_cannot_be_compressed_is_refused(here):
-    with pytest.raises(SertkError, match="key k: the range of the numbers is too large"):
-        write_one(value=np.array([[-3e38, 3e38]], np.float32), compress="cm2")
 
 
 def test_a_key_that_comes_twice_is_refused(here):
@@ -191,7 +170,7 @@ FAILING = ["writev", "fsync", "replace", "rename", "open", "close"]
 
 @pytest.mark.parametrize("target", ["ark,scp:x.ark,x.scp", "ark:x.ark"])
 @pytest.mark.parametrize("call", FAILING)
-def test_each_system_call_that_fails_in_turn_leaves_the_old_output(here, monkeypatch, call, target):
+def test_any_failing_system_call_leaves_the_old_output(here, monkeypatch, call, target):
     write_one(target)
     before = files(here)
     real = getattr(os, call)
@@ -292,10 +271,10 @@ def resolve(folder):
     return True
 
 
-def test_a_kill_at_any_moment_leaves_good_records_and_a_rerun_the_same_bytes(tmp_path):
+def test_kill_leaves_valid_records_and_rerun_gives_same_bytes(tmp_path):
     kill_while_writing(4, tmp_path, None)
 
 
 @pytest.mark.slow
-def test_sixty_kills_leave_good_records_and_a_rerun_the_same_bytes(tmp_path):
+def test_sixty_kills_leave_valid_records(tmp_path):
     kill_while_writing(60, tmp_path, None)

@@ -36,7 +36,7 @@ def test_models_that_differ_are_not_averaged(tmp_path):
         average_models([tmp_path / "b.pt", tmp_path / "c.pt"])
 
 
-def test_a_record_without_its_segments_makes_the_union_incomplete():
+def test_a_record_without_segments_makes_a_union_incomplete():
     assert union([{"keys": ["a"]}, {"speakers": ["s"]}])["incomplete"] is True
     assert "incomplete" not in union([{"keys": ["a"]}, {"keys": ["b"]}])
     assert union([{}, {}]) == {}

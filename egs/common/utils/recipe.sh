@@ -15,6 +15,12 @@ die() {
   exit 1
 }
 
+# fbank_conf_of MODEL: the make-fbank conf that import-resnet wrote beside MODEL, or the recipes' own.
+fbank_conf_of() {
+  local beside=${1%.pt}.fbank.conf
+  if [ -n "$1" ] && [ -e "$beside" ]; then echo "$beside"; else echo "$SERTK_ROOT/egs/common/conf/fbank.conf"; fi
+}
+
 need() {
   [ -e "$1" ] || die "$1 is missing${2:+ ($2)}"
 }

@@ -1,18 +1,18 @@
-# Options for a shell script: sets the variables that the script has already given a default.
+# Options for a shell script: sets variables that already have a default.
 #
 #   #!/usr/bin/env bash
 #   # What the script does. This comment is what --help prints.
 #   set -euo pipefail
 #   stage=1 nj=4 fine_tune=false init=
-#   . sertk_options.sh          # found through PATH, without arguments; leaves the rest in "$@"
+#   . sertk_options.sh          # found through PATH, without arguments; leaves the other arguments in "$@"
 #
 #   ./run.sh --stage 3 --nj=2 --fine-tune true --config my.conf FILE
 #
-# --name value and --name=value set $name (- read as _); a value that starts with -- needs the second form. A default of
-# true or false takes only these two, and true where it stands alone (--status). --config FILE reads lines of
-# --name=value (# comments; LF or CRLF), and the command line wins; a script that has a variable named config takes
-# --config as an option of its own instead. -- ends the options; --version prints sertk's version.
-# Anything wrong is one line on stderr and exit 2. No value is ever evaluated.
+# --name value and --name=value set $name (- is read as _); a value that starts with -- needs the second form. An option
+# whose default is true or false accepts only these, and is true without a value (--status). --config FILE reads lines
+# of --name=value (# comments; LF or CRLF), and the command line wins; in a script with a variable named config, --config
+# is an ordinary option. -- ends the options; --version prints sertk's version.
+# Errors are one line on stderr and exit 2. Values are never evaluated.
 # shellcheck shell=bash
 
 _option_error() {
@@ -20,7 +20,7 @@ _option_error() {
   exit 2
 }
 
-# _option_set NAME VALUE WHERE: WHERE begins the message, "my.conf:3: " or nothing.
+# _option_set NAME VALUE WHERE: WHERE ("my.conf:3: " or empty) starts the message.
 _option_set() {
   local _name=${1//-/_}
   # Lower case only, so that no option can reach PATH, IFS or LC_ALL.
@@ -42,8 +42,8 @@ _option_config() {
   done <"$1"
 }
 
-# _option_parse configs|others WORD…: sets from --config or from all other options; $_option_words is how many words
-# were options.
+# _option_parse configs|others WORD…: reads --config, or all other options; $_option_words is the number of words
+# that were options.
 _option_parse() {
   local _what=$1 _name _variable _value _number
   shift

@@ -118,7 +118,7 @@ def read_corpus(corpus: Path) -> tuple[list[Turn], list[str]]:
         for path in files:
             for where, turn in read_label_file(path, problems):
                 if turn.name in seen:
-                    problems.append(f"{where}: turn {turn.name} stands at {seen[turn.name]} too")
+                    problems.append(f"{where}: turn {turn.name} is also at {seen[turn.name]}")
                     continue
                 seen[turn.name] = where
                 turns.append(turn)
