@@ -7,7 +7,7 @@ def test_the_card_says_what_the_files_say(experiments, root):
     rows = dict(card_table(experiments[0].systems[0], experiments[0], cards=False).rows)
     assert rows["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
     assert rows["training segments of each fold"] == "64, 64, 64, 64, 64"
-    assert rows["epoch chosen"] == "last" and rows["front end"] == "cmvn=segment"
+    assert rows["model selection"] == "last" and rows["front end"] == "cmvn=segment"
     assert rows["folds"] == "scheme=loso part=all seed=0 label_map=ang:ang,hap:hap,neu:neu,sad:sad"
 
 

@@ -33,21 +33,21 @@ def only_dejavu(monkeypatch):
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_name_without_a_font_is_written_otherwise_and_told_in_one_line(caplog):
+def test_a_name_without_a_font_is_replaced_with_one_warning(caplog):
     with caplog.at_level(logging.WARNING, "sertk"):
         names = names_in_figure(LABELS["wide"])
         assert names_in_figure(LABELS["wide"]) == names
     assert names.shown == ["angry", "neutral", "sad", "<unk>"]
     assert names.key == "In the figure, angry is 生气/angry, neutral is 中立/neutral, sad is 难过/sad."
-    assert len(caplog.records) == 1 and "'生气/angry' is written 'angry'" in caplog.text
-    assert "(Debian: fonts-noto-cjk)" in caplog.text
+    assert len(caplog.records) == 1 and "'生气/angry' is shown as 'angry'" in caplog.text
+    assert "(Debian packages: fonts-noto-cjk)" in caplog.text
     assert names_in_figure(LABELS["other"]).shown == ["class 1", "class 2", "class 3", "class 4"]
     assert names_in_figure(LABELS["arabic"]).shown == LABELS["arabic"]
     assert names_in_figure(LABELS["accents"]).shown == ["colére", "dégoût", "joie", "a$x$"]
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_font_of_the_machine_is_taken_where_dejavu_lacks_the_letters(monkeypatch):
+def test_a_system_font_is_used_if_dejavu_lacks_letters(monkeypatch):
     """STIX, which comes with matplotlib too, has a letter that DejaVu Sans lacks."""
     path = matplotlib.get_data_path() + "/fonts/ttf/STIXGeneral.ttf"
     letter = next(

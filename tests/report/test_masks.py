@@ -3,7 +3,7 @@
 from sertk.report.masks import shown_masks
 
 
-def test_the_masks_of_the_figure_are_the_training_ones_within_the_spectrogram():
+def test_the_figures_masks_are_those_of_the_training():
     for name, width in (("conservative", 15), ("aggressive", 27)):
         masks = shown_masks(name, "utt", (200, 128), 0)
         assert len(masks) == 4 and masks == shown_masks(name, "utt", (200, 128), 0)

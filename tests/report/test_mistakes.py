@@ -13,6 +13,6 @@ def test_errors_are_listed_most_confident_first(experiments, root):
         table = mistakes_table(experiment, 4, data, audio=True)
     assert [row[0] for row in table.rows] == [test.keys[k] for k in wanted]
     assert [row[3] for row in table.rows] == [f"{100 * scored.posteriors[k].max():.1f}" for k in wanted]
-    assert table.columns[-4:] == ["words", "raters", "spectrogram", "audio"]
+    assert table.columns[-4:] == ["transcript", "raters", "spectrogram", "audio"]
     assert table.rows[0][-2].png.startswith(b"\x89PNG") and table.rows[0][-1].wav.startswith(b"RIFF")
     assert f"The 4 most confident of {len(wrong)} errors in 80 segments." in table.notes

@@ -24,7 +24,7 @@ def test_a_folder_may_be_named_from_where_one_stands(experiments, root, monkeypa
     assert [len(e.systems) for e in found] == [len(e.systems) for e in experiments]
 
 
-def test_a_system_from_elsewhere_with_the_same_folds_is_of_the_same_experiment(root, tmp_path):
+def test_systems_of_equal_folds_elsewhere_share_an_experiment(root, tmp_path):
     (tmp_path / "exp").mkdir()
     shutil.copytree(root / "exp" / "exp1", tmp_path / "exp" / "exp1")
     (tmp_path / "exp" / "exp1_scratch").symlink_to(root / "exp" / "exp1_scratch")
@@ -32,7 +32,7 @@ def test_a_system_from_elsewhere_with_the_same_folds_is_of_the_same_experiment(r
     assert [[s.name for s in e.systems] for e in found] == [["exp1", "exp1_scratch"]]
 
 
-def test_a_system_of_the_same_division_with_other_fold_numbers_is_of_the_same_experiment(root, tmp_path):
+def test_renumbered_folds_are_of_the_same_experiment(root, tmp_path):
     (tmp_path / "exp").mkdir()
     for name in ("exp1", "exp1_scratch"):
         (tmp_path / "exp" / name).mkdir()
@@ -54,7 +54,9 @@ def test_a_system_of_the_same_division_with_other_fold_numbers_is_of_the_same_ex
 def test_folds_are_those_of_the_folder_that_a_name_begins_with(root):
     assert folds_of(root / "exp" / "exp1_scratch").samefile(root / "exp" / "exp1" / "folds")
     (root / "lonely_one").mkdir()
-    with pytest.raises(SertkError, match=r"lonely_one: has results\.json and no folds/utt2fold, nor has lonely beside"):
+    with pytest.raises(
+        SertkError, match=r"lonely_one: has results\.json but no folds/utt2fold, and neither has lonely beside"
+    ):
         folds_of(root / "lonely_one")
 
 
