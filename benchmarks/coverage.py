@@ -144,7 +144,7 @@ def coverage(design: Design, sets: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def positives(design: Design, sets: int, seed: int = 0, shift: float = 0.0) -> dict[str, float]:
-    """How often UA (with McNemar: WA) differs at p < 0.05, in per cent; and the median of what could be shown, in points."""
+    """How often UA (with McNemar: WA) differs at p < 0.05, in per cent; and the median detectable difference, in points."""
     shown, could = {"sertk": 0, "permutation alone": 0, "McNemar": 0}, []
     for layout, (a, b) in systems(design, sets, seed, shift):
         found = compare(layout.truth, a, b, layout.speaker, len(SHARES), layout.fold, draws=2000)
@@ -191,7 +191,7 @@ def main(sets: int = 100, seed: int = 0):
         print(f"| {d.name} | {d.accuracy} | {luck} | {d.runs} | {' | '.join(cells)} |", flush=True)
     print(f"\nFalse positives at p < 0.05 of equal systems, and power, per cent, {sets} data sets a row\n")
     print(
-        "| | luck | runs | sertk | permutation alone | McNemar | family of 3, Holm | could be shown, points | … is shown in |"
+        "| | luck | runs | sertk | permutation alone | McNemar | family of 3, Holm | detectable, points | detected, % |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     rows = [replace(d, luck=luck) for d in DESIGNS[3:] for luck in (0.0, 0.25)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support import CORPORA, ROOT, Result, without_commands
 from toydata import NETWORK, write_toy_data
+from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
 
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -88,6 +88,14 @@ def test_prediction_does_not_import_training():
     assert not {name for name in reached if name.startswith("sertk.training")} - plain
 
 
+def test_every_module_has_its_tests():
+    """tests/ mirrors sertk/: a file a module. Scoring and report are tested by subject."""
+    for path, floor in modules():
+        if path.name != "__init__.py" and floor not in ("scoring", "report"):
+            mirror = ROOT / "tests" / path.relative_to(ROOT / "sertk").with_name(f"test_{path.name}")
+            assert mirror.is_file(), f"{path}: there is no {mirror}"
+
+
 def test_libraries_are_imported_only_on_their_floors():
     for path, floor in modules():
         for name in imports(path):
@@ -115,3 +123,23 @@ def test_bin_and_console_scripts_are_in_step():
         assert target == f"sertk.cli.{name.replace('-', '_')}:main"
         assert str(links[name].readlink()) == "launch"
         assert (ROOT / "sertk" / "cli" / f"{name.replace('-', '_')}.py").exists(), name
+
+
+def test_every_module_has_its_test_file():
+    """tests/ mirrors sertk/: sertk/kaldi/tables.py is tested in tests/kaldi/test_tables.py."""
+    missing = []
+    for path, _ in modules():
+        place = path.relative_to(ROOT / "sertk")
+        if path.name != "__init__.py" and not (ROOT / "tests" / place.parent / f"test_{path.name}").exists():
+            missing.append(str(place))
+    assert not missing
+
+
+def test_test_names_have_60_letters_at_most():
+    """What a name cannot say stands in the test's docstring."""
+    long = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test") and len(node.name) > 60:
+                long.append(f"{path.relative_to(ROOT)}::{node.name}")
+    assert not long

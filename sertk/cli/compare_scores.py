@@ -1,6 +1,7 @@
-"""compare-scores: is one system better than another on the same segments?"""
+"""compare-scores: paired comparison of systems on the same segments."""
 
 import json
+from pathlib import Path
 
 import click
 
@@ -11,22 +12,42 @@ from sertk.cli.options import BOOL, FILE, command, log, seed_option
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("first", metavar="A")
 @click.argument("others", metavar="B...", nargs=-1, required=True)
-@click.option("--labels", type=FILE, default=None, help="The labels' order.  [default: labels.txt beside UTT2LABEL]")
-@click.option("--clusters", type=FILE, default=None, metavar="UTT2X",
-              help="Exchange whole clusters of this map.  [default: speakers, of the utt2spk beside UTT2LABEL]")  # fmt: skip
-@click.option("--json", "json_file", type=FILE, default=None, help="Write everything, as JSON, here too.")
-@click.option("--stamp", multiple=True, metavar="WORD", help="A word for the headline: PARTIAL, …; may be repeated.")
 @click.option(
-    "--i-know", type=BOOL, default=False, show_default=True, help="Compare in spite of a leak, stamped LEAKY."
+    "--labels",
+    type=FILE,
+    default=None,
+    help="Class names, in the order of the posteriors.  [default: labels.txt beside UTT2LABEL]",
 )
+@click.option(
+    "--clusters",
+    type=FILE,
+    default=None,
+    metavar="UTT2X",
+    help="Permute whole clusters of this map.  [default: speakers, if utt2spk is beside UTT2LABEL]",
+)
+@click.option("--json", "json_file", type=FILE, default=None, help="Also write all results to this file, as JSON.")
+@click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
+@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Compare despite a leak, stamped LEAKY.")
 @seed_option
-def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, seed):
-    """Compare system A with each B on the same segments: differences in UA and WA with 95 % intervals, a permutation
-    test that exchanges whole speakers, what this design could have shown, and McNemar's test.
+def main(
+    utt2label: Path,
+    first: str,
+    others: tuple[str, ...],
+    labels: Path | None,
+    clusters: Path | None,
+    json_file: Path | None,
+    stamp: tuple[str, ...],
+    i_know: bool,
+    seed: int,
+) -> None:
+    """Compare system A with each B on the same segments.
 
-    A and B are tables of posteriors or experiments' folders, as for score-loso; a folder of several training runs
-    (seed0, seed1, …) is one system. UA at p < 0.05 decides; p is corrected with Holm over several B. The utt2fold
-    beside UTT2LABEL must be what all were scored by.
+    Prints differences in UA and WA with 95 % intervals, p-values of a permutation test over whole speakers and a
+    clustered t-test, the minimum detectable difference, and McNemar's test.
+
+    A and B are tables of posteriors or experiment folders, as for score-loso; a folder of several training runs (seed0,
+    seed1, …) is one system. UA at p < 0.05 decides; with several B, p is corrected by Holm's method. All systems must
+    have been scored with the folds of the utt2fold beside UTT2LABEL.
 
     \b
     e.g.: compare-scores exp/folds/utt2label exp/transfer exp/scratch
@@ -38,13 +59,13 @@ def main(utt2label, first, others, labels, clusters, json_file, stamp, i_know, s
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
     from sertk.scoring.text import comparison_text
 
-    found = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
-    for reason in found["unchecked"]:
+    results = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
+    for reason in results["unchecked"]:
         log.warning("leaks unchecked: %s", reason)
-    if UNGROUPED in found["stamps"]:
+    if UNGROUPED in results["stamps"]:
         log.warning(UNGROUPED_LINE)
     if json_file:
         with atomic_file(json_file, "w") as file:
-            json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)
+            json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
             file.write("\n")
-    click.echo(comparison_text(found), nl=False)
+    click.echo(comparison_text(results), nl=False)

@@ -462,10 +462,15 @@ class _Stderr(logging.StreamHandler):
 
 
 def _to_stderr(text: str) -> None:
+    """Print a line; if the log cannot be written (its disk is full), the work is done without one, as by Kaldi's tools."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
         raise ReaderGone("standard error") from None
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
 
 
 def _failed(name: str, reason: str, code: int = 1) -> int:

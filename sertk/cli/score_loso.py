@@ -1,6 +1,7 @@
 """score-loso: weighted and unweighted accuracy of emotion posteriors, fold by fold."""
 
 import json
+from pathlib import Path
 
 import click
 
@@ -11,27 +12,62 @@ from sertk.cli.options import BOOL, FILE, FOLDER, command, log, seed_option
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("utt2fold", metavar="UTT2FOLD", type=FILE)
 @click.argument("posteriors", metavar="POSTERIORS-R")
-@click.option("--labels", type=FILE, default=None, help="The labels' order.  [default: labels.txt beside UTT2LABEL]")
-@click.option("--json", "json_file", type=FILE, default=None, help="Write everything, as JSON, here too.")
-@click.option("--clusters", type=FILE, multiple=True, metavar="UTT2X",
-              help="Intervals by the clusters of this map too; may be repeated.  [default: speakers and sessions, of the "
-                   "maps beside UTT2FOLD]")  # fmt: skip
-@click.option("--intervals", "method", type=click.Choice(["jackknife", "bootstrap"]), default="jackknife",
-              show_default=True, help="How intervals are made; only the bootstrap draws with --seed.")  # fmt: skip
-@click.option("--by", type=FILE, multiple=True, metavar="UTT2X", help="Break down by a map's values; may be repeated.")
-@click.option("--data", type=FOLDER, metavar="DIR",
-              help="Break down by what this data folder knows: gender, improvised or scripted, raters' agreement, length, "
-                   "speaker; and hold the posteriors against the raters' votes (utt2votes).")  # fmt: skip
-@click.option("--stamp", multiple=True, metavar="WORD", help="A word for the headline: PARTIAL, …; may be repeated.")
-@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score in spite of a leak, stamped LEAKY.")
+@click.option(
+    "--labels",
+    type=FILE,
+    default=None,
+    help="Class names, in the order of the posteriors.  [default: labels.txt beside UTT2LABEL]",
+)
+@click.option("--json", "json_file", type=FILE, default=None, help="Also write all results to this file, as JSON.")
+@click.option(
+    "--clusters",
+    type=FILE,
+    multiple=True,
+    metavar="UTT2X",
+    help="Also give intervals clustered by this map; repeatable.  "
+    "[default: speakers and sessions, if their maps are beside UTT2FOLD]",
+)
+@click.option(
+    "--intervals",
+    "method",
+    type=click.Choice(["jackknife", "bootstrap"]),
+    default="jackknife",
+    show_default=True,
+    help="Method of the confidence intervals; only the bootstrap uses --seed.",
+)
+@click.option(
+    "--by", type=FILE, multiple=True, metavar="UTT2X", help="Break down by the values of this map; repeatable."
+)
+@click.option(
+    "--data",
+    type=FOLDER,
+    metavar="DIR",
+    help="Break down by the maps of this data folder (gender, improvised or scripted, rater agreement, length, speaker), "
+    "and compare the posteriors with its rater votes (utt2votes).",
+)
+@click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
+@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score despite a leak, stamped LEAKY.")
 @seed_option
-def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, data, stamp, i_know, method, seed):
+def main(
+    utt2label: Path,
+    utt2fold: Path,
+    posteriors: str,
+    labels: Path | None,
+    json_file: Path | None,
+    clusters: tuple[Path, ...],
+    by: tuple[Path, ...],
+    data: Path | None,
+    stamp: tuple[str, ...],
+    i_know: bool,
+    method: str,
+    seed: int,
+) -> None:
     """Print WA, UA and macro-F1 of every fold, their mean and the pooled figures, intervals, confusion and calibration.
 
-    POSTERIORS-R is a table, or an experiment's folder with 1/scores.ark, 2/scores.ark, …: so each fold's manifest is
-    found, and what its model was trained on is checked against what it is tested on. A folder of several training runs
-    (seed0/1/scores.ark, …, seed1/1/scores.ark, …) is scored as one system: the mean over the runs, with intervals that
-    hold for other speakers and other seeds. Every segment of UTT2LABEL must be in UTT2FOLD and be scored once.
+    POSTERIORS-R is a table, or an experiment folder with 1/scores.ark, 2/scores.ark, …, whose manifests are used to check
+    that no model was trained on its test data. A folder of several training runs (seed0/1/scores.ark, …,
+    seed1/1/scores.ark, …) is scored as one system: means over runs, with intervals that hold for new speakers and new
+    seeds. Every segment of UTT2LABEL must be in UTT2FOLD and be scored once.
 
     \b
     e.g.: score-loso exp/folds/utt2label exp/folds/utt2fold exp/exp1
@@ -44,13 +80,13 @@ def main(utt2label, utt2fold, posteriors, labels, json_file, clusters, by, data,
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
     from sertk.scoring.text import as_text
 
-    found = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, data, stamp, i_know, method, seed)
-    if UNGROUPED in found["stamps"]:
+    results = score_folder(utt2label, utt2fold, posteriors, labels, clusters, by, data, stamp, i_know, method, seed)
+    if UNGROUPED in results["stamps"]:
         log.warning(UNGROUPED_LINE)
-    for reason in found["unchecked"]:
+    for reason in results["unchecked"]:
         log.warning("leaks unchecked: %s", reason)
     if json_file:
         with atomic_file(json_file, "w") as file:
-            json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)
+            json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
             file.write("\n")
-    click.echo(as_text(found), nl=False)
+    click.echo(as_text(results), nl=False)

@@ -13,7 +13,7 @@ from sertk.data.chunks import ChunkRule
 from sertk.data.sampler import Batch
 from sertk.data.store import Store
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: bool = False) -> Tensor:
@@ -21,11 +21,11 @@ def chunks_of(store: Store, rule: ChunkRule, batch: Batch, epoch: int, pinned: b
 
     Shape: (size, bins, frames), float32
     """
-    made = torch.empty(len(batch.items), batch.frames, store.bins, pin_memory=pinned)
-    for chunk, (segment, version, copy) in zip(made.numpy(), batch.items.tolist()):
+    chunks = torch.empty(len(batch.items), batch.frames, store.bins, pin_memory=pinned)
+    for chunk, (segment, version, copy) in zip(chunks.numpy(), batch.items.tolist()):
         draws = rule.draws(store.keys[segment], epoch, version, copy)
         rule.cut(store[segment], draws, version, batch.frames, chunk)
-    return made.transpose(1, 2)
+    return chunks.transpose(1, 2)
 
 
 class HostChunks:
@@ -50,7 +50,9 @@ class HostChunks:
         return prepared.to(self.device, non_blocking=True)
 
 
-def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 8, threads: int = 1) -> Iterator[Made]:
+def prefetch(
+    make: Callable[[Item], Result], items: Iterable[Item], depth: int = 8, threads: int = 1
+) -> Iterator[Result]:
     """make(item) for each of `items`, in order, computed ahead by threads.
 
     Args:
@@ -66,8 +68,8 @@ def prefetch(make: Callable[[Item], Made], items: Iterable[Item], depth: int = 8
     try:
         ahead.extend(pool.submit(make, item) for item in islice(items, depth))
         while ahead:
-            made = ahead.popleft().result()
+            result = ahead.popleft().result()
             ahead.extend(pool.submit(make, item) for item in islice(items, 1))
-            yield made
+            yield result
     finally:
         pool.shutdown(cancel_futures=True)

@@ -66,7 +66,7 @@ class Sampler:
         return max(self._sizes())
 
     def _sizes(self) -> set[int]:
-        """Chunks of the last batch, and of the others where there are any."""
+        """Sizes of the last batch and, if there are several, of the others."""
         others = self.num_batches() - 1
         return {self.num_items - others * self.batch_size, *[self.batch_size] * (others > 0)}
 
@@ -101,14 +101,14 @@ def balanced(classes: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np
         any is drawn again.
     """
     by_class = np.argsort(classes, kind="stable")
-    found, first = np.unique(classes[by_class], return_index=True)
-    share, rest = divmod(len(classes), len(found))
-    once_more = set(permutation(len(found), seed, "once more", epoch)[:rest].tolist())
+    present, first = np.unique(classes[by_class], return_index=True)
+    share, rest = divmod(len(classes), len(present))
+    once_more = set(permutation(len(present), seed, "once more", epoch)[:rest].tolist())
     segments, rounds = [], []
     for number, members in enumerate(np.split(by_class, first[1:])):
         wanted = share + (number in once_more)
         before = np.arange(wanted) // len(members)
-        parts = ((seed, "class", int(found[number]), epoch, turn) for turn in range(before[-1] + 1))
+        parts = ((seed, "class", int(present[number]), epoch, turn) for turn in range(before[-1] + 1))
         orders = [members[permutation(len(members), *part)] for part in parts]
         segments.append(np.concatenate(orders)[:wanted])
         rounds.append(before)

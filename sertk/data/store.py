@@ -84,12 +84,12 @@ def load_store(
 
     Args:
         source: the table.
-        resident_bytes: what is held in memory at most, where there is a choice.
+        resident_bytes: largest script file to hold in memory.
         skip: called with (key, reason) for each empty matrix, which is left out.
-        most_piped_bytes: what a script of commands or of text, which are read once and held in memory, may take.
+        most_piped_bytes: largest size of a script of commands or of text, which must be held in memory.
 
     Raises:
-        SertkError: where a matrix is broken or of another dimension than the first.
+        SertkError: a matrix is broken, or has another number of bins than the first.
     """
     in_memory = ""
     if source.script and Path(source.filename).is_file():

@@ -1,4 +1,4 @@
-"""Weight averaging: one model out of several (Izmailov et al. 2018; the last step of Kaldi and ESPnet)."""
+"""Weight averaging over several models of one network (Izmailov et al. 2018; as Kaldi and ESPnet do last)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,23 +8,26 @@ from torch import Tensor
 from sertk.errors import SertkError
 from sertk.models.modelfile import Model, finite, load_model
 
-# What a record lists; of the rest only what all say stays.
+# Fields of a record that are merged; other fields are kept if they are the same in all records.
 LISTS = ("keys", "speakers")
 ORACLE = "oracle"
 
 
 def average_models(paths: Sequence[Path]) -> Model:
-    """Average the weights and BatchNorm statistics of models of one network; integers come from the last.
+    """Average the weights and BatchNorm statistics of models of one network.
+
+    Args:
+        paths: model files; integers (the number of batches that a BatchNorm has seen) come from the last.
 
     Raises:
         SertkError: networks, labels or front ends differ, weights are NaN or infinite, or only some record what they were
             trained on.
     """
-    first = load_finite(paths[0])
+    first = load_finite_model(paths[0])
     sums = {name: tensor.double() for name, tensor in first.network.state_dict().items()}
     digests, records, last = [first.digest], [first.card.get("trained_on", {})], first
     for path in paths[1:]:
-        last = load_finite(path)
+        last = load_finite_model(path)
         check_alike(first, last, paths[0], path)
         for name, tensor in last.network.state_dict().items():
             sums[name] += tensor.double()
@@ -32,8 +35,10 @@ def average_models(paths: Sequence[Path]) -> Model:
         records.append(last.card.get("trained_on", {}))
     for path, record in zip(paths, records):
         if bool(record) != bool(records[0]):
-            silent, other = (paths[0], path) if record else (path, paths[0])
-            raise SertkError(f"{silent} does not record what it was trained on, {other} does: leaks could not be found")
+            without, other = (paths[0], path) if record else (path, paths[0])
+            raise SertkError(
+                f"{without} does not record what it was trained on, {other} does: leaks could not be found"
+            )
     network = last.network
     network.load_state_dict(
         {name: mean(sums[name], len(paths), tensor) for name, tensor in network.state_dict().items()}
@@ -48,12 +53,22 @@ def average_models(paths: Sequence[Path]) -> Model:
 
 
 def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
-    """Mean weights, total / count, in the type of `last`; integers are those of `last`."""
+    """Divide a sum of weights by their count.
+
+    Args:
+        total: float64 sum.
+        count: models.
+        last: of the last model; its type is kept, and if it is an integer, its value.
+    """
     return (total / count).to(last.dtype) if last.is_floating_point() else last
 
 
-def load_finite(path: Path) -> Model:
-    """Read a model; SertkError if weights are NaN or infinite."""
+def load_finite_model(path: Path) -> Model:
+    """Load a model whose weights are all finite.
+
+    Raises:
+        SertkError: weights are NaN or infinite.
+    """
     model = load_model(path)
     if not finite(model.network):
         raise SertkError(f"{path}: has weights that are NaN or infinite")
@@ -61,7 +76,13 @@ def load_finite(path: Path) -> Model:
 
 
 def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> None:
-    """Check that two models have one network, labels and front end.
+    """Check that two models have the same network, labels and front end.
+
+    Args:
+        first: one model.
+        other: the other.
+        path: of the first, for the message.
+        other_path: of the other, for the message.
 
     Raises:
         SertkError: naming the first difference.
@@ -91,7 +112,7 @@ def union(records: Iterable[dict]) -> dict:
     merged["select"] = next((rule for rule in (ORACLE, "dev-session") if rule in rules), "last")
     for name in LISTS:
         parts = list(records)
-        if "chosen_on" not in merged:  # those that chose count as seen, but for the oracle's
+        if "chosen_on" not in merged:  # a development fold counts as training data; the oracle's is the test fold
             parts += [r["chosen_on"] for r in records if "chosen_on" in r and r.get("select") != ORACLE]
         lists = [part[name] for part in parts if name in part]
         whole = len(lists) == len(parts)
@@ -100,14 +121,14 @@ def union(records: Iterable[dict]) -> dict:
             if not whole:
                 merged["incomplete"] = True
         elif lists:
-            merged.pop(name, None)  # the segments say all, and a part of their speakers would say less
+            merged.pop(name, None)  # segments are listed: an incomplete list of speakers would hide some
     if "keys" in merged:
         merged["segments"] = len(merged["keys"])
         if any(len(record.get("keys", ())) != merged["segments"] for record in records):
-            merged.pop("labels", None)  # these counted other segments
-    begun = [record[name] or {} for record in records for name in ("trunk", "init") if name in record]
-    if begun and not {"trunk", "init"} & merged.keys():
-        merged["init"] = union(begun)
-        if {} in begun and merged["init"]:
-            merged["init"]["incomplete"] = True  # one of them could have been trained on anything
+            merged.pop("labels", None)  # label counts of one model are not those of the union
+    initial = [record[name] or {} for record in records for name in ("trunk", "init") if name in record]
+    if initial and not {"trunk", "init"} & merged.keys():
+        merged["init"] = union(initial)
+        if {} in initial and merged["init"]:
+            merged["init"]["incomplete"] = True  # the training data of one of them is unknown
     return merged

@@ -56,9 +56,19 @@ def read_checkpoint(data: bytes, name: str) -> Any:
     except _NoCheckpoint as error:
         raise SertkError(f"{name}: {error}") from None
     except Exception as error:  # what a damaged pickle raises has no bounds
-        reason = str(error).strip().split("\n")[0][:120]
+        reason = printable(str(error).strip().split("\n")[0])
         raise SertkError(f"{name}: a damaged checkpoint ({type(error).__name__}: {reason})") from None
     raise SertkError(f"{name}: {_what_else(data)}")
+
+
+def printable(text: str) -> str:
+    r"""Text of a file as it can stand in a message.
+
+    Example:
+        >>> printable("layer1.0\n\x1b[2J")
+        'layer1.0\\n\\x1b[2J'
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)[:120]
 
 
 def tensors_of(content: Any, name: str) -> dict[str, Tensor]:

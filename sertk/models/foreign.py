@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sertk.errors import SertkError
 from sertk.frontend.options import FbankOptions
-from sertk.models.checkpoint import tensors_of
+from sertk.models.checkpoint import printable, tensors_of
 from sertk.models.foreignconfig import setting
 from sertk.models.resnet import NetworkSpec, ResNet
 
@@ -122,7 +122,9 @@ def network_tensors(tensors: dict[str, Tensor], name: str) -> tuple[dict[str, Te
     prefixes = [prefix for prefix in prefixes if f"{prefix}conv1.weight" in tensors]
     if len(prefixes) != 1:
         number = (
-            f"{len(prefixes)} of them" if prefixes else f"no seg_1.weight; its first tensor is {next(iter(tensors))}"
+            f"{len(prefixes)} of them"
+            if prefixes
+            else f"no seg_1.weight; its first tensor is {printable(next(iter(tensors)))}"
         )
         raise SertkError(f"{name}: not a ResNet34 of wespeaker, pyannote or 3D-Speaker ({number}): {BRING}")
     prefix = prefixes[0]
@@ -185,7 +187,7 @@ def load(network: ResNet, tensors: Mapping[str, Tensor], name: str) -> None:
             raise SertkError(f"{name}: {theirs} is NaN or infinite")
         weights[key] = found.to(wanted.dtype)
     if tensors:
-        raise SertkError(f"{name}: {next(iter(tensors))} is no part of a ResNet34: {BRING}")
+        raise SertkError(f"{name}: {printable(next(iter(tensors)))} is no part of a ResNet34: {BRING}")
     network.load_state_dict(weights)
 
 

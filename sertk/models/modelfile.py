@@ -84,12 +84,12 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path
         SertkError: naming the first weight that is missing, left over or of another shape.
     """
     wanted = {prefix + name: tensor.shape for name, tensor in module.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in weights.items() if name.startswith(prefix)}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, found)]
+    present = {name: tensor.shape for name, tensor in weights.items() if name.startswith(prefix)}
+    for name in sorted(wanted.keys() | present.keys()):
+        if wanted.get(name) != present.get(name):
+            shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, present)]
             raise SertkError(f"{path}: weights do not fit: {name}: wanted {shapes[0]}, found {shapes[1]}")
-    module.load_state_dict({name.removeprefix(prefix): weights[name] for name in found})
+    module.load_state_dict({name.removeprefix(prefix): weights[name] for name in present})
 
 
 def write_checked(path: Path, content: dict) -> None:

@@ -14,7 +14,7 @@ from sertk.models.pooling import Moments
 from sertk.models.resnet import NetworkSpec, ResNet, Trunk
 
 # Numbers of the widest map of a piece: 64 MB in float32, 4096 frames (41 s) of the paper's network; some eight are held at a
-# time. A GPU takes what it takes of short segments together (see inference.TOGETHER).
+# time. On a GPU as many as in a batch of short segments (see inference.TOGETHER).
 WIDEST = {"cpu": 1 << 24, "cuda": 32_000 * 32 * 128}
 
 

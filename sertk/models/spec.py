@@ -79,13 +79,13 @@ class NetworkSpec:
 
     @classmethod
     def from_plain(cls, fields: dict) -> "NetworkSpec":
-        """The spec that plain() gave."""
+        """The spec that plain() returned."""
         return cls(**(fields | {"blocks": tuple(fields["blocks"])}))
 
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head alone: fully connected layers over vectors, whoever made them.
+    """A head alone: fully connected layers over vectors of any origin.
 
     Args:
         pooled_dim: numbers of a vector.

@@ -1,10 +1,10 @@
-"""Fig. 4: accuracy with and without transfer, masks and pooling, from the cells of an ablation.
+"""Ablation of transfer learning, masks and statistics pooling (Fig. 4).
 
-EXP-DIR/ablation holds a folder a cell, however deep, with score-loso's results.json and a cell.json:
+EXP-DIR/ablation holds one folder per cell, at any depth, with score-loso's results.json and a cell.json:
 
     {"experiment": "exp1", "transfer": true, "masks": true, "pooling": false, "seed": 0}
 
-Cells that differ in their seed alone are repeats: their folds count together.
+Cells that differ only in the seed are repetitions: their folds are pooled.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from sertk.errors import SertkError
 from sertk.report.document import Figure, Table, percent
@@ -21,15 +22,22 @@ from sertk.report.systems import ordered, read_json
 from sertk.scoring.protocol import DEPENDENT
 
 PARTS = {"transfer": "TL", "masks": "Aug", "pooling": "SP"}
-# Bars are told apart by their labels; colour says how many of the three parts there are.
+# Colour shows the number of parts; labels name them.
 FACES = ("#8c939d", COLOURS[5], COLOURS[4], COLOURS[0])
 
-Cell = tuple[str, tuple[bool, bool, bool]]  # the experiment; with transfer, masks, pooling
+Cell = tuple[str, tuple[bool, bool, bool]]  # experiment; with transfer, masks, pooling
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The WA of every fold of every cell, as parts of 1; seeds: how many repeats there are."""
+    """The cells of an ablation.
+
+    Args:
+        accuracies: cell -> WA of every fold, as fractions.
+        stamps: stamps of any cell.
+        scheme: the scheme of all folds.
+        seeds: number of seeds.
+    """
 
     accuracies: dict[Cell, list[float]]
     stamps: tuple[str, ...]
@@ -38,9 +46,14 @@ class Cells:
 
 
 def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
-    """The cells in `folder`; None where there are none.
+    """Read the cells of an ablation, None if there are none.
 
-    titles: of the experiments. Raises SertkError where cells were scored by different schemes.
+    Args:
+        folder: the ablation folder.
+        titles: name of an experiment -> its title.
+
+    Raises:
+        SertkError: a file lacks a field, or cells were scored with different schemes.
     """
     paths = sorted(path for path in folder.rglob("cell.json") if (path.parent / "results.json").exists())
     accuracies: dict[Cell, list[float]] = {}
@@ -59,68 +72,74 @@ def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
         return None
     if len(schemes) > 1:
         first, other = list(schemes.items())[:2]
-        raise SertkError(f"one figure cannot hold different protocols: {first[1]} {first[0]}, {other[1]} {other[0]}")
+        raise SertkError(
+            f"cells of one figure were scored with different schemes: {first[1]} {first[0]}, {other[1]} {other[0]}"
+        )
     return Cells(accuracies, ordered(stamps), str(next(iter(schemes))), len(seeds))
 
 
 def parts_table(cells: Cells) -> Table:
-    """The contribution of each part: cells with it less those that differ in it alone."""
+    """Contribution of each part: mean difference between pairs of cells with and without it."""
     rows = []
     for experiment in sorted({experiment for experiment, _ in cells.accuracies}):
-        mean = {parts: np.mean(found) for (name, parts), found in cells.accuracies.items() if name == experiment}
+        mean = {
+            parts: np.mean(accuracies) for (name, parts), accuracies in cells.accuracies.items() if name == experiment
+        }
         for k, (part, short) in enumerate(PARTS.items()):
             without = [parts for parts in mean if not parts[k] and (*parts[:k], True, *parts[k + 1 :]) in mean]
             gains = [100 * (mean[(*parts[:k], True, *parts[k + 1 :])] - mean[parts]) for parts in without]
             if gains:
                 figures = [f"{x:+.2f}" for x in (np.mean(gains), min(gains), max(gains))]
                 rows.append([experiment, f"{part} ({short})", *figures, str(len(gains))])
-    columns = ["experiment", "part", "WA with less without, points", "least", "most", "pairs of cells"]
-    seeds = "there is one training run a cell" if cells.seeds == 1 else f"there are {cells.seeds} seeds a cell"
+    columns = ["experiment", "part", "mean difference in WA, points", "min", "max", "pairs of cells"]
+    seeds = "with one training run per cell" if cells.seeds == 1 else f"with {cells.seeds} seeds per cell"
     notes = (
-        "Means over the folds, cells with the part less those that differ in it alone, averaged over these pairs. No interval"
-        f" and no test: the deviation over folds is not one of the mean, and {seeds}.",
+        "WA with the part minus WA without it, all else equal, averaged over such pairs of cells; WA is the mean over folds."
+        f" There is no interval or test: folds of a cell are not independent repetitions, {seeds}.",
     )
     return Table("ablation-parts", "Contribution of each part", columns, rows, cells.stamps, notes, words=2)
 
 
 def ablation_figure(cells: Cells) -> Figure:
-    """Fig. 4 of the cells."""
+    """Bar chart of the cells (Fig. 4)."""
     accuracies, stamps, scheme, repeats = cells.accuracies, cells.stamps, cells.scheme, cells.seeds
     experiments = sorted({experiment for experiment, _ in accuracies})
     kinds = sorted({parts for _, parts in accuracies}, key=lambda parts: (sum(parts), parts[::-1]))
-    found = {
+    statistics = {
         key: (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
         for key, values in accuracies.items()
     }
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         grid = canvas.subplots(1, len(experiments), sharey=True, squeeze=False)[0]
         for axes, experiment in zip(grid, experiments):
-            there = [parts for parts in kinds if (experiment, parts) in found]
-            bars = [found[experiment, parts] for parts in there]
-            whole = axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
+            present = [parts for parts in kinds if (experiment, parts) in statistics]
+            bars = [statistics[experiment, parts] for parts in present]
+            drawn = axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
                              yerr=[100 * (deviation or 0) for _, deviation, _ in bars], capsize=3,
-                             color=[FACES[sum(parts)] for parts in there],
+                             color=[FACES[sum(parts)] for parts in present],
                              error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
-            axes.bar_label(whole, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
-            axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in there])
+            axes.bar_label(drawn, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
+            axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in present])
             axes.grid(False, axis="x")
             axes.set_title(wrapped(experiment, max(8, 6 * len(bars))))
         grid[0].set_ylabel("WA [%]")
 
     rows = [
         [experiment, _label(parts), percent(mean), percent(deviation), str(number)]
-        for (experiment, parts), (mean, deviation, number) in sorted(found.items())
+        for (experiment, parts), (mean, deviation, number) in sorted(statistics.items())
     ]
-    table = Table("ablation-numbers", "The same as numbers", ["experiment", "with", "WA [%]", "± folds", "folds"], rows,
+    table = Table("ablation-numbers", "Data of the figure", ["experiment", "with", "WA [%]", "± folds", "folds"], rows,
                   stamps, words=2)  # fmt: skip
-    dependent = "Speakers are in training and test: these figures are speaker-dependent." if DEPENDENT in stamps else ""
+    dependent = (
+        "Speakers occur in both training and test: these results are speaker-dependent." if DEPENDENT in stamps else ""
+    )
     notes = (
-        "TL: transfer from the speaker network; Aug: masks in training; SP: statistics pooling. Bars are means over the"
-        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, whiskers their standard deviation.",
+        "TL: transfer learning from the speaker network; Aug: masks in training; SP: statistics pooling. Bars: means over the"
+        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, error bars: standard deviation.",
         *filter(None, [dependent]),
     )
-    alt = "Bars of WA with and without transfer, masks and pooling: " + "; ".join(
+    alt = "Bar chart of WA with and without transfer, masks and pooling: " + "; ".join(
         f"{row[0]}, {row[1]}: {row[2]} %" for row in rows
     )
     size = (max(4.5, 0.5 * len(accuracies) + 1.2), 3.4)
@@ -128,4 +147,5 @@ def ablation_figure(cells: Cells) -> Figure:
 
 
 def _label(parts: tuple[bool, bool, bool]) -> str:
-    return " + ".join(name for name, there in zip(PARTS.values(), parts) if there) or "none"
+    """The parts of a cell: `TL + SP`."""
+    return " + ".join(name for name, used in zip(PARTS.values(), parts) if used) or "none"

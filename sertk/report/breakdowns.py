@@ -1,4 +1,4 @@
-"""Results by subgroup (gender, dialog, length, speaker), and against the raters' votes."""
+"""Results by subgroup (gender, dialog type, length, speaker) and by rater agreement."""
 
 from collections.abc import Mapping
 
@@ -14,24 +14,31 @@ from sertk.scoring.evaluation import known_clusters
 from sertk.scoring.groups import known_groups
 from sertk.scoring.results import breakdown
 
-Parts = dict[str, Mapping[str, dict]]  # a group's name -> value -> what score-loso's `by` holds
+Parts = dict[str, Mapping[str, dict]]  # name of a group -> value -> accuracies, as `by` in results.json
 
 
 def breakdowns(system: System, experiment: Experiment, data: Data | None) -> Parts:
-    """Accuracies of all that the data folder knows (`known_groups`), and those that score-loso left."""
+    """Accuracies by the groups of results.json and of the data folder, without groups of a single value."""
     test = experiment.test
-    found = dict(system.results["by"])
+    parts_of = dict(system.results["by"])
     clusters = next(iter(known_clusters(test).values()), None)
     fold = np.array([test.utt2fold[key] for key in test.keys])
     if data:
         for name, values in known_groups(data.folder, test.keys, test.scheme.get("label_map")).items():
-            found[name] = breakdown(test.truth, system.guess, values, test.labels, clusters, fold)
-    return {name: parts for name, parts in found.items() if len(parts) > 1}
+            parts_of[name] = breakdown(test.truth, system.guess, values, test.labels, clusters, fold)
+    return {name: parts for name, parts in parts_of.items() if len(parts) > 1}
 
 
 def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
-    """Systems side by side, those whose epoch was chosen as the first one's, and folded away for each the recalls of
-    the classes; [] of nothing."""
+    """Accuracies by subgroup: one table of all systems, and for each system a collapsed table of recalls.
+
+    Args:
+        experiment: systems with the model selection rule of the first one are shown.
+        data: the data folder, if known.
+
+    Returns:
+        the tables; [] without groups.
+    """
     systems = [system for system in experiment.systems if system.rule == experiment.systems[0].rule]
     of_system = {system.name: breakdowns(system, experiment, data) for system in systems}
     first = of_system[systems[0].name]
@@ -39,27 +46,27 @@ def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
         return []
     rows = []
     for group, parts in first.items():
-        for value, found in parts.items():
-            row = [group, value, str(found["segments"])]
+        for value, first_part in parts.items():
+            row = [group, value, str(first_part["segments"])]
             for system in systems:
-                there = of_system[system.name].get(group, {}).get(value)
-                row += [with_interval(there, what) for what in ("ua", "wa")] if there else [MISSING, MISSING]
+                part = of_system[system.name].get(group, {}).get(value)
+                row += [with_interval(part, what) for what in ("ua", "wa")] if part else [MISSING, MISSING]
             rows.append(row)
     names = [system.what or system.name for system in systems]
-    columns = ["by", "part", "segments", *(f"{name}: {what} [%] (95 %)" for name in names for what in ("UA", "WA"))]
+    columns = ["by", "group", "segments", *(f"{name}: {what} [%] (95 %)" for name in names for what in ("UA", "WA"))]
     notes = (
-        "UA is the mean recall of the classes that the part has. Intervals are by speakers, those of one fold's network"
-        " together; a part of one speaker has none.",
+        "UA: mean recall of the classes that occur in the group. Intervals are clustered by speaker; speakers scored by"
+        " one fold's network are one cluster; a group of one cluster has no interval.",
     )
     title = f"Results by subgroup: {experiment.short}"
     tables = [Table(f"by-{experiment.name}", title, columns, rows, experiment.stamps, notes, words=2)]
     for system in systems:
         labels = system.results["labels"]
-        columns = ["by", "part", "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
+        columns = ["by", "group", "segments", "UA [%]", "WA [%]", *(f"recall {label} [%]" for label in labels)]
         rows = [
-            [group, value, *accuracy_cells(found, labels)]
+            [group, value, *accuracy_cells(part, labels)]
             for group, parts in of_system[system.name].items()
-            for value, found in parts.items()
+            for value, part in parts.items()
         ]
         title = f"Recall of each class by subgroup: {experiment.short}, {words(system)}"
         tables.append(Table(f"by-{system.name}-recalls", title, columns, rows, system.stamps, words=2, folded=True))
@@ -67,30 +74,30 @@ def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
 
 
 def with_interval(part: Mapping, what: str) -> str:
-    """A part's figure in per cent, with its interval where it has one."""
+    """An accuracy of a group in per cent, with its interval if there is one."""
     ends = part["interval"] and part["interval"][what]
     return percent(part[what]) + (f" ({interval(ends)})" if ends and None not in ends else "")
 
 
 def raters_table(experiment: Experiment, data: Data | None) -> Table | None:
-    """Accuracies where all raters agree, and cross-entropy to their votes; None without votes."""
+    """Accuracies by rater agreement, and cross-entropy with the votes; None without votes."""
     if not data or not data.votes:
         return None
     test, rows = experiment.test, []
     votes = [data.votes.get(key, []) for key in test.keys]
     for system in experiment.systems:
         posteriors = np.mean([scored.posteriors for scored in system.runs], axis=0)
-        found = agreement_scores(test.truth, posteriors, votes, test.labels, test.scheme.get("label_map"))
+        scores = agreement_scores(test.truth, posteriors, votes, test.labels, test.scheme.get("label_map"))
         rows.append([words(system)])
-        for part in (found["full"], found["partial"]):
+        for part in (scores["full"], scores["partial"]):
             rows[-1] += [str(part["segments"]), percent(part["ua"]), percent(part["wa"])]
-        rows[-1] += [MISSING if found[x] is None else f"{found[x]:.3f}" for x in ("cross_entropy", "entropy")]
-    columns = ["system", "all agree: segments", "UA [%]", "WA [%]", "not all: segments", "UA [%]", "WA [%]",
-               "cross-entropy to the votes", "the votes' entropy"]  # fmt: skip
+        rows[-1] += [MISSING if scores[x] is None else f"{scores[x]:.3f}" for x in ("cross_entropy", "entropy")]
+    columns = ["system", "unanimous: segments", "UA [%]", "WA [%]", "majority only: segments", "UA [%]", "WA [%]",
+               "cross-entropy with the votes", "entropy of the votes"]  # fmt: skip
     notes = (
-        "The raters agree where all chose one of the experiment's classes (“prototypical” in Mower et al. 2011).",
-        "Cross-entropy of the posteriors to the shares of the votes, in nats (Uma et al. 2021); the votes' own entropy is"
-        " the least that it can be.",
+        "Unanimous: all raters chose the same class (“prototypical” in Mower et al. 2011).",
+        "Cross-entropy between the distribution of the votes and the posteriors, in nats (Uma et al. 2021); its lower bound is"
+        " the entropy of the votes.",
     )
     title = f"Rater agreement: {experiment.short}"
     return Table(f"raters-{experiment.name}", title, columns, rows, experiment.stamps, notes)

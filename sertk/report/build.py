@@ -1,4 +1,4 @@
-"""A report from an experiment's folder."""
+"""The report of an experiment folder: which sections, tables and figures it has."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from sertk.report.breakdowns import breakdown_tables, raters_table
 from sertk.report.card import card_table
 from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
-from sertk.report.document import Headline, Paragraph, Report, Section, interval, percent
+from sertk.report.document import Figure, Headline, Paragraph, Report, Section, interval, percent
 from sertk.report.figures import calibration_figure, confusion_figure, curves_figure, words
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
@@ -35,10 +35,14 @@ from sertk.scoring.text import runs_words
 
 @dataclass(frozen=True)
 class Choices:
-    """What a report is to have.
+    """Options of a report.
 
-    data: the data folder; mistakes: how many of each experiment; audio: put their recordings into the page;
-    cards: read the cards in the models too (loads torch); i_know: show leaks stamped LEAKY instead of refusing.
+    Args:
+        data: data folder.
+        mistakes: number of most confident errors to list for each experiment.
+        audio: embed the audio of these errors.
+        cards: read run cards from the models (loads torch).
+        i_know: stamp leaks LEAKY instead of raising.
     """
 
     data: Path | None = None
@@ -49,7 +53,15 @@ class Choices:
 
 
 def build_report(folder: Path, choices: Choices) -> Report:
-    """The report of an experiment's folder, or of a folder of them. Raises SertkError as `find_experiments` does."""
+    """Build a report.
+
+    Args:
+        folder: an experiment folder, or a folder of several.
+        choices: options.
+
+    Raises:
+        SertkError: as `find_experiments`.
+    """
     if not scored_folders(folder) and (cells := read_cells(folder / "ablation", {})):
         section = Section("ablation", "Ablation", [ablation_figure(cells), parts_table(cells)])
         return Report("Emotions from speech: ablation", cells.stamps, [], [section])
@@ -61,6 +73,7 @@ def build_report(folder: Path, choices: Choices) -> Report:
 
 
 def _report(folder: Path, experiments: list[Experiment], data: Data | None, choices: Choices) -> Report:
+    """The report of these experiments."""
     stamps = ordered(stamp for experiment in experiments for stamp in experiment.stamps)
     systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
     pairs = all_pairs(experiments)
@@ -76,7 +89,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     by = [table for e in experiments for table in (*breakdown_tables(e, data), raters_table(e, data)) if table]
     sections = [
         Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
-        Section("results", "Results and published results", _results(experiments)),
+        Section("results", "Results beside published results", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
         Section("confusions", "Confusion matrices", [confusion_figure(experiments, "figure-3", stamps)]),
@@ -95,11 +108,12 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
 
 
 def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
+    """The first system's accuracies and the verdicts of an experiment."""
     system = experiment.systems[0]
-    found = system.results
-    mean, pooled, ends = found["mean"], found["pooled"], found["intervals"][found["unit"]]
-    units = unit_words(found["unit"], ends["clusters"], ends["units"])
-    rough = f", rough: fewer than {FEW}" * (ends["units"] < FEW)
+    results = system.results
+    mean, pooled, ends = results["mean"], results["pooled"], results["intervals"][results["unit"]]
+    units = unit_words(results["unit"], ends["clusters"], ends["units"])
+    rough = f", rough: fewer than {FEW} units" * (ends["units"] < FEW)
     figures = [
         (
             percent(mean[what], 1),
@@ -111,23 +125,24 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
     answers = [verdict(pair) for pair in pairs]
     if not any(pair.of_transfer for pair in pairs):
         answers.append(
-            "No system without transfer is here, of the same model selection: what transfer gives is not known."
+            "There is no system without transfer and with the same model selection: the effect of transfer is unknown."
         )
     if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
         row = next((row for row in others if row.system.startswith("Padi")), others[-1])
-        answers.append(f"Beside it: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
-    said = f"{words(system)}, {runs_words(found['runs']['number'])}"
-    return Headline(experiment.title, experiment.stamps, said, figures, answers)
+        answers.append(f"For comparison: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
+    description = f"{words(system)}, {runs_words(results['runs']['number'])}"
+    return Headline(experiment.title, experiment.stamps, description, figures, answers)
 
 
 def _results(experiments: list[Experiment]) -> list:
+    """Tables of results, with the reasons of the leak guard."""
     items = []
     for experiment in experiments:
-        whose: dict[str, list[str]] = {}
+        systems_of: dict[str, list[str]] = {}
         for system in experiment.systems:
             for reason in system.guard:
-                whose.setdefault(reason, []).append(system.name)
-        for reason, names in whose.items():
+                systems_of.setdefault(reason, []).append(system.name)
+        for reason, names in systems_of.items():
             if not reason.startswith(CLEAN):
                 items.append(Paragraph(f"{', '.join(names)}: {reason}", warning=True))
         paper = experiment.known and experiment.known.name.startswith("Exp")
@@ -136,40 +151,41 @@ def _results(experiments: list[Experiment]) -> list:
         items += [table for table in [runs_table(experiment)] if table]
         items += [
             Paragraph(f"Leak guard, {', '.join(names)}: {reason}.")
-            for reason, names in whose.items()
+            for reason, names in systems_of.items()
             if reason.startswith(CLEAN)
         ]
     return items
 
 
 def _training(folder: Path, experiments: list[Experiment], stamps: tuple[str, ...]) -> Section:
-    found = [
+    """Learning curves of all systems and of the speaker network, and its results."""
+    items = [
         curves_figure(f"training-{s.name}", f"Training of {e.short}, {words(s)}", s.histories, s.stamps)
         for e in experiments
         for s in e.systems
     ]
     speakers = folder / "resnet34"
     if histories := read_histories(speakers) if speakers.is_dir() else {}:
-        found.append(curves_figure("training-resnet34", "Training of the speaker network", histories, stamps))
+        items.append(curves_figure("training-resnet34", "Training of the speaker network", histories, stamps))
     if (speakers / "results.json").exists():
         results = read_json(speakers / "results.json")
         if "eer" not in results:
             raise SertkError(f"{speakers}/results.json: not what score-trials --json writes: no 'eer'")
-        found.append(speakers_table(results))
-    return Section("training", "Training", [item for item in found if item])
+        items.append(speakers_table(results))
+    return Section("training", "Training", [item for item in items if item])
 
 
-def _absent(folder: Path, data: Data | None, masks, ablation) -> Section:
-    """What the paper has and this report does not, and why."""
+def _absent(folder: Path, data: Data | None, masks: Figure | None, ablation: list | None) -> Section:
+    """Figures of the paper that this report lacks, and why."""
     section = Section("absent", "Missing from this report")
     trained = {path.parent.parent for path in folder.glob("*/*/final.pt") if path.parent.name.isdigit()}
     for system in sorted(path for path in trained if not (path / "results.json").exists()):
-        section.items.append(Paragraph(f"{system.name}: there are networks of it, and no results.json."))
+        section.items.append(Paragraph(f"{system.name}: has models but no results.json (run score-loso --json)."))
     if not ablation:
-        section.items.append(Paragraph(f"Figure 4: there are no cells of an ablation in {folder.name}/ablation."))
+        section.items.append(Paragraph(f"Figure 4: no ablation results in {folder.name}/ablation."))
     if data is None:
-        text = "Figure 2, transcripts, spectrograms, and breakdowns by speaker: no data folder was named (--data)."
+        text = "Figure 2, transcripts, spectrograms, and breakdowns by subgroup: no data folder was given (--data)."
         section.items.append(Paragraph(text))
     elif not masks:
-        section.items.append(Paragraph("Figure 2: the data folder has no features of these segments (feats.scp)."))
+        section.items.append(Paragraph("Figure 2: the data folder has no features (feats.scp) of these segments."))
     return section

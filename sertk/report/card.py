@@ -1,4 +1,4 @@
-"""The card of a run: what was run with which settings, seeds and versions on which data."""
+"""Run card of a system: commands, settings, seeds, versions and data."""
 
 import itertools
 import re
@@ -13,25 +13,30 @@ from sertk.scoring.protocol import chain
 
 
 def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
-    """The card of one system, of its first training run where it has several. cards: read those in its models too (this
-    loads torch)."""
+    """Run card of a system, of its first training run if there are several.
+
+    Args:
+        system: the system.
+        experiment: its experiment.
+        cards: True: also read the card in its model (loads torch).
+    """
     home = system.folder if len(system.runs) == 1 else Path(system.scored.source)
-    settings = [found or {} for found in system.scored.settings.values()]
-    records = [found.get("trained_on") or {} for found in settings]
+    manifests = [settings or {} for settings in system.scored.settings.values()]
+    records = [settings.get("trained_on") or {} for settings in manifests]
     scheme = experiment.test.scheme
     rows = [["scores", system.results.get("source", str(system.folder))]]
     if len(system.runs) > 1:
         names = ", ".join(Path(scored.source).name for scored in system.runs)
-        rows.append(["training runs", f"{names}; what follows is of {home.name}"])
+        rows.append(["training runs", f"{names}; below: {home.name}"])
     rows.append(["folds", _pairs({name: scheme.get(name) for name in ("scheme", "part", "seed", "label_map")})])
     if any(records):
         counts = ", ".join(str(record.get("segments", "?")) for record in records)
         rows.append(["training segments of each fold", counts])
-        rows.append(["epoch chosen", ", ".join(sorted({str(record.get("select", "?")) for record in records}))])
+        rows.append(["model selection", ", ".join(sorted({str(record.get("select", "?")) for record in records}))])
     rows += imported(records)
-    if any("model" in found for found in settings):
-        rows.append(["models (sha256)", ", ".join(str(found.get("model", "?"))[:16] for found in settings)])
-    if frontend := next((found["frontend"] for found in settings if found.get("frontend")), None):
+    if any("model" in settings for settings in manifests):
+        rows.append(["models (sha256)", ", ".join(str(settings.get("model", "?"))[:16] for settings in manifests)])
+    if frontend := next((settings["frontend"] for settings in manifests if settings.get("frontend")), None):
         rows.append(["front end", _pairs(_flat(frontend))])
     conf = next((path for path in (home / "train.conf", home / "1" / "train.conf") if path.exists()), None)
     if conf:
@@ -46,7 +51,7 @@ def card_table(system: System, experiment: Experiment, cards: bool) -> Table:
 
 
 def imported(records: list[Mapping]) -> list[list[str]]:
-    """The networks of other toolkits that the models began from, with their licences."""
+    """Rows of the imported networks that the models were initialised from, with their licences."""
     rows = []
     for network in (network for record in records for network in chain(record) if "source" in network):
         licence = network.get("licence") or "not stated"
@@ -59,7 +64,7 @@ def imported(records: list[Mapping]) -> list[list[str]]:
 
 
 def commands(folder: Path) -> list[list[str]]:
-    """The command lines in the heads of a folder's logs, as Kaldi's runners write them; of an array of jobs, the first's."""
+    """Command lines from the headers of a folder's logs, as Kaldi's run.pl writes them; the first job of an array."""
     logs = {}
     for path in sorted((folder / "log").glob("*.log")):
         logs.setdefault(re.sub(r"\.\d+$", ".*", path.stem), path)
@@ -73,6 +78,7 @@ def commands(folder: Path) -> list[list[str]]:
 
 
 def _model_card(folder: Path) -> list[list[str]]:
+    """Rows from the card in a run's first model."""
     path = next((path for path in (folder / "1" / "final.pt", folder / "final.pt") if path.exists()), None)
     if path is None:
         return []
@@ -85,16 +91,19 @@ def _model_card(folder: Path) -> list[list[str]]:
 
 
 def _pairs(values: Mapping) -> str:
+    """`name=value name=value`, without None."""
     return " ".join(f"{name}={_value(value)}" for name, value in values.items() if value is not None)
 
 
-def _value(value) -> str:
+def _value(value: object) -> str:
+    """A setting on one line."""
     if isinstance(value, Mapping):
         return ",".join(f"{name}:{inside}" for name, inside in value.items())
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _flat(settings: Mapping, prefix: str = "") -> dict:
+    """Nested settings as one level: {"a.b": value}."""
     flat = {}
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + str(name): value}

@@ -1,9 +1,10 @@
-"""Several trainings in one picture: what their train.jsonl say, epoch by epoch."""
+"""Learning curves of several runs in one figure, from their train.jsonl."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from sertk.errors import SertkError
 from sertk.report.document import Figure
@@ -13,27 +14,40 @@ from sertk.report.lettering import cut
 from sertk.report.systems import read_histories
 from sertk.scoring.columns import cells
 
-# A run of so few epochs has a mark at each.
+# Runs of so few epochs have a marker at every epoch.
 FEW = 12
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, list[list[dict]]]:
-    """The epochs' records of each run; of a folder of folds one list a fold.
+    """Read train.jsonl of each run.
+
+    Args:
+        folders: run folders; a folder of folds is one run.
+
+    Returns:
+        folder -> the epoch records of each fold.
 
     Raises:
-        SertkError: where there are none.
+        SertkError: a folder has no train.jsonl with a finished epoch.
     """
     runs = {}
     for folder in folders:
-        found = [records for records in read_histories(folder).values() if records]
-        if not found:
-            raise SertkError(f"{folder}: neither it nor its folds have a train.jsonl with a finished epoch")
-        runs[str(folder)] = found
+        histories = [records for records in read_histories(folder).values() if records]
+        if not histories:
+            raise SertkError(f"{folder}: no train.jsonl with a finished epoch in it or its folds")
+        runs[str(folder)] = histories
     return runs
 
 
 def curves(histories: list[list[dict]], quantity: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs, and a quantity of each fold over them, NaN where it is not told. Shapes: (epochs,), (folds, epochs).
+    """A quantity of each fold over epochs.
+
+    Args:
+        histories: epoch records of each fold.
+        quantity: a field of the records.
+
+    Returns:
+        epochs (epochs,) and values (folds, epochs), NaN if not recorded.
 
     Example:
         >>> curves([[{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}], [{"epoch": 1, "loss": 4.0}]], "loss")
@@ -49,13 +63,13 @@ def curves(histories: list[list[dict]], quantity: str) -> tuple[np.ndarray, np.n
 
 
 def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
-    """A panel a quantity; a colour and dash a run, of folds thin lines and their mean."""
-    told = {name for histories in runs.values() for records in histories for record in records for name in record}
-    panels = [panel for panel in CURVES if panel[0] in told]
+    """One panel per quantity and one colour per run; folds are thin lines with their mean."""
+    recorded = {name for histories in runs.values() for records in histories for record in records for name in record}
+    panels = [panel for panel in CURVES if panel[0] in recorded]
     across = 2 if len(panels) in (2, 4) else 3
     rows = -(-len(panels) // across)
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         grid, lines = list(canvas.subplots(rows, across, squeeze=False).flat), []
         for axes, (quantity, label, scale) in zip(grid, panels):
             for number, histories in enumerate(runs.values()):
@@ -63,8 +77,8 @@ def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
                 look = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6]}
                 for row in values if len(values) > 1 else ():
                     axes.plot(epochs, scale * row, **look, linewidth=0.7, alpha=0.5)
-                whole = ~np.isnan(values).any(axis=0)  # an epoch that one fold lacks has no mean
-                lines += axes.plot(epochs[whole], scale * values[:, whole].mean(axis=0), **look, linewidth=1.8,
+                complete = ~np.isnan(values).any(axis=0)  # no mean of epochs that a fold lacks
+                lines += axes.plot(epochs[complete], scale * values[:, complete].mean(axis=0), **look, linewidth=1.8,
                                    marker=MARKERS[number % 6] if len(epochs) <= FEW else None, markersize=3.5)  # fmt: skip
             axes.set_title(label, fontweight="normal", fontsize=9)
             axes.set_xlabel("epoch")
@@ -72,10 +86,10 @@ def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
             axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        names = [cut(name.encode(errors="replace").decode(), 34 * across) for name in runs]  # it may be no UTF-8
+        names = [cut(name.encode(errors="replace").decode(), 34 * across) for name in runs]  # may not be UTF-8
         columns = max(1, 30 * across // (max(map(cells, names)) + 8))
         legend = canvas.legend(lines[: len(runs)], [""] * len(runs), loc="outside lower left", ncols=columns)
-        # Set by hand: of names matplotlib hides those that begin with "_", and takes what is between "$" for mathematics.
+        # Set here: matplotlib hides labels that begin with "_" and parses "$" as mathematics.
         for text, name in zip(legend.get_texts(), names):
             text.set(parse_math=False, text=name)
 

@@ -1,9 +1,10 @@
-"""Does transfer help, and how sure is that? Systems against the one without transfer, on the same segments."""
+"""Does transfer help? Paired comparisons with the system without transfer, on the same segments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from sertk.report.document import Figure, Paragraph, Table
 from sertk.report.drawing import COLOURS, INK, LINE, MARKERS, figure
@@ -18,10 +19,15 @@ from sertk.scoring.text import p_value
 
 @dataclass(frozen=True)
 class Pair:
-    """A system against another on the same segments.
+    """A system compared with another one on the same segments.
 
-    p: of "ua" and "wa", corrected by Holm's method over all verdicts of the report, of which there are `tests`; drawn:
-    what was exchanged and left out, in words.
+    Args:
+        system: the system.
+        other: the one it is compared with.
+        found: their comparison.
+        p: p-values of "ua" and "wa", corrected by Holm's method over all comparisons of the report.
+        drawn: the permuted units, in words.
+        tests: number of comparisons in the report.
     """
 
     system: System
@@ -33,17 +39,17 @@ class Pair:
 
     @property
     def of_transfer(self) -> bool:
-        """Whether this is a system with transfer against one without."""
+        """True if only `system` uses transfer."""
         return self.other.what.startswith(SCRATCH) and not self.system.what.startswith(SCRATCH)
 
     @property
     def detectable(self) -> float | None:
-        """The smallest difference in UA that this design shows in four of five cases; None where it shows none."""
+        """Minimum detectable difference in UA (80 % power) as a fraction; None if no difference is detectable."""
         return self.found.ua.detectable(self.tests) if self.found.possible(self.tests) else None
 
 
 def all_pairs(experiments: Sequence[Experiment], seed: int = 0) -> list[tuple[Experiment, Pair]]:
-    """The pairs of all experiments of a report, p-values corrected over all of them."""
+    """The pairs of all experiments of a report, with p-values corrected over all of them."""
     pairs = [(experiment, pair) for experiment in experiments for pair in pairs_of(experiment, seed)]
     adjusted = {what: holm([getattr(pair.found, what).p for _, pair in pairs]) for what in ("ua", "wa")}
     return [
@@ -53,28 +59,27 @@ def all_pairs(experiments: Sequence[Experiment], seed: int = 0) -> list[tuple[Ex
 
 
 def pairs_of(experiment: Experiment, seed: int = 0) -> list[Pair]:
-    """Each system against the first one without transfer; where there is none, the first system against each other.
+    """Each system against the first one without transfer; if there is none, the first system against each other one.
 
-    Only systems whose epochs were chosen by one rule: what another rule gives is `selection_table`'s. p-values are not
-    corrected.
+    Only systems with the same model selection rule; `selection_table` compares rules. p-values are uncorrected.
     """
     reference = next((system for system in experiment.systems if system.what.startswith(SCRATCH)), None)
     rule = (reference or experiment.systems[0]).rule
     systems = [system for system in experiment.systems if system.rule == rule]
     if reference:
-        chosen = [(system, reference) for system in systems if system is not reference]
+        compared_systems = [(system, reference) for system in systems if system is not reference]
     else:
-        chosen = [(systems[0], other) for other in systems[1:]]
+        compared_systems = [(systems[0], other) for other in systems[1:]]
     unit = next(iter(known_clusters(experiment.test)), "segment")
-    found = [compared(experiment, system, other, seed) for system, other in chosen]
+    comparisons = [compared(experiment, system, other, seed) for system, other in compared_systems]
     return [
         Pair(*pair, c, {"ua": c.ua.p, "wa": c.wa.p}, unit_words(unit, c.clusters, c.units))
-        for pair, c in zip(chosen, found)
+        for pair, c in zip(compared_systems, comparisons)
     ]
 
 
 def compared(experiment: Experiment, system: System, other: System, seed: int = 0) -> Comparison:
-    """`system` less `other`, by speakers where they are known, by single segments where not."""
+    """`system` minus `other`, clustered by speaker; by segment if speakers are unknown."""
     test = experiment.test
     clusters = next(iter(known_clusters(test).values()), None)
     fold = np.array([test.utt2fold[key] for key in test.keys])
@@ -83,59 +88,58 @@ def compared(experiment: Experiment, system: System, other: System, seed: int = 
 
 
 def verdict(pair: Pair) -> str:
-    """The answer in a sentence: UA decides, at p < 0.05, with what could have been shown.
+    """The answer in one sentence: UA decides at p < 0.05; with the minimum detectable difference.
 
-    "No difference is shown" is not "there is none": the interval says how large it may be.
+    Not significant does not mean equal: the interval gives the size of the differences that remain plausible.
     """
     what = pair.system.what or pair.system.name
-    found, shown = pair.found.ua, pair.p["ua"] < ALPHA
+    difference, significant = pair.found.ua, pair.p["ua"] < ALPHA
     if pair.of_transfer:
-        answer = ("helps" if found.value > 0 else "hurts") if shown else "is not shown to help or to hurt"
+        answer = ("helps" if difference.value > 0 else "hurts") if significant else "has no significant effect"
         subject = f"Transfer ({what}) {answer}"
     else:
-        better = f"is {'better' if found.value > 0 else 'worse'} than"
-        subject = f"{what} {better if shown else 'is not shown to differ from'} {pair.other.what or pair.other.name}"
+        better = f"is {'better' if difference.value > 0 else 'worse'} than"
+        subject = f"{what} {better if significant else 'does not differ significantly from'} {pair.other.what or pair.other.name}"
     p = p_value(pair.p["ua"])
     sentence = (
-        f"{subject}: UA {points(found)} points by {pair.drawn}, p {p if p[0] in '<>' else f'= {p}'}; {power(pair)}"
+        f"{subject}: UA {points(difference)} points by {pair.drawn}, p {p if p[0] in '<>' else f'= {p}'}; {power(pair)}"
     )
-    without_0 = not found.interval[0] <= 0 <= found.interval[1]
-    return sentence + " (the interval leaves 0 out, but p decides)" * (without_0 and not shown)
+    excludes_0 = not difference.interval[0] <= 0 <= difference.interval[1]
+    return sentence + " (the interval excludes 0, but p decides)" * (excludes_0 and not significant)
 
 
 def power(pair: Pair) -> str:
-    """What a pair's design could have shown, in words."""
+    """The minimum detectable difference, in words."""
     if pair.detectable is not None:
-        could = f"a true difference of {100 * pair.detectable:.1f} points or more"
-        return f"{could} would have been shown in four of five cases"
-    corrected = " corrected for the other verdicts" if pair.tests > 1 else ""
+        return f"the smallest detectable difference is {100 * pair.detectable:.1f} points (80 % power)"
+    corrected = " after correction" if pair.tests > 1 else ""
     least = min(1.0, pair.found.least_p * pair.tests)
-    return f"{pair.drawn.split(' in ')[0]} can show no difference: the smallest possible p is {least:.3g}{corrected}"
+    return f"with {pair.drawn.split(' in ')[0]} no difference is detectable: the smallest possible p is {least:.3g}{corrected}"
 
 
 def rules(pairs: Sequence[tuple[Experiment, Pair]]) -> Paragraph | None:
-    """How this report decides, in a paragraph; None where nothing is compared."""
+    """The statistical method of the report, in a paragraph; None without comparisons."""
     if not pairs:
         return None
-    several = f", corrected by Holm's method over the {len(pairs)} verdicts of this report" if len(pairs) > 1 else ""
+    several = f", corrected by Holm's method over the {len(pairs)} comparisons of this report" if len(pairs) > 1 else ""
     text = (
-        f"The primary measure is UA, and a difference counts at p < {ALPHA} (α){several}. p is the larger of two: a"
-        " permutation that exchanges the systems' outputs of whole speakers, and Student's t by the jackknife, which knows"
-        " that the speakers of a fold share a network."
+        f"The primary measure is UA; a difference is significant at p < {ALPHA}{several}. p is the larger of the p-values of two"
+        " tests: a permutation test that exchanges the systems' outputs for whole speakers, and Student's t with jackknife"
+        " variance, which accounts for speakers scored by the same fold's network."
     )
     if any(min(pair.found.runs) == 1 for _, pair in pairs):
-        text += " Systems of one training run: what another seed would give is in no interval; train several to know."
+        text += " With one training run per system, the intervals do not cover variation between seeds."
     return Paragraph(text)
 
 
-def points(found: Difference) -> str:
-    """`+5.3 (-1.9 to +14.0)`: the difference in points and its 95 % interval."""
-    value, low, high = (f"{100 * x:+.1f}".replace("-0.0", "+0.0") for x in (found.value, *found.interval))
+def points(difference: Difference) -> str:
+    """A difference in percentage points with its 95 % interval: `+5.3 (-1.9 to +14.0)`."""
+    value, low, high = (f"{100 * x:+.1f}".replace("-0.0", "+0.0") for x in (difference.value, *difference.interval))
     return f"{value} ({low} to {high})"
 
 
 def differences_table(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, ...]) -> Table | None:
-    """The pairs as numbers; None where there are none."""
+    """Table of all pairs; None if there are none."""
     if not pairs:
         return None
     rows = []
@@ -147,41 +151,42 @@ def differences_table(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, .
             experiment.short, f"{words(pair.system)} against {words(pair.other)}", points(c.ua), p_value(pair.p["ua"]),
             least, points(c.wa), p_value(pair.p["wa"]), " : ".join(map(str, c.runs)), *alone,
         ])  # fmt: skip
-    alone = ", which are not independent: speakers are not known" * any(
+    alone = ", which are not independent: speakers are unknown" * any(
         pair.drawn.endswith(" segments") for _, pair in pairs
     )
     notes = (
-        f"Differences of the pooled figures, by {_drawn(pairs)}{alone}. UA decides; WA stands beside it.",
-        "“Could be shown”: the smallest difference in UA that this design shows in four of five cases. A difference that is"
-        " not shown may still be there: the interval says how large.",
-        "“Alone correct” counts segments that one system classifies correctly and the other does not; McNemar's exact test"
-        " of these assumes independent segments, which those of a speaker are not, and decides nothing here.",
+        f"Differences in pooled figures, by {_drawn(pairs)}{alone}. UA decides; WA is given for reference.",
+        "Detectable: the smallest true difference in UA that this design detects with 80 % power. A difference that is not"
+        " significant may still exist: the interval bounds its size.",
+        "Discordant: segments that only the first : only the second system classifies correctly. McNemar's exact test on these"
+        " assumes independent segments, but segments of a speaker are correlated; it decides nothing here.",
     )
-    columns = ["experiment", "systems", "UA, points (95 %)", "p", "could be shown, points", "WA, points (95 %)", "p",
-               "training runs", "alone correct", "p (McNemar: assumes independent segments)"]  # fmt: skip
+    columns = ["experiment", "systems", "UA, points (95 %)", "p", "detectable, points", "WA, points (95 %)", "p",
+               "training runs", "discordant segments", "p (McNemar: assumes independent segments)"]  # fmt: skip
     return Table("differences", "Paired comparison", columns, rows, stamps, notes, words=2)
 
 
 def _drawn(pairs: list[tuple[Experiment, Pair]]) -> str:
+    """The units of all pairs, in words."""
     return " and ".join(sorted({pair.drawn for _, pair in pairs}))
 
 
 def transfer_figure(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, ...]) -> Figure | None:
-    """Every transfer's difference in UA and WA to no transfer, with intervals; None where there is none."""
+    """Differences in UA and WA of systems with and without transfer, with intervals; None without such pairs."""
     pairs = [(experiment, pair) for experiment, pair in pairs if pair.of_transfer]
     if not pairs:
         return None
     lines = [f"{experiment.short}: {pair.system.what}" for experiment, pair in pairs]
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         axes = canvas.subplots()
         axes.axvline(0, color=INK, linewidth=1.2)
         for k, (what, colour, marker) in enumerate((("ua", COLOURS[0], MARKERS[0]), ("wa", COLOURS[1], MARKERS[1]))):
             for row, (_, pair) in enumerate(pairs):
-                found = getattr(pair.found, what)
+                difference = getattr(pair.found, what)
                 height = row + 0.05 + 0.25 * k
-                axes.plot([100 * end for end in found.interval], [height] * 2, color=colour, linewidth=2.2)
-                axes.plot(100 * found.value, height, marker, color=colour, markersize=7, linestyle="none",
+                axes.plot([100 * end for end in difference.interval], [height] * 2, color=colour, linewidth=2.2)
+                axes.plot(100 * difference.value, height, marker, color=colour, markersize=7, linestyle="none",
                           label=what.upper() if not row else None)  # fmt: skip
         far = max(abs(end) for end in axes.get_xlim())
         axes.set_xlim(-far, far)
@@ -192,15 +197,15 @@ def transfer_figure(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, ...
                 axes.axhline(row - 0.42, color=LINE, linewidth=0.6)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel("without transfer better  ←  points  →  with transfer better")
+        axes.set_xlabel("without transfer better  ←  difference in points  →  with transfer better")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
 
     alt = "Differences to the system without transfer, with 95 % intervals: " + "; ".join(
         f"{line}, UA {points(pair.found.ua)}, WA {points(pair.found.wa)}" for line, (_, pair) in zip(lines, pairs)
     )
     notes = (
-        "Points of the pooled UA and WA above the system without transfer, on the same segments; lines are 95 %"
-        f" intervals by {_drawn(pairs)}. A line that crosses 0 does not show a difference.",
+        "Pooled UA and WA minus those of the system without transfer, on the same segments; lines are 95 %"
+        f" intervals by {_drawn(pairs)}. A difference whose line crosses 0 is not significant.",
     )
-    title = "Difference that transfer makes"
+    title = "Effect of transfer"
     return figure("transfer", title, draw, (5.4, 1.0 + 0.72 * len(lines)), alt, stamps, notes)

@@ -1,5 +1,6 @@
-"""What a report is made of, before it is HTML or Markdown: sections of paragraphs, tables and figures."""
+"""Document model of a report, independent of HTML and Markdown: sections of paragraphs, tables and figures."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 MISSING = "–"
@@ -7,11 +8,20 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings.
+    """A table.
 
-    stamps: words that the title carries; ours: numbers of the rows that are our own; words: how many columns from the
-    left hold words, the others numbers; folded: shown when asked for; sortable: given controls to sort and filter where
-    there is JavaScript, by `filters`, names of columns.
+    Args:
+        name: identifier on the page.
+        title: title.
+        columns: column headings.
+        rows: cells: text, `Picture` or `Sound`.
+        stamps: words that the title carries.
+        notes: paragraphs below the table.
+        ours: indices of the rows with our own results.
+        words: number of text columns at the left; the others are numeric.
+        folded: collapsed until opened.
+        sortable: sortable and filterable (with JavaScript).
+        filters: columns to filter by.
     """
 
     name: str
@@ -29,7 +39,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture in three forms; `alt` says in words what is to be seen, `table` has its numbers."""
+    """A figure.
+
+    Args:
+        name: identifier on the page, and file name.
+        title: title.
+        alt: description in words.
+        svg: for the page.
+        png: for Markdown.
+        pdf: for print.
+        stamps: words that the title carries.
+        notes: paragraphs below the figure.
+        table: the numbers in the figure.
+    """
 
     name: str
     title: str
@@ -44,7 +66,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small picture in a table's cell: PNG, and what it shows."""
+    """A small PNG image in a table cell, with its description."""
 
     png: bytes
     alt: str
@@ -52,7 +74,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording in a table's cell: a wav file, and whose it is."""
+    """A WAV file in a table cell, with its label."""
 
     wav: bytes
     label: str
@@ -60,12 +82,16 @@ class Sound:
 
 @dataclass(frozen=True)
 class Paragraph:
+    """A paragraph, highlighted if it is a warning."""
+
     text: str
     warning: bool = False
 
 
 @dataclass
 class Section:
+    """A section of tables, figures and paragraphs."""
+
     name: str
     title: str
     items: list = field(default_factory=list)
@@ -73,8 +99,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Headline:
-    """An experiment at the head of the page: whose `figures` (value, what it is, how sure it is), and in `answers` what
-    is to be known first."""
+    """Summary of an experiment at the top of the page.
+
+    Args:
+        title: title.
+        stamps: words that the title carries.
+        system: the system whose figures these are.
+        figures: (value, measure, uncertainty).
+        answers: the main findings, one sentence each.
+    """
 
     title: str
     stamps: tuple[str, ...]
@@ -85,6 +118,8 @@ class Headline:
 
 @dataclass
 class Report:
+    """A report: headlines, then sections."""
+
     title: str
     stamps: tuple[str, ...]
     headlines: list[Headline]
@@ -92,7 +127,7 @@ class Report:
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A part of 1 in per cent.
+    """A fraction in per cent.
 
     >>> percent(0.61614), percent(None)
     ('61.61', '–')
@@ -100,11 +135,11 @@ def percent(value: float | None, digits: int = 2) -> str:
     return MISSING if value is None else f"{100 * value:.{digits}f}"
 
 
-def interval(ends, digits: int = 1) -> str:
-    """Both ends in per cent, or a dash where they do not exist."""
+def interval(ends: Sequence[float | None], digits: int = 1) -> str:
+    """An interval in per cent, or a dash if undefined."""
     return MISSING if None in ends else f"{percent(ends[0], digits)}–{percent(ends[1], digits)}"
 
 
-def stamped(title: str, stamps) -> str:
-    """A title and its stamps as one line of text."""
+def stamped(title: str, stamps: Iterable[str]) -> str:
+    """A title followed by its stamps: `Title [LEAKY]`."""
     return " ".join([title, *(f"[{stamp}]" for stamp in stamps)])

@@ -1,13 +1,13 @@
-"""How our figures look, and a matplotlib figure as SVG for the page, PNG for Markdown and PDF for print.
+"""Style of the figures, and export of matplotlib figures as SVG for the page, PNG for Markdown and PDF for print.
 
-Colours are Okabe and Ito's, told apart by the colour-blind; series differ by marker or dash too. In the SVG, ink and
-lines are the page's own (`currentColor`, `var(--line)`), so that a figure is read in the light and in the dark.
+Colours are Okabe and Ito's, safe for colour-blind readers; series also differ by marker or dash. In the SVG, text and lines
+have the colours of the page (`currentColor`, `var(--line)`), in light and dark mode.
 """
 
 import io
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -43,8 +43,19 @@ def figure(
     notes: tuple[str, ...] = (),
     table: Table | None = None,
 ) -> Figure:
-    """What `draw` draws on a canvas of `size` inches; stamps stand in the picture too, so that a copy has them."""
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), _no_word_on_weights():
+    """Draw a figure and export it.
+
+    Args:
+        name: identifier on the page, and file name.
+        title: title.
+        draw: draws on an empty matplotlib figure.
+        size: (width, height) in inches.
+        alt: description in words.
+        stamps: words for the title, also drawn into the figure, so that copies have them.
+        notes: paragraphs below the figure.
+        table: the numbers in the figure.
+    """
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), _no_font_warnings():
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         if stamps:
@@ -59,8 +70,8 @@ def figure(
 
 
 @contextmanager
-def _no_word_on_weights():
-    """A context in which matplotlib does not log that a font has no bold face."""
+def _no_font_warnings() -> Iterator[None]:
+    """Silence matplotlib's warnings about fonts without a bold face."""
     logger = logging.getLogger("matplotlib.font_manager")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -71,9 +82,9 @@ def _no_word_on_weights():
 
 
 def make_readable(canvas: Canvas) -> None:
-    """Give all texts the fonts that have their letters; a name is no mathematics, whatever `$` are in it."""
+    """Set fonts that have all characters, and turn off parsing of `$` as mathematics."""
     for axes in canvas.axes:
-        axes.get_xticklabels(), axes.get_yticklabels()  # made only now
+        axes.get_xticklabels(), axes.get_yticklabels()  # creates them
     texts = [text for text in canvas.findobj(Text) if text.get_text()]
     fonts = families(text.get_text() for text in texts)
     for text in texts:
@@ -84,7 +95,13 @@ def make_readable(canvas: Canvas) -> None:
 
 
 def for_page(svg: str, name: str, alt: str) -> str:
-    """The <svg> alone, with ids of its own, the page's colours and `alt` as its name; it scales with the page."""
+    """An SVG to embed in the page: unique ids, the page's colours, an accessible name, scaling with the page.
+
+    Args:
+        svg: matplotlib's SVG file.
+        name: prefix of the ids.
+        alt: description in words.
+    """
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], flags=re.S)
     svg = re.sub(r'(\bid=")', rf"\1{name}-", svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\1{name}-", svg)
@@ -92,7 +109,7 @@ def for_page(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px|700 [\d.]+px)[^;\"]*", r"font: \1 var(--sans)", svg)
     width = re.search(r'width="([\d.]+)pt"', svg)[1]
     label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    whole = float(width) * 4 / 3  # points -> pixels; below 0.65 of it letters are too small, so that one scrolls
+    whole = float(width) * 4 / 3  # points -> pixels; below 0.65 of it text is too small, and the figure scrolls
     style = f"max-width:{whole:.0f}px;--least:{0.65 * whole:.0f}px"
     head = f'<svg role="img" aria-label="{label}" style="{style}"'
     return re.sub(

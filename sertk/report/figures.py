@@ -1,6 +1,8 @@
-"""The figures: confusion matrices (Fig. 3), ablation bars (Fig. 4), training curves, calibration, masks (Fig. 2)."""
+"""Figures of results: confusion matrices (Fig. 3), learning curves, calibration."""
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from sertk.report.document import MISSING, Figure, Table, percent
 from sertk.report.drawing import COLOURS, DASHES, INK, LINE, MARKERS, figure
@@ -16,52 +18,62 @@ CURVES = (
     ("chunks_per_second", "chunks a second", 1),
 )
 
-# Inches of a letter, of a title's bold letter, and of a cell of a matrix.
+# Width in inches of a letter, of a bold letter in a title, and of a cell of a matrix.
 LETTER, BOLD, CELL = 0.078, 0.097, 0.58
-# Bins of fewer segments are not drawn.
+# Bins with fewer segments are not drawn.
 FEW = 5
 
 
 def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str, ...]) -> Figure:
-    """Fig. 3: a matrix for the first system of each experiment, rows normalised, counts under them."""
+    """Confusion matrices of the first system of each experiment, row-normalised, with counts (Fig. 3)."""
     titles = [experiment.short for experiment in experiments]
-    found = [experiment.systems[0].results for experiment in experiments]
+    results = [experiment.systems[0].results for experiment in experiments]
 
-    most = max(len(r["labels"]) for r in found)
-    names = [names_in_figure(r["labels"]) for r in found]
+    most = max(len(r["labels"]) for r in results)
+    names = [names_in_figure(r["labels"]) for r in results]
     longest = max(name.width for name in names)
-    side = max(2.3, CELL * most)  # inches of a matrix
+    side = max(2.3, CELL * most)  # inches of the matrix
     turned = LETTER * longest > side / most
     beside = 0.45 + LETTER * longest
 
-    def draw(canvas):
-        for axes, title, results, name in zip(canvas.subplots(1, len(found), squeeze=False)[0], titles, found, names):
-            _matrix(axes, title, results, name.shown, turned, side)
+    def draw(canvas: Canvas) -> None:
+        grid = canvas.subplots(1, len(results), squeeze=False)[0]
+        for axes, title, r, name in zip(grid, titles, results, names):
+            _matrix(axes, title, r, name.shown, turned, side)
 
     alt = "Confusion matrices, rows the truth: " + "; ".join(
         f"{title}: " + ", ".join(f"{label} {percent(r['confusion']['rows'][k][k], 0)} % correct"
                                  for k, label in enumerate(r["labels"]))
-        for title, r in zip(titles, found)
+        for title, r in zip(titles, results)
     )  # fmt: skip
     rows = [
         [title, label, *(f"{n} ({percent(part, 1)} %)" for n, part in zip(counts, parts))]
-        for title, r in zip(titles, found)
+        for title, r in zip(titles, results)
         for label, counts, parts in zip(r["labels"], r["confusion"]["counts"], r["confusion"]["rows"])
     ]
-    same = all(r["labels"] == found[0]["labels"] for r in found)
-    heads = [f"as {label}" for label in found[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
-    table = Table(f"{name}-numbers", "The same as numbers", ["experiment", "truth", *heads], rows, words=2)
+    same = all(r["labels"] == results[0]["labels"] for r in results)
+    heads = [f"as {label}" for label in results[0]["labels"]] if same else [f"as class {k + 1}" for k in range(most)]
+    table = Table(f"{name}-numbers", "Data of the figure", ["experiment", "truth", *heads], rows, words=2)
     notes = (
-        "Rows are the truth, columns the predictions; per cent of each row, and counts summed over folds and training runs.",
+        "Rows: truth; columns: predictions. Per cent of each row, and counts summed over folds and training runs.",
     )
     notes += tuple(dict.fromkeys(name.key for name in names if name.key))
     title = "Figure 3. Confusion matrices"
-    size = (len(found) * (side + beside) + 0.3, side + 1.0 + (LETTER * longest if turned else 0.15))
+    size = (len(results) * (side + beside) + 0.3, side + 1.0 + (LETTER * longest if turned else 0.15))
     return figure(name, title, draw, size, alt, stamps, notes, table)
 
 
-def _matrix(axes, title: str, results: dict, names: list[str], turned: bool, width: float):
-    """names: the labels as they are written; turned: upright below the matrix; width: inches that the title has."""
+def _matrix(axes: Axes, title: str, results: dict, names: list[str], turned: bool, width: float) -> None:
+    """Draw one confusion matrix.
+
+    Args:
+        axes: where to draw.
+        title: title.
+        results: of score-loso.
+        names: labels as displayed.
+        turned: True: labels below the matrix are vertical.
+        width: room for the title in inches.
+    """
     labels, counts = results["labels"], results["confusion"]["counts"]
     rows = np.array([[np.nan if x is None else x for x in row] for row in results["confusion"]["rows"]], dtype=float)
     axes.imshow(rows, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -86,12 +98,22 @@ def _matrix(axes, title: str, results: dict, names: list[str], turned: bool, wid
 
 
 def curves_figure(name: str, title: str, histories: dict[str, list[dict]], stamps: tuple[str, ...]) -> Figure | None:
-    """What train.jsonl says: a panel a quantity, a thin line a fold and a thick one their mean; None of nothing."""
+    """Learning curves of a system: one panel per quantity, thin lines for folds and a thick one for their mean.
+
+    Args:
+        name: identifier of the figure.
+        title: title.
+        histories: fold -> epoch records of its train.jsonl.
+        stamps: words that the title carries.
+
+    Returns:
+        the figure; None without records.
+    """
     panels = [panel for panel in CURVES if any(panel[0] in record for run in histories.values() for record in run)]
     if not panels:
         return None
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         grid = canvas.subplots(1, len(panels), squeeze=False)[0]
         for axes, (quantity, label, scale), colour in zip(grid, panels, COLOURS):
             lines = [(_column(run, "epoch"), scale * _column(run, quantity)) for run in histories.values()]
@@ -110,20 +132,21 @@ def curves_figure(name: str, title: str, histories: dict[str, list[dict]], stamp
         last = run[-1] if run else {}
         cells = [last.get(quantity) for quantity, _, _ in panels]
         rows.append([fold or "all", str(len(run)), *(MISSING if x is None else f"{x:.4g}" for x in cells)])
-    table = Table(f"{name}-numbers", "The last epoch of each run", ["fold", "epochs", *(p[0] for p in panels)], rows)
-    folds = f"{len(histories)} folds, and their mean" if len(histories) > 1 else "one run"
+    table = Table(f"{name}-numbers", "Last epoch of each run", ["fold", "epochs", *(p[0] for p in panels)], rows)
+    folds = f"{len(histories)} folds and their mean" if len(histories) > 1 else "one run"
     alt = f"Training curves over the epochs, {folds}: " + ", ".join(panel[1] for panel in panels)
     return figure(name, title, draw, (2.55 * len(panels) + 0.4, 2.5), alt, stamps, (f"Lines: {folds}.",), table)
 
 
 def _column(run: list[dict], name: str) -> np.ndarray:
+    """A field of all records, (epochs,), NaN if missing."""
     return np.array([np.nan if record.get(name) is None else record[name] for record in run], dtype=float)
 
 
 def calibration_figure(name: str, title: str, systems: list[System], stamps: tuple[str, ...]) -> Figure:
-    """Accuracy against confidence (reliability), and accuracy against coverage."""
+    """Reliability diagram, and accuracy against coverage, of all systems of an experiment."""
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         left, right = canvas.subplots(1, 2)
         left.plot([0, 1], [0, 1], color=LINE, linewidth=1.2, zorder=1)
         left.annotate("perfect calibration", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
@@ -140,7 +163,7 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
         right.set(
             xlim=(0, 102),
             xlabel="coverage [%], most confident first",
-            ylabel="WA of the covered [%]",
+            ylabel="WA of covered segments [%]",
             title="Accuracy against coverage",
         )
         lines, names = right.get_legend_handles_labels()
@@ -148,26 +171,26 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
 
     rows = []
     for system in systems:
-        found = system.results["calibration"]
-        raw, after = found["as_it_is"], found.get("tempered")
-        heat = [f"{value:.2f}" for value in found.get("temperatures", {}).values()]
+        calibration = system.results["calibration"]
+        raw, after = calibration["as_it_is"], calibration.get("tempered")
+        fitted = [f"{value:.2f}" for value in calibration.get("temperatures", {}).values()]
         rows.append([words(system), percent(raw["error"]),
                      f"{percent(raw['floor']['mean'])} (up to {percent(raw['floor']['high'])})", percent(raw["corrected"]),
                      f"{raw['brier']:.3f}", f"{raw['log_loss']:.3f}", percent(after["error"]) if after else MISSING,
-                     f"{after['log_loss']:.3f}" if after else MISSING, ", ".join(heat) or MISSING])  # fmt: skip
-    heads = ["system", "ECE [%]", "its floor [%]", "corrected [%]", "Brier score", "log loss", "tempered: ECE [%]",
+                     f"{after['log_loss']:.3f}" if after else MISSING, ", ".join(fitted) or MISSING])  # fmt: skip
+    heads = ["system", "ECE [%]", "floor of ECE [%]", "corrected ECE [%]", "Brier score", "log loss", "tempered: ECE [%]",
              "tempered: log loss", "temperatures"]  # fmt: skip
     table = Table(f"{name}-numbers", "Expected calibration error, Brier score and log loss", heads, rows)
     notes = (
-        f"Confidence is the highest posterior, in 15 bins, of which those with {FEW} segments or more are drawn; each fold's"
+        f"Confidence is the highest posterior, in 15 bins; bins with fewer than {FEW} segments are not drawn. Each fold's"
         " temperature is fitted on the other folds only.",
-        "The floor is the mean ECE of perfectly calibrated posteriors of this size (simulated; 95 % of them are below the"
-        " number in brackets): an ECE below that is no sign of miscalibration. Corrected: less the bins' expected bias.",
+        "Floor: mean ECE of perfectly calibrated posteriors of this size, simulated, with its 95th percentile in brackets; an ECE"
+        " below that is no evidence of miscalibration. Corrected ECE: minus the expected bias of the bins.",
     )
-    alt = "Reliability: accuracy against confidence; coverage: WA of the most confident segments"
+    alt = "Reliability diagram (accuracy against confidence) and WA of the most confident segments against coverage"
     return figure(name, title, draw, (7.4, 3.5 + 0.2 * len(systems)), alt, stamps, notes, table)
 
 
 def words(system: System) -> str:
-    """A system in a legend or a row: how it was trained, and its folder."""
+    """Name of a system in legends and tables: how it was trained, and its folder."""
     return f"{system.what} ({system.name})" if system.what else system.name

@@ -1,7 +1,7 @@
-"""Names of any script and length in a figure: fonts that have their letters, short forms where there is no room.
+"""Fonts and short forms for names of any script and length in figures.
 
-matplotlib draws a letter by the first family of a list that has it. DejaVu Sans, which comes with it, has Latin, Greek,
-Cyrillic, Arabic and Hebrew; for others the machine's own fonts are looked through, those that are known to be good first.
+matplotlib draws a character with the first family of a list that has it. Its own DejaVu Sans has Latin, Greek, Cyrillic, Arabic
+and Hebrew; for other scripts the fonts of the machine are searched, well-known text fonts first.
 """
 
 import logging
@@ -19,25 +19,25 @@ from sertk.scoring.columns import cells
 log = logging.getLogger("sertk")
 
 BASE = "DejaVu Sans"
-# Looked at before others, which may be ornamental.
+# Searched before others, which may be ornamental.
 _PREFERRED = ("Noto Sans", "Source Han Sans", "WenQuanYi", "PingFang", "Hiragino", "Microsoft YaHei", "Malgun", "IPA",
               "Takao", "Lohit", "FreeSans", "Arial", "Noto Serif", "Unifont")  # fmt: skip
-# Boxes for every letter, and pictures in colours, which matplotlib does not draw.
+# Placeholder boxes for all characters, and colour bitmaps, which matplotlib cannot draw.
 _USELESS = ("Last Resort", "Color Emoji", "Apple Color")
-# What of Debian's packages has the letters whose Unicode name begins so.
+# Start of a character's Unicode name -> Debian package of a font that has it.
 _PACKAGES = (
     (("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC"), "fonts-noto-cjk"),
     (("EMOJI",), "fonts-symbola"),
     (("",), "fonts-noto-core"),
 )
-# A name is shortened to so many cells, and turned where it would touch its neighbour.
+# Names are cut to this many cells.
 LONGEST = 22
 _warned: set[str] = set()
 
 
 @cache
 def _letters(path: str) -> frozenset[int]:
-    """The code points that a font file has glyphs for; none where matplotlib cannot read it."""
+    """Code points of a font file's glyphs; none if matplotlib cannot read it."""
     try:
         return frozenset(FT2Font(path).get_charmap())
     except (OSError, RuntimeError, ValueError):
@@ -46,7 +46,7 @@ def _letters(path: str) -> frozenset[int]:
 
 @cache
 def _fonts() -> tuple[tuple[str, str], ...]:
-    """(family, file) of the machine's fonts, the better ones first; those too that came after matplotlib's own list."""
+    """(family, file) of the machine's fonts in order of preference, also those newer than matplotlib's cached list."""
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
     for path in font_manager.findSystemFonts():
         if path not in known:
@@ -58,20 +58,21 @@ def _fonts() -> tuple[tuple[str, str], ...]:
     plain = [entry for entry in plain if not any(word in entry.name for word in _USELESS)]
     rank = {name: number for number, name in enumerate(_PREFERRED)}
 
-    def order(entry):
+    def order(entry: font_manager.FontEntry) -> tuple[int, int, str, str]:
         first = next((rank[name] for name in rank if entry.name.startswith(name)), len(rank))
         return first, abs(_weight(entry.weight) - 400), entry.name, entry.fname
 
     return tuple((entry.name, entry.fname) for entry in sorted(plain, key=order))
 
 
-def _weight(weight) -> int:
+def _weight(weight: int | str) -> int:
+    """A font weight as a number; 400 is regular."""
     return weight if isinstance(weight, int) else font_manager.weight_dict.get(weight, 400)
 
 
 @cache
 def _family_of(letter: str) -> str | None:
-    """The family that has a letter, None where no font of this machine has it."""
+    """Family that has a character, None if no font of this machine has it."""
     base = font_manager.findfont(font_manager.FontProperties(family=BASE))
     if ord(letter) in _letters(base):
         return BASE
@@ -79,35 +80,36 @@ def _family_of(letter: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """`text` composed, without what is not drawn at all (joiners, variation selectors, control characters)."""
+    """`text` in composed form (NFC), without invisible characters: joiners, variation selectors, control characters."""
     text = unicodedata.normalize("NFC", text)
     return "".join(c for c in text if not (unicodedata.category(c) in ("Cf", "Cc", "Cs") or 0xFE00 <= ord(c) <= 0xFE0F))
 
 
 def families(texts: Iterable[str]) -> list[str]:
-    """The families that draw `texts`, DejaVu Sans first."""
-    found = (_family_of(letter) for letter in dict.fromkeys("".join(map(_plain, texts))))
-    return list(dict.fromkeys([BASE, *(family for family in found if family)]))
+    """Families needed to draw `texts`, DejaVu Sans first."""
+    fonts = (_family_of(letter) for letter in dict.fromkeys("".join(map(_plain, texts))))
+    return list(dict.fromkeys([BASE, *(family for family in fonts if family)]))
 
 
 def missing(text: str) -> list[str]:
-    """The letters of `text` that no font of this machine has."""
+    """Characters of `text` that no font of this machine has."""
     return [letter for letter in dict.fromkeys(_plain(text)) if not letter.isspace() and not _family_of(letter)]
 
 
 def _package(letter: str) -> str:
+    """Debian package of a font that has a character."""
     name = "EMOJI" if unicodedata.category(letter) == "So" else unicodedata.name(letter, "")
     return next(package for starts, package in _PACKAGES if name.startswith(starts))
 
 
 def _stripped(text: str) -> str:
-    """`text` without the letters that no font has."""
+    """`text` without the characters that no font has."""
     lost = missing(text)
     return "".join(letter for letter in _plain(text) if letter not in lost).strip(" /_-.,|()[]")
 
 
 def readable(text: str) -> str:
-    """`text` as it can be drawn: without letters that no font has, of which is warned once."""
+    """`text` without characters that no font has; warns once for each text."""
     if not missing(text):
         return _plain(text)
     shown = _stripped(text) or "?"
@@ -116,18 +118,18 @@ def readable(text: str) -> str:
 
 
 def warn_of(shown: Mapping[str, str]) -> None:
-    """Warn in one line of texts that are written otherwise, and of the Debian packages of fonts that have their letters."""
+    """Warn in one line of texts that lose characters, with the Debian packages of fonts that have them."""
     new = {text: short for text, short in shown.items() if text not in _warned}
     if not new:
         return
     _warned.update(new)
     packages = ", ".join(dict.fromkeys(_package(letter) for text in new for letter in missing(text)))
-    told = ", ".join(f"'{text}' is written '{short}'" for text, short in new.items())
-    log.warning("no font here has all letters: in figures %s (Debian: %s)", told, packages)
+    changes = ", ".join(f"'{text}' is shown as '{short}'" for text, short in new.items())
+    log.warning("missing fonts: in figures %s (Debian packages: %s)", changes, packages)
 
 
 def cut(text: str, width: int) -> str:
-    """`text` in at most `width` cells.
+    """Cut `text` to at most `width` cells.
 
     >>> cut("disappointment", 8), cut("生气生气", 6), cut("neutral", 8)
     ('disappo…', '生气…', 'neutral')
@@ -143,7 +145,7 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """`text` in two lines of at most `width` cells, cut where these are too few."""
+    """Wrap `text` into at most two lines of `width` cells, and cut the rest."""
     if cells(text) <= width:
         return text
     first = shorten(text, width, placeholder="") if cells(text) == len(text) else ""
@@ -153,21 +155,30 @@ def wrapped(text: str, width: int) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """How names are written in a figure, each in a form of its own, and the key to those that are written otherwise."""
+    """Names as displayed in a figure.
+
+    Args:
+        shown: distinct short forms.
+        key: a sentence that lists the short forms, "" if all names are unchanged.
+    """
 
     shown: list[str]
     key: str
 
     @property
     def width(self) -> int:
-        """Cells of the longest."""
+        """Width of the longest one in cells."""
         return max(map(cells, self.shown))
 
 
 def names_in_figure(names: Sequence[str], width: int = LONGEST) -> Names:
-    """The names as they can be drawn in `width` cells.
+    """Distinct short forms of names.
 
-    Those that lose letters or are alike after they were cut are numbered, by their place from 1.
+    Names without drawable characters, and names that are equal after cutting, are numbered by position from 1.
+
+    Args:
+        names: the names.
+        width: cells for each.
     """
     shown, lost = [], {}
     for number, name in enumerate(names, 1):
@@ -181,5 +192,5 @@ def names_in_figure(names: Sequence[str], width: int = LONGEST) -> Names:
     warn_of(lost)
     alike = {name for name in shown if shown.count(name) > 1}
     shown = [cut(f"{n} {name}", width) if name in alike else name for n, name in enumerate(shown, 1)]
-    told = [f"{short} is {name}" for short, name in zip(shown, names) if short != _plain(name)]
-    return Names(shown, f"In the figure, {', '.join(told)}." if told else "")
+    changes = [f"{short} is {name}" for short, name in zip(shown, names) if short != _plain(name)]
+    return Names(shown, f"In the figure, {', '.join(changes)}." if changes else "")

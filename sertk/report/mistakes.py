@@ -1,4 +1,4 @@
-"""The most confident errors of a system: a table to read, to look at and to listen to."""
+"""Table of a system's most confident errors, with transcripts, votes, spectrograms and audio."""
 
 import io
 
@@ -11,28 +11,35 @@ from sertk.report.document import MISSING, Picture, Sound, Table
 from sertk.report.figures import words
 from sertk.report.systems import Experiment
 
-# Pixels of a small spectrogram at most: a frame or two, a mel band or four each.
+# Maximum size of a thumbnail spectrogram in pixels.
 WIDE, HIGH = 180, 40
 
 
 def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio: bool) -> Table:
-    """The `number` most confident errors of the first system (of its first training run)."""
+    """The most confident errors of the first system, in its first training run.
+
+    Args:
+        experiment: the experiment.
+        number: how many to list.
+        data: the data folder, if known.
+        audio: True: embed their audio.
+    """
     system, test = experiment.systems[0], experiment.test
-    sure, guess = system.scored.posteriors.max(axis=1), system.scored.guess
+    confidence, guess = system.scored.posteriors.max(axis=1), system.scored.guess
     wrong = np.flatnonzero(guess != test.truth)
-    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:number]
+    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:number]
     keys = [test.keys[k] for k in chosen]
     columns = {
         "segment": keys,
         "truth": [test.labels[test.truth[k]] for k in chosen],
         "prediction": [test.labels[guess[k]] for k in chosen],
-        "confidence %": [f"{100 * sure[k]:.1f}" for k in chosen],
-        "truth %": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
+        "confidence %": [f"{100 * confidence[k]:.1f}" for k in chosen],
+        "posterior of truth %": [f"{100 * system.scored.posteriors[k, test.truth[k]]:.1f}" for k in chosen],
     }
     if data and data.text:
-        columns["words"] = [data.text.get(key, MISSING) for key in keys]
+        columns["transcript"] = [data.text.get(key, MISSING) for key in keys]
     if data and data.votes:
-        columns["raters"] = [_said(data.votes.get(key, [])) for key in keys]
+        columns["raters"] = [_votes_text(data.votes.get(key, [])) for key in keys]
     if data and data.feats is not None:
         columns["spectrogram"] = [small_picture(data.normal(key), key) for key in keys]
     if data and audio:
@@ -45,13 +52,13 @@ def mistakes_table(experiment: Experiment, number: int, data: Data | None, audio
                  sortable=True, filters=("truth", "prediction"))  # fmt: skip
 
 
-def _said(votes: Votes) -> str:
-    """Each evaluator's choice: `ang, ang/fru, –`."""
-    return ", ".join("/".join(said) or MISSING for said in votes) or MISSING
+def _votes_text(votes: Votes) -> str:
+    """The votes of all raters: `ang, ang/fru, –`."""
+    return ", ".join("/".join(labels) or MISSING for labels in votes) or MISSING
 
 
 def small_picture(feats: np.ndarray | None, key: str) -> Picture | str:
-    """A spectrogram (frames, bins) of at most WIDE × HIGH pixels, low bins below."""
+    """Thumbnail of a spectrogram (frames, bins), low bins at the bottom; a dash without features."""
     if feats is None or not len(feats):
         return MISSING
     reduced = _averaged(_averaged(feats, WIDE).T, HIGH)[::-1]
@@ -63,6 +70,6 @@ def small_picture(feats: np.ndarray | None, key: str) -> Picture | str:
 
 
 def _averaged(matrix: np.ndarray, most: int) -> np.ndarray:
-    """Rows averaged down to `most`, fewer rows as they are."""
+    """Average neighbouring rows down to at most `most` rows."""
     edges = np.linspace(0, len(matrix), min(most, len(matrix)) + 1).astype(int)
     return np.add.reduceat(matrix, edges[:-1], axis=0) / np.diff(edges)[:, None]

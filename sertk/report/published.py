@@ -1,4 +1,4 @@
-"""What others report, to stand beside ours: each number with where it is from.
+"""Published results on the same corpora, with their sources.
 
 Padi: Padi, Sadjadi, Sriram, Manocha, "Improved Speech Emotion Recognition using Transfer Learning and Spectrogram
 Augmentation", ICMI 2021. Numbers in brackets are that paper's references.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """A system of others: WA and UA in per cent, None where they are not reported."""
+    """A published system: UA and WA in per cent, None if not reported."""
 
     system: str
     ua: float | None
@@ -21,9 +21,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Published:
-    """An experiment that others did too.
+    """An experiment with published results.
 
-    scheme: of the folds that all of `rows` used; counts: segments of each label in the whole corpus.
+    Args:
+        name: name.
+        classes: the classes in words.
+        label_map: label of the corpus -> class.
+        counts: segments of each class in the whole corpus.
+        rows: published systems.
+        scheme: cross-validation scheme of all rows.
     """
 
     name: str
@@ -42,6 +48,7 @@ OWN_BASELINE = "the same five folds"
 
 
 def _table_3(*rows: tuple[str, float | None, float | None]) -> tuple[Row, ...]:
+    """Rows (system, UA, WA) of the paper's Table 3."""
     return tuple(Row(system, ua, wa, TABLE_3) for system, ua, wa in rows)
 
 
@@ -104,13 +111,13 @@ EMODB = Published(
     ),
 )  # fmt: skip
 
-# The names of the corpora's segments tell them apart: the same four labels mean both.
+# Segment names identify the corpus: both have the same four labels.
 _IEMOCAP_TURN = re.compile(r"Ses0[1-5][FM]-Ses0[1-5][FM]_(impro\d\d[ab]?|script\d\d_\d[ab]?)_[FM]\d{3}")
 _EMODB_RECORDING = re.compile(r"\d\d[ab]\d\d[A-Z][a-z]")
 
 
 def published(keys: Iterable[str], label_map: Mapping[str, str] | None) -> Published | None:
-    """The experiment that segments of these names with this label map are; None for one of the user's own.
+    """The published experiment with these segment names and this label map; None for other data.
 
     >>> published(["Ses01M-Ses01F_impro01_M000"], {"exc": "exc", "ang": "ang", "neu": "neu", "sad": "sad"}).name
     'Exp 2'
@@ -120,5 +127,5 @@ def published(keys: Iterable[str], label_map: Mapping[str, str] | None) -> Publi
     keys = list(keys)
     for pattern, experiments in ((_IEMOCAP_TURN, IEMOCAP), (_EMODB_RECORDING, (EMODB,))):
         if keys and all(pattern.fullmatch(key) for key in keys):
-            return next((found for found in experiments if found.label_map == label_map), None)
+            return next((experiment for experiment in experiments if experiment.label_map == label_map), None)
     return None

@@ -1,7 +1,8 @@
-"""A report as one HTML page that needs nothing else, and as Markdown beside its figures."""
+"""Rendering of a report as one self-contained HTML page, and as Markdown with figure files."""
 
 import base64
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
@@ -15,8 +16,8 @@ _HERE = Path(__file__).parent
 _NUMBER = re.compile(r"[-+±<–]? ?[\d.].*|–|")
 
 
-def write_report(report: Report, out: Path):
-    """OUT/report.html, OUT/report.md and OUT/figures/*.{png,pdf}; each file appears whole."""
+def write_report(report: Report, out: Path) -> None:
+    """Write OUT/report.html, OUT/report.md and OUT/figures/*.{png,pdf}, each atomically."""
     figures = [item for section in report.sections for item in section.items if isinstance(item, Figure)]
     for figure in figures:
         for end, content in (("png", figure.png), ("pdf", figure.pdf)):
@@ -31,13 +32,13 @@ def write_report(report: Report, out: Path):
 
 
 def as_html(report: Report) -> str:
-    """The page: style, script and figures are in it."""
+    """The HTML page, with style, script and figures inline."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
-    # Keys have no spaces: on a phone they may go on in the next line.
+    # Keys have no spaces: let them wrap at underscores on narrow screens.
     environment.filters["breakable"] = lambda text: escape(text).replace("_", Markup("_<wbr>"))
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["has_media"] = lambda table, column: any(not isinstance(row[column], str) for row in table.rows)
@@ -48,17 +49,17 @@ def as_html(report: Report) -> str:
 
 
 def numeric_columns(table: Table) -> set[int]:
-    """Columns right of the table's words that hold numbers only: they are set flush right."""
+    """Indices of the columns that hold only numbers, to be right-aligned."""
     columns = range(table.words, len(table.columns))
     texts = {k: [row[k] for row in table.rows] for k in columns}
     return {k for k, cells in texts.items() if all(isinstance(c, str) and _NUMBER.fullmatch(c) for c in cells)}
 
 
 def as_markdown(report: Report) -> str:
-    """The same as text; pictures in cells and sounds are left to the page."""
+    """The report as Markdown, without images and audio in table cells."""
     lines = [f"# {stamped(report.title, report.stamps)}", ""]
     for head in report.headlines:
-        figures = ", ".join(f"{what} {value} ({sure})" for value, what, sure in head.figures)
+        figures = ", ".join(f"{what} {value} ({uncertainty})" for value, what, uncertainty in head.figures)
         lines.append(f"- **{stamped(head.title, head.stamps)}**, {_flat(head.system)}: {figures}")
         lines += [f"  - {_flat(answer)}" for answer in head.answers]
     for section in report.sections:
@@ -76,6 +77,7 @@ def as_markdown(report: Report) -> str:
 
 
 def _markdown_table(table: Table) -> list[str]:
+    """The lines of a table and its notes."""
     shown = [k for k in range(len(table.columns)) if all(isinstance(row[k], str) for row in table.rows)]
     numeric = numeric_columns(table)
     lines = [f"**{stamped(table.title, table.stamps)}**", "", _line(table.columns[k] for k in shown)]
@@ -86,14 +88,16 @@ def _markdown_table(table: Table) -> list[str]:
     return lines + _notes(table.notes)
 
 
-def _notes(notes) -> list[str]:
+def _notes(notes: Iterable[str]) -> list[str]:
+    """Notes as paragraphs in italics."""
     return [line for note in notes for line in ("", f"_{_flat(note)}_")]
 
 
-def _line(cells) -> str:
+def _line(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
 def _flat(text: str) -> str:
-    """Text that Markdown neither breaks nor takes for a column, HTML or emphasis."""
+    """`text` on one line, with Markdown and HTML escaped."""
     return re.sub(r"([\\|<>*_`\[\]])", r"\\\1", " ".join(text.split()))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from sertk.atomic import atomic_file
 from sertk.errors import SertkError
@@ -55,7 +56,7 @@ def timeline(
         stretches: (start, end, emotion), one after the other; they are the band between waveform and curves.
     """
 
-    def draw(canvas):
+    def draw(canvas: Canvas) -> None:
         top, band, below = canvas.subplots(3, 1, sharex=True, height_ratios=[1.2, 0.22, 2])
         x = (np.arange(wave.shape[1]) + 0.5) * seconds / max(1, wave.shape[1])
         top.fill_between(x, wave[0], wave[1], color=INK, linewidth=0.4, step="mid")

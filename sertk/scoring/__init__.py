@@ -1,0 +1,1 @@
+"""Scores and their uncertainty: accuracies, intervals, paired tests, calibration, the leak guard, RESULTS as text."""

@@ -1,8 +1,8 @@
-"""How a system does where its raters agree, and how near its posteriors come to their votes.
+"""Accuracy by rater agreement, and cross-entropy between posteriors and rater votes.
 
-A majority label hides how sure people were. Two measures show it: WA and UA where all evaluators chose one class, beside
-those where only most did; and the cross-entropy of the posteriors to the shares of the votes. The votes' own entropy is
-what posteriors that equal the shares would have, the least there can be.
+A majority label hides disagreement between raters. Two measures show it: WA and UA on segments with unanimous votes and on
+those with a majority only; and the cross-entropy of the posteriors with the distribution of the votes, whose lower bound
+is the entropy of the votes.
 
 Source: Mower, Matarić and Narayanan 2011, "A Framework for Automatic Human Emotion Classification Using Emotion
 Profiles" (IEMOCAP's prototypical and non-prototypical segments); Uma et al. 2021, "Learning from Disagreement: A Survey"
@@ -10,8 +10,8 @@ Profiles" (IEMOCAP's prototypical and non-prototypical segments); Uma et al. 202
 
 >>> votes = [[("ang",), ("ang",)], [("ang",), ("neu",)]]
 >>> posteriors = np.array([[0.5, 0.5], [0.5, 0.5]])
->>> found = agreement_scores(np.array([0, 0]), posteriors, votes, ["ang", "neu"])
->>> [round(found[name], 4) for name in ("cross_entropy", "entropy")]  # ln 2 each; 0 and ln 2
+>>> scores = agreement_scores(np.array([0, 0]), posteriors, votes, ["ang", "neu"])
+>>> [round(scores[name], 4) for name in ("cross_entropy", "entropy")]  # ln 2 each; 0 and ln 2
 [0.6931, 0.3466]
 """
 
@@ -33,16 +33,24 @@ def agreement_scores(
     labels: Sequence[str],
     label_map: Mapping[str, str] | None = None,
 ) -> dict:
-    """Plain JSON: `full` and `partial` agreement, each {segments, wa, ua} (None of no segments), and over the
-    `segments` with a vote for one of `labels` the `cross_entropy` and the votes' own `entropy`, in nats.
+    """Accuracies by rater agreement, and cross-entropy with the votes.
 
-    truth (segments,) class numbers, posteriors (segments, classes), votes: each segment's.
+    Args:
+        truth: (segments,) class indices.
+        posteriors: (segments, classes) float64.
+        votes: the raters' votes on each segment.
+        labels: class names, in the order of the posteriors.
+        label_map: label -> class, for experiments that merge labels; None: labels are the classes.
+
+    Returns:
+        plain JSON: `full` (unanimous) and `partial` agreement, each {segments, wa, ua} with None for no segments; and, over
+        the `segments` with a vote for one of `labels`, `cross_entropy` and the `entropy` of the votes, in nats.
     """
     guess = posteriors.argmax(axis=1)
-    counted = [agreeing(said, label_map) for said in votes]
+    counted = [agreeing(segment_votes, label_map) for segment_votes in votes]
     full = np.array([most == raters > 0 for most, raters in counted])
     some = np.array([most > 0 for most, _ in counted])
-    shares = [vote_shares(said, labels, label_map) for said in votes]
+    shares = [vote_shares(segment_votes, labels, label_map) for segment_votes in votes]
     voted = np.array([share is not None for share in shares])
     target = np.array([share for share in shares if share is not None]).reshape(-1, len(labels))
     log_posteriors = np.log(np.maximum(posteriors[voted], _FLOOR))
@@ -57,9 +65,10 @@ def agreement_scores(
 
 
 def _accuracy(truth: np.ndarray, guess: np.ndarray, num_classes: int) -> dict:
-    found = Accuracy.of(confusion(truth, guess, num_classes))
-    there = bool(found.segments)
-    return {"segments": found.segments, "wa": found.wa if there else None, "ua": found.ua if there else None}
+    """WA and UA as plain JSON, None without segments."""
+    accuracy = Accuracy.of(confusion(truth, guess, num_classes))
+    known = accuracy.segments > 0
+    return {"segments": accuracy.segments, "wa": accuracy.wa if known else None, "ua": accuracy.ua if known else None}
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -1,16 +1,16 @@
-"""Text in columns on a terminal: by the cells that letters take, not by how many there are."""
+"""Aligned text columns for terminals, by the display width of characters."""
 
 import unicodedata
 from collections.abc import Sequence
 
-# Joiners, variation selectors, marks of direction: drawn with their neighbour, or not at all.
+# Combining marks, joiners, variation selectors, direction marks: no cell of their own.
 _NO_WIDTH = {"Mn", "Me", "Cf"}
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal `text` takes: East Asian letters and emoji two, combining accents none.
+    r"""Display width in terminal cells: 2 for East Asian wide characters and emoji, 0 for combining marks.
 
-    >>> cells("neutral"), cells("生气/angry"), cells("e\\u0301"), cells("\\N{GRINNING FACE}")
+    >>> cells("neutral"), cells("生气/angry"), cells("e\u0301"), cells("\N{GRINNING FACE}")
     (7, 10, 1, 2)
     """
     return sum(
@@ -19,17 +19,17 @@ def cells(text: str) -> int:
 
 
 def left(text: str, width: int) -> str:
-    """`text` flush left in `width` cells."""
+    """`text` left-aligned in `width` cells."""
     return text + " " * (width - cells(text))
 
 
 def right(text: str, width: int) -> str:
-    """`text` flush right in `width` cells."""
+    """`text` right-aligned in `width` cells."""
     return " " * (width - cells(text)) + text
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines, the first column flush left and the others flush right.
+    """Rows as lines: first column left-aligned, the others right-aligned.
 
     >>> aligned([["", "生气", "sad"], ["a", "1", "22"]])
     ['   生气  sad', 'a     1   22']

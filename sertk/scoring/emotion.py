@@ -1,17 +1,16 @@
 """Weighted and unweighted accuracy over folds, macro-F1, precision, and the confusion matrix behind them.
 
-WA is the accuracy over all segments; UA the mean of the classes' recalls, macro-F1 that of their F1. A class that a
-fold's truth lacks has neither, and the fold's UA and macro-F1 are the means over the classes that are there (UA as
-scikit-learn's `balanced_accuracy_score`): counting it as 0 would blame the network for the corpus. The paper's figures
-are the means over the folds (its Table 3); the pooled figures, from the confusion summed over the folds, stand beside
-them.
+WA is the accuracy over all segments, UA the mean recall over classes, macro-F1 the mean F1 over classes. UA and macro-F1 of a
+fold leave out classes without segments in that fold (as scikit-learn's `balanced_accuracy_score` does); counting their recall
+as 0 would penalise the network for the corpus. The paper reports means over folds (its Table 3); pooled figures come from the
+confusion matrix summed over folds.
 
 >>> counts = confusion([0, 0, 0, 1], [0, 0, 1, 1], 3)
 >>> counts.tolist()
 [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
 >>> weighted_accuracy(counts)
 0.75
->>> round(unweighted_accuracy(counts), 4)  # (2/3 + 1) / 2: class 2 is not in the truth
+>>> round(unweighted_accuracy(counts), 4)  # (2/3 + 1) / 2: class 2 has no segments
 0.8333
 """
 
@@ -22,52 +21,65 @@ import numpy as np
 
 
 def confusion(truth: Sequence[int], guess: Sequence[int], num_classes: int) -> np.ndarray:
-    """Counts (classes, classes): rows the truth, columns the predictions."""
+    """Confusion matrix.
+
+    Args:
+        truth: (segments,) class indices.
+        guess: (segments,) predicted class indices.
+        num_classes: number of classes.
+
+    Shape:
+        - Output: (classes, classes) counts, rows truth, columns predictions
+    """
     cells = np.asarray(truth, dtype=np.int64) * num_classes + np.asarray(guess, dtype=np.int64)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def weighted_accuracy(counts: np.ndarray) -> float:
-    """Correctly classified segments over all: counts (classes, classes) -> a part of 1; NaN of no segments."""
+    """Weighted accuracy (WA): fraction of correctly classified segments; NaN without segments. counts: (classes, classes)."""
     total = counts.sum()
     return float(np.trace(counts) / total) if total else float("nan")
 
 
 def recalls(counts: np.ndarray) -> np.ndarray:
-    """Recall of each class, counts (…, classes, classes) -> (…, classes); NaN where the truth lacks the class."""
+    """Recall of each class: counts (…, classes, classes) -> (…, classes); NaN for a class without segments."""
     return np.diagonal(row_normalised(counts), axis1=-2, axis2=-1)
 
 
 def unweighted_accuracy(counts: np.ndarray) -> float:
-    """Mean recall over the classes that are in the truth; NaN of no segments."""
-    there = counts.sum(axis=1) > 0
-    return float(recalls(counts)[there].mean()) if there.any() else float("nan")
+    """Unweighted accuracy (UA): mean recall over classes with segments; NaN without segments. counts: (classes, classes)."""
+    present = counts.sum(axis=1) > 0
+    return float(recalls(counts)[present].mean()) if present.any() else float("nan")
 
 
 def precisions(counts: np.ndarray) -> np.ndarray:
-    """Precision of each class, counts (…, classes, classes) -> (…, classes); NaN of a class that is never predicted."""
+    """Precision of each class: counts (…, classes, classes) -> (…, classes); NaN for a class that is never predicted."""
     return recalls(np.swapaxes(counts, -1, -2))
 
 
 def macro_f1(counts: np.ndarray) -> float:
-    """Mean F1, 2 hits / (segments + predictions), over the classes that are in the truth; NaN of no segments.
+    """Mean F1, 2 correct / (segments + predictions), over classes with segments; NaN without segments.
 
     >>> macro_f1(np.array([[2, 1], [0, 1]]))  # F1 of 4/5 and 2/3
     0.7333333333333334
     """
     rows, columns = counts.sum(axis=1), counts.sum(axis=0)
-    there = rows > 0
-    return float((2 * np.diagonal(counts)[there] / (rows + columns)[there]).mean()) if there.any() else float("nan")
+    present = rows > 0
+    if not present.any():
+        return float("nan")
+    return float((2 * np.diagonal(counts)[present] / (rows + columns)[present]).mean())
 
 
 def measures(counts: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-    """WA, UA, macro-F1, recalls and precisions of many confusion matrices at once.
+    """WA, UA, macro-F1, recalls and precisions of a batch of confusion matrices.
 
-    UA and macro-F1 are means over `classes` (classes,) bool, those that are in the truth of all matrices together
-    unless told; NaN where a matrix lacks one of them, so that what a jackknife leaves out is not taken for a change.
+    Args:
+        counts: (…, classes, classes).
+        classes: (classes,) bool, the classes that UA and macro-F1 average over; default: those with segments in any matrix.
+            A matrix that lacks one of them gets NaN, so that a jackknife replicate never averages over other classes.
 
     Shape:
-        - counts: (…, classes, classes); output: (…, 3 + 2 * classes)
+        - Output: (…, 3 + 2 * classes)
     """
     counts = np.asarray(counts, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -84,18 +96,19 @@ def measures(counts: np.ndarray, classes: np.ndarray | None = None) -> np.ndarra
 
 
 def _divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Quotient, NaN where `whole` is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def row_normalised(counts: np.ndarray) -> np.ndarray:
-    """Each row divided by its sum, (…, classes, classes); a class without segments is a row of NaN (Fig. 3)."""
+    """Rows divided by their sums, (…, classes, classes); NaN for a class without segments."""
     rows = counts.sum(axis=-1, keepdims=True)
     return np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The measures of one confusion matrix, as parts of 1."""
+    """The measures of one confusion matrix, as fractions."""
 
     segments: int
     wa: float
@@ -106,16 +119,23 @@ class Accuracy:
 
     @classmethod
     def of(cls, counts: np.ndarray) -> "Accuracy":
-        """The measures of counts (classes, classes)."""
+        """Measures of a confusion matrix (classes, classes)."""
         wa, ua, f1 = weighted_accuracy(counts), unweighted_accuracy(counts), macro_f1(counts)
         return cls(int(counts.sum()), wa, ua, f1, recalls(counts), precisions(counts))
 
 
 def score(truth: Sequence[str], predicted: Sequence[str]) -> Accuracy:
-    """WA, UA, macro-F1, recalls and precisions of labels by name; a class's place is that of its name in sorted order.
+    """WA, UA, macro-F1, recalls and precisions from label names; classes are in sorted order of the names.
+
+    Args:
+        truth: label of each segment.
+        predicted: predicted label of each segment.
+
+    Returns:
+        accuracies as fractions.
 
     Raises:
-        ValueError: no segments, or not as many predictions as segments.
+        ValueError: no segments, or a different number of predictions.
 
     Example:
         >>> accuracy = score(["ang", "ang", "sad", "sad"], ["ang", "ang", "sad", "ang"])
@@ -130,38 +150,52 @@ def score(truth: Sequence[str], predicted: Sequence[str]) -> Accuracy:
 
 @dataclass(frozen=True)
 class FoldScores:
-    """The measures of each fold, their mean and deviation, and the pooled figures."""
+    """Per-fold measures, their mean and standard deviation, and pooled measures.
 
-    counts: dict[int, np.ndarray]  # fold -> (classes, classes)
+    Args:
+        counts: fold -> confusion matrix (classes, classes).
+    """
+
+    counts: dict[int, np.ndarray]
 
     @property
     def folds(self) -> dict[int, Accuracy]:
+        """Measures of each fold."""
         return {fold: Accuracy.of(counts) for fold, counts in self.counts.items()}
 
     @property
     def pooled_counts(self) -> np.ndarray:
+        """Confusion matrix summed over folds, (classes, classes)."""
         return sum(self.counts.values())
 
     @property
     def pooled(self) -> Accuracy:
+        """Measures of the summed confusion matrix."""
         return Accuracy.of(self.pooled_counts)
 
     def mean(self) -> tuple[float, float, float]:
-        """(WA, UA, macro-F1), the unweighted means over the folds: the paper's figures."""
+        """(WA, UA, macro-F1), unweighted means over folds, as the paper reports them."""
         return tuple(float(np.mean(column)) for column in self._columns())
 
     def deviation(self) -> tuple[float, float, float]:
-        """(WA, UA, macro-F1), the sample standard deviations over the folds (n - 1); NaN of a single fold."""
+        """(WA, UA, macro-F1), sample standard deviations over folds (n - 1); NaN for a single fold."""
         if len(self.counts) < 2:
             return float("nan"), float("nan"), float("nan")
         return tuple(float(np.std(column, ddof=1)) for column in self._columns())
 
-    def _columns(self):
+    def _columns(self) -> tuple[list[float], list[float], list[float]]:
         folds = self.folds.values()
         return [fold.wa for fold in folds], [fold.ua for fold in folds], [fold.macro_f1 for fold in folds]
 
 
 def score_folds(truth: Sequence[int], guess: Sequence[int], fold: Sequence[int], num_classes: int) -> FoldScores:
-    """Confusion counts of each fold, in the folds' order; truth, guess, fold: (segments,) integers."""
+    """Confusion matrix of each fold, in the order of fold numbers.
+
+    Args:
+        truth: (segments,) class indices.
+        guess: (segments,) predicted class indices.
+        fold: (segments,) fold numbers.
+        num_classes: number of classes.
+    """
     truth, guess, fold = (np.asarray(values, dtype=np.int64) for values in (truth, guess, fold))
     return FoldScores({int(n): confusion(truth[fold == n], guess[fold == n], num_classes) for n in np.unique(fold)})

@@ -1,8 +1,8 @@
-"""Folds: which segments are held out together, and with what labels.
+"""Cross-validation folds of labelled segments.
 
-Three schemes. `loso` holds one session out at a time and `speaker` one speaker; both keep every speaker on
-one side (speaker-independent). `stratified` deals the segments of each class over N folds, whoever spoke them:
-speaker-dependent, and so stamped wherever it is scored (the paper's ablation, Fig. 4).
+Three schemes: `loso` holds out one session at a time, `speaker` one speaker; both are speaker-independent. `stratified`
+divides the segments of each class over N folds regardless of speaker: its scores are stamped SPEAKER-DEPENDENT (the paper's
+ablation, Fig. 4).
 """
 
 import hashlib
@@ -18,17 +18,21 @@ from sertk.datadir.lists import read_lines, read_list, write_list
 from sertk.datadir.speakers import people, read_speakers, recordings
 from sertk.errors import SertkError
 
-# What the folds of a scheme are made of, and whether its speakers are all on one side.
+# The unit that a scheme holds out, and whether the scheme is speaker-independent.
 SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
 SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
 
 
 @dataclass(frozen=True)
 class Folds:
-    """A division of labelled segments into folds 1..n.
+    """A division of labelled segments into folds 1 to n.
 
-    `labels` in the order of a posterior's entries; `held_out` the sessions or speakers of each fold (none where
-    the scheme knows none).
+    Args:
+        scheme: "loso", "speaker" or "stratified".
+        labels: class names, in the order of the posteriors.
+        utt2label: label of each segment.
+        utt2fold: fold of each segment.
+        held_out: sessions or speakers of each fold; {} for "stratified".
     """
 
     scheme: str
@@ -39,15 +43,16 @@ class Folds:
 
     @property
     def num_folds(self) -> int:
+        """Number of folds."""
         return max(self.utt2fold.values())
 
     def counts(self) -> dict[int, dict[str, int]]:
-        """Segments of each label in each fold, zeros included."""
+        """Number of segments per fold and label, zeros included."""
         seen = Counter((fold, self.utt2label[utt]) for utt, fold in self.utt2fold.items())
         return {fold: {label: seen[fold, label] for label in self.labels} for fold in range(1, self.num_folds + 1)}
 
     def settings(self) -> dict:
-        """What scheme.json keeps of this: plain JSON."""
+        """The contents of scheme.json."""
         return {
             "scheme": self.scheme,
             "speaker_independent": SPEAKER_INDEPENDENT[self.scheme],
@@ -60,11 +65,18 @@ class Folds:
 def map_labels(
     utt2label: Mapping[str, str], label_map: Mapping[str, str] | None
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The segments whose label is in `label_map`, relabelled, and the labels in the order of their first appearance
-    in the map (without a map: all segments, labels sorted).
+    """Relabel segments.
 
-    >>> map_labels({"a": "exc", "b": "neu", "c": "xxx"}, {"exc": "hap", "hap": "hap", "neu": "neu"})
-    ({'a': 'hap', 'b': 'neu'}, ('hap', 'neu'))
+    Args:
+        utt2label: label of each segment.
+        label_map: label -> class; segments with other labels are dropped. None: keep all.
+
+    Returns:
+        utt2label with the new labels; class names in the order of first appearance in the map (without a map: sorted).
+
+    Example:
+        >>> map_labels({"a": "exc", "b": "neu", "c": "xxx"}, {"exc": "hap", "hap": "hap", "neu": "neu"})
+        ({'a': 'hap', 'b': 'neu'}, ('hap', 'neu'))
     """
     if label_map is None:
         return dict(utt2label), tuple(sorted(set(utt2label.values())))
@@ -80,21 +92,31 @@ def divide(
     num_folds: int | None = None,
     seed: int = 0,
 ) -> Folds:
-    """Folds by any scheme; maps: "session", "speaker", "recording" (utt2uniq) to the data folder's, where it has them.
+    """Divide segments into folds by any scheme.
 
-    A person under the names of perturbed copies (sp0.9-SPK) is one speaker, copies of one recording are in one fold.
-    num_folds: 5 unless told for `stratified`; for the others only compared with what the sessions or speakers make.
+    Perturbed copies count as the speaker they are copies of (sp0.9-SPK is SPK), and stay in the fold of their recording.
+
+    Args:
+        scheme: "loso", "speaker" or "stratified".
+        utt2label: label of each segment.
+        labels: class names, in the order of the posteriors.
+        maps: "session", "speaker", "recording" (utt2uniq) -> the maps of the data folder.
+        num_folds: for "stratified", default 5; for the others the expected number, checked if given.
+        seed: random seed of "stratified".
+
+    Raises:
+        SertkError: the scheme needs a map that is missing, or cannot divide these segments.
     """
     if scheme == "stratified":
         return stratified_folds(utt2label, labels, num_folds or 5, seed, maps.get("recording"))
     what = SCHEMES[scheme]
     if what not in maps:
-        raise SertkError(f"scheme {scheme} needs each segment's {what}, and the data folder does not say it")
+        raise SertkError(f"scheme {scheme} needs the {what} of each segment, which the data folder does not have")
     persons = people(maps["speaker"], maps.get("recording")) if "speaker" in maps else None
     groups = persons if what == "speaker" else {utt: original(group) for utt, group in maps[what].items()}
     folds = grouped_folds(scheme, utt2label, labels, groups, persons)
     if num_folds not in (None, folds.num_folds):
-        raise SertkError(f"{folds.num_folds} {what}s make as many folds, not {num_folds}")
+        raise SertkError(f"{folds.num_folds} {what}s give {folds.num_folds} folds, not {num_folds}")
     return folds
 
 
@@ -105,9 +127,18 @@ def grouped_folds(
     utt2group: Mapping[str, str],
     utt2spk: Mapping[str, str] | None = None,
 ) -> Folds:
-    """One fold for each session (`loso`) or speaker (`speaker`), numbered in the groups' sorted order.
+    """One fold per session or speaker, numbered in sorted order.
 
-    With `utt2spk`, a speaker who is in two folds is an error. So is a class that a fold's training part lacks.
+    Args:
+        scheme: "loso" or "speaker".
+        utt2label: label of each segment.
+        labels: class names, in the order of the posteriors.
+        utt2group: session or speaker of each segment.
+        utt2spk: speaker of each segment, to check that no speaker is in two folds.
+
+    Raises:
+        SertkError: a segment has no group, there are fewer than two groups, a speaker is in two folds, or a fold holds all
+            segments of a class.
     """
     what = SCHEMES[scheme]
     for utt in utt2label:
@@ -130,10 +161,20 @@ def stratified_folds(
     seed: int,
     utt2uniq: Mapping[str, str] | None = None,
 ) -> Folds:
-    """Each class dealt over `num_folds` folds in a random order that is a function of (seed, segment) alone.
+    """Folds stratified by class, regardless of speaker.
 
-    A class's count differs by one at most between folds, and so does the folds' size; perturbed copies follow their
-    recording.
+    Segments are divided in a random order that depends only on seed and segment name. The counts of a class differ by at most
+    one between folds, and so do the fold sizes; perturbed copies stay with their recording.
+
+    Args:
+        utt2label: label of each segment.
+        labels: class names, in the order of the posteriors.
+        num_folds: number of folds, at least 2.
+        seed: random seed.
+        utt2uniq: recording of each perturbed copy.
+
+    Raises:
+        SertkError: too few segments or folds, or a fold holds all segments of a class.
     """
     if num_folds < 2:
         raise SertkError(f"a stratified division needs two folds or more, not {num_folds}")
@@ -143,7 +184,7 @@ def stratified_folds(
         copies.setdefault(recording, []).append(utt)
     if len(copies) < num_folds:
         raise SertkError(f"{len(copies)} segments cannot be divided into {num_folds} folds")
-    # sha256 and not `random`: the same folds from every version of Python.
+    # sha256 instead of `random`: the same folds with every version of Python.
     order = sorted(copies, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
     utt2fold, dealt = {}, 0
     for label in labels:
@@ -155,6 +196,7 @@ def stratified_folds(
 
 
 def _checked(folds: Folds) -> Folds:
+    """`folds`, if every class can be trained on in every fold. Raises SertkError."""
     totals = Counter(folds.utt2label.values())
     for label in folds.labels:
         if not totals[label]:
@@ -168,7 +210,8 @@ def _checked(folds: Folds) -> Folds:
     return folds
 
 
-def _check_speakers(utt2fold, utt2spk, what, groups):
+def _check_speakers(utt2fold: Mapping[str, int], utt2spk: Mapping[str, str], what: str, groups: Sequence[str]) -> None:
+    """Check that no speaker is in two folds. Raises SertkError."""
     home: dict[str, int] = {}
     for utt, fold in utt2fold.items():
         if utt not in utt2spk:
@@ -184,7 +227,7 @@ def _check_speakers(utt2fold, utt2spk, what, groups):
 def keeps_apart(
     utt2fold: Mapping[str, int], utt2spk: Mapping[str, str], utt2uniq: Mapping[str, str] | None = None
 ) -> bool | None:
-    """Whether every person is in one fold, whatever their perturbed copies are called; None where one is not known.
+    """True if no speaker is in two folds, perturbed copies included; None if a speaker is unknown.
 
     >>> keeps_apart({"a": 1, "b": 2}, {"a": "anna", "b": "sp0.9-anna"})
     False
@@ -196,13 +239,19 @@ def keeps_apart(
     return all(home.setdefault(person[utt], fold) == fold for utt, fold in utt2fold.items())
 
 
-# Maps that are left beside a utt2fold, for the leak guard: of all segments, those without a fold too.
+# Maps written beside utt2fold for the leak guard, of all segments, including those without a fold.
 MAPS = {"speaker": "utt2spk", "session": "utt2session", "recording": "utt2uniq"}
 
 
-def write_folds(folder, folds: Folds, maps: Mapping[str, Mapping[str, str]], settings: dict):
-    """Write utt2label, utt2fold, labels.txt, the `maps` ("speaker", "session", "recording") of all segments that there are, and,
-    last, scheme.json with the folds' own settings and `settings`."""
+def write_folds(folder: str | Path, folds: Folds, maps: Mapping[str, Mapping[str, str]], settings: dict) -> None:
+    """Write utt2label, utt2fold, labels.txt and maps, and last scheme.json.
+
+    Args:
+        folder: output folder, created if needed.
+        folds: the folds.
+        maps: "speaker", "session", "recording" -> map of all segments of the data folder.
+        settings: further entries of scheme.json.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_list(folder / "utt2label", folds.utt2label)
@@ -211,7 +260,7 @@ def write_folds(folder, folds: Folds, maps: Mapping[str, Mapping[str, str]], set
         if what in maps:
             write_list(folder / name, maps[what])
         else:
-            (folder / name).unlink(missing_ok=True)  # of an earlier division
+            (folder / name).unlink(missing_ok=True)  # left by earlier folds
     with atomic_file(folder / "labels.txt", "w") as file:
         file.writelines(f"{label}\n" for label in folds.labels)
     with atomic_file(folder / "scheme.json", "w") as file:
@@ -219,40 +268,44 @@ def write_folds(folder, folds: Folds, maps: Mapping[str, Mapping[str, str]], set
         file.write("\n")
 
 
-def read_labels(path) -> tuple[str, ...]:
-    """The labels of a labels.txt, one a line, in the order of a posterior's entries."""
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Read labels.txt: one class name per line, in the order of the posteriors.
+
+    Raises:
+        SertkError: a line is not one label, a label is repeated, or there are fewer than two.
+    """
     labels: dict[str, None] = {}
     for number, line in read_lines(path):
         if not line or len(line.split()) != 1:
-            raise SertkError(f"{path}:{number}: one label a line is wanted: '{line[:80]}'")
+            raise SertkError(f"{path}:{number}: expected one label per line: '{line[:80]}'")
         if line in labels:
             raise SertkError(f"{path}:{number}: label {line} comes twice")
         labels[line] = None
     if len(labels) < 2:
-        raise SertkError(f"{path}: two labels or more are wanted, there are {len(labels)}")
+        raise SertkError(f"{path}: expected two labels or more, found {len(labels)}")
     return tuple(labels)
 
 
-def read_utt2fold(path) -> dict[str, int]:
-    """The fold of each segment, from 1."""
+def read_utt2fold(path: str | Path) -> dict[str, int]:
+    """Read utt2fold: the fold of each segment, from 1. Raises SertkError for anything but a positive integer."""
     folds = {}
     for number, (utt, fold) in enumerate(read_list(path).items(), 1):
         if not (fold.isascii() and fold.isdigit() and int(fold) > 0):
-            raise SertkError(f"{path}:{number}: {utt}: '{fold}' is no fold (1, 2, …)")
+            raise SertkError(f"{path}:{number}: {utt}: '{fold}' is not a fold number (1, 2, …)")
         folds[utt] = int(fold)
     return folds
 
 
-def read_maps(utt2fold_path) -> dict[str, dict[str, str]]:
-    """The maps of all segments beside a utt2fold, those that are there and say something."""
+def read_maps(utt2fold_path: str | Path) -> dict[str, dict[str, str]]:
+    """Read the maps ("speaker", "session", "recording") that exist beside a utt2fold."""
     paths = {what: Path(utt2fold_path).parent / name for what, name in MAPS.items()}
     maps = {what: read_list(path) for what, path in paths.items() if what != "speaker" and path.exists()}
     speakers = read_speakers(paths["speaker"])
     return maps | ({"speaker": speakers} if speakers else {})
 
 
-def read_scheme(utt2fold_path) -> dict:
-    """The scheme.json beside a utt2fold; {} where there is none."""
+def read_scheme(utt2fold_path: str | Path) -> dict:
+    """Read the scheme.json beside a utt2fold; {} if there is none. Raises SertkError for an unknown scheme."""
     path = Path(utt2fold_path).parent / "scheme.json"
     try:
         scheme = json.loads(path.read_text(encoding="utf-8"))
@@ -261,5 +314,5 @@ def read_scheme(utt2fold_path) -> dict:
     except (OSError, ValueError) as error:
         raise SertkError(f"{path}: cannot be read: {error}") from None
     if not isinstance(scheme, dict) or scheme.get("scheme") not in SCHEMES:
-        raise SertkError(f"{path}: names no scheme that is known ({', '.join(SCHEMES)})")
+        raise SertkError(f"{path}: unknown scheme (known: {', '.join(SCHEMES)})")
     return scheme

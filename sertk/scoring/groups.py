@@ -1,4 +1,4 @@
-"""What a data folder knows of its segments, so that parts of a test are scored apart: speaker, gender, …"""
+"""Groups of segments for breakdowns and clustered intervals: speaker, gender, dialog type, rater agreement, length."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,76 +9,101 @@ from sertk.errors import SertkError
 from sertk.scoring.parts import PARTS
 
 GENDERS = {"f": "female", "m": "male"}
-# What an interval's clusters are called, by the name of their map.
+# Name of a map -> what its clusters are called.
 UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialogs", "segment": "segments"}
-# The stamp of intervals and tests that took segments as independent because nothing says who speaks.
+# Stamp of intervals and tests that treat segments as independent because the speakers are unknown.
 UNGROUPED = "SPEAKERS-UNKNOWN"
 UNGROUPED_LINE = (
-    "segments were taken as independent, which they are not: speakers are not known (no utt2spk of all segments beside the"
-    " folds, no --clusters)"
+    "speakers are unknown (no --clusters, and no utt2spk of all segments beside the folds): segments are treated as"
+    " independent, so intervals are too narrow and p-values too small"
 )
 
 
 def unit_words(name: str, clusters: int, units: int) -> str:
-    """How many of what was left out, drawn or exchanged.
+    """Number and kind of the units of an interval or test.
 
-    >>> unit_words("utt2spk", 24, 24), unit_words("utt2spk", 10, 5), unit_words("utt2scene", 3, 3)
-    ('24 speakers', '10 speakers in 5 folds', '3 groups of utt2scene')
+    Args:
+        name: name of the map.
+        clusters: number of clusters.
+        units: number of independent units, fewer than `clusters` if a fold's network scored several.
+
+    Example:
+        >>> unit_words("utt2spk", 24, 24), unit_words("utt2spk", 10, 5), unit_words("utt2scene", 3, 3)
+        ('24 speakers', '10 speakers in 5 folds', '3 groups of utt2scene')
     """
     joined = f" in {units} folds" if units < clusters else ""
     return f"{clusters} {UNITS.get(name, f'groups of {name}')}{joined}"
 
 
 def column(path: Path, keys: Sequence[str], least: int = 1) -> list[str]:
-    """Each key's value in a map; SertkError for a key that it lacks, and for fewer than `least` different values."""
+    """Read the value of each key from a map.
+
+    Args:
+        path: utt2X file.
+        keys: segments.
+        least: minimum number of different values.
+
+    Raises:
+        SertkError: a key is missing, or there are fewer than `least` different values.
+    """
     values = read_list(path)
     for key in keys:
         if key not in values:
-            raise SertkError(f"{path}: {key} is in the test and not in this map")
-    found = [values[key] for key in keys]
-    if len(set(found)) < least:
-        raise SertkError(f"{path}: {least} different values or more are wanted, there is only '{found[0]}'")
-    return found
+            raise SertkError(f"{path}: segment {key} of the test set is missing")
+    column_values = [values[key] for key in keys]
+    if len(set(column_values)) < least:
+        raise SertkError(f"{path}: expected {least} different values or more, found only '{column_values[0]}'")
+    return column_values
 
 
 def votes_of(data: Path, keys: Sequence[str]) -> list[Votes] | None:
-    """The evaluators' votes on each key, [] where there are none; None without a utt2votes."""
+    """Rater votes on each key, [] for a key without votes; None if the data folder has no utt2votes."""
     path = data / "utt2votes"
     if not path.exists():
         return None
-    found = read_votes(path)
-    return [found.get(key, []) for key in keys]
+    votes = read_votes(path)
+    return [votes.get(key, []) for key in keys]
 
 
 def known_groups(data: Path, keys: Sequence[str], label_map: Mapping[str, str] | None = None) -> dict[str, list[str]]:
-    """A name for people -> each key's value, for all that the data folder has: utt2spk, spk2gender or utt2gender,
-    utt2dialog (IEMOCAP's parts are in its names), utt2num_frames, utt2votes.
+    """Groups for breakdowns, from the maps of a data folder.
 
-    label_map: of the experiment, whose raters agree where their labels are one class. What all keys have alike is left
-    out. Raises SertkError for a key that a map lacks.
+    Reads utt2spk, spk2gender or utt2gender, utt2dialog (IEMOCAP's dialog types), utt2num_frames and utt2votes, if present.
+    Groups with a single value are left out.
+
+    Args:
+        data: data folder.
+        keys: segments.
+        label_map: label -> class; raters agree if their labels are of one class.
+
+    Returns:
+        name of the group -> value of each key.
+
+    Raises:
+        SertkError: a map lacks a key.
     """
     maps = {name: data / name for name in ("utt2spk", "utt2gender", "utt2dialog", "utt2num_frames")}
     maps = {name: column(path, keys) for name, path in maps.items() if path.exists()}
-    found = {
+    groups = {
         "gender": maps.get("utt2gender"),
         "speaker": maps.get("utt2spk"),
         "frames": maps.get("utt2num_frames"),
     }
-    if found["speaker"] and not found["gender"] and (data / "spk2gender").exists():
-        found["gender"] = column(data / "spk2gender", found["speaker"])
-    if found["gender"]:
-        found["gender"] = [GENDERS.get(value, value) for value in found["gender"]]
+    if groups["speaker"] and not groups["gender"] and (data / "spk2gender").exists():
+        groups["gender"] = column(data / "spk2gender", groups["speaker"])
+    if groups["gender"]:
+        groups["gender"] = [GENDERS.get(value, value) for value in groups["gender"]]
     parts = [[part for part, word in PARTS.items() if word in dialog] for dialog in maps.get("utt2dialog", ())]
     if parts and all(len(part) == 1 for part in parts):
-        found["dialogs"] = [part[0] for part in parts]
+        groups["dialogs"] = [part[0] for part in parts]
     if votes := votes_of(data, keys):
-        found["raters who agree"] = [agreement(said, label_map) for said in votes]
+        groups["raters who agree"] = [agreement(segment_votes, label_map) for segment_votes in votes]
     order = ("gender", "dialogs", "raters who agree", "frames", "speaker")
-    return {name: found[name] for name in order if found.get(name) and len(set(found[name])) > 1}
+    return {name: groups[name] for name in order if groups.get(name) and len(set(groups[name])) > 1}
 
 
 def agreement(votes: Votes, label_map: Mapping[str, str] | None = None) -> str:
-    """How many evaluators chose the class that most of them chose.
+    """Number of raters who chose the majority class.
 
     >>> agreement([("ang",), ("ang", "fru"), ()]), agreement([])
     ('2 of 3', 'no votes')

@@ -1,16 +1,15 @@
-"""Confidence intervals of accuracies that hold for new speakers, with few of them and near 0 and 100 %.
+"""Confidence intervals of accuracies for new speakers, valid for few speakers and near 0 and 100 %.
 
-Segments of one speaker resemble each other, and those of one fold were scored by one network: a figure over 5531
-segments is worth far fewer independent trials. The variance is that of the jackknife that leaves out one speaker at a
-time; where several speakers share a fold's network, they are left out together, since what that network's training
-happened to give is common to them. The interval is Student's t with (units - 1) degrees of freedom, taken on Wilson's
-scale: the binomial interval of as many independent trials as would have this variance. It stays within 0 and 100 %, has a
-width where nothing is wrong, and nothing in it is random. It is never narrower than that of independent segments.
+Segments of one speaker are correlated, and those of one fold were scored by one network: the effective sample size of 5531
+segments is far smaller. The variance is the delete-one-group jackknife over speakers; speakers scored by the same fold's
+network are left out together, because they share the outcome of its training. The interval is Wilson's with the effective
+sample size that has this variance, and Student's t quantile with (units - 1) degrees of freedom. It stays within 0 and 100 %,
+has a width even if all segments are correct, and is deterministic. It is never narrower than that of independent segments.
 
-Of several training runs (seeds) the figures are means; what the runs differ in beyond chance adds to the variance, with
-degrees of freedom by Satterthwaite.
+Figures of several training runs (seeds) are means; the variance between runs beyond chance is added, with Satterthwaite's
+degrees of freedom.
 
-All intervals are of the pooled figures. Their coverage by simulation is in docs/reliability.md (benchmarks/coverage.py).
+All intervals are of pooled figures. Their coverage in simulations is in docs/reliability.md (benchmarks/coverage.py).
 
 Source: Wilson 1927; Korn and Graubard 1998 (effective sample size); Hansen 2022, "Jackknife standard errors for clustered
 regression"; Cameron, Gelbach and Miller 2011 (two-way clusters); Satterthwaite 1946. The bootstrap: Field and Welsh 2007;
@@ -32,18 +31,25 @@ from sertk.scoring.emotion import measures
 
 Ends = tuple[float, float]
 METHODS = ("jackknife", "bootstrap")
-# An interval of fewer units than this is marked: Student's t holds only as far as the units are normal.
+# Intervals of fewer units are marked: Student's t then depends on normally distributed units.
 FEW = 5
-# Memory for the draws' weights is bounded by this many numbers.
+# Bound on the memory of bootstrap weights, in numbers.
 _BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Both ends for WA, UA, macro-F1 and each class's recall and precision, as parts of 1.
+    """Intervals of WA, UA, macro-F1, and recall and precision of each class, as fractions.
 
-    clusters: how many speakers (sessions, …) there are; units: how many were left out or drawn in turn, fewer where a
-    fold's network scored several; runs: of the system.
+    Args:
+        wa: (low, high).
+        ua: (low, high).
+        macro_f1: (low, high).
+        recalls: (low, high) of each class.
+        precisions: (low, high) of each class.
+        clusters: number of speakers (sessions, …).
+        units: number of units left out or resampled, fewer than `clusters` if a fold's network scored several.
+        runs: number of training runs.
     """
 
     wa: Ends
@@ -58,7 +64,13 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Variance:
-    """Values (measures,) with their variance and degrees of freedom (measures,) each."""
+    """Estimates with their variances.
+
+    Args:
+        values: (measures,) estimates.
+        variances: (measures,) variances.
+        freedom: (measures,) degrees of freedom of the variances.
+    """
 
     values: np.ndarray
     variances: np.ndarray
@@ -66,7 +78,13 @@ class Variance:
 
 
 def wilson(hits: float, total: int, level: float = 0.95) -> Ends:
-    """Wilson's score interval of a proportion; (nan, nan) of nothing."""
+    """Wilson's score interval of a proportion.
+
+    Args:
+        hits: successes.
+        total: trials; (nan, nan) is returned for 0.
+        level: confidence level.
+    """
     if not total:
         return float("nan"), float("nan")
     low, high = _score_ends(np.float64(hits / total), NormalDist().inv_cdf((1 + level) / 2) ** 2 / total)
@@ -74,38 +92,47 @@ def wilson(hits: float, total: int, level: float = 0.95) -> Ends:
 
 
 def _score_ends(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's ends where z²/n is `weight`."""
+    """Ends of Wilson's interval, with `weight` = z²/n."""
     middle = values + weight / 2
     half = np.sqrt(weight * values * (1 - values) + weight**2 / 4)
-    # Rounding can leave the exact ends 0 and 1 by 1e-17.
+    # Clipped: rounding moves the exact ends 0 and 1 by up to 1e-17.
     return np.maximum(0.0, (middle - half) / (1 + weight)), np.minimum(1.0, (middle + half) / (1 + weight))
 
 
-def score_interval(found: Variance, trials: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Ends (measures,) of a Wilson interval with the effective number of trials and Student's quantile.
+def score_interval(estimate: Variance, trials: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson intervals with effective sample size and Student's quantile.
 
-    trials: (measures,) the independent trials there would be at most; the interval is never narrower than theirs.
-    NaN where there is no value, no variance or no trial.
+    Args:
+        estimate: estimates with their variances.
+        trials: (measures,) sample sizes if segments were independent; the interval is never narrower than with these.
+        level: confidence level.
+
+    Returns:
+        lower and upper ends, (measures,) each; NaN without estimate, variance or trials.
     """
-    spread = found.values * (1 - found.values)
-    quantile = stdtrit(found.freedom, (1 + level) / 2)
+    spread = estimate.values * (1 - estimate.values)
+    quantile = stdtrit(estimate.freedom, (1 + level) / 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        clustered = np.where(spread > 0, quantile**2 * found.variances / spread, 0 * found.variances)
+        clustered = np.where(spread > 0, quantile**2 * estimate.variances / spread, 0 * estimate.variances)
         plain = NormalDist().inv_cdf((1 + level) / 2) ** 2 / trials
-        ends = [_score_ends(found.values, weight) for weight in (clustered, plain)]
+        ends = [_score_ends(estimate.values, weight) for weight in (clustered, plain)]
         low, high = np.minimum(ends[0][0], ends[1][0]), np.maximum(ends[0][1], ends[1][1])
-    known = np.isfinite(found.variances) & (trials > 0)
+    known = np.isfinite(estimate.variances) & (trials > 0)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 
 def jackknife(parts: np.ndarray, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Measures, their jackknife variances, and what each unit adds to them.
+    """Delete-one jackknife of the measures of a confusion matrix.
 
-    times: (units,) how often each unit is there, once unless told.
+    Args:
+        parts: (…, units, classes, classes) counts of each unit.
+        times: (units,) multiplicity of each unit; default 1.
+
+    Returns:
+        measures, their variances, and the influence of each unit.
 
     Shape:
-        - parts: (…, units, classes, classes) counts of each unit
-        - output: (…, measures), (…, measures), (…, units, measures)
+        - Output: (…, measures), (…, measures), (…, units, measures)
     """
     times = np.ones(parts.shape[-3]) if times is None else times
     total = np.einsum("...uij,u->...ij", parts, times)
@@ -118,28 +145,34 @@ def jackknife(parts: np.ndarray, times: np.ndarray | None = None) -> tuple[np.nd
 
 
 def combined(values: np.ndarray, sources: Sequence[tuple[np.ndarray, float]]) -> Variance:
-    """The sum of independent variances, each (variances, degrees of freedom), with Satterthwaite's degrees.
+    """Sum of independent variance components, with Satterthwaite's degrees of freedom.
 
-    A sum of several can have many more degrees than its largest part, and an interval narrower than that part's: then
-    that part stands for the sum.
+    The sum can have far more degrees of freedom than its largest component, and so a narrower interval than that component
+    alone: then the component is used.
+
+    Args:
+        values: (measures,) estimates.
+        sources: (variances (measures,), degrees of freedom) of each component.
     """
     total = sum(variances for variances, _ in sources)
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = total**2 / sum(variances**2 / freedom for variances, freedom in sources)
-    found = [(total, np.where(total > 0, freedom, sources[0][1]))]
-    found += [(variances, np.full(total.shape, float(freedom))) for variances, freedom in sources]
-    variances, degrees = (np.stack(column) for column in zip(*found))
+    candidates = [(total, np.where(total > 0, freedom, sources[0][1]))]
+    candidates += [(variances, np.full(total.shape, float(freedom))) for variances, freedom in sources]
+    variances, degrees = (np.stack(column) for column in zip(*candidates))
     widest = np.nan_to_num(stdtrit(degrees, 0.975) * np.sqrt(variances)).argmax(axis=0)[None]
     return Variance(values, *(np.take_along_axis(column, widest, axis=0)[0] for column in (variances, degrees)))
 
 
 def beyond_chance(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """The variance of a mean over runs that comes of the runs themselves, not of what each unit met in each run.
+    """Variance component of training runs in a mean over runs: mean square of runs minus interaction, at least 0.
 
-    The mean square of the runs less that of the interaction, never below 0.
+    Args:
+        values: (runs, measures), from `jackknife`.
+        shifts: (runs, units, measures) influences, from `jackknife`.
 
     Shape:
-        - values: (runs, measures), shifts: (runs, units, measures) as `jackknife` gives them; output: (measures,)
+        - Output: (measures,)
     """
     runs, units = shifts.shape[:2]
     rest = shifts - shifts.mean(axis=0) - shifts.mean(axis=1, keepdims=True) + shifts.mean(axis=(0, 1))
@@ -148,11 +181,17 @@ def beyond_chance(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 
 def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray, bool]:
-    """The unit of each segment, (segments,) integers, and whether the folds are a second source of variance.
+    """Independent units for jackknife and bootstrap.
 
-    Clusters (speakers) of which each is in one fold, some of them in the same, share that fold's network: the fold is the
-    unit. Clusters (sessions) that hold whole folds are units themselves. Otherwise clusters are the units and folds cross
-    them.
+    If every cluster (speaker) is in one fold and some share a fold, folds are the units: these clusters share a network.
+    Clusters (sessions) that contain whole folds are units themselves. Otherwise clusters are units, crossed with folds.
+
+    Args:
+        clusters: cluster of each segment.
+        fold: (segments,) fold whose network scored each segment; None if unknown.
+
+    Returns:
+        unit of each segment, (segments,) integers; True if folds are a second, crossed variance component.
     """
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     if fold is None:
@@ -166,9 +205,12 @@ def joined(clusters: Sequence[str], fold: np.ndarray | None) -> tuple[np.ndarray
 
 
 def plain_intervals(counts: np.ndarray, runs: int = 1, level: float = 0.95) -> Intervals:
-    """As if segments were independent.
+    """Intervals for independent segments.
 
-    counts: (classes, classes), rows the truth, summed over the runs.
+    Args:
+        counts: (classes, classes), rows truth, summed over runs.
+        runs: number of training runs.
+        level: confidence level.
     """
     cells = np.flatnonzero(counts)
     parts = np.zeros((len(cells), counts.size))
@@ -176,9 +218,9 @@ def plain_intervals(counts: np.ndarray, runs: int = 1, level: float = 0.95) -> I
     values, variances, _ = jackknife(parts.reshape(-1, *counts.shape), counts.ravel()[cells].astype(np.float64))
     trials = _trials(counts / runs)
     variances = np.where(np.isnan(values), np.nan, np.nan_to_num(variances) * runs)
-    found = Variance(values, variances, np.full(len(values), np.inf))
+    estimate = Variance(values, variances, np.full(len(values), np.inf))
     number = round(counts.sum() / runs)
-    return _intervals(*score_interval(found, trials, level), len(counts), number, number, runs)
+    return _intervals(*score_interval(estimate, trials, level), len(counts), number, number, runs)
 
 
 def cluster_intervals(
@@ -192,37 +234,47 @@ def cluster_intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
-    """Intervals by speakers, sessions or other clusters; NaN where one unit alone has what is measured.
+    """Intervals clustered by speaker, session or another map.
 
-    fold: whose network scored each segment; method: "jackknife", or "bootstrap" with `draws` and `seed`.
+    Args:
+        truth: (segments,) class indices.
+        guess: (segments,) or (runs, segments) predicted class indices.
+        clusters: cluster of each segment.
+        num_classes: number of classes.
+        fold: (segments,) fold whose network scored each segment; None if unknown.
+        method: "jackknife" or "bootstrap".
+        draws: bootstrap samples.
+        seed: random seed of the bootstrap.
+        level: confidence level.
 
-    Shape:
-        - truth: (segments,) class numbers; guess: (segments,) or (runs, segments); clusters, fold: (segments,)
+    Returns:
+        intervals; NaN for a measure that depends on one unit alone.
 
     Raises:
-        SertkError: where there is one unit only.
+        SertkError: there is only one unit.
     """
     guess = np.atleast_2d(guess)
     units, crossed = joined(clusters, fold)
     counts = run_counts(truth, guess, units, num_classes)
     number = counts.shape[1]
     if number < 2:
-        raise SertkError("an interval by clusters needs two clusters or more, of different folds where folds are known")
+        raise SertkError("an interval by clusters needs two clusters or more, in different folds if folds are known")
     pooled = counts.sum(axis=0)
     if method == "bootstrap":
         drawn = measures(resample(pooled, draws, seed), pooled.sum(axis=(0, 2)) > 0)
         low, high = np.array([percentiles(column, number, level) for column in drawn.T]).T
     else:
-        found = clustered_variance(counts, run_counts(truth, guess, fold, num_classes) if crossed else None)
-        low, high = score_interval(found, _trials(pooled.sum(axis=0) / len(guess)), level)
+        estimate = clustered_variance(counts, run_counts(truth, guess, fold, num_classes) if crossed else None)
+        low, high = score_interval(estimate, _trials(pooled.sum(axis=0) / len(guess)), level)
     return _intervals(low, high, num_classes, len(np.unique(np.asarray(clusters))), number, len(guess))
 
 
 def clustered_variance(counts: np.ndarray, crossing: np.ndarray | None = None) -> Variance:
-    """Measures of the mean over runs, with the variance of units, of runs, and of folds that cross the units.
+    """Measures over all runs, with variance components of units, runs, and folds crossed with units.
 
-    Shape:
-        - counts: (runs, units, classes, classes); crossing: (runs, folds, classes, classes)
+    Args:
+        counts: (runs, units, classes, classes).
+        crossing: (runs, folds, classes, classes) if folds cross units.
     """
     pooled = counts.sum(axis=0)
     values, variances, _ = jackknife(pooled)
@@ -231,38 +283,48 @@ def clustered_variance(counts: np.ndarray, crossing: np.ndarray | None = None) -
         each, _, shifts = jackknife(counts)
         sources.append((beyond_chance(each, shifts), len(counts) - 1))
     if crossing is not None:
-        # Without the interaction taken off: conservative by the noise of single segments.
+        # The interaction is not subtracted, which is conservative.
         sources.append((jackknife(crossing.sum(axis=0))[1], crossing.shape[1] - 1))
     return combined(values, sources)
 
 
 def run_counts(truth: np.ndarray, guess: np.ndarray, units: Sequence, num_classes: int) -> np.ndarray:
-    """Confusion of each unit in each run: guess (runs, segments) -> (runs, units, classes, classes)."""
+    """Confusion matrix of each run and unit: guess (runs, segments) -> (runs, units, classes, classes)."""
     return np.stack([cluster_counts(truth, one, units, num_classes) for one in guess])
 
 
 def cluster_counts(truth: np.ndarray, guess: np.ndarray, clusters: Sequence[str], num_classes: int) -> np.ndarray:
-    """Confusion of each cluster, (clusters, classes, classes), in the clusters' sorted order."""
+    """Confusion matrix of each cluster, (clusters, classes, classes), in sorted order of clusters."""
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
     cells = (index * num_classes + np.asarray(truth)) * num_classes + np.asarray(guess)
     return np.bincount(cells, minlength=len(names) * num_classes**2).reshape(-1, num_classes, num_classes)
 
 
 def _trials(counts: np.ndarray) -> np.ndarray:
-    """How many independent trials each measure has: (classes, classes) -> (measures,); harmonic for means of classes."""
+    """Sample size of each measure, (measures,), from counts (classes, classes); harmonic for means over classes."""
     rows, columns = counts.sum(axis=1), counts.sum(axis=0)
-    there = rows[rows > 0]
-    harmonic = len(there) ** 2 / (1 / there).sum() if len(there) else 0.0
+    present = rows[rows > 0]
+    harmonic = len(present) ** 2 / (1 / present).sum() if len(present) else 0.0
     return np.concatenate([[rows.sum(), harmonic, harmonic], rows, columns])
 
 
-def _intervals(low, high, num_classes: int, clusters: int, units: int, runs: int) -> Intervals:
+def _intervals(low: np.ndarray, high: np.ndarray, num_classes: int, clusters: int, units: int, runs: int) -> Intervals:
+    """Intervals from the ends (measures,) of all measures."""
     ends = [(float(a), float(b)) for a, b in zip(low, high)]
     return Intervals(*ends[:3], ends[3 : 3 + num_classes], ends[3 + num_classes :], clusters, units, runs)
 
 
 def resample(counts: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Sums over clusters drawn with replacement: (clusters, …) -> (draws, …) float64."""
+    """Cluster bootstrap: sums over clusters drawn with replacement.
+
+    Args:
+        counts: (clusters, …).
+        draws: bootstrap samples.
+        seed: random seed.
+
+    Shape:
+        - Output: (draws, …) float64
+    """
     number = len(counts)
     rng = np.random.default_rng(seed)
     flat = counts.reshape(number, -1).astype(np.float64)
@@ -273,9 +335,15 @@ def resample(counts: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def percentiles(values: np.ndarray, number: int, level: float = 0.95) -> Ends:
-    """Ends of the expanded percentile interval of bootstrap `values` (draws,) from `number` drawn units.
+    """Expanded percentile interval of a bootstrap distribution.
 
-    Draws without a value (a class that no drawn cluster had) are left out; (nan, nan) where none is left.
+    Args:
+        values: (draws,) replicates; NaN (a class that no drawn cluster had) is left out.
+        number: number of resampled units.
+        level: confidence level.
+
+    Returns:
+        (low, high), NaN without finite replicates.
     """
     values = values[~np.isnan(values)]
     if not values.size:

@@ -1,13 +1,13 @@
-"""Two systems on the same segments: is the difference more than chance, how large is it, and what could be shown?
+"""Paired comparison of two systems on the same segments: difference, interval, p-value, detectable difference.
 
-Two things must agree before a difference counts. The permutation exchanges the two systems' outputs of whole speakers:
-where the systems are equal, the observed difference is one of 2^(speakers - 1) equally likely ones, so that few speakers
-cannot give a small p. Student's t by the jackknife knows what the permutation does not: speakers whose scores came
-from one network, and what training runs differ in. The p of a difference is the larger of the two, and the interval is
-the jackknife's, so that a difference at p < 0.05 has an interval without 0.
+A difference is significant only if two tests agree. The permutation test exchanges the outputs of the two systems for whole
+speakers: under the null hypothesis the observed difference is one of 2^(speakers - 1) equally likely ones, so few speakers
+cannot give a small p. Student's t with the jackknife accounts for what the permutation does not: speakers scored by the same
+network, and variation between training runs. p is the larger of the two, and the interval is that of the jackknife, so a
+difference with p < 0.05 has an interval that excludes 0.
 
-McNemar's exact test takes segments as independent, and stands beside them for those who expect it. Several comparisons
-are corrected with Holm's step-down.
+McNemar's exact test assumes independent segments; it is reported because readers expect it, and decides nothing. Multiple
+comparisons are corrected by Holm's step-down method.
 
 Source: McNemar 1947; Holm 1979; Cohen 1988, chapter 5 (g); Winkler et al. 2015 (exchangeability blocks); Agresti and Min
 2005 (independent segments, half a count added to each cell).
@@ -23,18 +23,24 @@ from scipy.special import stdtr, stdtrit
 
 from sertk.scoring.intervals import Ends, beyond_chance, combined, joined, run_counts
 
-# Up to this many clusters every exchange is tried (2^16 of them) and the p-value is exact.
+# Up to this many clusters all permutations (2^16) are evaluated and the p-value is exact.
 MAX_EXACT = 16
-# What decides: the measure, the level, and how often a difference of the size that "could be shown" is shown.
+# Primary measure, significance level, and power of the detectable difference.
 PRIMARY, ALPHA, POWER = "ua", 0.05, 0.8
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A minus B as a part of 1: its value, 95 % interval, p, standard error and the error's degrees of freedom.
+    """Difference A - B in one measure, as a fraction.
 
-    permuted: the p of the permutation alone, which `p` is never below; independent: the standard error if segments were
-    independent.
+    Args:
+        value: the difference.
+        interval: 95 % interval.
+        p: two-sided p-value.
+        permuted: p of the permutation test alone, at most `p`.
+        error: standard error.
+        freedom: degrees of freedom of `error`.
+        independent: standard error if segments were independent.
     """
 
     value: float
@@ -46,23 +52,31 @@ class Difference:
     independent: float = math.nan
 
     def detectable(self, tests: int = 1) -> float:
-        """The smallest difference that this design shows in four of five cases, `tests` being corrected for."""
-        reaches = ((self.freedom, self.error), (np.inf, self.independent))
-        return max(float(stdtrit(f, 1 - ALPHA / tests / 2) + stdtrit(f, POWER)) * error for f, error in reaches)
+        """Minimum detectable difference: smallest true difference found significant with 80 % power, corrected for `tests`."""
+        components = ((self.freedom, self.error), (np.inf, self.independent))
+        return max(float(stdtrit(f, 1 - ALPHA / tests / 2) + stdtrit(f, POWER)) * error for f, error in components)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """System A against system B over the same segments.
+    """System A against system B on the same segments.
 
-    only_a, only_b, mcnemar_p, cohen_g: None where a system has several runs. clusters: how many speakers (sessions,
-    segments) were exchanged; units: how many were left out in turn; runs: of A and of B.
+    Args:
+        only_a: segments that only A classifies correctly; None if a system has several runs, as the next three.
+        only_b: segments that only B classifies correctly.
+        mcnemar_p: p of McNemar's exact test.
+        cohen_g: Cohen's g (0.05 small, 0.15 medium, 0.25 large), positive if A is better.
+        wa: difference in WA.
+        ua: difference in UA.
+        clusters: number of permuted speakers (sessions, segments).
+        units: number of jackknife units.
+        runs: training runs of A and of B.
     """
 
-    only_a: int | None  # segments that A alone classifies correctly
+    only_a: int | None
     only_b: int | None
     mcnemar_p: float | None
-    cohen_g: float | None  # 0.05 small, 0.15 medium, 0.25 large; above 0 where A is better
+    cohen_g: float | None
     wa: Difference
     ua: Difference
     clusters: int
@@ -71,16 +85,16 @@ class Comparison:
 
     @property
     def least_p(self) -> float:
-        """The smallest p that an exchange of so many clusters can give."""
+        """Smallest p that a permutation of so many clusters can give."""
         return min(1.0, 2.0 ** (1 - self.clusters))
 
     def possible(self, tests: int = 1) -> bool:
-        """Whether a p below 0.05 can come out at all, `tests` being corrected for."""
+        """True if p < 0.05 is possible with so many clusters, corrected for `tests`."""
         return self.least_p * tests < ALPHA
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided exact p of `only_a` against `only_b` discordant segments.
+    """Two-sided p of McNemar's exact test on `only_a` and `only_b` discordant segments.
 
     >>> mcnemar(1, 5)  # (1 + 6) of 2^6, twice
     0.21875
@@ -89,11 +103,11 @@ def mcnemar(only_a: int, only_b: int) -> float:
     for k in range(min(only_a, only_b) + 1):
         tail += ways
         ways = ways * (number - k) // (k + 1)
-    return min(1.0, 2 * tail / 2**number)  # whole numbers of any size: nothing is rounded before the division
+    return min(1.0, 2 * tail / 2**number)  # integers, so nothing is rounded before the division
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given.
+    """Holm-adjusted p-values, in the order given.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -106,12 +120,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def exchange_p(parts: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Two-sided p of sums of `parts` (clusters, statistics), each cluster's sign being open: (statistics,).
+    """Two-sided p of a sign-flip permutation test over clusters.
 
-    Exact for up to 16 clusters, else of `draws` drawn exchanges, the one observed counted among them.
+    Exact for up to 16 clusters, else by Monte Carlo, counting the observed arrangement.
+
+    Args:
+        parts: (clusters, statistics) contribution of each cluster to each statistic.
+        draws: Monte Carlo permutations.
+        seed: random seed.
+
+    Shape:
+        - Output: (statistics,)
     """
     number = len(parts)
-    observed = np.abs(parts.sum(axis=0)) - 1e-12  # sums of the same parts in another order count as equal
+    observed = np.abs(parts.sum(axis=0)) - 1e-12  # equal up to the rounding of sums in another order
     if number <= MAX_EXACT:
         bits = np.arange(2**number)[:, None] >> np.arange(number) & 1
         return (np.abs((1 - 2 * bits) @ parts) >= observed).mean(axis=0)
@@ -133,18 +155,22 @@ def compare(
     draws: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
-    """A against B.
+    """Compare system A with system B.
 
-    fold: whose network scored each segment; clusters in one fold are left out together.
-
-    Shape:
-        - truth: (segments,) class numbers; guess_a, guess_b: (segments,) or (runs, segments)
-        - clusters, fold: (segments,)
+    Args:
+        truth: (segments,) class indices.
+        guess_a: (segments,) or (runs, segments) predictions of A.
+        guess_b: (segments,) or (runs, segments) predictions of B.
+        clusters: cluster (speaker) of each segment.
+        num_classes: number of classes.
+        fold: (segments,) fold whose network scored each segment; clusters in one fold are left out together.
+        draws: permutations if there are more than 16 clusters.
+        seed: random seed of the permutations.
     """
     systems = [np.atleast_2d(guess) for guess in (guess_a, guess_b)]
     exchanged = np.unique(np.asarray(clusters), return_inverse=True)[1]
     hits, rows = _hits(truth, systems, exchanged, num_classes)
-    # A difference is a sum over clusters, the truth's counts being fixed: an exchange flips a cluster's sign.
+    # Class counts are fixed, so a difference is a sum over clusters, and exchanging a cluster flips its sign.
     whole = rows.sum(axis=0)
     p_values = exchange_p(_accuracies(_gain(hits), rows, whole), draws, seed)
     units, crossed = joined(exchanged, fold)
@@ -160,21 +186,29 @@ def compare(
     return Comparison(*_discordant(truth, systems), wa, ua, len(rows), len(np.unique(units)), runs)
 
 
-def _hits(truth, systems, units, num_classes: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Correct segments of each run, unit and class, [(runs, units, classes)] of A and B, and all segments (units, classes)."""
+def _hits(
+    truth: np.ndarray, systems: Sequence[np.ndarray], units: np.ndarray, num_classes: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Correct segments [(runs, units, classes)] of A and B, and all segments (units, classes)."""
     counts = [run_counts(truth, guess, units, num_classes) for guess in systems]
     return [np.diagonal(c, axis1=2, axis2=3).astype(np.float64) for c in counts], counts[0][0].sum(axis=2)
 
 
 def _gain(hits: Sequence[np.ndarray]) -> np.ndarray:
-    """What A has more than B in the mean over their runs, (units, classes)."""
+    """Correct segments of A minus B, means over runs, (units, classes)."""
     return hits[0].mean(axis=0) - hits[1].mean(axis=0)
 
 
 def _accuracies(hits: np.ndarray, rows: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """What (…, classes) correct segments give of WA and UA, as parts of `whole` (…, classes): (…, 2).
+    """WA and UA from counts per class; UA is NaN if `whole` lacks a class that `rows` has.
 
-    UA is NaN where a class that there is is in no segment of `whole`.
+    Args:
+        hits: (…, classes) correct segments.
+        rows: (units, classes) all segments, which tell the classes that UA averages over.
+        whole: (…, classes) segments to divide by.
+
+    Shape:
+        - Output: (…, 2)
     """
     classes = rows.reshape(-1, rows.shape[-1]).sum(axis=0) > 0
     recall = np.divide(hits, whole, out=np.full(np.broadcast_shapes(hits.shape, whole.shape), np.nan), where=whole > 0)
@@ -182,42 +216,43 @@ def _accuracies(hits: np.ndarray, rows: np.ndarray, whole: np.ndarray) -> np.nda
 
 
 def _clustered_error(hits: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The differences in WA and UA, their jackknife errors over units and runs, and the errors' degrees of freedom."""
+    """Differences in WA and UA, their jackknife standard errors over units and runs, and degrees of freedom, (2,) each."""
     units, whole = len(rows), rows.sum(axis=0)
 
-    def left_out(correct):  # (…, units, classes) -> values (…, 2), shifts (…, units, 2)
+    def leave_one_out(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (…, 2) and shifts (…, units, 2) of (…, units, classes) correct segments."""
         total = correct.sum(axis=-2)
         values = _accuracies(total, rows, whole)
         with np.errstate(invalid="ignore"):
             return values, values[..., None, :] - _accuracies(total[..., None, :] - correct, rows, whole - rows)
 
-    values, shifts = left_out(_gain(hits))
+    values, shifts = leave_one_out(_gain(hits))
     sources = [((units - 1) / units * (shifts**2).sum(axis=0), units - 1)]
     for correct in hits:
         if len(correct) > 1:
-            each, shifts = left_out(correct)
+            each, shifts = leave_one_out(correct)
             sources.append((beyond_chance(each, (units - 1) * shifts), len(correct) - 1))
-    found = combined(values, sources)
-    return found.values, np.sqrt(found.variances), found.freedom
+    estimate = combined(values, sources)
+    return estimate.values, np.sqrt(estimate.variances), estimate.freedom
 
 
-def _independent_error(truth, systems, num_classes: int) -> np.ndarray:
-    """The errors of WA and UA if segments were independent (2,), half a count added to each cell of each class."""
+def _independent_error(truth: np.ndarray, systems: Sequence[np.ndarray], num_classes: int) -> np.ndarray:
+    """Standard errors of WA and UA for independent segments, (2,), with half a count added to each cell of each class."""
     gain = (systems[0] == truth).mean(axis=0) - (systems[1] == truth).mean(axis=0)
     rows, sums, squares = (
         np.bincount(truth, weights=weights, minlength=num_classes) for weights in (None, gain, gain**2)
     )
-    there = rows > 0
+    present = rows > 0
 
-    def variance(number, total, square):
+    def variance(number: np.ndarray | int, total: np.ndarray | float, square: np.ndarray | float) -> np.ndarray | float:
         return (square + 1 - total**2 / (number + 2)) / (number + 2) ** 2
 
-    ua = variance(rows, sums, squares)[there].sum() / there.sum() ** 2
+    ua = variance(rows, sums, squares)[present].sum() / present.sum() ** 2
     return np.sqrt([variance(len(truth), gain.sum(), (gain**2).sum()), ua])
 
 
-def _difference(value, permuted, error, freedom, alone) -> Difference:
-    """A difference whose interval and p are the wider and the larger of those of units and of independent segments."""
+def _difference(value: float, permuted: float, error: float, freedom: float, alone: float) -> Difference:
+    """The difference, with the wider interval and larger p of clustered units and independent segments."""
     reach = max(float(stdtrit(freedom, 0.975)) * error, NormalDist().inv_cdf(0.975) * alone)
     t = [
         float(2 * stdtr(f, -abs(value) / e)) if e else float(value == 0) for f, e in ((freedom, error), (np.inf, alone))
@@ -227,8 +262,10 @@ def _difference(value, permuted, error, freedom, alone) -> Difference:
     return Difference(float(value), ends, p, float(permuted), float(error), float(freedom), float(alone))
 
 
-def _discordant(truth, systems) -> tuple[int | None, int | None, float | None, float | None]:
-    """What A and B alone classify correctly, McNemar's p and Cohen's g; all None where a system has several runs."""
+def _discordant(
+    truth: np.ndarray, systems: Sequence[np.ndarray]
+) -> tuple[int | None, int | None, float | None, float | None]:
+    """Segments that only A, only B classifies correctly, McNemar's p, Cohen's g; all None if a system has several runs."""
     if any(len(guess) > 1 for guess in systems):
         return None, None, None, None
     right_a, right_b = (guess[0] == truth for guess in systems)

@@ -1,4 +1,4 @@
-"""Posteriors read for scoring: every segment of the test exactly once, by the right labels, by the right fold."""
+"""Reading posteriors for scoring: every test segment once, with the expected labels and fold."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,20 @@ from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.scoring.protocol import ORACLE, chain
 
-# Posteriors are float32, and text tables round them.
+# Posteriors are stored as float32, and rounded in text tables.
 _SUM_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Posteriors (segments, classes) float64 in the order of `keys`, and the settings of the archives they came from.
+    """Posteriors of one training run, with the manifests of their archives.
 
-    settings: archive -> its manifest's settings (None without a manifest); archives: each segment's archive.
+    Args:
+        source: rspecifier or experiment folder.
+        keys: segments.
+        posteriors: (segments, classes) float64, in the order of `keys`.
+        archives: archive of each segment.
+        settings: archive -> settings of its manifest, None without a manifest.
     """
 
     source: str
@@ -31,45 +36,59 @@ class Scored:
 
     @property
     def guess(self) -> np.ndarray:
-        """The most probable class of each segment, the first of equals: (segments,)."""
+        """Most probable class of each segment, the first one in a tie, (segments,)."""
         return self.posteriors.argmax(axis=1)
 
     @property
     def select(self) -> str | None:
-        """How the models' epochs were chosen (last, dev-session, oracle), None where no manifest says it."""
+        """Model selection rule (last, dev-session, oracle); None if no manifest records it."""
         rules = sorted({str(record["select"]) for record in self._records.values() if "select" in record})
         return ", ".join(rules) or None
 
     @property
     def chosen_on_test(self) -> bool:
-        """Whether an epoch of a model, or of one that it began from, was chosen by the fold that it is tested on."""
-        return any(record.get("select") == ORACLE for found in self._records.values() for record in chain(found))
+        """True if an epoch of a model, or of one it was initialised from, was selected on the test fold (oracle)."""
+        networks = (network for trained_on in self._records.values() for network in chain(trained_on))
+        return any(network.get("select") == ORACLE for network in networks)
 
     @property
     def _records(self) -> dict[str, dict]:
-        said = {name: (settings or {}).get("trained_on") for name, settings in self.settings.items()}
-        return {name: record if isinstance(record, dict) else {} for name, record in said.items()}
+        """Archive -> training record of its model, {} if there is none."""
+        records = {name: (settings or {}).get("trained_on") for name, settings in self.settings.items()}
+        return {name: record if isinstance(record, dict) else {} for name, record in records.items()}
 
     @property
     def folds(self) -> dict[str, int]:
-        """The fold whose model scored each segment, where its manifest says it."""
-        said = {name: str(record.get("fold", "")) for name, record in self._records.items()}
-        return {key: int(said[name]) for key, name in zip(self.keys, self.archives) if said[name].isdecimal()}
+        """Fold whose model scored each segment, for archives whose manifest records it."""
+        fold_of = {name: str(record.get("fold", "")) for name, record in self._records.items()}
+        return {key: int(fold_of[name]) for key, name in zip(self.keys, self.archives) if fold_of[name].isdecimal()}
 
 
 def guesses_of(runs: Sequence[Scored]) -> np.ndarray:
-    """The most probable classes of each training run, (runs, segments)."""
+    """Most probable classes of each training run, (runs, segments)."""
     return np.stack([scored.guess for scored in runs])
 
 
 def select_of(runs: Sequence[Scored]) -> str | None:
-    """How the epochs of all training runs were chosen, None where no manifest says it."""
+    """Model selection rules of all training runs; None if no manifest records them."""
     rules = sorted({rule for scored in runs if scored.select for rule in scored.select.split(", ")})
     return ", ".join(rules) or None
 
 
-def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.ndarray:
-    """Class numbers of a utt2label, (segments,); SertkError for a label that is not among `labels`."""
+def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where: str | Path) -> np.ndarray:
+    """Class indices of a utt2label.
+
+    Args:
+        utt2label: label of each segment.
+        labels: class names.
+        where: file name for error messages.
+
+    Raises:
+        SertkError: a label is not among `labels`.
+
+    Shape:
+        - Output: (segments,)
+    """
     number = {label: index for index, label in enumerate(labels)}
     for utt, label in utt2label.items():
         if label not in number:
@@ -77,14 +96,19 @@ def truth_of(utt2label: Mapping[str, str], labels: Sequence[str], where) -> np.n
     return np.array([number[label] for label in utt2label.values()])
 
 
-def read_posteriors(source, keys: Sequence[str], labels: Sequence[str]) -> Scored:
-    """The posteriors of exactly `keys`, in their order.
+def read_posteriors(source: str | Path, keys: Sequence[str], labels: Sequence[str]) -> Scored:
+    """Read the posteriors of exactly `keys`.
 
-    source: a rspecifier, or an experiment's folder: its scores.ark, or those of its folds (1/scores.ark, 2/…).
-    Raises SertkError, naming table and key, for one that is missing, too many or twice, for a wrong dimension, for
-    what is no probability, and for a manifest that names other labels.
+    Args:
+        source: rspecifier, or an experiment folder with scores.ark or one per fold (1/scores.ark, 2/scores.ark, …).
+        keys: segments.
+        labels: class names.
+
+    Raises:
+        SertkError: a segment is missing, unknown or scored twice, a vector has another dimension or is not a distribution, or
+            a manifest names other labels.
     """
-    wanted = {key: index for index, key in enumerate(keys)}
+    index_of = {key: index for index, key in enumerate(keys)}
     posteriors = np.full((len(keys), len(labels)), np.nan)
     archives: list[str] = [""] * len(keys)
     settings: dict[str, dict | None] = {}
@@ -94,48 +118,59 @@ def read_posteriors(source, keys: Sequence[str], labels: Sequence[str]) -> Score
             name = archive_of[key] if isinstance(archive_of, dict) else archive_of
             if name not in settings:
                 settings[name] = _settings(name, labels)
-            if key not in wanted:
-                raise SertkError(f"{name}: {key} is scored and is not in the test")
-            index = wanted[key]
+            if key not in index_of:
+                raise SertkError(f"{name}: {key} is scored but not in the test set")
+            index = index_of[key]
             if archives[index]:
                 raise SertkError(f"{name}: {key} is scored twice (before: {archives[index]})")
             posteriors[index], archives[index] = _checked(name, key, vector, labels), name
     missing = [key for key, name in zip(keys, archives) if not name]
     if missing:
-        more = f", nor are {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise SertkError(f"{source}: {missing[0]} is in the test and not scored{more}")
+        more = f" ({len(missing)} segments are not)" if len(missing) > 1 else ""
+        raise SertkError(f"{source}: {missing[0]} is in the test set but not scored{more}")
     return Scored(str(source), list(keys), posteriors, archives, settings)
 
 
 def read_runs(source: str, keys: Sequence[str], labels: Sequence[str]) -> list[Scored]:
-    """The training runs of one system: a folder's `seed*` folders, or the one that `source` is.
+    """Read the training runs of one system: the `seed*` subfolders of a folder, or `source` as a single run.
+
+    Args:
+        source: rspecifier or experiment folder.
+        keys: segments.
+        labels: class names.
 
     Raises:
-        SertkError: as `read_posteriors`; for a folder with scores of its own beside those of runs; for two runs with the
-            same scores, which are one run.
+        SertkError: as `read_posteriors`; the folder has scores of its own beside those of runs; two runs have equal scores.
     """
     folder = Path(str(source))
-    runs = (
-        sorted(path for path in folder.glob("seed*") if path.is_dir() and _archives_in(path)) if folder.is_dir() else []
-    )
-    if not runs:
+    folders = [path for path in folder.glob("seed*") if path.is_dir() and _archives_in(path)] if folder.is_dir() else []
+    if not folders:
         return [read_posteriors(source, keys, labels)]
     if own := _archives_in(folder):
-        raise SertkError(f"{folder}: has scores of its own ({own[0].relative_to(folder)}) and of runs ({runs[0].name})")
-    found = [read_posteriors(str(path), keys, labels) for path in runs]
-    for n, one in enumerate(found):
-        for other in found[:n]:
+        raise SertkError(
+            f"{folder}: has scores of its own ({own[0].relative_to(folder)}) and of runs ({min(folders).name})"
+        )
+    runs = [read_posteriors(str(path), keys, labels) for path in sorted(folders)]
+    for n, one in enumerate(runs):
+        for other in runs[:n]:
             if np.array_equal(one.posteriors, other.posteriors):
                 raise SertkError(
                     f"{other.source} and {one.source} hold the same scores: these are not two training runs"
                 )
-    return found
+    return runs
 
 
-def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
-    """SertkError where a manifest says that another fold's model scored a segment than utt2fold holds out.
+def check_folds(scored: Scored, utt2fold: Mapping[str, int]) -> None:
+    """Check that every segment was scored by the model that held it out.
 
-    Folds may be numbered otherwise: what counts is which segments were held out together.
+    Fold numbers may differ: folds are equal if the same segments are held out together.
+
+    Args:
+        scored: posteriors with manifests.
+        utt2fold: fold of each segment.
+
+    Raises:
+        SertkError: by its manifest, a segment was scored by the model of another fold.
     """
     pairs = {(fold, utt2fold[key]) for key, fold in scored.folds.items()}
     if len(pairs) == len({here for here, _ in pairs}) == len({there for _, there in pairs}):
@@ -146,29 +181,31 @@ def check_folds(scored: Scored, utt2fold: Mapping[str, int]):
             raise SertkError(f"{name}: {key} was scored by fold {fold}'s model, utt2fold has it in {utt2fold[key]}")
 
 
-def _tables(source) -> Iterator[str]:
+def _tables(source: str | Path) -> Iterator[str]:
+    """Rspecifiers of the score tables of `source`."""
     folder = Path(str(source))
     if not folder.is_dir():
         if not str(source).partition(":")[1]:
             raise SertkError(f"{source}: neither a folder nor a rspecifier (ark:FILE, scp:FILE)")
         yield str(source)
         return
-    found = _archives_in(folder)
-    if not found:
+    archives = _archives_in(folder)
+    if not archives:
         raise SertkError(f"{folder}: neither scores.ark nor 1/scores.ark, 2/scores.ark, … in this folder")
-    yield from (f"ark:{path}" for path in found)
+    yield from (f"ark:{path}" for path in archives)
 
 
 def _archives_in(folder: Path) -> list[Path]:
-    # Of folds only: an experiment's folder may have others in it (folds, log, another system).
-    found = sorted(path for path in folder.glob("*/scores.ark") if path.parent.name.isdigit())
-    return found or sorted(folder.glob("scores.ark"))
+    """Score archives of an experiment folder."""
+    # Only numbered folders are folds: there are others (folds, log, another system).
+    archives = sorted(path for path in folder.glob("*/scores.ark") if path.parent.name.isdigit())
+    return archives or sorted(folder.glob("scores.ark"))
 
 
 def _archives(table: str) -> str | dict[str, str]:
-    """The archive of a table, or of each key of a script: manifests stand beside archives.
+    """The archive of a table, or of each key of a script; manifests are beside archives.
 
-    A script out of a pipe is not read twice: where its entries came from is not known.
+    A script read from a pipe cannot be read twice, so the archives of its entries are unknown.
     """
     spec = parse_rspecifier(table)
     if not spec.script or spec.rxfilename.kind != "file":
@@ -177,20 +214,22 @@ def _archives(table: str) -> str | dict[str, str]:
 
 
 def _settings(archive: str, labels: Sequence[str]) -> dict | None:
+    """Settings of an archive's manifest, None without one. Raises SertkError for other labels."""
     manifest = read_manifest(f"ark:{archive}")
     if manifest is None:
         return None
     named = manifest.settings.get("labels", list(labels))
     if list(named) != list(labels):
-        raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, wanted are {' '.join(labels)}")
+        raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, expected {' '.join(labels)}")
     return manifest.settings
 
 
 def _checked(name: str, key: str, vector: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """`vector`, if it is a distribution over `labels`. Raises SertkError."""
     if vector.shape != (len(labels),):
         raise SertkError(f"{name}: {key}: {vector.size} posteriors for {len(labels)} labels ({' '.join(labels)})")
     if not np.isfinite(vector).all():
-        raise SertkError(f"{name}: {key}: a posterior is not finite")
+        raise SertkError(f"{name}: {key}: a posterior is NaN or infinite")
     total = float(vector.sum(dtype=np.float64))
     if vector.min() < 0 or abs(total - 1) > _SUM_TOLERANCE:
         raise SertkError(f"{name}: {key}: not probabilities (lowest {vector.min():g}, sum {total:g})")

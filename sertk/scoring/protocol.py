@@ -1,28 +1,28 @@
-"""The leak guard: what a model was trained on must not be what it is scored on.
+"""The leak guard: a model must not be scored on its training data.
 
-A score file's manifest says, in its settings, whose scores they are:
+The manifest of a score archive records in its settings how the model was trained:
 
     {"labels": [...], "frontend": {..., "transductive": true},
      "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "target": "label",
                     "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
                     "trunk": {"keys": [...], ...}}}
 
-`trunk` and `init` are what the network that it began from had been trained on, and so on down the chain; an imported one
-has `source`, `sha256`, `licence`, `declared` (its training in words) and, where they were listed, `speakers`. `keys` are the
-training segments, `speakers` all their speakers, `chosen_on` the segments that chose the epoch: they count as seen in
-training, except under the rule `oracle`, which chooses on the test itself by the user's own order and is stamped.
+`trunk` and `init` are the training records of the network that it was initialised from, recursively; an imported network has
+`source`, `sha256`, `licence`, `declared` (its training data in words) and, if they were listed, `speakers`. `keys` are the
+training segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training
+data, except under the rule `oracle`, which selects on the test set at the user's request and is stamped LEAKY.
 
 Scores are in one of three states:
 
-    leaking    a test segment, or a perturbed copy of it, is in the training; or a speaker or session whom the scheme keeps
-               apart is
-    unchecked  something that could leak was not recorded, or cannot be matched with the test's own lists
-    clean      every network of the chain says all its segments or all its speakers, and none of them is the test's
+    leaking    a test segment, or a perturbed copy of it, is in the training data; or so is a speaker or session that the
+               scheme holds out
+    unchecked  a training record is missing or incomplete, or cannot be matched with the test set's lists
+    clean      every network of the chain records all its segments or all its speakers, and none is in the test set
 
-Segments are matched by the recording that they are of (sertk.datadir.copies), speakers by the test's own utt2spk.
-Training segments that it does not have are another corpus's, or this one's under other names: then the `speakers` decide.
-A common name is one person where it can mean no one else: VoxCeleb's (`id10270`), that of the network's own training, two
-such names together; else (a single name of a trunk's corpus; numbers, where half of the test's are in it) it is unchecked.
+Segments are matched by recording (sertk.datadir.copies), speakers by the utt2spk of the test set. Training segments that are
+not in its lists belong to another corpus, or to this one under other names: then `speakers` decides. An equal speaker name is
+the same person if it is unambiguous: VoxCeleb names (`id10270`), names in the network's own training, two equal names at once.
+Ambiguous names (a single one from a trunk's corpus; numbers, if half of the test speakers' numbers occur) are unchecked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -36,19 +36,19 @@ from sertk.errors import SertkError
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
 UNKNOWN_SCHEME = "UNKNOWN-SCHEME"
 CLEAN, LEAKING, UNCHECKED = "clean", "leaking", "unchecked"
-# The rule that picks the epoch by the held-out fold's own score.
+# The rule that selects the epoch by the score on the test fold.
 ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is known of the segments of a test's corpus, those of other folds included.
+    """The corpus of a test set, including the segments of other folds.
 
     Args:
-        keys: of all segments that are known.
-        maps: "speaker", "session" to each segment's, "recording" (Kaldi's utt2uniq) to the one that it is a copy of.
-        apart: those of `maps` that must not be on both sides.
-        trials: these are of speakers, and so are the labels of a network that does not say what its labels are.
+        keys: all known segments.
+        maps: "speaker", "session" -> that of each segment; "recording" -> the original of each copy (Kaldi's utt2uniq).
+        apart: names of the maps whose values must not be in both training and test.
+        trials: True for speaker trials: labels of a network that does not record what its labels are, are speakers.
     """
 
     keys: Collection[str]
@@ -58,32 +58,32 @@ class Corpus:
 
     @cached_property
     def recordings(self) -> dict[str, str]:
-        """Recording -> one of its segments here."""
-        found = {}
+        """Recording -> one of its segments in the corpus."""
+        segment_of = {}
         for segments in (self.keys, *self.maps.values()):
             for key in segments:
-                found.setdefault(self.original(key), key)
-        return found
+                segment_of.setdefault(self.original(key), key)
+        return segment_of
 
     def original(self, key: str) -> str:
-        """The recording of a segment of the corpus, by utt2uniq or by its name."""
+        """Recording of a segment, by utt2uniq or by its name."""
         return original(self.maps.get("recording", {}).get(key, key))
 
     def recording(self, key: str) -> str | None:
-        """The recording of a training segment, None where it is none of these."""
-        if key not in self._recording_of:  # the folds' networks have most of their segments in common
+        """Recording of a training segment, None if it is not in the corpus."""
+        if key not in self._recording_of:  # cached: networks of different folds share most segments
             name = self.original(key)
             self._recording_of[key] = name if name in self.recordings else renamed(name, self.recordings)
         return self._recording_of[key]
 
     def group(self, what: str, recording: str) -> str | None:
-        """The person or session of a recording."""
+        """Speaker or session of a recording, None if unknown."""
         group = self._groups[what].get(recording)
         return original(group) if group else None
 
     @cached_property
     def people(self) -> frozenset[str]:
-        """All persons of the corpus."""
+        """All speakers of the corpus."""
         return frozenset(self._groups.get("speaker", {}).values())
 
     @cached_property
@@ -95,30 +95,35 @@ class Corpus:
         groups = dict(self.maps)
         if "speaker" in groups:
             groups["speaker"] = people(groups["speaker"], self.maps.get("recording"))
-        return {what: {self.original(key): group for key, group in found.items()} for what, found in groups.items()}
+        return {what: {self.original(key): group for key, group in values.items()} for what, values in groups.items()}
 
 
 @dataclass
 class Guard:
-    """Collects what is wrong with a set of scores and the words that every view of them must carry.
+    """Collects the leaks of a set of scores, what cannot be checked, and the stamps of every figure made of them.
 
-    i_know: leaks are stamped LEAKY instead of refused.
+    Args:
+        i_know: stamp leaks LEAKY instead of raising.
+        stamps: words that every headline and title carries.
+        leaks: one message per leak.
+        doubts: reason -> names of the unchecked scores.
     """
 
     i_know: bool = False
     stamps: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
-    doubts: dict[str, list[str]] = field(default_factory=dict)  # what is unchecked -> in whose scores
+    doubts: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
+        """Leaking, unchecked or clean."""
         if self.leaks or LEAKY in self.stamps:
             return LEAKING
         return UNCHECKED if self.doubts else CLEAN
 
     @property
     def unchecked(self) -> list[str]:
-        """What is unchecked, a line for each reason.
+        """What is unchecked, one line per reason.
 
         >>> guard = Guard()
         >>> guard.doubt("1/scores.ark", "no manifest"), guard.doubt("2/scores.ark", "no manifest")
@@ -128,28 +133,39 @@ class Guard:
         """
         return [f"{names[0]}{_more(len(names) - 1)}: {reason}" for reason, names in self.doubts.items()]
 
-    def stamp(self, *words: str):
+    def stamp(self, *words: str) -> None:
+        """Add stamps, each once."""
         self.stamps = list(dict.fromkeys([*self.stamps, *words]))
 
-    def leak(self, message: str):
-        """Refuse, or note where the user knows. Raises SertkError."""
+    def leak(self, message: str) -> None:
+        """Raise SertkError for a leak; with `i_know` record and stamp it."""
         if not self.i_know:
-            raise SertkError(f"{message} (--i-know true scores it all the same, stamped {LEAKY})")
+            raise SertkError(f"{message} (--i-know true scores it anyway, stamped {LEAKY})")
         self.leaks.append(message)
         self.stamp(LEAKY)
 
-    def doubt(self, name: str, reason: str):
-        """Note that something of `name` cannot be checked."""
+    def doubt(self, name: str, reason: str) -> None:
+        """Record that the scores `name` cannot be checked."""
         names = self.doubts.setdefault(reason, [])
         if name not in names:
             names.append(name)
 
-    def check(self, name: str, settings: Mapping | None, keys: Iterable[str], corpus: Corpus):
-        """Compare what `name`'s manifest says with the test segments `keys` of `corpus`. Raises SertkError for a leak."""
+    def check(self, name: str, settings: Mapping | None, keys: Iterable[str], corpus: Corpus) -> None:
+        """Compare the training records of a score archive with its test segments.
+
+        Args:
+            name: the archive, for messages.
+            settings: settings of its manifest.
+            keys: its test segments.
+            corpus: the corpus of the test set.
+
+        Raises:
+            SertkError: a leak, without `i_know`.
+        """
         settings, keys = settings or {}, list(keys)
         trained_on = settings.get("trained_on")
         if not trained_on:
-            self.doubt(name, "no manifest says what this was trained on")
+            self.doubt(name, "no manifest records what this was trained on")
         for what in corpus.apart if trained_on else ():
             utt2group = corpus.maps.get(what, {})
             if lacking := [key for key in keys if key not in utt2group]:
@@ -157,11 +173,12 @@ class Guard:
         prefix = ""
         for record in chain(trained_on or None):
             self._check_network(name, record, keys, corpus, prefix)
-            prefix = "the network it began from had "
+            prefix = "the network it was initialised from had "
         if (settings.get("frontend") or {}).get("transductive"):
             self.stamp(TRANSDUCTIVE)
 
-    def _check_network(self, name: str, record: Mapping, keys: list[str], corpus: Corpus, prefix: str):
+    def _check_network(self, name: str, record: Mapping, keys: list[str], corpus: Corpus, prefix: str) -> None:
+        """Compare one network's training record with the test segments."""
         seen, chosen_on = dict.fromkeys(record.get("keys") or ()), record.get("chosen_on") or {}
         if record.get("select") == ORACLE:
             self.stamp(LEAKY)
@@ -189,73 +206,93 @@ class Guard:
         if both := [key for key in keys if renamed(key, strange)]:
             self._leak(name, "segment", both, prefix, f", as {renamed(both[0], strange)}")
         speakers = speakers_in(record, corpus.trials)
-        whose = "the network that it began from" if prefix else "its model"
+        whose = "the network it was initialised from" if prefix else "its model"
         no_keys = record.get("keys") is None
         if no_keys and speakers is None:
             if declared := record.get("declared"):
                 reason = f"was trained on '{declared}', which lists no speakers (import-resnet --labels does)"
             else:
-                reason = "says neither the segments nor the speakers that it was trained on"
+                reason = "records neither its training segments nor their speakers"
             self.doubt(name, f"{whose} {reason}")
         elif record.get("incomplete"):
-            self.doubt(name, f"{whose} is an average of networks of which some do not say what they were trained on")
+            self.doubt(name, f"{whose} is an average of networks, some without a training record")
         elif foreign and speakers is None:
-            counted = f"{len(foreign)} training segments of {whose} are not in the test's lists"
+            counted = f"{len(foreign)} training segments of {whose} are not in the test set's lists"
             self.doubt(name, f"{counted}, and their speakers are not recorded ({foreign[0]}, …)")
         elsewhere = bool(foreign) or no_keys
         if speakers is not None and (elsewhere or "speaker" in corpus.apart):
             self._check_people(name, speakers, keys, corpus, prefix, elsewhere, bool(prefix or foreign))
 
-    def _check_people(self, name, speakers, keys, corpus, prefix, elsewhere: bool, foreign: bool):
-        """Compare people by their names.
+    def _check_people(
+        self,
+        name: str,
+        speakers: Collection[str],
+        keys: Collection[str],
+        corpus: Corpus,
+        prefix: str,
+        elsewhere: bool,
+        foreign: bool,
+    ) -> None:
+        """Compare training and test speakers by name.
 
         Args:
-            elsewhere: not all training segments are in the test's lists, so that only names tell of their speakers.
-            foreign: they may be of another corpus, which calls its speakers as it likes.
+            name: the archive, for messages.
+            speakers: training speakers.
+            keys: test segments.
+            corpus: the corpus of the test set.
+            prefix: start of the message, "" for the model itself.
+            elsewhere: True if training segments are missing from the test set's lists, so that only names identify speakers.
+            foreign: True if these may be of another corpus, where equal names may be other people.
         """
         if not corpus.maps.get("speaker"):
             if elsewhere:
-                self.doubt(name, "the test's speakers are not known (no utt2spk): the training's may be among them")
+                self.doubt(name, "the test speakers are unknown (no utt2spk): some may be training speakers")
             return
         tested = {corpus.group("speaker", corpus.original(key)) for key in keys} - {None}
         trained = {original(speaker) for speaker in speakers}
         both = sorted(tested & trained)
         certain = [person for person in both if telling(person)] if foreign else both
         if prefix and len(certain) == 1 and not is_celebrity(certain[0]):
-            certain = []  # of a trunk of another corpus: one common name is chance, two are not
+            certain = []  # of another corpus: one equal name is chance, two are not
         if prefix and not any(map(telling, both)) and 2 * len(trained & corpus.people) < len(corpus.people):
-            both = []  # two corpora that number their speakers have some numbers in common
-        similar = both or sorted({found for person in trained if (found := renamed(person, tested))})
+            both = []  # two corpora with numbered speakers share some numbers
+        similar = both or sorted({match for person in trained if (match := renamed(person, tested))})
         if certain and "speaker" in corpus.apart:
             self._leak(name, "speaker", certain, prefix)
         elif similar and elsewhere:
-            whose = "the network that it began from" if prefix else "its model"
-            told = f"{similar[0]}{_more(len(similar) - 1)}"
-            self.doubt(name, f"{whose} was trained on speakers who are called like the test's ({told})")
+            whose = "the network it was initialised from" if prefix else "its model"
+            names = f"{similar[0]}{_more(len(similar) - 1)}"
+            self.doubt(name, f"{whose} was trained on speakers with the names of test speakers ({names})")
 
-    def _leak(self, name: str, what: str, both: list[str], prefix: str, told: str = ""):
-        self.leak(f"{name}: {prefix}test {what} {both[0]}{_more(len(both) - 1)} in its training{told}")
+    def _leak(self, name: str, what: str, both: list[str], prefix: str, detail: str = "") -> None:
+        """Report test segments, speakers or sessions in the training data."""
+        self.leak(f"{name}: {prefix}test {what} {both[0]}{_more(len(both) - 1)} in its training{detail}")
 
 
 def _more(number: int) -> str:
+    """Suffix of a message: " and 3 more"."""
     return f" and {number} more" if number else ""
 
 
-def guard_reasons(found: Mapping) -> list[str]:
-    """Why results are clean, leaking or unchecked, a line each; found: their `guard`, `leaks` and `unchecked`.
+def guard_reasons(results: Mapping) -> list[str]:
+    """Why results are clean, leaking or unchecked, one line per reason.
 
-    >>> guard_reasons({"guard": "unchecked", "leaks": [], "unchecked": ["1/scores.ark: no manifest"]})
-    ['unchecked: 1/scores.ark: no manifest']
+    Args:
+        results: with `guard`, `leaks` and `unchecked`.
+
+    Example:
+        >>> guard_reasons({"guard": "unchecked", "leaks": [], "unchecked": ["1/scores.ark: no manifest"]})
+        ['unchecked: 1/scores.ark: no manifest']
     """
-    lines = [f"{LEAKING}: {leak}" for leak in found["leaks"]]
-    if found["guard"] == LEAKING and not lines:
-        lines = [f"{LEAKING}: an epoch was chosen on the test itself, or the stamp {LEAKY} was given"]
-    lines += [f"{UNCHECKED}: {reason}" for reason in found["unchecked"]]
-    return lines or [f"{CLEAN}: no test segment, copy of one, or person whom the folds keep apart was trained on"]
+    lines = [f"{LEAKING}: {leak}" for leak in results["leaks"]]
+    if results["guard"] == LEAKING and not lines:
+        lines = [f"{LEAKING}: an epoch was selected on the test set, or the stamp {LEAKY} was given"]
+    lines += [f"{UNCHECKED}: {reason}" for reason in results["unchecked"]]
+    return lines or [f"{CLEAN}: no test segment, copy of one, or held-out speaker is in the training data"]
 
 
 def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
-    """A network's record, those of the networks that it began from, and so on; {} for one that says nothing."""
+    """Training records of a network and, recursively, of those it was initialised from; {} for a missing record."""
     if trained_on is None:
         return
     trained_on = trained_on if isinstance(trained_on, Mapping) else {}
@@ -266,9 +303,11 @@ def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
 
 
 def speakers_in(record: Mapping, trials: bool = False) -> set[str] | None:
-    """The speakers of all that a network has seen, those of the epoch's choice too; None where they are not recorded.
+    """Speakers of a network's training and model selection data; None if not recorded.
 
-    trials: take the labels for speakers, where a record does not say what they are.
+    Args:
+        record: training record.
+        trials: True: labels are speakers, unless the record says what they are.
     """
     parts = [record] if record.get("select") == ORACLE else [record, record.get("chosen_on") or {}]
     speakers = set()
@@ -283,5 +322,5 @@ def speakers_in(record: Mapping, trials: bool = False) -> set[str] | None:
 
 
 def held_apart(scheme: Mapping) -> tuple[str, ...]:
-    """What a scheme.json promises to keep on one side: a session may have speakers of both sides under `speaker`."""
+    """Maps whose values a scheme holds out as a whole; under `speaker`, sessions may be in both training and test."""
     return {"loso": ("speaker", "session"), "speaker": ("speaker",)}.get(scheme.get("scheme"), ())

@@ -1,7 +1,7 @@
-"""Everything about one system, as the plain JSON of results.json.
+"""Evaluation of one system, as the plain JSON of results.json.
 
-Accuracies are parts of 1; what does not exist (the recall of an absent class, the deviation of one fold) is null.
-docs/results.md documents every field.
+Accuracies are fractions; undefined values (recall of an absent class, deviation of one fold) are null. docs/results.md
+documents every field.
 """
 
 import math
@@ -24,9 +24,9 @@ from sertk.scoring.calibration import (
 from sertk.scoring.emotion import Accuracy, confusion, row_normalised, score_folds
 from sertk.scoring.intervals import Intervals, cluster_intervals, joined, plain_intervals
 
-# A map of numbers with more different values than this measures something; with fewer it names speakers or sessions.
+# A numeric map with more different values is a measurement, split into quartiles; with fewer, the numbers are names.
 _MOST_NAMES = 50
-# The measures that have a mean over folds, a deviation and an interval.
+# Measures with a mean over folds, a standard deviation and an interval.
 MEASURES = ("wa", "ua", "macro_f1")
 
 
@@ -40,14 +40,20 @@ def evaluate(
     method: str = "jackknife",
     seed: int = 0,
 ) -> dict:
-    """Everything about one system, as plain JSON (docs/results.md).
+    """All results of one system.
 
-    clusters and breakdowns: a map's name to each segment's value in it; the first of `clusters` is what the headline's
-    interval is of. method, seed: of the intervals by clusters.
+    Args:
+        truth: (segments,) class indices.
+        posteriors: (segments, classes), or (runs, segments, classes); figures are means over runs.
+        fold: (segments,) fold numbers.
+        labels: class names.
+        clusters: name of a map -> cluster of each segment; the first one gives the interval of the headline.
+        breakdowns: name of a map -> value of each segment.
+        method: "jackknife" or "bootstrap", for the intervals by cluster.
+        seed: random seed of the bootstrap.
 
-    Shape:
-        - truth, fold: (segments,) integers; posteriors: (segments, classes), or (runs, segments, classes) of several
-          training runs, whose figures are means over the runs
+    Returns:
+        plain JSON (docs/results.md).
     """
     posteriors = posteriors if posteriors.ndim == 3 else posteriors[None]
     guess, number = posteriors.argmax(axis=2), len(posteriors)
@@ -67,35 +73,41 @@ def evaluate(
         "mean": dict(zip(MEASURES, scores.mean())),
         "deviation": dict(zip(MEASURES, map(_number, scores.deviation()))),
         "pooled": _accuracy(scores.pooled, labels, number),
-        "folds": {str(n): _accuracy(found, labels, number) for n, found in scores.folds.items()},
+        "folds": {str(n): _accuracy(accuracy, labels, number) for n, accuracy in scores.folds.items()},
         "runs": _runs(truth, guess, fold, len(labels)),
         "baselines": _baselines(truth, labels),
         "confusion": {"counts": counts.tolist(), "rows": [[_number(x) for x in row] for row in row_normalised(counts)]},
         "method": method,
         "unit": next(iter(intervals)),
-        "intervals": {name: _interval(found, labels) for name, found in intervals.items()},
+        "intervals": {name: _interval(ends, labels) for name, ends in intervals.items()},
         "calibration": _calibration(flat, flat_truth, flat_fold),
         "coverage": [asdict(point) for point in coverage_curve(flat, flat_truth)],
         "by": {name: breakdown(truth, guess, v, labels, by, fold) for name, v in (breakdowns or {}).items()},
     }
 
 
-def _accuracy(found: Accuracy, labels, runs: int = 1) -> dict:
-    each = {name: dict(zip(labels, map(_number, getattr(found, name)))) for name in ("recalls", "precisions")}
-    return {"segments": found.segments // runs, **{name: _number(getattr(found, name)) for name in MEASURES}, **each}
+def _accuracy(accuracy: Accuracy, labels: Sequence[str], runs: int = 1) -> dict:
+    """Plain JSON of an accuracy; segments are counted once for all `runs`."""
+    each = {name: dict(zip(labels, map(_number, getattr(accuracy, name)))) for name in ("recalls", "precisions")}
+    return {
+        "segments": accuracy.segments // runs,
+        **{name: _number(getattr(accuracy, name)) for name in MEASURES},
+        **each,
+    }
 
 
-def _interval(found: Intervals, labels) -> dict:
+def _interval(intervals: Intervals, labels: Sequence[str]) -> dict:
+    """Plain JSON of intervals."""
     each = {
-        name: {label: list(map(_number, ends)) for label, ends in zip(labels, getattr(found, name))}
+        name: {label: list(map(_number, ends)) for label, ends in zip(labels, getattr(intervals, name))}
         for name in ("recalls", "precisions")
     }
-    ends = {name: list(map(_number, getattr(found, name))) for name in MEASURES}
-    return {"clusters": found.clusters, "units": found.units, **ends, **each}
+    ends = {name: list(map(_number, getattr(intervals, name))) for name in MEASURES}
+    return {"clusters": intervals.clusters, "units": intervals.units, **ends, **each}
 
 
 def _runs(truth: np.ndarray, guess: np.ndarray, fold: np.ndarray, num_classes: int) -> dict:
-    """Means over the folds of each training run, and their deviation over the runs."""
+    """Means over folds of each training run, and their standard deviation over runs."""
     means = [score_folds(truth, one, fold, num_classes).mean() for one in guess]
     deviation = np.std(means, axis=0, ddof=1) if len(means) > 1 else [math.nan] * len(MEASURES)
     each = {name: [mean[k] for mean in means] for k, name in enumerate(MEASURES)}
@@ -103,25 +115,27 @@ def _runs(truth: np.ndarray, guess: np.ndarray, fold: np.ndarray, num_classes: i
 
 
 def _baselines(truth: np.ndarray, labels: Sequence[str]) -> dict:
-    """What needs no network: always the most frequent class, and a guess at random, each class as often."""
-    there = np.bincount(truth, minlength=len(labels))
-    most = int(there.argmax())
-    found = Accuracy.of(confusion(truth, np.full(len(truth), most), len(labels)))
-    majority = {"label": labels[most], **{name: _number(getattr(found, name)) for name in MEASURES}}
+    """Trivial baselines: always the majority class, and uniform random guessing."""
+    counts = np.bincount(truth, minlength=len(labels))
+    most = int(counts.argmax())
+    accuracy = Accuracy.of(confusion(truth, np.full(len(truth), most), len(labels)))
+    majority = {"label": labels[most], **{name: _number(getattr(accuracy, name)) for name in MEASURES}}
     return {"majority": majority, "chance": {"wa": 1 / len(labels), "ua": 1 / len(labels)}}
 
 
-def _calibration(posteriors, truth, fold) -> dict:
-    found = {"as_it_is": _calibrated(posteriors, truth)}
+def _calibration(posteriors: np.ndarray, truth: np.ndarray, fold: np.ndarray) -> dict:
+    """Calibration of raw posteriors and, with two folds or more, after temperature scaling."""
+    calibration = {"as_it_is": _calibrated(posteriors, truth)}
     if len(np.unique(fold)) > 1:
         fitted = temperatures(posteriors, truth, fold)
         column = np.array([fitted[int(n)] for n in fold])[:, None]
-        found["temperatures"] = {str(n): value for n, value in fitted.items()}
-        found["tempered"] = _calibrated(tempered(posteriors, column), truth)
-    return found
+        calibration["temperatures"] = {str(n): value for n, value in fitted.items()}
+        calibration["tempered"] = _calibrated(tempered(posteriors, column), truth)
+    return calibration
 
 
-def _calibrated(posteriors, truth) -> dict:
+def _calibrated(posteriors: np.ndarray, truth: np.ndarray) -> dict:
+    """Calibration measures of one set of posteriors."""
     bins = reliability(posteriors, truth)
     rows = [{name: _number(value) for name, value in asdict(b).items()} for b in bins]
     floor = calibration_floor(posteriors)
@@ -143,38 +157,52 @@ def breakdown(
     clusters: Sequence[str] | None = None,
     fold: np.ndarray | None = None,
 ) -> dict:
-    """The measures of the segments of each value, plain JSON, with `interval` where two units or more have it.
+    """Accuracies by group.
 
-    values: each segment's, as ranges where it measures; clusters: each segment's speaker, where it is known.
+    Args:
+        truth: (segments,) class indices.
+        guess: (segments,) or (runs, segments) predicted class indices.
+        values: group of each segment; measurements are split into quartiles.
+        labels: class names.
+        clusters: speaker of each segment; None if unknown.
+        fold: (segments,) fold numbers.
 
-    Shape:
-        - truth: (segments,), guess: (segments,) or (runs, segments)
+    Returns:
+        group -> plain JSON, with an `interval` for groups of two units or more.
     """
     guess = np.atleast_2d(guess)
     names, index = np.unique(np.asarray(_ranges(values)), return_inverse=True)
-    found = {}
+    parts = {}
     for n, name in enumerate(names):
-        here = index == n
-        counts = sum(confusion(truth[here], one[here], len(labels)) for one in guess)
+        members = index == n
+        counts = sum(confusion(truth[members], one[members], len(labels)) for one in guess)
         part = _accuracy(Accuracy.of(counts), labels, len(guess))
-        part["interval"] = _part_interval(truth[here], guess[:, here], clusters, fold, here, len(labels))
-        found[str(name)] = part
-    return found
+        part["interval"] = _part_interval(truth[members], guess[:, members], clusters, fold, members, len(labels))
+        parts[str(name)] = part
+    return parts
 
 
-def _part_interval(truth, guess, clusters, fold, here, num_classes) -> dict | None:
+def _part_interval(
+    truth: np.ndarray,
+    guess: np.ndarray,
+    clusters: Sequence[str] | None,
+    fold: np.ndarray | None,
+    members: np.ndarray,
+    num_classes: int,
+) -> dict | None:
+    """Intervals of the segments `members` (all segments,) bool; None for fewer than two units."""
     if clusters is None:
         return None
-    clusters, fold = np.asarray(clusters)[here], None if fold is None else fold[here]
+    clusters, fold = np.asarray(clusters)[members], None if fold is None else fold[members]
     if len(np.unique(joined(clusters, fold)[0])) < 2:
         return None
     ends = cluster_intervals(truth, guess, clusters, num_classes, fold)
-    return {"clusters": ends.clusters, "units": ends.units,
-            **{name: list(map(_number, getattr(ends, name))) for name in MEASURES}}  # fmt: skip
+    measures = {name: list(map(_number, getattr(ends, name))) for name in MEASURES}
+    return {"clusters": ends.clusters, "units": ends.units, **measures}
 
 
 def _ranges(values: Sequence[str]) -> Sequence[str]:
-    """Numbers (utt2dur) as the four ranges that hold a quarter of them each; names, and names that are numbers, stay."""
+    """Measurements (utt2dur) as quartiles; names, also numeric ones, unchanged."""
     try:
         numbers = np.array([float(value) for value in values])
     except ValueError:
@@ -186,4 +214,5 @@ def _ranges(values: Sequence[str]) -> Sequence[str]:
 
 
 def _number(value: float) -> float | None:
+    """`value`, None for NaN."""
     return None if math.isnan(value) else value if isinstance(value, int) else float(value)

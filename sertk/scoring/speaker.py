@@ -1,9 +1,8 @@
 """Speaker verification: equal error rate and minimum detection cost of scored trials.
 
-A threshold accepts the trials whose score is at or above it, so tied scores are accepted or refused together
-(sorting them apart would give a system that answers one constant a perfect score). Between two neighbouring
-thresholds the error rates are joined by a straight line, as with an interpolated ROC; the EER is where that
-line crosses P_miss = P_fa. The convex hull would be lower still, by choosing thresholds on the test itself.
+A trial is accepted if its score is at or above the threshold, so tied scores are accepted or rejected together (breaking ties
+would give a constant score a perfect EER). The ROC is interpolated linearly between neighbouring thresholds; the EER is where
+it crosses P_miss = P_fa. The EER of the ROC convex hull would be lower, because it is optimised on the test set.
 
 >>> eer([3.0, 2.0, 0.5], [1.0, 0.0, -1.0])  # one of three targets below one of three nontargets
 0.3333333333333333
@@ -17,17 +16,24 @@ from sertk.scoring.intervals import Ends, Variance, score_interval
 
 
 def error_rates(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(P_miss, P_fa) at every threshold: below all scores, at each distinct score upwards, above all.
+    """(P_miss, P_fa) at every distinct score in rising order, and above all scores.
 
-    Both (distinct scores + 1,): P_miss rises from 0 to 1, P_fa falls from 1 to 0.
-    Raises ValueError where one of the two kinds is missing or a score is not finite.
+    Args:
+        targets: (targets,) scores.
+        nontargets: (nontargets,) scores.
+
+    Raises:
+        ValueError: there are no targets or no nontargets, or a score is NaN or infinite.
+
+    Shape:
+        - Output: (distinct scores + 1,) each; P_miss rises from 0 to 1, P_fa falls from 1 to 0
     """
     targets, nontargets = (np.sort(np.asarray(scores, dtype=np.float64)) for scores in (targets, nontargets))
     if not targets.size or not nontargets.size:
         raise ValueError("error rates need target and nontarget scores")
     if not (np.isfinite(targets).all() and np.isfinite(nontargets).all()):
-        raise ValueError("a score is not finite")
-    # The threshold at the lowest score accepts everything already; the last one, above all, nothing.
+        raise ValueError("a score is NaN or infinite")
+    # The threshold at the lowest score accepts all trials, the last one none.
     thresholds = np.append(np.unique(np.concatenate([targets, nontargets])), np.inf)
     miss = np.searchsorted(targets, thresholds, side="left") / targets.size
     false_alarm = 1 - np.searchsorted(nontargets, thresholds, side="left") / nontargets.size
@@ -35,9 +41,9 @@ def error_rates(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray
 
 
 def eer(targets: np.ndarray, nontargets: np.ndarray) -> float:
-    """Equal error rate as a part of 1, of scores (targets,) and (nontargets,)."""
+    """Equal error rate as a fraction, of scores (targets,) and (nontargets,)."""
     miss, false_alarm = error_rates(targets, nontargets)
-    # The difference rises from -1 to 1: the last threshold at or below 0 and the next one enclose the crossing.
+    # The difference rises from -1 to 1: it crosses 0 between its last value at or below 0 and the next one.
     difference = miss - false_alarm
     low = int(np.flatnonzero(difference <= 0)[-1])
     step = -difference[low] / (difference[low + 1] - difference[low])
@@ -45,17 +51,22 @@ def eer(targets: np.ndarray, nontargets: np.ndarray) -> float:
 
 
 def eer_interval(scores: np.ndarray, target: np.ndarray, first: np.ndarray, second: np.ndarray) -> Ends | None:
-    """95 % interval of the EER for other speakers; None where it cannot be known.
+    """95 % interval of the EER for new speakers.
 
-    The jackknife leaves out one speaker with all trials that he or she is on either side of. The interval is Student's t with
-    (speakers - 1) degrees of freedom on Wilson's scale, as those of accuracies. None of one speaker, and where what is left
-    lacks one kind of trials.
+    The jackknife leaves out one speaker with all trials he or she is in. The interval is Wilson's with Student's quantile, as
+    for accuracies (sertk.scoring.intervals).
 
-    Shape:
-        - scores: (trials,); target: (trials,) bool; first, second: (trials,) the speakers' numbers
+    Args:
+        scores: (trials,).
+        target: (trials,) bool.
+        first: (trials,) speaker index of one side.
+        second: (trials,) speaker index of the other side.
+
+    Returns:
+        (low, high); None for a single speaker, or if leaving one out leaves no targets or no nontargets.
     """
     values, place = np.unique(scores, return_inverse=True)
-    # Of trials below each threshold: values[0], values[1], …, above all.
+    # Number of trials below each threshold: values[0], values[1], …, above all.
     below = [np.append(0, np.cumsum(np.bincount(place[kind], minlength=len(values)))) for kind in (target, ~target)]
     whole = _crossing(below, [np.empty(0, dtype=int)] * 2)
     speakers, left = np.unique(np.concatenate([first, second])), []
@@ -63,19 +74,19 @@ def eer_interval(scores: np.ndarray, target: np.ndarray, first: np.ndarray, seco
         return None
     trials_of = _trials_of(first, second, speakers)
     for own in trials_of:
-        mine = [np.sort(place[own[kind[own]]]) for kind in (target, ~target)]
-        if any(len(gone) == counts[-1] for gone, counts in zip(mine, below)):
+        removed = [np.sort(place[own[kind[own]]]) for kind in (target, ~target)]
+        if any(len(own_scores) == counts[-1] for own_scores, counts in zip(removed, below)):
             return None
-        left.append(_crossing(below, mine))
+        left.append(_crossing(below, removed))
     number = len(speakers)
     variance = (number - 1) / number * ((np.array(left) - whole) ** 2).sum()
-    found = Variance(np.array([whole]), np.array([variance]), np.array([number - 1.0]))
-    low, high = score_interval(found, np.array([min(counts[-1] for counts in below)]))
+    estimate = Variance(np.array([whole]), np.array([variance]), np.array([number - 1.0]))
+    low, high = score_interval(estimate, np.array([min(counts[-1] for counts in below)]))
     return float(low[0]), float(high[0])
 
 
 def _trials_of(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> list[np.ndarray]:
-    """The trials that each speaker is on either side of, once each."""
+    """Indices of the trials that each speaker is in, once each."""
     trials = np.arange(len(first))
     apart = first != second
     whose = np.concatenate([first, second[apart]])
@@ -83,20 +94,22 @@ def _trials_of(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> l
     return np.split(which, np.searchsorted(np.sort(whose), speakers[1:]))
 
 
-def _crossing(below: list[np.ndarray], gone: list[np.ndarray]) -> float:
-    """The EER without the trials whose thresholds are `gone` (sorted), by bisection over all thresholds.
+def _crossing(below: list[np.ndarray], removed: list[np.ndarray]) -> float:
+    """The EER without some trials, by bisection over thresholds.
 
-    below: of targets and of nontargets, how many are below each threshold, (thresholds + 1,).
+    Args:
+        below: number of targets and of nontargets below each threshold, (thresholds + 1,).
+        removed: sorted score indices of the removed targets and nontargets.
     """
-    totals = [counts[-1] - len(own) for counts, own in zip(below, gone)]
+    totals = [counts[-1] - len(own) for counts, own in zip(below, removed)]
 
     def rates(k: int) -> tuple[float, float]:
-        miss, refused = (
-            (counts[k] - np.searchsorted(own, k)) / total for counts, own, total in zip(below, gone, totals)
+        miss, rejected = (
+            (counts[k] - np.searchsorted(own, k)) / total for counts, own, total in zip(below, removed, totals)
         )
-        return miss, 1 - refused
+        return miss, 1 - rejected
 
-    low, high = 0, len(below[0]) - 1  # nothing is refused, everything
+    low, high = 0, len(below[0]) - 1  # nothing is rejected, everything
     while high - low > 1:
         middle = (low + high) // 2
         miss, false_alarm = rates(middle)
@@ -107,8 +120,14 @@ def _crossing(below: list[np.ndarray], gone: list[np.ndarray]) -> float:
 
 
 def min_dcf(targets: np.ndarray, nontargets: np.ndarray, p_target: float) -> float:
-    """Lowest detection cost over all thresholds, with C_miss = C_fa = 1, normalised as NIST and Kaldi do:
-    by the cost of the better of accepting everything and refusing everything, so never above 1.
+    """Minimum detection cost over all thresholds, with C_miss = C_fa = 1.
+
+    Normalised, as by NIST and Kaldi, by the cost of the better of accepting all and rejecting all trials, so at most 1.
+
+    Args:
+        targets: (targets,) scores.
+        nontargets: (nontargets,) scores.
+        p_target: prior probability of a target.
 
     Source: NIST SRE 2016 evaluation plan, section 3.1; Kaldi's sid/compute_min_dcf.py.
     """

@@ -1,6 +1,6 @@
-"""Trial lists, and their cosine scores.
+"""Speaker trial lists and cosine scores.
 
-Two forms: Kaldi's `utt1 utt2 target|nontarget`, and VoxCeleb's `1 id10270/5r0dWxy17C8/00001.wav id…` (veri_test.txt,
+Two formats: Kaldi's `utt1 utt2 target|nontarget`, and VoxCeleb's `1 id10270/5r0dWxy17C8/00001.wav id…` (veri_test.txt,
 veri_test2.txt, list_test_all.txt …), whose files are the keys `id10270-5r0dWxy17C8-00001`.
 """
 
@@ -18,14 +18,21 @@ from sertk.errors import SertkError
 _KALDI = {"target": True, "nontarget": False}
 _VOXCELEB = {"1": True, "0": False}
 _VOXCELEB_NAME = re.compile(r"(id\d{5})-.+-\d{5}$")
-# Rows of embeddings that are multiplied at once.
+# Trials scored at once.
 _BLOCK = 16_384
 
 
 @dataclass(frozen=True)
 class Trials:
-    """A trial list. names: the utterances; first, second: (trials,) indices into names; target: (trials,) bool;
-    duplicates: how many trials are a pair that came before, in either order (they are scored as the list has them)."""
+    """A trial list.
+
+    Args:
+        names: utterances.
+        first: (trials,) indices into `names`.
+        second: (trials,) indices into `names`.
+        target: (trials,) bool.
+        duplicates: number of repeated pairs, in either order; they are scored as listed.
+    """
 
     names: list[str]
     first: np.ndarray
@@ -34,15 +41,15 @@ class Trials:
     duplicates: int
 
     def of(self, keep: np.ndarray) -> "Trials":
-        """The trials where `keep` (trials,) is true."""
+        """The trials selected by `keep` (trials,) bool."""
         return Trials(self.names, self.first[keep], self.second[keep], self.target[keep], self.duplicates)
 
 
-def read_trials(path) -> Trials:
-    """Read a trial list of either form, told by its first line.
+def read_trials(path: str | Path) -> Trials:
+    """Read a trial list; its first line tells the format.
 
-    Raises SertkError, with file and line, for another form, for a pair that is called target and nontarget, and where
-    all trials are of one kind.
+    Raises:
+        SertkError: a line has another format, a pair is both target and nontarget, or there are no targets or no nontargets.
     """
     number: dict[str, int] = {}
     pairs, target, parse = [], [], None
@@ -50,12 +57,12 @@ def read_trials(path) -> Trials:
         words = line.split()
         if parse is None:
             parse = _kaldi if words and words[-1] in _KALDI else _voxceleb
-        found = parse(words) if len(words) == 3 else None
-        if found is None:
-            wanted = "utt1 utt2 target|nontarget" if parse is _kaldi else "1|0 file1 file2"
-            raise SertkError(f"{path}:{line_number}: '{line[:80]}' is not a trial ({wanted})")
-        pairs.append([number.setdefault(name, len(number)) for name in found[:2]])
-        target.append(found[2])
+        trial = parse(words) if len(words) == 3 else None
+        if trial is None:
+            form = "utt1 utt2 target|nontarget" if parse is _kaldi else "1|0 file1 file2"
+            raise SertkError(f"{path}:{line_number}: '{line[:80]}' is not a trial ({form})")
+        pairs.append([number.setdefault(name, len(number)) for name in trial[:2]])
+        target.append(trial[2])
     if len(set(target)) < 2:
         kinds = "empty" if not target else f"all {len(target)} trials are {'' if target[0] else 'non'}target"
         raise SertkError(f"{path}: {kinds}: error rates need both kinds")
@@ -63,11 +70,13 @@ def read_trials(path) -> Trials:
     return Trials(list(number), both[:, 0], both[:, 1], target, _duplicates(path, both, target, list(number)))
 
 
-def _kaldi(words):
+def _kaldi(words: list[str]) -> tuple[str, str, bool] | None:
+    """(utt1, utt2, target) of a line in Kaldi's format."""
     return (*words[:2], _KALDI[words[2]]) if words[2] in _KALDI else None
 
 
-def _voxceleb(words):
+def _voxceleb(words: list[str]) -> tuple[str, str, bool] | None:
+    """(utt1, utt2, target) of a line in VoxCeleb's format."""
     return (_key(words[1]), _key(words[2]), _VOXCELEB[words[0]]) if words[0] in _VOXCELEB else None
 
 
@@ -77,7 +86,8 @@ def _key(file: str) -> str:
     return f"{folder}{slash}{name.partition('.')[0]}".replace("/", "-") if slash else file
 
 
-def _duplicates(path, pairs: np.ndarray, target: np.ndarray, names: list[str]) -> int:
+def _duplicates(path: str | Path, pairs: np.ndarray, target: np.ndarray, names: list[str]) -> int:
+    """Number of repeated pairs. Raises SertkError if one is both target and nontarget."""
     code = pairs.min(axis=1) * len(names) + pairs.max(axis=1)
     order = np.argsort(code, kind="stable")
     again = np.flatnonzero(np.diff(code[order]) == 0)
@@ -92,35 +102,45 @@ def _duplicates(path, pairs: np.ndarray, target: np.ndarray, names: list[str]) -
 
 
 def embedding_matrix(
-    table: Iterable[tuple[str, np.ndarray]], names: Iterable[str], mean: np.ndarray | None, where
+    table: Iterable[tuple[str, np.ndarray]], names: Iterable[str], mean: np.ndarray | None, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The embeddings of `names`, `mean` subtracted, at length 1: (names, dim) float32, and which are there (names,).
+    """Embeddings of `names`, centred and length-normalised.
 
-    Raises SertkError for embeddings of different dimension and for one without a direction (all zeros).
+    Args:
+        table: (key, embedding (dim,)) pairs.
+        names: utterances.
+        mean: (dim,) vector to subtract.
+        where: name of the table, for messages.
+
+    Returns:
+        (names, dim) float32, and (names,) bool: which have an embedding.
+
+    Raises:
+        SertkError: embeddings differ in dimension, one is all zeros, or there are none of `names`.
     """
-    wanted = {name: index for index, name in enumerate(names)}
-    there = np.zeros(len(wanted), dtype=bool)
+    index_of = {name: index for index, name in enumerate(names)}
+    present = np.zeros(len(index_of), dtype=bool)
     matrix = None
     for key, vector in table:
         if matrix is None:
-            matrix = np.zeros((len(wanted), vector.size), dtype=np.float32)
+            matrix = np.zeros((len(index_of), vector.size), dtype=np.float32)
             if mean is not None and mean.size != vector.size:
                 raise SertkError(f"{where}: {key} has {vector.size} dimensions, the mean {mean.size}")
         if vector.size != matrix.shape[1]:
             raise SertkError(f"{where}: {key} has {vector.size} dimensions, those before it {matrix.shape[1]}")
-        if key in wanted:
+        if key in index_of:
             vector = vector.astype(np.float64) - (0 if mean is None else mean)
             length = np.linalg.norm(vector)
             if not length:
-                raise SertkError(f"{where}: {key} is all zeros: it has no direction")
-            matrix[wanted[key]], there[wanted[key]] = vector / length, True
-    if not there.any():
-        raise SertkError(f"{where}: has no embedding of any utterance of the trials")
-    return matrix, there
+                raise SertkError(f"{where}: {key} is all zeros and cannot be normalised")
+            matrix[index_of[key]], present[index_of[key]] = vector / length, True
+    if not present.any():
+        raise SertkError(f"{where}: no embedding of any utterance of the trials")
+    return matrix, present
 
 
-def mean_vector(table: Iterable[tuple[str, np.ndarray]], where) -> np.ndarray:
-    """The mean of a table of vectors, (dim,) float64; SertkError where they differ in dimension."""
+def mean_vector(table: Iterable[tuple[str, np.ndarray]], where: str) -> np.ndarray:
+    """Mean of a table of vectors, (dim,) float64. Raises SertkError if they differ in dimension."""
     total, number = None, 0
     for key, vector in table:
         if total is not None and vector.size != total.size:
@@ -131,7 +151,7 @@ def mean_vector(table: Iterable[tuple[str, np.ndarray]], where) -> np.ndarray:
 
 
 def cosine_scores(trials: Trials, matrix: np.ndarray) -> np.ndarray:
-    """The cosine of each trial's two embeddings, (trials,) float64; matrix (names, dim) of length 1."""
+    """Cosine score of each trial, (trials,) float64; `matrix` (names, dim) is length-normalised."""
     scores = np.empty(len(trials.target))
     for start in range(0, len(scores), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -140,27 +160,35 @@ def cosine_scores(trials: Trials, matrix: np.ndarray) -> np.ndarray:
 
 
 def voxceleb_speakers(names: Iterable[str]) -> dict[str, str]:
-    """The speaker of each utterance, which VoxCeleb's names begin with; {} where one is not of VoxCeleb.
+    """Speaker of each utterance from VoxCeleb's file names; {} if one has another form.
 
     >>> voxceleb_speakers(["id10270-5r0dWxy17C8-00001"]), voxceleb_speakers(["id10270-5r0dWxy17C8-00001", "103-1240"])
     ({'id10270-5r0dWxy17C8-00001': 'id10270'}, {})
     """
-    found = {name: _VOXCELEB_NAME.match(name) for name in names}
-    return {name: match[1] for name, match in found.items()} if all(found.values()) else {}
+    matches = {name: _VOXCELEB_NAME.match(name) for name in names}
+    return {name: match[1] for name, match in matches.items()} if all(matches.values()) else {}
 
 
-def trial_speakers(trials, names: Iterable[str], utt2spk=None) -> dict[str, str]:
-    """The speakers of a trial list's utterances; {} where they are not known.
+def trial_speakers(trials: str | Path, names: Iterable[str], utt2spk: str | Path | None = None) -> dict[str, str]:
+    """Speakers of a trial list's utterances.
 
-    They are those of the map `utt2spk`, of the utt2spk beside the list where that has all of them, or VoxCeleb's.
-    Raises SertkError for an utterance that `utt2spk` lacks.
+    Args:
+        trials: trial list; a utt2spk beside it is used if it has all utterances, else VoxCeleb's file names.
+        names: utterances.
+        utt2spk: map that takes precedence.
+
+    Returns:
+        utterance -> speaker; {} if unknown.
+
+    Raises:
+        SertkError: `utt2spk` lacks an utterance.
     """
     names = list(names)
     if utt2spk is not None:
-        found = read_list(utt2spk)
+        speakers = read_list(utt2spk)
         for name in names:
-            if name not in found:
+            if name not in speakers:
                 raise SertkError(f"{utt2spk}: {name} is in the trials and not in this map")
-        return found
-    found = read_speakers(Path(trials).with_name("utt2spk"))
-    return found if all(name in found for name in names) else voxceleb_speakers(names)
+        return speakers
+    speakers = read_speakers(Path(trials).with_name("utt2spk"))
+    return speakers if all(name in speakers for name in names) else voxceleb_speakers(names)

@@ -1,10 +1,12 @@
-"""From a trial list and a table of embeddings to EER and minDCF."""
+"""Speaker verification results: EER and minDCF of a trial list and a table of embeddings."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.intervals import FEW
 from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard
@@ -21,12 +23,31 @@ P_TARGETS = (0.01, 0.05)
 
 
 def score(
-    trials_path, embeddings, mean=None, utt2spk=None, stamps: Sequence[str] = (), i_know=False, max_skip=0.05
+    trials_path: Path,
+    embeddings: Rspecifier,
+    mean: Rspecifier | None = None,
+    utt2spk: Path | None = None,
+    stamps: Sequence[str] = (),
+    i_know: bool = False,
+    max_skip: float = 0.05,
 ) -> dict:
-    """Plain JSON: eer, its 95 % interval by speakers (None where they are not known), min_dcf by p_target, counts, the
-    utterances without embedding, stamps; the guard's state (clean, leaking, unchecked), the leaks, and what is unchecked.
+    """Score speaker trials: all of score-trials.
 
-    Arguments as score-trials's. Raises SertkError where more than `max_skip` of the trials have no embedding.
+    Args:
+        trials_path: trial list.
+        embeddings: rspecifier of embeddings (dim,).
+        mean: rspecifier of vectors whose mean is subtracted.
+        utt2spk: speakers of the utterances.
+        stamps: words for the result line.
+        i_know: stamp leaks LEAKY instead of raising.
+        max_skip: highest fraction of trials without embeddings.
+
+    Returns:
+        plain JSON: EER with its 95 % interval by speaker (None if speakers are unknown), minDCF by p_target, counts, utterances
+        without embedding, stamps, and the state of the leak guard with reasons.
+
+    Raises:
+        SertkError: bad input, a leak without `i_know`, or more than `max_skip` of the trials without embeddings.
     """
     listed = read_trials(trials_path)
     manifest = read_manifest(embeddings)
@@ -36,11 +57,11 @@ def score(
     guard.stamp(*stamps)
     guard.check(str(embeddings), manifest and manifest.settings, listed.names, corpus)
     offset = None if mean is None else mean_vector(filled(read_table(mean, kind="vector")), mean)
-    matrix, there = embedding_matrix(filled(read_table(embeddings, kind="vector")), listed.names, offset, embeddings)
-    trials = listed.of(there[listed.first] & there[listed.second])
+    matrix, present = embedding_matrix(filled(read_table(embeddings, kind="vector")), listed.names, offset, embeddings)
+    trials = listed.of(present[listed.first] & present[listed.second])
     total, scored = len(listed.target), len(trials.target)
     if total - scored > max_skip * total:
-        name = listed.names[int((~there).argmax())]
+        name = listed.names[int((~present).argmax())]
         raise SertkError(
             f"{embeddings}: {total - scored} of {total} trials have no embedding ({name}, …), "
             f"more than --max-skip={max_skip:g} allows"
@@ -48,14 +69,14 @@ def score(
     scores = cosine_scores(trials, matrix)
     targets, nontargets = scores[trials.target], scores[~trials.target]
     if not len(targets) or not len(nontargets):
-        raise SertkError(f"{embeddings}: of one kind of trials none has its embeddings: error rates need both")
+        raise SertkError(f"{embeddings}: no target trial, or no nontarget trial, has both embeddings")
     ends = None
     if speakers:
         number = {name: k for k, name in enumerate(sorted(set(speakers.values())))}
         of_name = np.array([number[speakers[name]] for name in trials.names])
         first, second = of_name[trials.first], of_name[trials.second]
-        found = eer_interval(scores, trials.target, first, second)
-        ends = found and {"eer": list(found), "speakers": len(np.unique([first, second]))}
+        eer_ends = eer_interval(scores, trials.target, first, second)
+        ends = eer_ends and {"eer": list(eer_ends), "speakers": len(np.unique([first, second]))}
     return {
         "eer": eer(targets, nontargets),
         "interval": ends,
@@ -65,7 +86,7 @@ def score(
         "nontargets": len(nontargets),
         "left_out": total - scored,
         "duplicates": listed.duplicates,
-        "missing": [name for name, found in zip(listed.names, there) if not found],
+        "missing": [name for name, known in zip(listed.names, present) if not known],
         "mean": None if mean is None else str(mean),
         "source": str(embeddings),
         "stamps": guard.stamps,
@@ -75,24 +96,25 @@ def score(
     }
 
 
-def _interval_words(found: Mapping | None) -> str:
-    if found is None:
-        return "no interval: speakers are not known, or too few"
-    low, high = (f"{100 * end:.2f}" for end in found["eer"])
-    rough = f" (rough: fewer than {FEW})" if found["speakers"] < FEW else ""
-    return f"95 % of the EER {low}-{high} by {found['speakers']} speakers{rough}"
+def _interval_words(ends: Mapping | None) -> str:
+    """The interval of the EER, in words."""
+    if ends is None:
+        return "no interval: speakers unknown or too few"
+    low, high = (f"{100 * end:.2f}" for end in ends["eer"])
+    rough = f" (rough: fewer than {FEW})" if ends["speakers"] < FEW else ""
+    return f"95 % of the EER {low}-{high} by {ends['speakers']} speakers{rough}"
 
 
-def as_line(found: Mapping) -> str:
+def as_line(results: Mapping) -> str:
     """`%EER 3.13 minDCF(0.01) 0.3264 minDCF(0.05) 0.2041 [ 37720 trials, 18860 target, … ] STAMPS`."""
-    costs = " ".join(f"minDCF({p}) {value:.4f}" for p, value in found["min_dcf"].items())
+    costs = " ".join(f"minDCF({p}) {value:.4f}" for p, value in results["min_dcf"].items())
     inside = [
-        f"{found['trials']} trials",
-        f"{found['targets']} target",
-        "cosine" + (" less mean" if found["mean"] else ""),
+        f"{results['trials']} trials",
+        f"{results['targets']} target",
+        "cosine" + (", mean subtracted" if results["mean"] else ""),
     ]
-    told = (("left_out", "left out"), ("duplicates", "listed again"))
-    inside += [f"{found[what]} {words}" for what, words in told if found[what]]
-    inside.append(_interval_words(found["interval"]))
-    inside += [{CLEAN: "no leak", LEAKING: "leaks", UNCHECKED: "leaks unchecked"}[found["guard"]]]
-    return " ".join([f"%EER {100 * found['eer']:.2f} {costs} [ {', '.join(inside)} ]", *found["stamps"]])
+    labels = (("left_out", "left out"), ("duplicates", "repeated"))
+    inside += [f"{results[what]} {words}" for what, words in labels if results[what]]
+    inside.append(_interval_words(results["interval"]))
+    inside += [{CLEAN: "no leak", LEAKING: "leaks", UNCHECKED: "leaks unchecked"}[results["guard"]]]
+    return " ".join([f"%EER {100 * results['eer']:.2f} {costs} [ {', '.join(inside)} ]", *results["stamps"]])

@@ -128,7 +128,7 @@ def embeddings(trained_on):
         # Tuned on something else afterwards.
         (
             {"keys": ["mine"], "init": {"speakers": ["id10001", "id10002"]}},
-            "the network it began from had test speaker id10001 and 1 more in its training",
+            "the network it was initialised from had test speaker id10001 and 1 more in its training",
         ),
     ],
 )

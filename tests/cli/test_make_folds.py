@@ -109,11 +109,11 @@ def drop(data, name, key=None):
     ("damage", "options", "message"),
     [
         (lambda data: drop(data, "utt2label"), [], "utt2label: cannot be read"),
-        (lambda data: drop(data, "utt2session"), [], "scheme loso needs each segment's session"),
+        (lambda data: drop(data, "utt2session"), [], "scheme loso needs the session of each segment"),
         (lambda data: drop(data, "utt2session", "Ses02M-impro01_exc1"), [], "Ses02M-impro01_exc1: has a label and no"),
         (lambda data: drop(data, "utt2dialog"), ["--part", "scripted"], "utt2dialog: cannot be read"),
         (lambda data: (data / "utt2label").open("a").write("Ses01F-x neu\nSes01F-x neu\n"), [], "comes twice"),
-        (lambda data: None, ["--num-folds", "5"], "3 sessions make as many folds, not 5"),
+        (lambda data: None, ["--num-folds", "5"], "3 sessions give 3 folds, not 5"),
         (lambda data: (data / "map").write_text("sad sad\nneu neu\n"), ["--label-map", "{}/map"], "the label 'sad'"),
         (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns where 2"),
         (lambda data: None, ["--label-map", "{}/none"], "none: cannot be read"),

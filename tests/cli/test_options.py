@@ -259,6 +259,14 @@ def test_a_command_that_fails_behind_an_output_pipe_is_an_error(here, call):
     assert "the command exited with 3" in err and len(err.splitlines()) == 1
 
 
+def test_log_that_cannot_be_written_costs_only_the_log(here, call, monkeypatch):
+    """A job of hours must not end because the disk of its log is full."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        call("make-fbank", "--num-mel-bins=8", "scp:wav.scp", "ark:x.ark", code=0)
+    assert [key for key, _ in read_table("ark:x.ark")] == ["a"]
+
+
 def test_results_go_to_stdout_and_messages_to_stderr(here, call):
     result = call("make-folds", "data", "folds")
     assert result.out == b"" and result.err.startswith("make-folds: fold 1: 1 ang, 1 neu\n")

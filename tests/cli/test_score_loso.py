@@ -33,7 +33,7 @@ def expected(made):
     return found
 
 
-def test_the_figures_are_scikit_learns_and_the_headline_is_their_mean(call, made, tmp_path):
+def test_figures_are_scikit_learns_and_the_headline_their_mean(call, made, tmp_path):
     made.write()
     result = score(call, made, "--json", tmp_path / "r.json")
     found = json.loads((tmp_path / "r.json").read_text())
@@ -73,7 +73,7 @@ def test_clusters_widen_and_breakdowns_name_their_map(call, made, tmp_path):
     assert re.search(r"^speakers in 3 folds\* +6 +\d", text, re.M) and re.search(r"^Ses03M +9 ", text, re.M)
 
 
-def test_a_data_folder_breaks_the_results_down_and_brings_the_raters_in(call, made, tmp_path):
+def test_a_data_folder_breaks_results_down_and_adds_raters(call, made, tmp_path):
     made.write()
     (tmp_path / "spk2gender").write_text("".join(f"Ses0{n}{sex} {sex.lower()}\n" for n in (1, 2, 3) for sex in "FM"))
     votes = {utt: f"E1={label} E2={label if n % 2 else 'fru'}" for n, (utt, label) in enumerate(made.utt2label.items())}
@@ -89,7 +89,7 @@ def test_a_data_folder_breaks_the_results_down_and_brings_the_raters_in(call, ma
     # All votes for one class that are for a class at all: what is left is the log loss.
     loss = found["calibration"]["as_it_is"]["log_loss"]
     assert found["agreement"]["cross_entropy"] == pytest.approx(loss)
-    assert f"cross-entropy to the votes on 54 segments: {loss:.4f}, the votes' own entropy 0.0000" in text
+    assert f"cross-entropy with the votes on 54 segments: {loss:.4f}, entropy of the votes 0.0000" in text
 
 
 def test_stamps_stand_in_the_headline_and_in_the_json(call, made, tmp_path):
@@ -108,7 +108,7 @@ def test_shared_scripts_are_told(call, made, tmp_path):
     }
     scheme.write_text(json.dumps(found))
     made.write()
-    assert "\n8 scripted segments, of which the training has the script too: 50.00 %\n" in score(call, made).text
+    assert "\n8 scripted segments, with a script that is also in the training data: 50.00 %\n" in score(call, made).text
 
 
 def test_stratified_folds_are_stamped_speaker_dependent(call, tmp_path):
@@ -136,7 +136,7 @@ def test_folds_made_by_hand_are_what_their_utt2spk_makes_them(call, made, tmp_pa
     assert "the speaker of 18 test segments is not known" in result.err
 
 
-def test_a_scheme_that_promises_more_than_its_folds_keep_is_not_believed(call, made, tmp_path):
+def test_a_scheme_that_its_folds_contradict_is_refused(call, made, tmp_path):
     made.write()
     lists = (tmp_path / "folds" / "utt2spk").read_text()
     (tmp_path / "folds" / "utt2spk").write_text(lists.replace("Ses02F-ang0 Ses02F", "Ses02F-ang0 sp0.9-Ses01F"))
@@ -153,7 +153,7 @@ def test_folds_that_are_only_numbered_otherwise_are_the_same(call, made, tmp_pat
     assert score(call, made).text.splitlines()[0] == before.splitlines()[0]
 
 
-def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, made, tmp_path):
+def test_folder_archive_script_and_pipe_give_equal_figures(call, made, tmp_path):
     made.write()
     parts = [tmp_path / "exp" / str(n) / "scores.ark" for n in (1, 2, 3)]
     (tmp_path / "all.ark").write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -163,7 +163,7 @@ def test_a_folder_an_archive_a_script_and_a_pipe_give_the_same_figures(call, mad
     assert len({result.text.split(" [")[0] for result in results}) == 1
     # A script leads to the archives and their manifests, a pipe and a joined archive to none.
     assert ["leaks unchecked" in result.text for result in results] == [False, True, False, True]
-    assert "leaks unchecked: cat " in results[3].err and "no manifest says" in results[3].err
+    assert "leaks unchecked: cat " in results[3].err and "no manifest records" in results[3].err
 
 
 def test_scores_written_again_are_not_checked_for_leaks(call, made, tmp_path):
@@ -194,18 +194,18 @@ FIRST, SECOND = "Ses01F-ang0", "Ses02F-neu2"
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda made: lose(made, SECOND), f"{SECOND} is in the test and not scored"),
+        (lambda made: lose(made, SECOND), f"{SECOND} is in the test set but not scored"),
         (
             lambda made: [lose(made, utt) for utt in (FIRST, SECOND)],
-            f"{FIRST} is in the test and not scored, nor are 1 more",
+            f"{FIRST} is in the test set but not scored (2 segments are not)",
         ),
-        (lambda made: spoil(made, "Ses09F-ang0", [1, 0, 0]), "Ses09F-ang0 is scored and is not in the test"),
+        (lambda made: spoil(made, "Ses09F-ang0", [1, 0, 0]), "Ses09F-ang0 is scored but not in the test set"),
         (lambda made: spoil(made, FIRST, [0.5, 0.5]), f"{FIRST}: 2 posteriors for 3 labels (ang neu sad)"),
         (lambda made: spoil(made, FIRST, [3, -1, -1]), f"{FIRST}: not probabilities (lowest -1, sum 1)"),
         (lambda made: spoil(made, FIRST, [2, 1, 0]), f"{FIRST}: not probabilities (lowest 0, sum 3)"),
         (
             lambda made: made.settings[2].update(labels=["neu", "ang", "sad"]),
-            "its posteriors are of neu ang sad, wanted",
+            "its posteriors are of neu ang sad, expected",
         ),
         (
             lambda made: made.settings[2]["trained_on"].update(fold=3),
@@ -248,12 +248,12 @@ def test_a_posterior_that_is_no_number_is_refused(call, made):
         ),
         ("folds/utt2label", f"{FIRST} ang\n", "", f"utt2label: {FIRST} is missing"),
         ("folds/utt2fold", f"{FIRST} 1\n", "", f"utt2fold: {FIRST} is missing"),
-        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} one", f"utt2fold:1: {FIRST}: 'one' is no fold"),
+        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} one", f"utt2fold:1: {FIRST}: 'one' is not a fold number"),
         ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} 1 2", "utt2fold:1: 3 columns where 2"),
         ("folds/labels.txt", "neu\n", "ang\n", "labels.txt:2: label ang comes twice"),
-        ("folds/scheme.json", "loso", "lotto", "scheme.json: names no scheme that is known"),
+        ("folds/scheme.json", "loso", "lotto", "scheme.json: unknown scheme"),
         ("folds/scheme.json", "{", "", "scheme.json: cannot be read"),
-        ("utt2spk", f"{FIRST} Ses01F\n", "", f"utt2spk: {FIRST} is in the test and not in this map"),
+        ("utt2spk", f"{FIRST} Ses01F\n", "", f"utt2spk: segment {FIRST} of the test set is missing"),
     ],
 )
 def test_damaged_maps_are_one_line_each(call, made, file, old, new, message):
@@ -283,15 +283,15 @@ def test_a_folder_without_scores_says_so(call, made):
         (lambda said: said["keys"].append("Ses02M-xxx9"), "test speaker Ses02M in its training"),
         (
             lambda said: said.update(trunk={"keys": ["Ses02M-xxx9"]}),
-            "the network it began from had test speaker Ses02M",
+            "the network it was initialised from had test speaker Ses02M",
         ),
         (
             lambda said: said.update(init={"keys": ["x", "Ses02F-ang0"]}),
-            "the network it began from had test segment Ses02F-ang0",
+            "the network it was initialised from had test segment Ses02F-ang0",
         ),
         (
             lambda said: said.update(init={"keys": ["x"], "init": {"keys": ["Ses02F-ang0"]}}),
-            "the network it began from had test",
+            "the network it was initialised from had test",
         ),
     ],
 )
@@ -308,7 +308,7 @@ def test_leaks_are_refused_and_shown_stamped_to_who_knows(call, made, tmp_path, 
     assert message in json.loads((tmp_path / "r.json").read_text())["leaks"][0]
 
 
-def test_shared_speakers_are_no_leak_where_the_scheme_shares_them(call, tmp_path):
+def test_shared_speakers_are_no_leak_if_the_scheme_shares_them(call, tmp_path):
     made = Experiment(tmp_path, scheme="stratified")
     made.write()
     assert "LEAKY" not in score(call, made).text
@@ -318,10 +318,10 @@ def test_another_corpus_may_call_its_speakers_the_same(call, made):
     made.settings[2]["trained_on"]["init"] = {"keys": ["libri-1"], "speakers": ["Ses02F"]}
     made.write()
     text = score(call, made).text
-    assert "LEAKY" not in text and "called like the test's (Ses02F)" in text.splitlines()[1]
+    assert "LEAKY" not in text and "with the names of test speakers (Ses02F)" in text.splitlines()[1]
 
 
-def test_choosing_on_the_test_and_reading_its_dialogs_are_stamped(call, made):
+def test_selection_and_normalisation_on_the_test_are_stamped(call, made):
     made.settings[1]["trained_on"]["select"] = "oracle"
     made.settings[1]["frontend"] = {"cmvn": "group", "transductive": True}
     made.write()
@@ -375,7 +375,7 @@ def test_speakers_and_sessions_are_drawn_unless_they_are_unknown(call, made, tmp
     # Dialogs alone are no claim: it is stamped, and the interval of the headline is still the widest there is.
     for options in ((), ("--clusters", tmp_path / "utt2dialog")):
         result = score(call, made, *options)
-        assert result.err.count("segments were taken as independent") == 1
+        assert result.err.count("segments are treated as independent") == 1
         assert result.text.splitlines()[0].endswith("] SPEAKERS-UNKNOWN")
     assert "SPEAKERS" not in score(call, made, "--clusters", tmp_path / "utt2spk").text
 

@@ -75,7 +75,7 @@ def test_a_mean_is_subtracted_and_said(call, made):
     result = call("score-trials", "--mean", table, made.list, table)
     mean = np.mean([vector.astype(float) for vector in made.vectors.values()], axis=0)
     assert result.text.startswith(f"%EER {100 * eer(*made.scores(mean)):.2f} ")
-    assert "cosine less mean" in result.text
+    assert "cosine, mean subtracted" in result.text
 
 
 def test_trials_without_embedding_are_counted_and_too_many_fail(call, made):
@@ -90,10 +90,10 @@ def test_trials_without_embedding_are_counted_and_too_many_fail(call, made):
 
 def test_pairs_listed_again_are_told(call, made):
     made.list.write_text(made.list.read_text() + made.list.read_text().splitlines()[0] + "\n")
-    assert "191 trials, 41 target, cosine, 1 listed again" in call("score-trials", made.list, made.write()).text
+    assert "191 trials, 41 target, cosine, 1 repeated" in call("score-trials", made.list, made.write()).text
 
 
-def test_utterances_of_the_training_are_refused_and_stamped_to_who_knows(call, made):
+def test_training_utterances_are_refused_or_stamped(call, made):
     made.settings["trained_on"]["keys"].append("id2-vid-3")
     table = made.write()
     result = call("score-trials", made.list, table, code=1)
@@ -101,7 +101,7 @@ def test_utterances_of_the_training_are_refused_and_stamped_to_who_knows(call, m
     assert call("score-trials", "--i-know", "true", made.list, table).text.endswith("] LEAKY\n")
 
 
-def test_speakers_of_the_training_are_refused_where_the_speakers_are_told(call, made):
+def test_training_speakers_are_refused_if_utt2spk_names_them(call, made):
     made.settings["trained_on"]["speakers"].append("id1")
     table = made.write()
     result = call("score-trials", "--utt2spk", made.root / "utt2spk", made.list, table, code=1)
@@ -117,7 +117,7 @@ def test_speakers_of_the_training_are_refused_where_the_speakers_are_told(call, 
 def test_embeddings_that_do_not_say_their_training_are_marked(call, made):
     made.settings = {}
     result = call("score-trials", "--stamp", "SIMULATED", made.list, made.write())
-    assert result.text.endswith("leaks unchecked ] SIMULATED\n") and "no manifest says" in result.err
+    assert result.text.endswith("leaks unchecked ] SIMULATED\n") and "no manifest records" in result.err
 
 
 def test_stamps_beside_trials_are_added(call, made):

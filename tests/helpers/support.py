@@ -38,3 +38,8 @@ def without_commands(err: str) -> str:
 def body(log: Path) -> list[str]:
     """What a job has written in its log, without the runner's own lines."""
     return [line for line in log.read_text().split("\n") if line and not line.startswith("#")]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, by its path from there."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

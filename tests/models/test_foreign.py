@@ -230,6 +230,7 @@ def test_other_networks_are_refused_by_name(words):
     ({"layer2.0.conv1.weight": torch.zeros(8, 4, 1, 1)}, "layer2.0.conv1.weight: wanted .8, 4, 3, 3., found .8, 4, 1, 1."),
     ({"seg_1.bias": torch.full((6,), float("nan"))}, "seg_1.bias is NaN or infinite"),
     ({"seg_3.weight": torch.zeros(2)}, "seg_3.weight is no part"),
+    ({"x\n\x1b[2J": torch.zeros(2)}, r"x.n.x1b\[2J is no part"),
     ({"layer4.0.conv1.weight": None, "layer4.7.x": torch.zeros(1)}, "four stages"),
     ({"seg_1.weight": None}, "no seg_1.weight; its first tensor is conv1.weight"),
     ({"seg_2.weight": torch.zeros(6, 6)}, "seg_bn_1.running_mean is missing"),

@@ -22,7 +22,7 @@ def cell(transfer, masks, pooling, seed=0):
     return {"experiment": "exp1", "transfer": transfer, "masks": masks, "pooling": pooling, "seed": seed}
 
 
-def test_bars_are_means_and_deviations_over_the_folds_of_all_seeds(tmp_path):
+def test_bars_are_means_and_deviations_over_folds_of_all_seeds(tmp_path):
     put(tmp_path / "a" / "0", cell(True, True, True), [0.6, 0.7])
     put(tmp_path / "a" / "1", cell(True, True, True, 1), [0.8, 0.9])
     put(tmp_path / "b", cell(False, False, True), [0.4, 0.5])
@@ -53,11 +53,11 @@ def test_what_a_part_adds_is_of_cells_that_differ_in_it_alone(tmp_path):
     assert table.stamps == ("SPEAKER-DEPENDENT",)
 
 
-def test_cells_of_different_schemes_or_without_a_word_are_refused(tmp_path):
+def test_cells_of_different_or_unknown_schemes_are_refused(tmp_path):
     assert read_cells(tmp_path, {}) is None
     put(tmp_path / "a", cell(True, True, True), [0.6])
     put(tmp_path / "b", cell(False, True, True), [0.6], scheme="loso")
-    with pytest.raises(SertkError, match="one figure cannot hold different protocols"):
+    with pytest.raises(SertkError, match="cells of one figure were scored with different schemes"):
         read_cells(tmp_path, {})
     (tmp_path / "b" / "cell.json").write_text('{"experiment": "exp1"}')
     with pytest.raises(SertkError, match="lacks 'transfer'"):

@@ -42,7 +42,7 @@ def lines(monkeypatch):
     return draw
 
 
-def test_a_run_is_a_line_in_a_panel_for_each_quantity_that_it_tells(tmp_path, lines):
+def test_a_run_is_a_line_in_a_panel_for_each_quantity(tmp_path, lines):
     write_run(tmp_path / "a", [2, 1, 0.5])
     write_run(tmp_path / "b", [3, 1], chunks_per_second=70.0)
     drawn = lines(tmp_path / "a", tmp_path / "b")
@@ -52,7 +52,7 @@ def test_a_run_is_a_line_in_a_panel_for_each_quantity_that_it_tells(tmp_path, li
     assert drawn["chunks a second"] == [([], [], 1.8), ([1, 2], [70, 70], 1.8)]
 
 
-def test_folds_are_thin_lines_under_their_mean_as_far_as_all_have_come(tmp_path, lines):
+def test_folds_are_thin_lines_under_their_mean(tmp_path, lines):
     write_run(tmp_path / "exp/1", [2, 1, 0.5])
     write_run(tmp_path / "exp/2", [4, 2])
     (thin, values, _), (_, others, _), (epochs, mean, wide) = lines(tmp_path / "exp")["loss"]
@@ -63,7 +63,7 @@ def test_folds_are_thin_lines_under_their_mean_as_far_as_all_have_come(tmp_path,
 def test_a_run_without_an_epoch_is_named(tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new/train.jsonl").write_text("")
-    with pytest.raises(SertkError, match=r"new: neither it nor its folds have a train\.jsonl with a finished epoch"):
+    with pytest.raises(SertkError, match=r"new: no train\.jsonl with a finished epoch in it or its folds"):
         curves.read_runs([tmp_path / "new"])
 
 
@@ -87,19 +87,19 @@ def test_what_a_record_does_not_tell_is_a_gap(tmp_path, lines):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b'{"epoch": 2, "loss": \xff}', "no JSON object: 'utf-8' codec can't decode byte 0xff"),
-        (b'{"epoch": 2,', "no JSON object: "),
-        (b'[["epoch", 2], ["loss", 1]]', 'no JSON object: [["epoch", 2], ["loss", 1]]'),
-        (b"[" * 100_000, "no JSON object: "),
-        (b'{"epoch": 2, "lost": 1}', "an epoch's record without 'loss'"),
-        (b'{"loss": 1}', "an epoch's record without 'epoch'"),
-        (b'{"epoch": null, "loss": 1}', "an epoch's record without 'epoch'"),
-        (b'{"epoch": 2, "loss": "high"}', "'loss' is \"high\", a number is wanted"),
-        (b'{"epoch": 2, "loss": 1, "accuracy": [1]}', "'accuracy' is [1], a number is wanted"),
-        (b'{"epoch": 2, "loss": true}', "'loss' is true, a number is wanted"),
-        (b'{"epoch": 2, "loss": 1%s}' % (b"0" * 400), "'loss' is 1" + "0" * 79 + ", a number is wanted"),
-        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, wanted is 1, 2"),
-        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, wanted is 1, 2"),
+        (b'{"epoch": 2, "loss": \xff}', "not a JSON object: 'utf-8' codec can't decode byte 0xff"),
+        (b'{"epoch": 2,', "not a JSON object: "),
+        (b'[["epoch", 2], ["loss", 1]]', 'not a JSON object: [["epoch", 2], ["loss", 1]]'),
+        (b"[" * 100_000, "not a JSON object: "),
+        (b'{"epoch": 2, "lost": 1}', "epoch record without 'loss'"),
+        (b'{"loss": 1}', "epoch record without 'epoch'"),
+        (b'{"epoch": null, "loss": 1}', "epoch record without 'epoch'"),
+        (b'{"epoch": 2, "loss": "high"}', "'loss' is \"high\", expected a number"),
+        (b'{"epoch": 2, "loss": 1, "accuracy": [1]}', "'accuracy' is [1], expected a number"),
+        (b'{"epoch": 2, "loss": true}', "'loss' is true, expected a number"),
+        (b'{"epoch": 2, "loss": 1%s}' % (b"0" * 400), "'loss' is 1" + "0" * 79 + ", expected a number"),
+        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, expected 1, 2"),
+        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, expected 1, 2"),
     ],
 )
 def test_a_line_that_is_no_epochs_record_is_named(tmp_path, call, line, said):

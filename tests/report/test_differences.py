@@ -63,10 +63,10 @@ def test_p_values_are_corrected_over_the_whole_report(experiments):
         f"{p:#.3g}" if p >= 0.001 else "< 0.001",
     ]
     assert row[4] == f"{100 * found.ua.detectable(4):.1f}" and row[7] == "1 : 1"
-    assert "over the 4 verdicts of this report" in rules(pairs).text and "p < 0.05" in rules(pairs).text
+    assert "over the 4 comparisons of this report" in rules(pairs).text and "p < 0.05" in rules(pairs).text
 
 
-def test_without_a_system_without_transfer_the_first_is_held_against_the_others(experiments):
+def test_without_a_baseline_the_first_system_is_the_reference(experiments):
     few = replace(experiments[0], systems=[s for s in experiments[0].systems if s.name != "exp1_scratch"])
     pairs = pairs_of(few)
     assert [(pair.system.name, pair.other.name) for pair in pairs] == [("exp1", "exp1_finetune")]
@@ -74,7 +74,7 @@ def test_without_a_system_without_transfer_the_first_is_held_against_the_others(
 
 
 DRAWN = "by 10 speakers in 5 folds"
-POWER = "a true difference of 6.0 points or more would have been shown in four of five cases"
+POWER = "the smallest detectable difference is 6.0 points (80 % power)"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ POWER = "a true difference of 6.0 points or more would have been shown in four o
     [
         (0.05, 0.01, (0.01, 0.09), f"(frozen trunk, new head) helps: UA +5.0 (+1.0 to +9.0) points {DRAWN}, p = 0.0100; {POWER}"),
         (-0.05, 0.0496, (-0.09, -0.01), f"hurts: UA -5.0 (-9.0 to -1.0) points {DRAWN}, p = 0.0496;"),
-        (0.05, 0.0504, (-0.01, 0.09), f"shown to help or to hurt: UA +5.0 (-1.0 to +9.0) points {DRAWN}, p = 0.0504; {POWER}"),
-        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval leaves 0 out, but p decides)"),
+        (0.05, 0.0504, (-0.01, 0.09), f"has no significant effect: UA +5.0 (-1.0 to +9.0) points {DRAWN}, p = 0.0504; {POWER}"),
+        (0.2, 0.125, (0.18, 0.22), f"p = 0.125; {POWER} (the interval excludes 0, but p decides)"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_of_ua_at_one_in_twenty(experiments, value, p, interval, words):
@@ -100,27 +100,27 @@ def test_what_no_number_of_speakers_could_show_is_said(experiments):
     assert (
         verdict(few)
         .partition("; ")[2]
-        .startswith("4 speakers can show no difference: the smallest possible p is 0.125")
+        .startswith("with 4 speakers no difference is detectable: the smallest possible p is 0.125")
     )
     # Six could alone, and cannot beside another verdict: Holm asks twice 2^-5.
     few = replace(few, found=replace(few.found, clusters=6), tests=2, drawn="6 speakers")
-    assert "6 speakers can show no difference: the smallest possible p is 0.0625 corrected" in verdict(few)
+    assert "6 speakers no difference is detectable: the smallest possible p is 0.0625 after correction" in verdict(few)
     assert few.detectable is None and replace(few, tests=1).detectable > 0
 
 
-def test_the_head_of_the_page_answers_and_the_figure_has_its_numbers(report):
+def test_the_pages_head_has_the_numbers_of_its_figure(report):
     exp1, exp3 = report.headlines
     assert exp1.answers[0].startswith("Transfer (frozen trunk, new head) ") and len(exp1.answers) == 3
-    assert exp1.answers[2] == "Beside it: Padi et al. 2021: the system rebuilt here, UA 61.6, WA 66.0"
-    assert exp3.answers[0].startswith("No system without transfer is here")
+    assert exp1.answers[2] == "For comparison: Padi et al. 2021: the system rebuilt here, UA 61.6, WA 66.0"
+    assert exp3.answers[0].startswith("There is no system without transfer")
     figure = report.sections[0].items[1]
-    assert "does not show a difference" in figure.notes[0]
+    assert "is not significant" in figure.notes[0]
     assert exp1.system == "frozen trunk, new head (exp1), one training run"
     assert all(sure.endswith(" by 10 speakers in 5 folds") for _, _, sure in exp1.figures)
     assert figure.name == "transfer" and "Exp 1: fine-tuned, UA +" in figure.alt
 
 
-def test_the_three_rules_stand_side_by_side_and_the_oracle_nowhere_else(report, experiments):
+def test_three_rules_side_by_side_and_the_oracle_only_there(report, experiments):
     experiment = experiments[0]
     assert [system.name for system in experiment.picked] == ["exp1_oracle"]
     assert "exp1_oracle" not in [system.name for system in experiment.systems]
@@ -138,7 +138,7 @@ def test_the_three_rules_stand_side_by_side_and_the_oracle_nowhere_else(report, 
     assert not any("oracle" in row[0] for row in results.rows)
 
 
-def test_who_knows_sees_the_oracle_among_the_others_and_every_title_says_so(root):
+def test_with_i_know_the_oracle_stands_in_every_title(root):
     experiment = find_experiments(root / "exp", i_know=True)[0]
     table = results_table(experiment, "Table 3")
     assert "LEAKY" in table.stamps and any("oracle" in row[0] and "LEAKY" in row[0] for row in table.rows)
@@ -146,7 +146,7 @@ def test_who_knows_sees_the_oracle_among_the_others_and_every_title_says_so(root
 
 def test_an_oracle_alone_is_refused(call, root, tmp_path):
     result = call("make-report", "--cards", "false", root / "exp" / "exp1_oracle", tmp_path / "out", code=1)
-    assert "exp1_oracle: its epochs were chosen on the test itself (oracle)" in result.err
+    assert "exp1_oracle: its epochs were selected on the test set (oracle)" in result.err
     assert result.err.count("\n") == 1 and not (tmp_path / "out").exists()
     assert find_experiments(root / "exp" / "exp1_oracle", i_know=True)[0].stamps == ("LEAKY",)
 
@@ -168,7 +168,7 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
     assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"
     card = dict(tables["card-exp1_finetune"].rows)
-    assert card["training runs"] == "seed0, seed1, seed2; what follows is of seed0"
+    assert card["training runs"] == "seed0, seed1, seed2; below: seed0"
     assert card["settings (train.conf)"] == "--epochs=3 --learning-rate=0.01"
     row = next(row for row in tables["results-exp1"].rows if "fine-tuned" in row[0])
     assert row[-1].startswith("mean of 3 training runs, ")

@@ -34,7 +34,7 @@ def drawn(seed=0, num=200):
     return rng.integers(0, 3, num), rng.dirichlet(np.ones(3), num), votes
 
 
-def test_cross_entropy_less_entropy_is_scipys_divergence_and_the_entropy_is_scipys():
+def test_entropy_and_divergence_are_scipys():
     truth, posteriors, votes = drawn()
     shares = [vote_shares(said, LABELS, MAP) for said in votes]
     voted = [(share, row) for share, row in zip(shares, posteriors) if share is not None]
@@ -45,7 +45,7 @@ def test_cross_entropy_less_entropy_is_scipys_divergence_and_the_entropy_is_scip
     assert found["cross_entropy"] - found["entropy"] == pytest.approx(divergence)
 
 
-def test_accuracies_are_scikit_learns_on_the_segments_whose_raters_agree():
+def test_accuracies_of_agreed_segments_are_scikit_learns():
     truth, posteriors, votes = drawn(1, 600)
     full = np.array([len({MAP.get(said[0], said[0]) for said in three}) == 1 for three in votes])
     most = np.array([len({MAP.get(said[0], said[0]) for said in three}) for three in votes]) > 1
@@ -57,7 +57,7 @@ def test_accuracies_are_scikit_learns_on_the_segments_whose_raters_agree():
         assert found[name]["ua"] == pytest.approx(balanced_accuracy_score(truth[here], guess[here]))
 
 
-def test_posteriors_that_equal_the_shares_reach_the_entropy_and_a_nought_is_finite():
+def test_posteriors_equal_to_the_shares_reach_the_entropy():
     votes = [[("ang",), ("neu",)], [("ang",), ("ang",)]]
     shares = np.array([vote_shares(said, LABELS) for said in votes])
     found = agreement_scores(np.array([0, 0]), shares, votes, LABELS)

@@ -43,7 +43,7 @@ def test_reliability_equals_scikit_learns_calibration_curve():
     assert sum(b.segments for b in bins) == len(truth)
 
 
-def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
+def test_only_certain_and_right_is_calibrated():
     certain = np.eye(2)[[0, 1, 0]]
     assert calibration_error(reliability(certain, np.array([0, 1, 0]))) == 0
     assert calibration_error(reliability(certain, np.array([1, 0, 1]))) == 1
@@ -130,7 +130,7 @@ def test_the_floor_is_what_perfectly_calibrated_posteriors_have():
     assert calibration_floor(np.array([[1.0, 0.0]] * 9)).mean == 0
 
 
-def test_the_floor_shrinks_with_the_root_of_the_segments_and_depends_on_nothing_else():
+def test_the_floor_shrinks_with_the_root_of_the_segments():
     rng = np.random.default_rng(1)
     posteriors = rng.dirichlet(np.full(4, 0.5), 400)
     few, many = calibration_floor(posteriors), calibration_floor(np.tile(posteriors, (16, 1)))

@@ -83,7 +83,7 @@ def test_an_absent_class_is_left_out_of_the_folds_mean_recall():
     assert math.isnan(scores.folds[2].recalls[1])
 
 
-def test_rows_of_the_normalised_confusion_sum_to_one_or_are_absent():
+def test_rows_of_the_normalised_confusion_sum_to_one():
     rows = row_normalised(np.array([[3, 1, 0], [0, 0, 0], [1, 1, 2]]))
     assert rows[0].tolist() == [0.75, 0.25, 0.0]
     assert np.isnan(rows[1]).all()

@@ -44,5 +44,5 @@ def test_dialogs_of_other_corpora_have_no_part(tmp_path):
 
 def test_a_key_that_a_map_lacks_is_named(tmp_path):
     put(tmp_path, utt2spk="a s1\n")
-    with pytest.raises(SertkError, match="utt2spk: b is in the test and not in this map"):
+    with pytest.raises(SertkError, match="utt2spk: segment b of the test set is missing"):
         known_groups(tmp_path, ["a", "b"])

@@ -29,7 +29,7 @@ def test_wilson_equals_scipy(total, part, level):
     assert wilson(hits, total, level) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-def test_the_papers_segment_count_gives_about_one_point_and_a_third():
+def test_the_papers_segments_give_about_one_point_and_a_third():
     low, high = wilson(0.6361 * 5531, 5531)
     assert (high - low) / 2 == pytest.approx(0.0127, abs=2e-4)
 
@@ -48,7 +48,7 @@ def test_cluster_counts_are_the_confusion_of_each_cluster():
     assert cluster_counts(truth, guess, cluster, 2).tolist() == [[[0, 1], [1, 0]], [[1, 0], [0, 1]]]
 
 
-def test_resampled_sums_have_the_moments_of_drawing_with_replacement():
+def test_resampled_sums_have_the_moments_of_the_bootstrap():
     counts = np.array([[1.0], [2.0], [6.0]])
     drawn = resample(counts, 200_000, seed=3)[:, 0]
     assert drawn.mean() == pytest.approx(9, abs=0.03)
@@ -67,7 +67,7 @@ def test_clusters_of_one_segment_give_nearly_the_plain_interval():
     assert np.array(clustered.recalls) == pytest.approx(np.array(plain.recalls), abs=0.02)
 
 
-def test_clustered_intervals_are_near_statsmodels_cluster_robust_one():
+def test_clustered_intervals_are_near_those_of_statsmodels():
     # statsmodels 0.15: OLS(right, 1).fit(cov_type="cluster", cov_kwds={"groups": dialog}, use_t=True).conf_int()
     dialog = np.repeat(np.arange(20), 15)
     right = (np.arange(300) * 7919 % 101) / 101 < 0.4 + 0.02 * dialog
@@ -95,7 +95,7 @@ def test_clusters_that_answer_alike_widen_the_interval():
     assert clustered.wa[1] - clustered.wa[0] > 4 * (plain.wa[1] - plain.wa[0])
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say_even_with_ten_speakers():
+def test_intervals_of_ten_speakers_cover_the_truth_as_stated():
     rng = np.random.default_rng(5)
     held = {"clustered": 0, "plain": 0}
     trials = 300
@@ -167,7 +167,7 @@ def test_another_source_of_variance_never_narrows_an_interval():
     assert found.variances.tolist() == [1, 1, 901] and found.freedom == pytest.approx([1, 1, 9.02], abs=0.01)
 
 
-def test_runs_that_differ_widen_the_interval_and_equal_ones_do_not():
+def test_only_runs_that_differ_widen_the_interval():
     rng = np.random.default_rng(5)
     truth, speaker = np.zeros(400, dtype=int), np.repeat(np.arange(10), 40)
     base = (rng.random((3, 400)) < 0.4).astype(int)
@@ -188,7 +188,7 @@ def test_the_variance_of_runs_is_the_anovas():
     assert beyond_chance(each, shifts) == pytest.approx(0.25 - 0.0625)
 
 
-def test_precision_recall_and_f1_have_intervals_around_scikit_learns_values():
+def test_precision_recall_and_f1_lie_in_their_intervals():
     from sklearn.metrics import f1_score, precision_score, recall_score
 
     rng = np.random.default_rng(8)

@@ -92,7 +92,7 @@ def test_differences_are_those_of_the_two_accuracies():
     assert found.wa.p < 0.01 and found.mcnemar_p < 0.01 and found.cohen_g > 0.1
 
 
-def test_the_permutation_of_ua_equals_exchanging_the_outputs_themselves():
+def test_the_permutation_of_ua_equals_exchanging_outputs():
     truth, a, b, clusters = systems(2, num=120)
     names = np.unique(clusters)
     observed, reached = None, 0
@@ -126,7 +126,7 @@ def test_equal_systems_are_called_different_one_time_in_twenty():
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.08
 
 
-def test_mcnemar_is_fooled_by_clusters_and_the_permutation_is_not():
+def test_clusters_mislead_mcnemar_but_not_the_permutation():
     # Each of twelve speakers favours one of two equal systems on all of 20 segments.
     fooled = {"mcnemar": 0, "permutation": 0}
     rng = np.random.default_rng(6)
@@ -162,7 +162,7 @@ def test_a_significant_difference_has_an_interval_without_0():
             assert found.p >= 0.05 or found.interval[0] > 0 or found.interval[1] < 0
 
 
-def test_equal_gains_of_all_speakers_do_not_give_an_interval_of_no_width():
+def test_equal_gains_of_speakers_still_have_an_interval():
     truth, speaker = np.zeros(400, dtype=int), np.repeat(np.arange(4), 100)
     a, b = (np.arange(400) % 100 < 20).astype(int), (np.arange(400) % 100 < 40).astype(int)
     found = compare(truth, a, b, speaker, 2)

@@ -57,11 +57,11 @@ def test_every_network_of_a_chain_is_looked_at():
 def test_a_trunk_that_cannot_be_matched_leaves_it_unchecked(trunk):
     for name in ("trunk", "init"):
         found, why = state({"keys": ["u3"], name: trunk})
-        assert found == UNCHECKED and "the network that it began from" in why[0]
+        assert found == UNCHECKED and "the network it was initialised from" in why[0]
     assert state({"keys": ["u3"]})[0] == CLEAN
 
 
-def test_segments_of_another_corpus_are_clean_by_their_speakers_alone():
+def test_segments_of_another_corpus_are_checked_by_speakers():
     assert state({"keys": ["elsewhere"]})[0] == UNCHECKED
     assert state({"keys": ["elsewhere"], "speakers": ["anna"]})[0] == CLEAN
     assert state({"keys": ["u3"], "init": {"speakers": ["anna"]}})[0] == CLEAN
@@ -81,7 +81,7 @@ def test_segments_of_another_corpus_are_clean_by_their_speakers_alone():
         (["x-Ses01F"], UNCHECKED),
     ],
 )
-def test_a_trunks_speaker_of_a_common_name_is_one_person_only_where_it_can_be_no_other(speakers, found):
+def test_a_common_speaker_name_is_one_person_only_if_unique(speakers, found):
     utt2spk = {f"u{n}": name.removeprefix("x-") for n, name in enumerate(speakers)} | {"v": "other"}
     corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
     for trunk in ({"keys": ["e"], "speakers": speakers}, {"speakers": speakers}):
@@ -91,7 +91,7 @@ def test_a_trunks_speaker_of_a_common_name_is_one_person_only_where_it_can_be_no
         assert state({"speakers": speakers}, list(utt2spk)[:-1], corpus)[0] == LEAKING
 
 
-def test_some_numbers_that_two_corpora_give_their_speakers_are_chance():
+def test_some_equal_speaker_numbers_of_two_corpora_are_chance():
     utt2spk = {f"u{n:02}": f"{n:02}" for n in range(1, 25)}
     corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
     trunk = {"keys": ["103-1240-0001"], "speakers": ["19", "26", "103", "118"]}
@@ -117,7 +117,7 @@ def test_a_copy_is_its_recording_on_either_side(form):
     assert state({"keys": ["Ses01F-a"]}, [copy], Corpus(copies, {"speaker": copies}, ("speaker",)))[0] == LEAKING
 
 
-def test_labels_are_speakers_only_of_a_network_whose_trials_are_scored():
+def test_labels_are_speakers_only_where_trials_are_scored():
     record = {"keys": ["u3"], "labels": {"s1": 4}}
     assert state(record)[0] == CLEAN
     record = {"keys": ["v9"], "labels": {"Ses01F": 4}}
@@ -127,7 +127,7 @@ def test_labels_are_speakers_only_of_a_network_whose_trials_are_scored():
     assert state(record | {"target": "label"}, corpus=trials)[0] == UNCHECKED
 
 
-def test_without_a_utt2spk_speakers_that_are_kept_apart_are_unchecked():
+def test_without_utt2spk_speakers_stay_unchecked():
     found, why = state({"keys": ["u3"]}, corpus=Corpus(UTT2SPK, {}, ("speaker",)))
     assert (found, why) == (UNCHECKED, ["the speaker of 1 test segments is not known (u1)"])
 
@@ -138,7 +138,7 @@ def test_a_schemes_promise_is_what_is_held_apart():
     assert held_apart({"scheme": "stratified"}) == held_apart({}) == ()
 
 
-def test_speakers_of_training_keys_are_looked_up_where_they_are_kept_apart():
+def test_speakers_of_training_keys_come_from_the_folds_map():
     with pytest.raises(SertkError, match="x: test speaker s1 in its training"):
         Guard().check("x", {"trained_on": {"keys": ["u2"]}}, ["u1"], APART)
     assert state({"keys": ["u2"]}, corpus=Corpus(UTT2SPK, {"speaker": UTT2SPK}))[0] == CLEAN
@@ -157,7 +157,7 @@ def test_segments_that_chose_the_epoch_count_as_seen():
     assert state(strange, ["u4"])[0] == UNCHECKED
 
 
-def test_what_the_test_itself_chose_is_stamped_through_a_chain_and_its_training_still_refused():
+def test_selection_on_the_test_is_stamped_through_a_chain():
     oracle = {"keys": ["u3"], "select": "oracle", "chosen_on": {"fold": "2", "keys": ["u2"]}}
     for record in (oracle, {"keys": ["u4"], "init": oracle}):
         guard = Guard()
@@ -166,14 +166,14 @@ def test_what_the_test_itself_chose_is_stamped_through_a_chain_and_its_training_
         with pytest.raises(SertkError, match="test segment u3"):
             guard.check("x", {"trained_on": record}, ["u3"], APART)
     found = {"guard": LEAKING, "leaks": [], "unchecked": []}
-    assert guard_reasons(found)[0].startswith("leaking: an epoch was chosen on the test itself")
+    assert guard_reasons(found)[0].startswith("leaking: an epoch was selected on the test set")
 
 
 def test_one_line_is_said_of_one_reason_in_many_files():
     guard = Guard()
     for name in ("1/scores.ark", "2/scores.ark", "2/scores.ark"):
         guard.check(name, None, ["u1"], APART)
-    assert guard.unchecked == ["1/scores.ark and 1 more: no manifest says what this was trained on"]
+    assert guard.unchecked == ["1/scores.ark and 1 more: no manifest records what this was trained on"]
 
 
 def test_stamps_come_once_each():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sertk.scoring.results import evaluate
-from sertk.scoring.text import as_text, p_value
+from sertk.scoring.text import as_text
 
 
 def example(num=60, folds=3, classes=3):
@@ -54,19 +54,6 @@ def test_full_coverage_is_the_pooled_accuracy():
     assert sum(row["segments"] for row in found["calibration"]["as_it_is"]["bins"]) == 60
 
 
-def test_the_interval_of_the_headline_names_its_unit_and_number():
-    truth, posteriors, fold, labels = example()
-    few = {"utt2spk": [str(n % 2) for n in range(60)]}
-    head = as_text(evaluate(truth, posteriors, fold, labels, few)).splitlines()[0]
-    assert re.search(
-        r"95 % of the pooled UA [\d.]+-[\d.]+ WA [\d.]+-[\d.]+ by 2 speakers \(rough: fewer than 5\) \]", head
-    )
-    nested = {"utt2spk": [str(n % 6) for n in range(60)]}  # two speakers in each of three folds
-    found = evaluate(truth, posteriors, fold, labels, nested)
-    assert found["unit"] == "utt2spk" and "by 6 speakers in 3 folds (rough" in as_text(found).splitlines()[0]
-    assert "* fewer than 5 units" in as_text(found)
-
-
 def test_several_runs_are_their_mean_with_their_spread():
     truth, posteriors, fold, labels = example()
     other = np.roll(posteriors, 1, axis=1)
@@ -100,15 +87,6 @@ def test_parts_have_intervals_by_speaker_where_they_have_two():
     assert found["many"]["interval"]["clusters"] == 5
     low, high = found["many"]["interval"]["wa"]
     assert low < found["many"]["wa"] < high
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0496, "0.0496"), (0.04999, "< 0.05"), (0.05, "0.0500"), (0.05001, "> 0.05"), (0.03, "0.0300"), (0.125, "0.125"),
-     (0.9996, "1.00"), (1.0, "1.000"), (0.00123, "0.00123"), (0.0009, "< 0.001")],
-)  # fmt: skip
-def test_p_has_three_digits_and_stays_on_its_side(value, text):
-    assert p_value(value) == text
 
 
 def test_every_field_is_documented():

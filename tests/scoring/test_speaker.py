@@ -33,7 +33,7 @@ def test_min_dcf_equals_a_search_over_all_thresholds(targets, nontargets, p_targ
 
 @settings(max_examples=300, deadline=None)
 @given(scores, scores)
-def test_error_rates_equal_counting_and_eer_lies_between_the_nearest_thresholds(targets, nontargets):
+def test_error_rates_equal_counting_at_every_threshold(targets, nontargets):
     expected = list(brute_force_rates(targets, nontargets))
     rates = list(zip(*error_rates(targets, nontargets), strict=True))
     assert rates == [pytest.approx(pair, abs=1e-12) for pair in expected]
@@ -69,7 +69,7 @@ def test_gaussian_scores_give_the_known_eer():
     assert eer(rng.normal(2, 1, 400_000), rng.normal(0, 1, 400_000)) == pytest.approx(0.158655, abs=2e-3)
 
 
-def test_separable_scores_cost_nothing_and_reversed_ones_everything():
+def test_separable_scores_cost_0_and_reversed_ones_1():
     assert eer([2.0, 3.0], [0.0, 1.0]) == 0
     assert min_dcf([2.0, 3.0], [0.0, 1.0], 0.01) == 0
     assert eer([0.0, 1.0], [2.0, 3.0]) == 1

@@ -39,7 +39,7 @@ def test_an_utterance_called_1_is_no_voxceleb_list(tmp_path):
     assert listed(trials) == [("1", "b", True), ("0", "c", False)]
 
 
-def test_pairs_that_come_again_in_either_order_are_counted_and_kept(tmp_path):
+def test_repeated_pairs_in_either_order_are_counted_and_kept(tmp_path):
     trials = read_trials(written(tmp_path, "a b target\nb a target\na b target\na c nontarget\n"))
     assert trials.duplicates == 2 and len(trials.target) == 4
 
@@ -91,10 +91,10 @@ def test_the_mean_is_that_of_the_vectors_given():
         ([("a", [1.0, 2.0])], [1.0, 2.0, 3.0], "e: a has 2 dimensions, the mean 3"),
         ([("a", [0.0, 0.0])], None, "e: a is all zeros"),
         ([("a", [1.0, 2.0])], [1.0, 2.0], "e: a is all zeros"),
-        ([("z", [1.0, 2.0])], None, "e: has no embedding of any utterance"),
+        ([("z", [1.0, 2.0])], None, "e: no embedding of any utterance"),
     ],
 )
-def test_embeddings_without_a_direction_or_a_fitting_size_are_named(table, mean, message):
+def test_embeddings_of_length_0_or_another_size_are_named(table, mean, message):
     with pytest.raises(SertkError, match=message):
         embedding_matrix(
             [(key, np.array(vector)) for key, vector in table],

@@ -1,3 +1,5 @@
+"""Compiled networks: when, whether possible, and with which result."""
+
 import json
 
 import pytest
@@ -12,6 +14,8 @@ from sertk.training.compile import choose_compile
 from sertk.training.settings import TrainingSettings
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
 BF16 = TrainingSettings(precision="bf16")  # of the paper's four lengths
 
 
@@ -43,13 +47,13 @@ def traced(monkeypatch):
         ("true", None, 1, TrainingSettings(precision="float32"), CPU, "true"),
     ],
 )
-def test_a_run_is_compiled_where_it_is_long_enough_to_pay(monkeypatch, wanted, begun, steps, settings, device, chosen):
+def test_run_is_compiled_if_it_is_long_enough_to_pay(monkeypatch, wanted, begun, steps, settings, device, chosen):
     monkeypatch.setattr(torch, "compile", lambda function, **_: lambda x: x)  # a GPU there need not be
     monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)
     assert choose_compile(wanted, begun, steps, settings, device) == chosen
 
 
-def test_where_compiling_does_not_work_auto_goes_without_and_true_says_why(toy, train, monkeypatch):
+def test_missing_compiler_is_an_error_only_if_asked_for(toy, train, monkeypatch):
     def missing(*_, **__):
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 for …")
 
@@ -67,7 +71,7 @@ def test_where_compiling_does_not_work_auto_goes_without_and_true_says_why(toy, 
         choose_compile("auto", "true", 1, BF16, CPU)
 
 
-def test_a_compiled_run_learns_the_same_from_one_graph_a_length(toy, train, traced):
+def test_compiled_run_learns_the_same_with_a_graph_a_length(toy, train, traced):
     options = ("--epochs", 2, "--batch-size", 25)  # 120 chunks: four batches of 25, one of 20, which is not compiled
     train("eager", *options)
     train("compiled", *options, "--compile", "true")
@@ -79,7 +83,7 @@ def test_a_compiled_run_learns_the_same_from_one_graph_a_length(toy, train, trac
     assert compiled == pytest.approx(eager, rel=1e-4)
 
 
-def test_a_compiled_run_that_is_gone_on_with_ends_with_the_bytes_of_one_at_once(toy, train, traced):
+def test_resumed_compiled_run_equals_an_uninterrupted_one(toy, train, traced):
     options = ("--compile", "true", "--chunk-frames", 24)
     train("once", *options, "--epochs", 2)
     train("twice", *options, "--epochs", 1)
@@ -92,7 +96,7 @@ def test_a_compiled_run_that_is_gone_on_with_ends_with_the_bytes_of_one_at_once(
 
 
 @pytest.mark.slow
-def test_a_run_compiled_by_inductor_goes_on_bitwise(toy, shell):
+def test_run_compiled_by_inductor_resumes_bitwise(toy, shell):
     """Each run a process of its own: after it autograd has threads in this one, and what later tests fork cannot train."""
     options = (*NETWORK, "--compile", "true", "--chunk-frames", 24, "--precision", "bf16")
     line = f"train-resnet {' '.join(map(str, options))} scp:{toy}/feats.scp {toy}/utt2label {toy}"

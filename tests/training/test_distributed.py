@@ -1,6 +1,5 @@
 """Several processes that train as one."""
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ import pytest
 import torch
 from ranks import Ranks, wait_for
 from support import ROOT
-from toydata import NETWORK
+from trainings import train_words, weights
 
 from sertk import runtime
 from sertk.data.loader import chunks_of
@@ -23,66 +22,24 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
-from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
 from sertk.training.settings import TrainingSettings
-from sertk.training.syncnorm import SyncBatchNorm1d, SyncBatchNorm2d, _Synchronised, synchronise
 
 # Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
 # just that number, rounding decides on which side they all are.
 STEPS = ("--epochs", 2, "--augment", "none,3:9:0.2:2:2,5:9:0.2:2:2")
 
 
-def words(toy, name, *options, network=NETWORK):
-    return [*network, *options, f"scp:{toy}/feats.scp", toy / "utt2label", toy / name]
-
-
-def weights(path):
-    return load_model(path).network.state_dict()
-
-
-def history(folder):
-    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-
-
-@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
-def test_processes_with_synchronised_batchnorm_train_what_one_does(toy, train, size):
-    train("one", *STEPS)
-    Ranks(toy, size, words(toy, "several", *STEPS, "--sync-batchnorm", "true")).ended_well()
-    one, several = weights(toy / "one/final.pt"), weights(toy / "several/final.pt")
-    assert one["trunk.bn.num_batches_tracked"] == 8
-    for name, tensor in one.items():
-        torch.testing.assert_close(several[name], tensor, atol=1e-5, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
-    for a, b in zip(history(toy / "one"), history(toy / "several"), strict=True):
-        assert (a["loss"], a["accuracy"], a["chunks"]) == (pytest.approx(b["loss"], abs=1e-5), b["accuracy"], 120)
-
-
-def test_a_synchronised_batchnorm_lies_where_the_one_was_that_it_replaces():
-    """As on a GPU; the device "meta" has shapes only."""
-    network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1))).to("meta")
-    synchronise(network, World(0, 2, 0))
-    assert {type(m) for m in network.modules() if isinstance(m, _Synchronised)} == {SyncBatchNorm1d, SyncBatchNorm2d}
-    assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
-
-
-def test_a_finished_run_is_left_as_it_is_by_any_number_of_processes(toy, train):
+def test_finished_run_is_left_unchanged_by_several_processes(toy, train):
     options = (*STEPS, "--sync-batchnorm", "true")
     for _ in range(2):
-        Ranks(toy, 2, words(toy, "exp", *options)).ended_well()
+        Ranks(toy, 2, train_words(toy, "exp", *options)).ended_well()
         before = (toy / "exp/final.pt").read_bytes()
     assert "finished with these settings and data, skipped" in train("exp", *options).err
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
-def test_without_it_each_process_normalises_its_own_share(toy, train):
-    """What the option is there for: the same call without it ends elsewhere."""
-    train("one", *STEPS)
-    Ranks(toy, 2, words(toy, "two", *STEPS)).ended_well()
-    one, two = weights(toy / "one/final.pt"), weights(toy / "two/final.pt")
-    assert (one["head.output.weight"] - two["head.output.weight"]).abs().max() > 1e-3
-
-
-def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
+def test_shares_are_the_chunks_of_one_process(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
     settings = TrainingSettings(chunk_frames=(24, 32), batch_size=10)
     rule = settings.chunk_rule()
@@ -93,51 +50,45 @@ def test_shares_are_parts_of_one_order_with_the_chunks_of_one_process(toy):
             assert torch.equal(chunks_of(store, rule, share, 3), whole[rank::4])
 
 
-def test_processes_on_unlike_processors_agree_on_a_precision(toy, monkeypatch):
+def test_processes_on_different_machines_agree_on_precision(toy, monkeypatch):
     monkeypatch.setattr(runtime, "computes_bf16", lambda device: os.environ["SLURM_PROCID"] == "0")
     for wanted, agreed in (("auto", "float32"), ("bf16", "bf16")):
-        Ranks(toy, 2, words(toy, wanted, "--epochs", 1, "--precision", wanted)).ended_well()
+        Ranks(toy, 2, train_words(toy, wanted, "--epochs", 1, "--precision", wanted)).ended_well()
         assert load_model(toy / wanted / "final.pt").card["settings"]["precision"] == agreed
 
 
-def test_a_batch_too_small_to_be_shared_is_refused(toy):
+def test_batch_too_small_to_be_shared_is_refused(toy):
     few = ("--epochs", 1, "--augment", "none", "--global-batch", 2)
-    ranks = Ranks(toy, 2, words(toy, "exp", *few))
+    ranks = Ranks(toy, 2, train_words(toy, "exp", *few))
     assert ranks.codes() == [1, 1]
     assert (
         "--global-batch 2: a batch of 2 chunks shared by 2 processes leaves one of them less than 2"
         in ranks.errors()[0]
     )
-    Ranks(toy, 2, words(toy, "exp", *few, "--sync-batchnorm", "true")).ended_well()
+    Ranks(toy, 2, train_words(toy, "exp", *few, "--sync-batchnorm", "true")).ended_well()
 
 
-def test_the_smallest_batch_is_known():
-    for num_segments, size in ((40, 32), (40, 7), (1, 32), (5, 10)):
-        sampler = TrainingSettings(batch_size=size).sampler(num_segments)
-        assert sampler.smallest_batch() == min(len(batch.items) for batch in sampler.batches(1))
-
-
-def test_a_process_killed_in_mid_epoch_ends_the_others_and_the_run_goes_on_to_the_same_bytes(toy):
+def test_killed_process_ends_the_others_and_the_run_resumes(toy):
     options = ("--epochs", 3, "--copies", 4, "--checkpoint-every", 0)
-    Ranks(toy, 2, words(toy, "straight", *options)).ended_well()
+    Ranks(toy, 2, train_words(toy, "straight", *options)).ended_well()
     state = toy / "killed/state.pt"
     for victim in (1, 0):
         before = state.stat().st_mtime_ns if state.exists() else 0
-        ranks = Ranks(toy, 2, words(toy, "killed", *options))
+        ranks = Ranks(toy, 2, train_words(toy, "killed", *options))
         wait_for(lambda before=before: state.exists() and state.stat().st_mtime_ns > before)
         ranks.kill(victim)
         codes = ranks.codes(timeout=10)
         assert (codes[victim], codes[1 - victim]) == (-signal.SIGKILL, 1)
         line = ranks.errors()[1 - victim].splitlines()[-1]
         assert line.startswith(f"train-resnet: ERROR: process {1 - victim} of 2: another process has died: ")
-    Ranks(toy, 2, words(toy, "killed", *options)).ended_well()
+    Ranks(toy, 2, train_words(toy, "killed", *options)).ended_well()
     assert (toy / "killed/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
 
 
 @pytest.mark.parametrize(("victim", "number"), [(0, signal.SIGUSR1), (1, signal.SIGTERM)])
-def test_a_signal_to_one_process_stops_all_after_the_same_batch(toy, victim, number):
+def test_signal_to_one_process_stops_all_at_the_same_batch(toy, victim, number):
     options = ("--epochs", 60, "--copies", 4)
-    ranks = Ranks(toy, 2, words(toy, "exp", *options))
+    ranks = Ranks(toy, 2, train_words(toy, "exp", *options))
     wait_for((toy / "exp/train.jsonl").exists)
     ranks.kill(victim, number)
     assert ranks.codes(timeout=20) == [75, 75]
@@ -147,27 +98,27 @@ def test_a_signal_to_one_process_stops_all_after_the_same_batch(toy, victim, num
     assert (len(content["history"]) + 1, content["batch"]) == (epoch, batch) and silent == ""
 
 
-def test_a_loss_that_is_no_number_is_told_by_one_process_and_ends_all(toy):
-    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 3, "--learning-rate", 1e30, "--sync-batchnorm", "true"))
+def test_infinite_loss_is_reported_by_one_and_ends_all(toy):
+    ranks = Ranks(toy, 2, train_words(toy, "exp", "--epochs", 3, "--learning-rate", 1e30, "--sync-batchnorm", "true"))
     assert ranks.codes() == [1, 1]
     told, silent = ranks.errors()
     assert re.search(r"ERROR: epoch \d, batch \d: the loss is (nan|inf).*: spk\d-utt\d+ spk", told)
     assert silent == "train-resnet: ERROR: process 1 stopped: the error is reported by process 0\n"
 
 
-def test_one_process_writes_and_speaks(toy):
-    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 1))
+def test_one_process_writes_and_logs(toy):
+    ranks = Ranks(toy, 2, train_words(toy, "exp", "--epochs", 1))
     ranks.ended_well()
     told, silent = ranks.errors()
     assert "epoch 1 of 1: loss" in told and "wrote" in told and silent == ""
 
 
-def test_another_number_of_processes_is_refused_unless_only_rounding_changes(toy, train):
+def test_another_number_of_processes_needs_sync_batchnorm(toy, train):
     train("own", "--epochs", 1)
-    ranks = Ranks(toy, 2, words(toy, "own", "--epochs", 2))
+    ranks = Ranks(toy, 2, train_words(toy, "own", "--epochs", 2))
     assert ranks.codes() == [1, 1] and "started with processes=1, now it is 2" in ranks.errors()[0]
     train("synced", "--epochs", 1, "--sync-batchnorm", "true")
-    ranks = Ranks(toy, 2, words(toy, "synced", "--epochs", 2, "--sync-batchnorm", "true"))
+    ranks = Ranks(toy, 2, train_words(toy, "synced", "--epochs", 2, "--sync-batchnorm", "true"))
     ranks.ended_well()
     assert (
         "WARNING" in ranks.errors()[0] and "started with processes=1, now it is 2: the last bits" in ranks.errors()[0]
@@ -178,7 +129,7 @@ TASK = {"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_STEP_NUM_TASKS": "8
         "SLURM_LOCALID": "1", "SLURM_NTASKS": "8", "SLURM_JOB_NODELIST": "gpu[03-04]"}  # fmt: skip
 
 
-def test_srun_says_who_is_who():
+def test_srun_variables_are_read():
     assert slurm_variables(TASK) == {
         "WORLD_SIZE": "8", "RANK": "5", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu03", "MASTER_PORT": str(15000 + 4711 + 202),
     }  # fmt: skip
@@ -187,7 +138,7 @@ def test_srun_says_who_is_who():
     assert slurm_variables(TASK | {"SLURM_STEP_NODELIST": "gpu04"})["MASTER_ADDR"] == "gpu04"
 
 
-def test_a_batch_script_is_one_process_whatever_its_job_has():
+def test_batch_script_is_one_process():
     script = {name: value for name, value in TASK.items() if "STEP" not in name}
     assert slurm_variables(script) is None and slurm_variables(TASK | {"SLURM_STEP_NUM_TASKS": "1"}) is None
 
@@ -197,11 +148,11 @@ def test_a_batch_script_is_one_process_whatever_its_job_has():
     [("node7", "node7"), ("tux[3,5-7],fox", "tux3"), ("a[001-128]b", "a001b"), ("fox,tux[1-2]", "fox"),
      ("rack[10-11,13]n[2,4]", "rack10n2")],
 )  # fmt: skip
-def test_the_first_host_is_that_of_scontrol(hosts, first):
+def test_first_host_is_that_of_scontrol(hosts, first):
     assert first_host(hosts) == first
 
 
-def test_half_of_torchruns_variables_are_refused():
+def test_incomplete_torchrun_variables_are_refused():
     with pytest.raises(SertkError, match="WORLD_SIZE is 4 but LOCAL_RANK is not set"):
         torchrun_variables({"WORLD_SIZE": "4", "RANK": "0"})
     assert torchrun_variables({"WORLD_SIZE": "1"}) == {"WORLD_SIZE": "1"} and torchrun_variables({}) is None
@@ -223,7 +174,7 @@ TORCHRUN = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "h
         ({"MASTER_PORT": "65536"}, "MASTER_PORT is '65536', must be"),
     ],
 )
-def test_a_variable_of_torchrun_that_is_no_such_number_is_named_with_its_value(wrong, said):
+def test_invalid_torchrun_variable_is_named(wrong, said):
     assert torchrun_variables(TORCHRUN) == TORCHRUN
     with pytest.raises(SertkError, match=f"^{said}"):
         torchrun_variables(TORCHRUN | wrong)
@@ -240,24 +191,24 @@ def test_a_variable_of_torchrun_that_is_no_such_number_is_named_with_its_value(w
         ({"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc', must be an integer from 1 to 65535"),
     ],
 )
-def test_a_variable_of_srun_that_is_no_such_number_is_named_with_its_value(wrong, said):
+def test_invalid_srun_variable_is_named(wrong, said):
     with pytest.raises(SertkError, match=f"^{said}"):
         slurm_variables(TASK | wrong)
 
 
 @pytest.mark.parametrize("lost", ["SLURM_JOB_NODELIST", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_JOB_ID"])
-def test_half_of_sruns_variables_are_refused(lost):
+def test_incomplete_srun_variables_are_refused(lost):
     half = {name: value for name, value in TASK.items() if name != lost}
     with pytest.raises(SertkError, match=f"SLURM_STEP_NUM_TASKS is 8 but {lost} is not set"):
         slurm_variables(half)
 
 
-def test_who_names_the_meeting_point_needs_no_list_of_hosts():
+def test_master_addr_replaces_the_host_list():
     rest = {name: value for name, value in TASK.items() if name != "SLURM_JOB_NODELIST"}
     assert slurm_variables(rest | {"MASTER_ADDR": "head"})["MASTER_ADDR"] == "head"
 
 
-def test_a_wrong_variable_ends_a_training_in_one_line(toy, train, monkeypatch):
+def test_invalid_variable_is_one_line(toy, train, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "x")
     err = train("exp", "--epochs", 1, code=1).err
     assert err.startswith("train-resnet: ERROR: WORLD_SIZE is 'x', must be") and len(err.splitlines()) == 1
@@ -266,12 +217,12 @@ def test_a_wrong_variable_ends_a_training_in_one_line(toy, train, monkeypatch):
 def torchrun(toy, name, *options, size=2, restarts=0):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", size,
               "--max-restarts", restarts, "--no-python", ROOT / "bin/train-resnet"]  # fmt: skip
-    line = [str(word) for word in [*launch, *words(toy, name, *options)]]
+    line = [str(word) for word in [*launch, *train_words(toy, name, *options)]]
     return subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 @pytest.mark.slow
-def test_under_torchrun_four_processes_train_what_one_does(toy, train):
+def test_four_processes_under_torchrun_equal_one(toy, train):
     train("one", *STEPS)
     agent = torchrun(toy, "four", *STEPS, "--sync-batchnorm", "true", size=4)
     _, err = agent.communicate(timeout=300)
@@ -282,9 +233,9 @@ def test_under_torchrun_four_processes_train_what_one_does(toy, train):
 
 
 @pytest.mark.slow
-def test_under_torchrun_a_killed_process_is_started_again_and_the_bytes_are_the_same(toy):
+def test_torchrun_restarts_a_killed_process_to_the_same_bytes(toy):
     options = ("--epochs", 3, "--copies", 8, "--checkpoint-every", 0, "--sync-batchnorm", "true")
-    Ranks(toy, 2, words(toy, "straight", *options)).ended_well()
+    Ranks(toy, 2, train_words(toy, "straight", *options)).ended_well()
     agent = torchrun(toy, "elastic", *options, restarts=5)
     state, rng = toy / "elastic/state.pt", np.random.default_rng(0)
     for _ in range(3):
@@ -299,9 +250,9 @@ def test_under_torchrun_a_killed_process_is_started_again_and_the_bytes_are_the_
     assert (toy / "elastic/final.pt").read_bytes() == (toy / "straight/final.pt").read_bytes()
 
 
-def test_shares_survive_labels_without_features(toy):
+def test_labels_without_features_are_reported_once(toy):
     """Warnings are process 0's alone; both train on what is left."""
     write_list(toy / "utt2label", read_list(toy / "utt2label") | {"spk9-utt999": "ang"})
-    ranks = Ranks(toy, 2, words(toy, "exp", "--epochs", 1))
+    ranks = Ranks(toy, 2, train_words(toy, "exp", "--epochs", 1))
     ranks.ended_well()
     assert "skipped spk9-utt999" in ranks.errors()[0] and ranks.errors()[1] == ""

@@ -1,4 +1,4 @@
-"""Targets of a training: labels, the raters' votes, weights."""
+"""Training targets: labels, rater votes, class weights."""
 
 import json
 import math
@@ -9,11 +9,9 @@ import torch
 from toydata import LABELS
 
 from sertk.datadir.lists import read_list, write_list
-from sertk.jobs.labels import read_targets
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import NetworkSpec
 from sertk.training.head import HeadTraining
-from sertk.training.labelling import Labelling
 from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets
 
@@ -34,14 +32,14 @@ LOGITS = torch.tensor([[math.log(3), 0.0]])
         ([0.6, 0.4], [3.0, 0.5], 0.2, -3 * 0.58 * math.log(0.75) - 0.5 * 0.42 * math.log(0.25)),
     ],
 )
-def test_the_loss_is_the_cross_entropy_worked_by_hand(shares, weights, smoothing, wanted):
+def test_loss_is_the_cross_entropy_worked_by_hand(shares, weights, smoothing, wanted):
     one = Targets(torch.tensor([0]), *(None if x is None else torch.tensor(x) for x in (shares and [shares], weights)))
     assert one.loss(LOGITS, smoothing).item() == pytest.approx(wanted, rel=1e-6)
     both = Targets(*(x if x is None or i == 2 else x.repeat_interleave(2, 0) for i, x in enumerate(vars(one).values())))
     assert both.loss(LOGITS.repeat(2, 1), smoothing).item() == pytest.approx(2 * wanted, rel=1e-6)
 
 
-def test_balanced_weights_are_1_in_the_mean_over_those_who_are_trained_on():
+def test_balanced_weights_are_1_on_average():
     labels = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2])
     weights = Targets(labels).balanced(3, np.arange(6)).weights  # 3, 1 and 2 of six
     assert weights.tolist() == pytest.approx([6 / 9, 6 / 3, 6 / 6])
@@ -52,31 +50,7 @@ def test_balanced_weights_are_1_in_the_mean_over_those_who_are_trained_on():
     assert (soft.shares @ soft.weights).mean().item() == pytest.approx(1)
 
 
-@pytest.fixture
-def voted(tmp_path):
-    """Four segments with votes, and a label map that makes one class of exc and hap."""
-    (tmp_path / "scheme.json").write_text(
-        json.dumps({"scheme": "loso", "label_map": {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu"}})
-    )
-    (tmp_path / "utt2votes").write_text(
-        "a E1=exc E2=hap E3=fru,ang F1=neu\nb E1=fru E2= E3=sad\nc E1=neu E2=neu E3=neu\n"
-    )
-    return tmp_path
-
-
-def test_votes_are_shared_out_by_the_label_map(voted, caplog):
-    labelling = Labelling(["ang", "hap", "neu"], {"a": "hap", "b": "ang", "c": "neu", "d": "neu"}, {})
-    caplog.set_level("INFO", "sertk")
-    found = read_targets(list("abcd"), labelling, voted / "utt2label", voted / "utt2votes")
-    # a: exc and hap are 2 votes for hap, half of the third is for ang, the rest for none of these classes; the speaker's
-    # own is no vote. b: nobody chose a class. d: nobody rated it.
-    wanted = [[0.2, 0.8, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]]
-    np.testing.assert_allclose(found.shares, wanted, atol=1e-7)
-    assert found.labels.tolist() == [1, 0, 2, 2]
-    assert "2 of 4 segments have no vote for ang hap neu and keep their label" in caplog.text
-
-
-def test_unanimous_votes_train_what_labels_train_and_others_do_not(toy, train):
+def test_unanimous_votes_train_as_labels_do(toy, train):
     labels = read_list(toy / "utt2label")
     write_list(toy / "utt2votes", {key: f"E1={label} E2={label}" for key, label in labels.items()})
     # Every third segment is taken for the next label by a third of its raters.
@@ -102,13 +76,13 @@ def test_unanimous_votes_train_what_labels_train_and_others_do_not(toy, train):
     assert "none of 40 segments has a vote for ang hap neu sad" in err and "label_smoothing" not in err
 
 
-def test_what_is_recognised_is_counted_by_the_label(toy):
+def test_accuracy_is_by_the_label(toy):
     """Votes for the second label alone, and a network that says so: nothing is recognised where the label is the first."""
     wanted = Targets(torch.tensor([0, 0, 1]), torch.tensor([[0.0, 1.0]] * 3))
     assert wanted.correct(torch.tensor([[0.0, 5.0]] * 3)) == 1
 
 
-def test_class_weights_reach_both_trainings(toy, train, call):
+def test_class_weights_reach_network_and_head(toy, train, call):
     labels = read_list(toy / "utt2label")
     for name in ("even", "balanced"):  # ten of each label: all weights are 1
         train(name, "--epochs", 1, "--class-weights", "none" if name == "even" else "balanced")
@@ -128,20 +102,3 @@ def test_class_weights_reach_both_trainings(toy, train, call):
     assert head.targets.weights.tolist() == pytest.approx([4 / 6, 4 / 2])
     err = train("both", "--class-weights", "balanced", "--sampling", "balanced", code=2).err
     assert "--class-weights balanced and --sampling balanced do the same: give one of them" in err
-
-
-def test_heads_learn_votes_and_say_so(toy, train, call):
-    labels = read_list(toy / "utt2label")
-    train("speakers", "--epochs", 1)
-    draws = ("--draws", 2, "--chunk-frames", 24, toy / "speakers/final.pt", f"scp:{toy}/feats.scp")
-    call("embed-segments", *draws, f"ark,scp:{toy}/d.ark,{toy}/d.scp")
-    write_list(toy / "votes", {key: f"E1={label} E2=ang" for key, label in labels.items()})
-    lists = (toy / "speakers/final.pt", f"scp:{toy}/d.scp", toy / "utt2label", toy / "utt2fold")
-    soft = ("--soft-labels", toy / "votes")
-    err = call("transfer-head", "--epochs", 2, *soft, *lists, toy / "soft").err
-    assert "0 of 40 segments have no vote" in err
-    call("transfer-head", "--epochs", 2, *lists, toy / "hard")
-    cards = [load_model(toy / name / "1/final.pt").card["settings"] for name in ("soft", "hard")]
-    assert [bool(card.get("soft_labels")) for card in cards] == [True, False]
-    records = [json.loads((toy / name / "1/train.jsonl").read_text().splitlines()[-1]) for name in ("soft", "hard")]
-    assert records[0]["loss"] != records[1]["loss"]

@@ -1,4 +1,4 @@
-"""embed-segments --draws that is killed, or asked to stop, and called again."""
+"""embed-segments --draws: killed, stopped, resumed."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import pytest
 import torch
 from killing import kill_at_random, start, wait
 from toydata import write_toy_data
+from trainings import StopAfter
 
 from sertk import runtime
 from sertk.cli import embed_segments
@@ -48,22 +49,22 @@ def wait_for(path, child):
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_pass_that_was_killed_ends_with_the_bytes_of_one_that_was_not(tmp_path, words, kills):
-    begun = time.monotonic()
+def test_killed_pass_equals_an_uninterrupted_one(tmp_path, words, kills):
+    start_time = time.monotonic()
     assert wait(start(*words("straight"))) == 0
-    taken = time.monotonic() - begun
+    seconds = time.monotonic() - start_time
 
     def nothing_is_half_published():
         assert not (tmp_path / "killed.scp").exists() or verify_table(f"scp:{tmp_path}/killed.scp")
 
     # Each run is killed before it could end, so that the next one must go on with what it left.
-    kill_at_random(kills, 0.7 * taken, *words("killed"), between=nothing_is_half_published)
+    kill_at_random(kills, 0.7 * seconds, *words("killed"), between=nothing_is_half_published)
     assert table(tmp_path, "killed") == table(tmp_path, "straight")
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob("*.progress*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_pass_that_is_asked_to_stop_says_run_me_again_and_goes_on(tmp_path, words, number):
+def test_pass_stops_at_a_signal_and_resumes(tmp_path, words, number):
     assert wait(start(*words("straight"))) == 0
     child = start(*words("stopped"), log=tmp_path / "log")
     wait_for(tmp_path / "stopped.ark.progress", child)
@@ -77,7 +78,7 @@ def test_a_pass_that_is_asked_to_stop_says_run_me_again_and_goes_on(tmp_path, wo
     assert table(tmp_path, "stopped") == table(tmp_path, "straight")
 
 
-def test_a_part_made_with_other_settings_is_not_mixed_in(tmp_path, words):
+def test_partial_table_of_other_settings_is_not_resumed(tmp_path, words):
     child = start(*words("x", "--seed", 1))
     wait_for(tmp_path / "x.ark.progress", child)
     os.kill(child, signal.SIGKILL)
@@ -88,18 +89,7 @@ def test_a_part_made_with_other_settings_is_not_mixed_in(tmp_path, words):
     assert table(tmp_path, "x") == table(tmp_path, "straight")
 
 
-class StopsAfter:
-    """A request to stop that comes after some looks at it."""
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def __call__(self):
-        self.looks -= 1
-        return self.looks < 0
-
-
-def test_draws_that_go_on_on_another_processor_keep_the_precision(tmp_path, words, call, monkeypatch):
+def test_resume_on_another_processor_keeps_precision(tmp_path, words, call, monkeypatch):
     def draws(*options, built_for_bf16, stop=never, code=0):
         monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
         monkeypatch.setattr(embed_segments, "catch_signals", lambda: stop)
@@ -111,11 +101,11 @@ def test_draws_that_go_on_on_another_processor_keep_the_precision(tmp_path, word
 
     binary, *rest = words("straight", "--precision", "bf16")
     call(binary, *rest)
-    draws(built_for_bf16=True, stop=StopsAfter(100), code=75)
+    draws(built_for_bf16=True, stop=StopAfter(100), code=75)
     err = draws(built_for_bf16=False)
     assert "resuming after segment" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
     assert made() == "bf16" and table(tmp_path, "x") == table(tmp_path, "straight")
     # What is begun anew since something else differs is of this processor's own.
-    draws(built_for_bf16=True, stop=StopsAfter(100), code=75)
+    draws(built_for_bf16=True, stop=StopAfter(100), code=75)
     assert "begun with precision=bf16, now it is float32" in draws("--seed", 1, built_for_bf16=False)
     assert made() == "float32"

@@ -1,0 +1,6 @@
+"""train-resnet: invalid calls."""
+
+
+def test_frozen_batchnorm_needs_frozen_layers(toy, train):
+    err = train("exp", "--frozen-batchnorm", "train", code=2).err
+    assert "--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)" in err

@@ -1,0 +1,313 @@
+"""Training runs from tables to final.pt: what is learnt, resumed, refused."""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from ranks import Ranks, wait_for
+from toydata import LABELS, SETTINGS, write_toy_data
+from trainings import decisions, records, train_words
+
+from sertk import runtime
+from sertk.cli.train_resnet import main as train_resnet
+from sertk.datadir.lists import read_list, write_list
+from sertk.errors import SertkError
+from sertk.kaldi.tables import read_manifest
+from sertk.models.modelfile import load_model, read_checked
+from sertk.scoring.protocol import Corpus, Guard
+from sertk.training import compile as compiling
+
+
+def test_network_learns_and_its_card_says_what_it_is(toy, train, call):
+    train("exp", "--epochs", 8, "--learning-rate", 0.05)
+    lines = records(toy / "exp")
+    assert [line["epoch"] for line in lines] == list(range(1, 9))
+    assert lines[-1]["loss"] < 0.7 * lines[0]["loss"] and lines[-1]["accuracy"] > 0.5  # the masks hide most of 16 bins
+    assert lines[0]["chunks"] == 120  # 40 segments, three versions each
+    model = load_model(toy / "exp/final.pt")
+    assert model.labels == LABELS and model.frontend == SETTINGS
+    assert model.card["trained_on"]["labels"] == dict.fromkeys(LABELS, 10)
+    call("predict-emotion", toy / "exp/final.pt", f"scp:{toy}/feats.scp", f"ark,t:{toy}/post.txt")
+    truth, right = read_list(toy / "utt2label"), 0
+    for line in (toy / "post.txt").read_text().splitlines():
+        key, *numbers = line.replace("[", "").replace("]", "").split()
+        values = [float(number) for number in numbers]
+        assert sum(values) == pytest.approx(1, abs=1e-4)
+        right += LABELS[values.index(max(values))] == truth[key]
+    assert right > 30
+
+
+def test_rewritten_features_leave_the_front_end_unknown(toy, train):
+    """The manifest beside them says what the features were that stood there before."""
+    archive = toy / "feats.ark"
+    data = bytearray(archive.read_bytes())
+    data[-1] ^= 1
+    archive.write_bytes(data)
+    err = train("exp", "--epochs", 1).err
+    assert "feats.manifest does not match" in err and load_model(toy / "exp/final.pt").frontend == {}
+
+
+def test_held_out_fold_is_not_trained_on(toy, train):
+    train("exp", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 2)
+    model = load_model(toy / "exp/final.pt")
+    assert model.card["trained_on"]["segments"] == 20 and model.card["trained_on"]["fold"] == "2"
+    err = train("other", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", 7, code=1).err
+    assert not (toy / "other").exists()
+    assert "there is no fold '7' (folds: 1 2)" in err
+
+
+def test_head_is_kept_if_labels_are_the_same(toy, train):
+    train("first", "--epochs", 1)
+    err = train("second", "--epochs", 1, "--init", toy / "first/final.pt", "--learning-rate", 1e-9).err
+    assert "trunk and head are kept" in err
+    pair = [load_model(toy / name / "final.pt").network.head.output.weight for name in ("first", "second")]
+    torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
+
+
+def test_options_that_contradict_the_initial_model_are_refused(toy, train):
+    train("first", "--epochs", 1)
+    init = ("--epochs", 1, "--init", toy / "first/final.pt")
+    assert "--channels: " in train("second", *init, "--channels", 4, code=1).err
+    assert (
+        "must be all, head or from-block-N with N from 1 to 4"
+        in train("second", *init, "--train", "from-block-9", code=1).err
+    )
+
+
+def test_network_without_pooling_starts_from_one_with_it(toy, train):
+    train("first", "--epochs", 1)
+    before = load_model(toy / "first/final.pt").network
+    init = ("--epochs", 1, "--init", toy / "first/final.pt", "--pooling", "none", "--num-threads", 1)
+    assert "give --chunk-frames one number" in train("flat", *init, network=(), code=1).err
+    err = train("flat", *init, "--chunk-frames", 24, "--train", "head", network=()).err
+    assert "the head of 4 labels is replaced by one of 4" in err  # the same labels, but another pooling
+    after = load_model(toy / "flat/final.pt").network
+    assert (after.spec.pooling, after.spec.frames, after.head.embedding.in_features) == ("none", 24, 16 * 2 * 3)
+    assert all(torch.equal(a, b) for a, b in zip(before.trunk.parameters(), after.trunk.parameters()))
+    back = ("--epochs", 1, "--init", toy / "flat/final.pt", "--num-threads", 1)
+    assert "give --chunk-frames 24" in train("again", *back, network=(), code=1).err
+    train("again", *back, "--pooling", "stats", network=())
+    assert load_model(toy / "again/final.pt").network.spec == before.spec
+
+
+def test_labels_without_features_are_counted(toy, train):
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", labels | {"spk9-utt999": "ang"})
+    assert "skipped spk9-utt999: labelled, but not in" in train("exp", "--epochs", 1).err
+    write_list(toy / "utt2label", labels | {f"spk9-utt99{i}": "ang" for i in range(9)})
+    assert (
+        "9 of 49 labelled segments are not in it, the first is spk9-utt990" in train("more", "--epochs", 1, code=1).err
+    )
+
+
+def test_single_chunk_is_too_few(toy, train):
+    write_list(toy / "utt2label", dict(list(read_list(toy / "utt2label").items())[:2]))
+    write_list(toy / "utt2fold", {key: str(n) for n, key in enumerate(read_list(toy / "utt2label"))})
+    folds = ("--utt2fold", toy / "utt2fold", "--fold", 1)
+    assert "BatchNorm needs at least two" in train("exp", "--epochs", 1, "--augment", "none", *folds, code=1).err
+
+
+def test_impossible_selection_is_one_line(toy, train, folds):
+    err = train("exp", "--select", "oracle", code=2).err
+    assert "--select oracle needs a held-out fold: give --utt2fold and --fold" in err
+    fold_of = ("--utt2fold", toy / "utt2fold", "--select", "dev-session", "--fold")
+    assert "there is no fold '7' (folds: 1 2 3 4)" in train("exp", *fold_of, 7, code=1).err
+    labels = read_list(toy / "utt2label")
+    write_list(toy / "utt2label", {key: "odd" if folds[key] in "12" and labels[key] == "ang" else label
+                                   for key, label in labels.items()})  # fmt: skip
+    assert "with the folds 1 and 2 held out no segment of 'odd' is left" in train("exp", *fold_of, 1, code=1).err
+    write_list(toy / "utt2fold", {key: str(1 + int(fold) % 2) for key, fold in folds.items()})
+    err = train("exp", *fold_of, 1, code=1).err
+    assert "--select dev-session takes a fold of the training away, and there are only 2 folds" in err
+    assert not (toy / "exp").exists()
+
+
+def test_fold_without_labelled_segments_selects_nothing(toy, train):
+    """utt2fold may cover more than a task's labels: the next fold is the next one that has some."""
+    folds, labels = read_list(toy / "utt2fold"), read_list(toy / "utt2label")
+    spread = {key: str(1 + number % 4) for number, key in enumerate(folds)}
+    write_list(toy / "utt2fold", spread)
+    write_list(toy / "utt2label", {key: label for key, label in labels.items() if spread[key] != "2"})
+    held_out = ("--utt2fold", toy / "utt2fold", "--fold")
+    train("exp", "--epochs", 1, "--select", "dev-session", *held_out, 1)
+    assert load_model(toy / "exp/final.pt").card["trained_on"]["chosen_on"]["fold"] == "3"
+    err = train("other", "--epochs", 1, "--select", "oracle", *held_out, 2, code=1).err
+    assert "there is no fold '2' (folds: 1 3 4)" in err
+
+
+def test_scores_are_stamped_by_what_selected_the_epoch(toy, train, call, folds):
+    held_out = [key for key in folds if folds[key] == "1"]
+    for rule, stamps in (("dev-session", []), ("oracle", ["LEAKY"])):
+        train(rule, "--epochs", 1, "--select", rule, "--utt2fold", toy / "utt2fold", "--fold", 1)
+        decisions(toy, call, toy / rule / "final.pt", "1")
+        guard, settings = Guard(), read_manifest(f"scp:{toy}/1.scp").settings
+        guard.check("scores", settings, held_out, Corpus(folds))
+        assert guard.stamps == stamps
+        if rule == "dev-session":
+            with pytest.raises(SertkError, match=r"test segment .* in its training"):
+                guard.check("scores", settings, [key for key in folds if folds[key] == "2"], Corpus(folds))
+
+
+def test_prolonged_run_equals_an_uninterrupted_one(toy, train):
+    train("twice", "--epochs", 1)
+    assert "resuming after epoch 1" in train("twice", "--epochs", 3).err
+    train("once", "--epochs", 3)
+    assert (toy / "twice/final.pt").read_bytes() == (toy / "once/final.pt").read_bytes()
+
+
+def hit(folder: Path, rng, alive, kill) -> str | None:
+    """Kill a run that has just been started; says where it was hit, or None where it had come to its end."""
+    state = folder / "state.pt"
+
+    def now() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    before = now()
+    if rng.random() < 0.1:
+        time.sleep(rng.uniform(0, 3))
+    else:
+        for _ in range(rng.randint(1, 12)):  # so many batches or some more, whatever else the machine has to do
+            last = now()
+            wait_for(lambda last=last: now() != last or not alive(), timeout=300)
+        time.sleep(rng.uniform(0, 0.03))
+    if not alive():
+        return None
+    kill()
+    if now() == before:
+        return "before its first batch"
+    read_checked(state)  # whole, whatever was going on
+    return "in mid-checkpoint" if list(folder.glob("*.tmp")) else "between checkpoints"
+
+
+def same(folder: Path, other: Path) -> bool:
+    return all((folder / name).read_bytes() == (other / name).read_bytes() for name in ("final.pt", "train.conf"))
+
+
+SLOW_KILLS = [pytest.param(seed, 5, 8, marks=pytest.mark.slow) for seed in range(11)]
+
+
+@pytest.mark.parametrize(("seed", "kills", "copies"), [(0, 3, 3), *SLOW_KILLS])
+def test_killed_run_equals_an_uninterrupted_one(toy, seed, kills, copies):
+    options = ("--epochs", 3, "--copies", copies, "--checkpoint-every", 0)  # 90 batches with 8 copies
+    Ranks(toy, 1, train_words(toy, "straight", *options)).ended_well()
+    rng, hits, name = random.Random(seed), [], "killed"
+    while len(hits) < kills:
+        run = Ranks(toy, 1, train_words(toy, name, *options))
+        where = hit(toy / name, rng, run.alive, run.end)
+        if where:
+            hits.append(where)
+        else:  # it had come to its end first: another one
+            run.ended_well()
+            assert same(toy / name, toy / "straight")
+            name += "_again"
+    Ranks(toy, 1, train_words(toy, name, *options)).ended_well()
+    assert same(toy / name, toy / "straight")
+    print(f"killed {hits}", file=sys.__stderr__)
+
+
+# A run is started with STARTED; each option with another value, and what the refusal says of it.
+STARTED = ("--utt2fold", "utt2fold", "--fold", 2, "--epochs", 1, "--trunk-scale", 1)
+
+
+CHANGES = {
+    "channels": (3, "network.channels=2, now it is 3"),
+    "blocks": ("1,1,2,1", "network.blocks=[1, 1, 1, 1], now it is [1, 1, 2, 1]"),
+    "pooling": ("mean", "network.pooling=stats, now it is mean"),
+    "embedding-dim": (9, "network.embedding_dim=8, now it is 9"),
+    "activation": ("relu", "network.activation=prelu, now it is relu"),
+    "chunk-frames": ("24", "chunk_frames=[24, 32], now it is [24]"),
+    "augment": ("none", "augment=['none', 'conservative', 'aggressive'], now it is ['none']"),
+    "padding": ("zero", "padding=repeat, now it is zero"),
+    "mask-scope": ("segment", "mask_scope=chunk, now it is segment"),
+    "copies": (2, "copies=1, now it is 2"),
+    "batch-size": (16, "batch_size=32, now it is 16"),
+    "learning-rate": (0.5, "learning_rate=0.01, now it is 0.5"),
+    "hold-epochs": (7, "hold_epochs=8, now it is 7"),
+    "halve-every": (3, "halve_every=2, now it is 3"),
+    "momentum": (0.5, "momentum=0.9, now it is 0.5"),
+    "weight-decay": (0.1, "weight_decay=0.0, now it is 0.1"),
+    "label-smoothing": (0.1, "label_smoothing=0.0, now it is 0.1"),
+    "init": ("other/final.pt", "init=None, now it is "),
+    "train": ("head", "train=all, now it is head; "),
+    "frozen-batchnorm": ("train", "frozen_batchnorm=eval, now it is train"),
+    "soft-labels": ("votes", "soft_labels=None, now it is "),
+    "class-weights": ("balanced", "class_weights=none, now it is balanced"),
+    "compile": ("true", "compile=false, now it is true"),
+    "sampling": ("balanced", "sampling=natural, now it is balanced"),
+    "trunk-scale": (0.5, "trunk_scale=1.0, now it is 0.5"),
+    "utt2fold": ("swapped", "data.labels="),
+    "fold": (1, "data.labels="),
+    "select": ("oracle", "select=last, now it is oracle"),
+    "precision": ("bf16", "precision=float32, now it is bf16"),
+    "sync-batchnorm": ("true", "sync_batchnorm=False, now it is True"),
+    "seed": (1, "seed=0, now it is 1"),
+}
+
+
+# What goes with them.
+NEEDED = ("--init", "other/final.pt", "--train", "head")
+
+
+# Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
+FREE = {"version", "print-args", "epochs", "checkpoint-every", "restart", "max-skip", "device", "num-threads", "config",
+        "verbose",
+        "keep", "tensorboard"}  # fmt: skip
+
+
+def test_every_option_is_listed_as_free_or_refused():
+    options = {param.opts[0].removeprefix("--") for param in train_resnet.params if param.opts[0].startswith("--")}
+    assert options == CHANGES.keys() | FREE
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A run of one epoch, another one whose model can be --init, and folds the other way round."""
+    folder = write_toy_data(tmp_path_factory.mktemp("begun"))
+    write_list(folder / "swapped", {key: str(3 - int(fold)) for key, fold in read_list(folder / "utt2fold").items()})
+    write_list(folder / "votes", {key: f"E1={label}" for key, label in read_list(folder / "utt2label").items()})
+    run = Ranks(folder, 1, train_words(folder, "exp", *located(folder, STARTED)))
+    run.ended_well()
+    Ranks(folder, 1, train_words(folder, "other", "--epochs", 1)).ended_well()
+    return folder
+
+
+def located(folder, options):
+    return [folder / word if word in ("utt2fold", "swapped", "votes", "other/final.pt") else word for word in options]
+
+
+@pytest.mark.parametrize("option", CHANGES)
+def test_changed_option_is_refused_and_named(started, call, monkeypatch, option):
+    monkeypatch.setattr(compiling, "obstacle", lambda *_: None)  # not tried: nothing is compiled before the refusal
+    value, difference = CHANGES[option]
+    extra = {"train": NEEDED[:2], "frozen-batchnorm": NEEDED}.get(option, ())
+    options = located(started, [*STARTED, "--epochs", 2, f"--{option}", value, *extra])
+    before = (started / "exp/state.pt").read_bytes()
+    err = call("train-resnet", *train_words(started, "exp", *options), code=1).err
+    line = err.strip().splitlines()[-1]
+    assert "exp/state.pt: this run was started with " in line and difference in line and "--restart true" in line
+    assert err.count("ERROR") == 1 and (started / "exp/state.pt").read_bytes() == before
+
+
+def test_resume_on_another_processor_keeps_precision(toy, train, monkeypatch):
+    def run(*options, built_for_bf16, name="exp"):
+        monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
+        return train(name, *options).err
+
+    assert "bf16 on cpu" in run("--epochs", 1, built_for_bf16=True)
+    err = run("--epochs", 2, built_for_bf16=False)
+    assert "bf16 on cpu" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
+    assert load_model(toy / "exp/final.pt").card["settings"]["precision"] == "bf16"
+    assert "--precision=bf16\n" in (toy / "exp/train.conf").read_text()
+    run("--epochs", 2, built_for_bf16=True, name="once")
+    assert (toy / "once/final.pt").read_bytes() == (toy / "exp/final.pt").read_bytes()
+    # A finished model is kept, also where nothing but the model was copied from the other machine.
+    for name in ("state.pt", "train.conf"):
+        err = run("--epochs", 2, built_for_bf16=False)
+        assert "skipped" in err and "WARNING" not in err
+        (toy / "exp" / name).unlink()
+    run("--epochs", 1, built_for_bf16=False, name="here")
+    assert load_model(toy / "here/final.pt").card["settings"]["precision"] == "float32"
+    assert "--precision=float32\n" in (toy / "here/train.conf").read_text()

@@ -1,0 +1,65 @@
+"""Confusion matrices: names that touch no other."""
+
+import itertools
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure as Canvas
+
+import sertk.report.figures as figures
+import sertk.report.lettering as lettering
+from sertk.report.drawing import STYLE, make_readable
+from sertk.report.lettering import missing
+
+LABELS = {
+    "short": ["ang", "hap", "neu", "sad"],
+    "long": ["disappointment", "frustration", "neutral_state", "surprise_positive", "surprise_negative",
+             "contempt_and_disgust_mixed", "fearful_anticipation_of_pain", "sad"],
+    "two": ["activation_is_high", "activation_is_low"],
+    "wide": ["生气/angry", "中立/neutral", "难过/sad", "<unk>"],
+    "other": ["喜び", "중립", "क्रोध", "\N{FACE WITH PLEADING EYES}"],
+    "accents": ["cole\u0301re", "de\u0301gou\u0302t", "joie", "a$x$"],
+    "arabic": ["غضب", "حزن", "سعادة", "محايد"],
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def only_dejavu(monkeypatch):
+    """As on a machine without other fonts, which warns anew in every test."""
+    monkeypatch.setattr(lettering, "_fonts", lambda: ())
+    monkeypatch.setattr(lettering, "_warned", set())
+    lettering._family_of.cache_clear()
+    yield
+    lettering._family_of.cache_clear()
+
+
+def experiment(labels, name):
+    counts = np.full((len(labels), len(labels)), 7)
+    results = {"labels": labels, "confusion": {"counts": counts.tolist(), "rows": (counts / counts.sum(1)).tolist()},
+               "mean": {"ua": 0.6, "wa": 0.7}}  # fmt: skip
+    return SimpleNamespace(short=name, systems=[SimpleNamespace(results=results)])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", LABELS)
+def test_no_name_of_a_confusion_matrix_touches_another(kind, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "figure", lambda name, title, draw, size, *rest: drawn.append((draw, size)))
+    figures.confusion_figure([experiment(LABELS[kind], "Exp 1"), experiment(LABELS[kind], "a_long_name_" * 9)], "f", ())
+    draw, size = drawn[0]
+    with matplotlib.rc_context(STYLE):
+        canvas = Canvas(figsize=size, layout="constrained")
+        draw(canvas)
+        make_readable(canvas)
+        canvas.draw_without_rendering()
+        page = canvas.bbox
+        for axes in canvas.axes:
+            for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+                boxes = [label.get_window_extent() for label in labels]
+                assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+                assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 for box in boxes)
+                assert not any(missing(label.get_text()) for label in labels)
+        titles = [axes._left_title.get_window_extent() for axes in canvas.axes]
+        assert titles[0].x1 < titles[1].x0 and titles[1].x1 <= page.x1

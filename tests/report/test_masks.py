@@ -1,0 +1,12 @@
+"""The figure of masks."""
+
+from sertk.report.masks import shown_masks
+
+
+def test_the_figures_masks_are_those_of_the_training():
+    for name, width in (("conservative", 15), ("aggressive", 27)):
+        masks = shown_masks(name, "utt", (200, 128), 0)
+        assert len(masks) == 4 and masks == shown_masks(name, "utt", (200, 128), 0)
+        assert all(0 < bins.stop - bins.start <= width for _, bins in masks[:2])
+        assert all(0 < frames.stop - frames.start <= 40 for frames, _ in masks[2:])  # p T = 40
+    assert shown_masks("none", "utt", (200, 128), 0) == []

@@ -1,0 +1,54 @@
+"""Frozen layers: weights, statistics, weight decay."""
+
+import pytest
+import torch
+
+from sertk.datadir.lists import read_list, write_list
+from sertk.models.modelfile import load_model
+from sertk.models.resnet import Head, NetworkSpec
+
+
+@pytest.mark.parametrize(
+    ("part", "unchanged", "changed"),
+    [
+        ("head", ["stem.weight", "stages.3.0.conv2.weight", "stages.3.0.bn2.running_mean"], []),
+        ("from-block-3", ["bn.running_var", "stages.1.0.conv1.weight"], ["stages.2.0.conv1.weight"]),
+        ("all", [], ["stem.weight", "bn.running_mean"]),
+    ],
+)  # fmt: skip
+def test_frozen_layers_keep_weights_and_statistics(toy, train, part, unchanged, changed):
+    train("speakers", "--epochs", 1)
+    before = load_model(toy / "speakers/final.pt").network.state_dict()
+    write_list(toy / "utt2label", {key: label + "2" for key, label in read_list(toy / "utt2label").items()})
+    err = train("tuned", "--epochs", 1, "--init", toy / "speakers/final.pt", "--train", part,
+                network=("--chunk-frames", "24,32", "--num-threads", 1)).err  # fmt: skip
+    assert "the trunk is kept, the head of 4 labels is replaced by one of 4" in err
+    after = load_model(toy / "tuned/final.pt").network.state_dict()
+    assert all(torch.equal(before[f"trunk.{name}"], after[f"trunk.{name}"]) for name in unchanged)
+    assert not any(torch.equal(before[f"trunk.{name}"], after[f"trunk.{name}"]) for name in changed)
+    assert not torch.equal(before["head.output.weight"], after["head.output.weight"])
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_frozen_batchnorm_in_evaluation_or_training_mode(toy, train, mode):
+    """Its statistics stay those of the initial network, or follow the batches."""
+    train("speakers", "--epochs", 1)
+    before = load_model(toy / "speakers/final.pt").network.trunk.state_dict()
+    train("tuned", "--epochs", 1, "--init", toy / "speakers/final.pt", "--train", "from-block-3",
+          "--frozen-batchnorm", mode)  # fmt: skip
+    after = load_model(toy / "tuned/final.pt").network.trunk.state_dict()
+    weights = ("stem.weight", "bn.weight", "bn.bias", "act.weight", "stages.1.0.conv1.weight", "stages.1.0.bn2.weight")
+    assert all(torch.equal(before[name], after[name]) for name in weights)
+    kept = [torch.equal(before[name], after[name]) for name in ("bn.running_mean", "stages.1.0.bn2.running_var")]
+    assert kept == [mode == "eval"] * 2
+    assert not torch.equal(before["stages.2.0.conv1.weight"], after["stages.2.0.conv1.weight"])
+
+
+def test_slopes_are_not_decayed():
+    from sertk.training.freezing import decay_groups
+
+    groups = decay_groups(Head(NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)), 0.1)
+    assert [(group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups] == [
+        (0.1, 64 * 8 + 8 + 16 + 8 * 4 + 4),
+        (0.0, 1),
+    ]
