@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -36,6 +37,20 @@ def prepare(capfdbinary):
         return result
 
     return run
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of what recipes call, for tests of minutes that compare models byte by byte.
+
+    A model's card has a digest of the code: an edit or a merge in the checkout meanwhile would change it.
+    """
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("bin", "egs/common", "sertk"):
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    if (ROOT / ".venv").exists():
+        (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
 
 
 @pytest.fixture(scope="module")

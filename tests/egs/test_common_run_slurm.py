@@ -433,3 +433,11 @@ def test_a_config_that_is_none_is_one_line(run, tmp_path, words, text, message):
         (tmp_path / "x.conf").write_text(text)
     done = run(*words, "x.log", "true")
     assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")
+
+
+def test_the_slow_tests_copy_runs_its_own_code(checkout):
+    """So that a merge during the minutes of tests/egs/test_slurm*.py leaves `code` in the models' cards as it was."""
+    with open(checkout / "sertk" / "__init__.py", "a") as file:
+        file.write('__version__ = "of the copy"\n')
+    said = subprocess.run([checkout / "bin" / "validate-data", "--version"], capture_output=True, text=True, check=True)
+    assert "of the copy" in said.stdout

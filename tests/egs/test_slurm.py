@@ -7,22 +7,24 @@ import subprocess
 import time
 
 import pytest
-from support import ROOT, body
+from support import body
 from toydata import NETWORK, write_toy_data
 
 pytestmark = pytest.mark.slow
-UTILS = ROOT / "egs" / "common" / "utils"
-RUN_SLURM = str(UTILS / "run-slurm")
 
 
 @pytest.fixture
-def start(cluster, tmp_path):
+def start(cluster, checkout, tmp_path):
     """Start a driver: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
-    environment = cluster.environment | {"PATH": f"{ROOT / 'bin'}:{UTILS}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    utils = checkout / "egs" / "common" / "utils"
+    environment = cluster.environment | {
+        "PATH": f"{checkout / 'bin'}:{utils}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
 
     def call(*words):
         return subprocess.Popen(
-            [RUN_SLURM, *" ".join(map(str, words)).split()],
+            [utils / "run-slurm", *" ".join(map(str, words)).split()],
             cwd=tmp_path,
             env=environment,
             stderr=subprocess.PIPE,
@@ -158,13 +160,13 @@ TRAIN = (
 
 
 @pytest.fixture
-def straight(tmp_path):
+def straight(checkout, tmp_path):
     """Run a binary on the toy task without any interruption: straight("train-resnet", …)."""
     write_toy_data(tmp_path)
 
     def call(*words):
         binary, *rest = " ".join(words).split()
-        subprocess.run([ROOT / "bin" / binary, *rest], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run([checkout / "bin" / binary, *rest], cwd=tmp_path, check=True, capture_output=True)
 
     return call
 
@@ -256,15 +258,15 @@ def test_two_ranks_in_a_task_resume_to_the_same_bytes(start, cluster, tmp_path):
     assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 
-CLUSTER = ROOT / "egs" / "common" / "cluster"
+CLUSTER = "egs/common/cluster"
 
 
 @pytest.fixture
-def submit(cluster, tmp_path):
+def submit(cluster, checkout, tmp_path):
     """Submit a job from tmp_path, with the checkout in SERTK_ROOT: submit("--mem=2G", script, …, NAME=value) -> its id."""
 
     def call(*words, **variables):
-        environment = cluster.environment | {"SERTK_ROOT": str(ROOT), "OMP_NUM_THREADS": "1"} | variables
+        environment = cluster.environment | {"SERTK_ROOT": str(checkout), "OMP_NUM_THREADS": "1"} | variables
         words = ["sbatch", "--parsable", *map(str, words)]
         return subprocess.run(
             words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
@@ -273,12 +275,12 @@ def submit(cluster, tmp_path):
     return call
 
 
-def test_the_srun_example_resumes_to_the_same_bytes(submit, cluster, tmp_path):
+def test_the_srun_example_resumes_to_the_same_bytes(submit, cluster, checkout, tmp_path):
     write_toy_data(tmp_path)
     # Two processes (gloo), on a machine without GPUs, over the task of the fixtures.
     asked = ["--ntasks-per-node=2", "--gpus-per-node=2", "--cpus-per-task=1", "--mem=3G", "--time=30"]
     jobs = {
-        name: submit(*asked, f"--output={name}.log", CLUSTER / "train.sbatch", *TRAIN[1:], name)
+        name: submit(*asked, f"--output={name}.log", checkout / CLUSTER / "train.sbatch", *TRAIN[1:], name)
         for name in ("straight", "told")
     }
 
@@ -294,7 +296,7 @@ def test_the_srun_example_resumes_to_the_same_bytes(submit, cluster, tmp_path):
     assert files(tmp_path / "told") == files(tmp_path / "straight") != {}
 
 
-def test_the_example_recipe_job_is_outlived_by_its_arrays(submit, cluster, tmp_path):
+def test_the_example_recipe_job_is_outlived_by_its_arrays(submit, cluster, checkout, tmp_path):
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "run.sh").write_text(
@@ -302,7 +304,7 @@ def test_the_example_recipe_job_is_outlived_by_its_arrays(submit, cluster, tmp_p
         '$train_cmd JOB=1:2 "$1/train.JOB.log" echo "job JOB" ";" sleep 10\necho all done\n'
     )
     (recipe / "run.sh").chmod(0o755)
-    words = ["--mem=100M", "--output=driver.log", CLUSTER / "driver.sbatch", recipe, tmp_path / "log"]
+    words = ["--mem=100M", "--output=driver.log", checkout / CLUSTER / "driver.sbatch", recipe, tmp_path / "log"]
     driver = submit(*words, train_cmd="run-slurm --mem 100M")
     job = job_of(tmp_path, "log/train.JOB.log")
     cluster.run("scancel", driver)

@@ -8,19 +8,17 @@ import subprocess
 import time
 
 import pytest
-from support import ROOT
 from toydata import NETWORK, write_toy_data
 
 from sertk.datadir.lists import read_list, write_list
 
 pytestmark = pytest.mark.slow
-COMMON = ROOT / "egs" / "common"
 LABELS = "ang ang\nhap hap\nneu neu\nsad sad\n"
 OPTIONS = ["--num-folds", "2", "--frames", "24", "--masks", "masks", "--pooling", "pooled"]
 
 
 @pytest.fixture
-def recipe(tmp_path):
+def recipe(checkout, tmp_path):
     """A recipe with the toy task's data, confs and speaker network, its work in tmp_path."""
     data, conf = tmp_path / "data" / "all", tmp_path / "conf"
     data.mkdir(parents=True)
@@ -44,17 +42,18 @@ def recipe(tmp_path):
         others / "utt2label",
         tmp_path / "exp" / "resnet34",
     ]
-    subprocess.run([ROOT / "bin" / "train-resnet", *words], check=True, capture_output=True)
+    subprocess.run([checkout / "bin" / "train-resnet", *words], check=True, capture_output=True)
     return tmp_path
 
 
-def start(recipe, environment, *words):
-    path = f"{COMMON / 'steps'}:{COMMON / 'utils'}:{ROOT / 'bin'}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+def start(recipe, checkout, environment, *words):
+    common = checkout / "egs" / "common"
+    path = f"{common / 'steps'}:{common / 'utils'}:{checkout / 'bin'}:{checkout / '.venv' / 'bin'}:{os.environ['PATH']}"
     with open(recipe / "driver.log", "ab") as log:
         return subprocess.Popen(
             ["run_ablation.sh", *OPTIONS, *words],
             cwd=recipe,
-            env=environment | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LC_ALL": "C"},
+            env=environment | {"PATH": path, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "LC_ALL": "C"},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -94,8 +93,8 @@ def disturb(cluster, driver, rng) -> str:
     return what
 
 
-def test_the_grid_survives_thirty_preemptions_and_kills(recipe, cluster):
-    straight = start(recipe, os.environ | {"SERTK_ROOT": str(ROOT)}, "--cmd", "run-local")
+def test_the_grid_survives_thirty_preemptions_and_kills(recipe, checkout, cluster):
+    straight = start(recipe, checkout, os.environ | {"SERTK_ROOT": str(checkout)}, "--cmd", "run-local")
     assert straight.wait() == 0, (recipe / "driver.log").read_text()
     wanted = results(recipe)
     assert sum(name.endswith("scores.ark") for name in wanted) == 4  # two cells, two folds each
@@ -104,7 +103,7 @@ def test_the_grid_survives_thirty_preemptions_and_kills(recipe, cluster):
 
     rng, done, began = random.Random(0), [], time.monotonic()
     cmd = "run-slurm --mem 2G --notice 5"
-    driver = start(recipe, cluster.environment, "--cmd", cmd)
+    driver = start(recipe, checkout, cluster.environment, "--cmd", cmd)
     while True:
         time.sleep(rng.uniform(1, 5) if len(done) < 30 else 1)
         if len(done) < 30 and driver.poll() is None:
@@ -116,6 +115,8 @@ def test_the_grid_survives_thirty_preemptions_and_kills(recipe, cluster):
                 if len(done) >= 30:
                     break
                 ablation.rename(recipe / f"grid.{next(aside)}")  # too quick for so many blows: all of it again
-            driver = start(recipe, cluster.environment, "--cmd", cmd)  # killed, or a cancelled cell has failed
+            driver = start(
+                recipe, checkout, cluster.environment, "--cmd", cmd
+            )  # killed, or a cancelled cell has failed
     print({what: done.count(what) for what in sorted(set(done))}, f"{time.monotonic() - began:.0f} s")
     assert re.search(r"is in the queue already", (recipe / "driver.log").read_text())
