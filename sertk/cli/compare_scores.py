@@ -11,7 +11,7 @@ from sertk.cli.options import BOOL, FILE, command, log, seed_option
 @command
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("first", metavar="A")
-@click.argument("others", metavar="B...", nargs=-1, required=True)
+@click.argument("others", metavar="B…", nargs=-1, required=True)
 @click.option(
     "--labels",
     type=FILE,

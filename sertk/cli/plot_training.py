@@ -8,7 +8,7 @@ from sertk.cli.options import FILE, FOLDER, command, log
 
 
 @command
-@click.argument("dirs", metavar="DIR...", type=FOLDER, nargs=-1, required=True)
+@click.argument("dirs", metavar="DIR…", type=FOLDER, nargs=-1, required=True)
 @click.argument("out", metavar="OUT", type=FILE)
 def main(dirs: tuple[Path, ...], out: Path) -> None:
     """Plot loss, accuracy, learning rate and speed over the epochs of training runs, from their train.jsonl.
