@@ -4,12 +4,13 @@ import importlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import CORPORA, ROOT, Result, without_commands
+from support import CORPORA, ROOT, Result, let_children_take, without_commands
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
 
@@ -23,6 +24,7 @@ def pytest_configure(config):
     What names no device computes on the CPU, unless the tests marked gpu are asked for (-m gpu), and what names no
     precision in float32, by a processor that is kept from its bf16 instructions.
     """
+    let_children_take(signal.SIGINT, signal.SIGHUP)  # as tests/egs and tests/runs send them
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
     if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -1,9 +1,12 @@
 """run-local and run-slurm: the contract of Kaldi's runners, which both keep (run-slurm over a stand-in for Slurm)."""
 
+import os
 import re
+import signal
+import subprocess
 
 import pytest
-from support import ROOT, body
+from support import ROOT, body, let_children_take
 
 import sertk
 
@@ -145,3 +148,14 @@ def test_a_job_starts_with_no_signal_blocked(run, tmp_path):
 def test_help_says_what_the_runner_does(run, runner):
     done = run("--mem", "2G", "--help")
     assert done.returncode == 0 and f"usage: {runner} [--mem M] [--gpu N]" in done.stdout
+
+
+def test_tests_started_in_the_background_may_send_int():
+    """`make test &` and nohup start pytest with INT or HUP ignored; USR2 stands in for them."""
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        let_children_take(signal.SIGUSR2)
+        assert subprocess.run(["bash", "-c", "kill -USR2 $$; exit 0"]).returncode == -signal.SIGUSR2
+        os.kill(os.getpid(), signal.SIGUSR2)  # does nothing here
+    finally:
+        signal.signal(signal.SIGUSR2, before)

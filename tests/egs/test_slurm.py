@@ -22,16 +22,24 @@ def start(cluster, checkout, tmp_path):
         "OMP_NUM_THREADS": "1",
     }
 
-    def call(*words):
-        return subprocess.Popen(
-            [utils / "run-slurm", *" ".join(map(str, words)).split()],
-            cwd=tmp_path,
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    drivers = []
 
-    return call
+    def call(*words):
+        drivers.append(
+            subprocess.Popen(
+                [utils / "run-slurm", *" ".join(map(str, words)).split()],
+                cwd=tmp_path,
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return drivers[-1]
+
+    yield call
+    for driver in drivers:  # one that is left would wait for ever for a Slurm that is gone
+        driver.kill()
+        driver.wait()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +44,13 @@ def body(log: Path) -> list[str]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file under a folder, by its path from there."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def let_children_take(*numbers: int):
+    """Let processes that are started from now on take these signals, where this process was started to ignore them.
+
+    A shell ignores INT in what it starts with `&`, nohup ignores HUP, and children inherit it.
+    """
+    for number in numbers:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # for this process as before; a function is not inherited
