@@ -84,14 +84,14 @@ def _fitted(path: Path) -> float:
     ),
 )
 @group(
-    "No answer",
+    "No speech, unsure, calibration",
     click.option(
         "--silence",
         type=float,
         metavar="X",
         default=-55.0,
         show_default=True,
-        help="Level in dBFS below which there is no speech.",
+        help="Level in dBFS; 'no speech' if under a tenth of the frames reach it.",
     ),
     click.option(
         "--min-confidence",

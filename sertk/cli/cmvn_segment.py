@@ -21,7 +21,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--utt2group",
     type=FILE,
     metavar="MAP",
-    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is marked transductive.",
+    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is stamped transductive.",
 )
 @compress_option
 @verify_option

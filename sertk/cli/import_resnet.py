@@ -23,7 +23,7 @@ from sertk.cli.types import FILE
 @click.option(
     "--origin",
     type=click.Choice(["wespeaker", "pyannote", "3d-speaker"]),
-    help="Toolkit, which decides front end and pooling.  [default: detected from the file and its config]",
+    help="Toolkit that trained it; determines front end and pooling.  [default: detected from the file and its config]",
 )
 @click.option(
     "--num-mel-bins",

@@ -35,7 +35,7 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
     "--label-map",
     type=FILE,
     default=None,
-    help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]",
+    help="Lines of 'LABEL CLASS'; other labels are left out, classes keep the file's order. [default: all]",
 )
 @click.option(
     "--part",
