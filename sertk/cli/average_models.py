@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
-from sertk.cli.tally import log
+from sertk.cli.messages import log
 from sertk.cli.types import FILE
 
 

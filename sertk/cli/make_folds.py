@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
+from sertk.cli.messages import log
 from sertk.cli.options import seed_option
-from sertk.cli.tally import log
 from sertk.cli.types import FILE, FOLDER
 from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sertk.cli.command import command
+from sertk.cli.messages import log
 from sertk.cli.options import max_skip_option
-from sertk.cli.tally import log
 from sertk.cli.types import BOOL, FILE, RSPECIFIER
 
 if TYPE_CHECKING:
