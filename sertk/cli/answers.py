@@ -60,7 +60,7 @@ class Printer(ABC):
     def __call__(self, answer: Answer) -> None:
         """Print an answer."""
 
-    def end(self) -> None:  # noqa: B027: most have nothing left to print
+    def end(self) -> None:  # noqa: B027  (most have nothing left to print)
         """Print what is left, after the last answer."""
 
 
