@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from sertk.cli.answers import FORMATS, NO_SPEECH, OF_ONE_RECORDING, UNSURE, Answer, intervals, printer
-from sertk.cli.options import FILE, Tally, command, device_option, group, max_skip_option, progress, threads_option
+from sertk.cli.command import command
+from sertk.cli.options import device_option, group, max_skip_option, threads_option
+from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
+from sertk.cli.types import FILE
 from sertk.errors import SertkError
 
 if TYPE_CHECKING:

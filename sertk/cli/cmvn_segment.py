@@ -5,18 +5,11 @@ from pathlib import Path
 
 import click
 
+from sertk.cli.command import command
 from sertk.cli.frontend import compress_option, compression
-from sertk.cli.options import (
-    BOOL,
-    FILE,
-    RSPECIFIER,
-    WSPECIFIER,
-    Tally,
-    command,
-    max_skip_option,
-    progress,
-    verify_option,
-)
+from sertk.cli.options import max_skip_option, verify_option
+from sertk.cli.tally import Tally, progress
+from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, command
+from sertk.cli.command import command
+from sertk.cli.types import FILE
 from sertk.errors import SertkError
 
 

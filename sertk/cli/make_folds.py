@@ -4,7 +4,10 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, FOLDER, command, log, seed_option
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.options import seed_option
+from sertk.cli.types import FILE, FOLDER
 from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
 from sertk.datadir.speakers import recordings
