@@ -5,9 +5,9 @@ docs/reliability.md have 1000). Prints Markdown.
 
 A data set has speakers in folds, four classes of unequal size, and a network per fold and training run. A segment is
 classified correctly with a probability whose logit is that of its class plus random effects, drawn for each data set:
-of the speaker (sd 0.4), of speaker and class (0.5), of the fold's network and of network and class (`luck` each), of
-the whole run and of run and class (`run` each). A wrong answer is one of the other classes. Intervals should cover the
-accuracy of the population: other speakers, other networks, other runs.
+of the speaker (sd 0.4), of speaker and class (0.5), of the fold's network and of network and class (`luck`
+each; column `network sd`), of the whole run and of run and class (`run` each). A wrong answer is one of the other
+classes. Intervals should cover the accuracy of the population: other speakers, other networks, other runs.
 """
 
 import sys
@@ -179,7 +179,7 @@ def main(sets: int = 100, seed: int = 0):
     """Print the tables."""
     print(f"Coverage of 95 % intervals, WA / UA, {sets} data sets a row, seed {seed}\n")
     print(
-        "| | accuracy | luck | runs | sertk | speakers alone | bootstrap | segments |\n|---|---|---|---|---|---|---|---|"
+        "| | accuracy | network sd | runs | sertk | speakers alone | bootstrap | segments |\n|---|---|---|---|---|---|---|---|"
     )
     rows = [replace(d, accuracy=p, luck=luck) for d in DESIGNS for p in (0.65, 0.9) for luck in (0.0, 0.25)]
     emodb = replace(DESIGNS[3], luck=0.25)
@@ -191,7 +191,7 @@ def main(sets: int = 100, seed: int = 0):
         print(f"| {d.name} | {d.accuracy} | {luck} | {d.runs} | {' | '.join(cells)} |", flush=True)
     print(f"\nFalse positives at p < 0.05 of equal systems, and power, per cent, {sets} data sets a row\n")
     print(
-        "| | luck | runs | sertk | permutation alone | McNemar | family of 3, Holm | detectable, points | detected, % |"
+        "| | network sd | runs | sertk | permutation alone | McNemar | family of 3, Holm | detectable, points | detected, % |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     rows = [replace(d, luck=luck) for d in DESIGNS[3:] for luck in (0.0, 0.25)]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -52,14 +53,14 @@ def printer(form: str, labels: list[str], files: list[str], windowed: bool) -> "
     raise ValueError(form)
 
 
-class Printer:
+class Printer(ABC):
     """Prints answers as they come; `end` prints what needs all of them."""
 
+    @abstractmethod
     def __call__(self, answer: Answer) -> None:
         """Print an answer."""
-        raise NotImplementedError
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027  (most have nothing left to print)
         """Print what is left, after the last answer."""
 
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, command, log
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.types import FILE
 
 
 @command
-@click.argument("models", metavar="MODEL...", type=FILE, nargs=-1, required=True)
+@click.argument("models", metavar="MODEL…", type=FILE, nargs=-1, required=True)
 @click.argument("out", metavar="OUT", type=FILE)
 def main(models: tuple[Path, ...], out: Path) -> None:
     """Average the weights of several models of one network, such as the last epochs of a run (train-resnet --keep N).

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from sertk.cli.answers import FORMATS, NO_SPEECH, OF_ONE_RECORDING, UNSURE, Answer, intervals, printer
-from sertk.cli.options import FILE, Tally, command, device_option, group, max_skip_option, progress, threads_option
+from sertk.cli.command import command
+from sertk.cli.options import device_option, group, max_skip_option, threads_option
+from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
+from sertk.cli.types import FILE
 from sertk.errors import SertkError
 
 if TYPE_CHECKING:
@@ -46,8 +49,8 @@ class _Temperature(click.ParamType):
 
 def _fitted(path: Path) -> float:
     try:
-        found = json.loads(path.read_bytes())["calibration"]["temperatures"]
-        return math.exp(sum(math.log(value) for value in found.values()) / len(found))
+        temperatures = json.loads(path.read_bytes())["calibration"]["temperatures"]
+        return math.exp(sum(math.log(value) for value in temperatures.values()) / len(temperatures))
     except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         raise SertkError(f"{path}: not a results.json of score-loso with temperatures of two folds or more") from None
 
@@ -55,21 +58,53 @@ def _fitted(path: Path) -> float:
 @command
 @click.argument("model", metavar="MODEL", type=FILE)
 @click.argument("audio", metavar="AUDIO…", type=FILE, nargs=-1, required=True)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="audacity: labels; textgrid: Praat's.")  # fmt: skip
-@group("Along time",
-       click.option("--window", type=click.FloatRange(min=0.1), metavar="X", help="Classify windows of X seconds."),
-       click.option("--hop", type=click.FloatRange(min=0.01), metavar="X",
-                    help="Seconds from one window to the next.  [default: --window]"),
-       click.option("--plot", type=FILE, metavar="FILE", help="Waveform and curves: .png, .svg, .html or .pdf."),
-       click.option("--rate", type=click.IntRange(1000, 768000), metavar="N",
-                    help="Sample rate of raw 16-bit PCM on standard input."))  # fmt: skip
-@group("No answer",
-       click.option("--silence", type=float, metavar="X", default=-55.0, show_default=True,
-                    help="Level in dBFS below which there is no speech."),
-       click.option("--min-confidence", type=click.FloatRange(0, 1), metavar="X",
-                    help="Answer 'unsure' below this probability."),
-       click.option("--temperature", type=_Temperature(), help="Calibration, or results.json of score-loso."))  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Output: aligned columns, JSON lines, CSV, Audacity labels or a Praat TextGrid.",
+)
+@group(
+    "Along time",
+    click.option("--window", type=click.FloatRange(min=0.1), metavar="X", help="Classify windows of X seconds."),
+    click.option(
+        "--hop",
+        type=click.FloatRange(min=0.01),
+        metavar="X",
+        help="Seconds from one window to the next.  [default: --window]",
+    ),
+    click.option("--plot", type=FILE, metavar="FILE", help="Plot waveform and probabilities: .png, .svg, .html, .pdf."),
+    click.option(
+        "--rate",
+        type=click.IntRange(1000, 768000),
+        metavar="N",
+        help="Sample rate in Hz of raw 16-bit PCM on standard input.",
+    ),
+)
+@group(
+    "No speech, unsure, calibration",
+    click.option(
+        "--silence",
+        type=float,
+        metavar="X",
+        default=-55.0,
+        show_default=True,
+        help="Level in dBFS; 'no speech' if under a tenth of the frames reach it.",
+    ),
+    click.option(
+        "--min-confidence",
+        type=click.FloatRange(0, 1),
+        metavar="X",
+        help="Answer 'unsure' if no label is this probable.",
+    ),
+    click.option(
+        "--temperature",
+        type=_Temperature(),
+        help="Temperature that divides the logits, or a results.json of score-loso that has it.",
+    ),
+)
 @precision_option
 @max_skip_option
 @device_option

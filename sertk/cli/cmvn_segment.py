@@ -5,18 +5,11 @@ from pathlib import Path
 
 import click
 
+from sertk.cli.command import command
 from sertk.cli.frontend import compress_option, compression
-from sertk.cli.options import (
-    BOOL,
-    FILE,
-    RSPECIFIER,
-    WSPECIFIER,
-    Tally,
-    command,
-    max_skip_option,
-    progress,
-    verify_option,
-)
+from sertk.cli.options import max_skip_option, verify_option
+from sertk.cli.tally import Tally, progress
+from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
 
@@ -28,7 +21,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--utt2group",
     type=FILE,
     metavar="MAP",
-    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is marked transductive.",
+    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is stamped transductive.",
 )
 @compress_option
 @verify_option

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FOLDER, command
+from sertk.cli.command import command
+from sertk.cli.types import FOLDER
 
 log = logging.getLogger("sertk")
 

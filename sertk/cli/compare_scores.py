@@ -5,13 +5,16 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import BOOL, FILE, command, log, seed_option
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.options import seed_option
+from sertk.cli.types import BOOL, FILE
 
 
 @command
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("first", metavar="A")
-@click.argument("others", metavar="B...", nargs=-1, required=True)
+@click.argument("others", metavar="B…", nargs=-1, required=True)
 @click.option(
     "--labels",
     type=FILE,

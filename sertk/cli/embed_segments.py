@@ -7,21 +7,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from sertk.cli.command import command
 from sertk.cli.frontend import compression
-from sertk.cli.options import (
-    FILE,
-    RSPECIFIER,
-    WSPECIFIER,
-    Tally,
-    command,
-    device_option,
-    max_skip_option,
-    progress,
-    seed_option,
-    threads_option,
-)
+from sertk.cli.options import device_option, max_skip_option, seed_option, threads_option
+from sertk.cli.tally import Tally, progress
 from sertk.cli.train_resnet import chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
+from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
 from sertk.jobs.options import DrawOptions
 from sertk.kaldi.resumable import begun_with, is_resumable, resumable_writer
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier

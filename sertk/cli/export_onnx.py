@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, command
+from sertk.cli.command import command
+from sertk.cli.types import FILE
 from sertk.errors import SertkError
 
 
@@ -12,7 +13,7 @@ from sertk.errors import SertkError
 @click.argument("model", metavar="MODEL", type=FILE)
 @click.argument("out", metavar="OUT", type=FILE)
 @click.option("--at", type=click.Choice(["posterior", "embedding"]), default="posterior", show_default=True,
-              help="Output: a probability for each label, or the layer before.")  # fmt: skip
+              help="Output: a probability for each label, or the embedding.")  # fmt: skip
 def main(model: Path, out: Path, at: str) -> None:
     """Write a model as an ONNX file: samples in, probabilities out, with the front end in the graph.
 

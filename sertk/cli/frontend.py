@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sertk.cli.options import BOOL
+from sertk.cli.types import BOOL
 from sertk.errors import SertkError
 from sertk.frontend.options import FbankOptions
 from sertk.kaldi.specifiers import Wspecifier, parse_wspecifier

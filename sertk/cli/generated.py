@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from sertk.cli.options import BOOL, FILE, FOLDER, NUMBERS, RSPECIFIER, group
+from sertk.cli.options import group
+from sertk.cli.types import BOOL, FILE, FOLDER, NUMBERS, RSPECIFIER
 from sertk.errors import SertkError
 
 

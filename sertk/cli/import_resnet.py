@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, TOOLKIT_CONFIG, command, log
+from sertk.cli.command import TOOLKIT_CONFIG, command
+from sertk.cli.messages import log
+from sertk.cli.types import FILE
 
 
 @command
@@ -21,7 +23,7 @@ from sertk.cli.options import FILE, TOOLKIT_CONFIG, command, log
 @click.option(
     "--origin",
     type=click.Choice(["wespeaker", "pyannote", "3d-speaker"]),
-    help="Toolkit, which decides front end and pooling.  [default: detected from the file and its config]",
+    help="Toolkit that trained it; determines front end and pooling.  [default: detected from the file and its config]",
 )
 @click.option(
     "--num-mel-bins",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sertk.cli.command import command
 from sertk.cli.frontend import (
     NUMBERS_PLACE,
     compress_option,
@@ -17,18 +18,9 @@ from sertk.cli.frontend import (
     refuse_shared_stdout,
     settle_kaldis_options,
 )
-from sertk.cli.options import (
-    BOOL,
-    FILE,
-    RSPECIFIER,
-    WSPECIFIER,
-    Tally,
-    command,
-    max_skip_option,
-    progress,
-    seed_option,
-    threads_option,
-)
+from sertk.cli.options import max_skip_option, seed_option, threads_option
+from sertk.cli.tally import Tally, progress
+from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
 from sertk.frontend.options import FbankOptions
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, FOLDER, command, log, seed_option
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.options import seed_option
+from sertk.cli.types import FILE, FOLDER
 from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
 from sertk.datadir.speakers import recordings
@@ -32,7 +35,7 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
     "--label-map",
     type=FILE,
     default=None,
-    help="Lines of 'from to': other labels are left out; 'to' gives the order. [default: all]",
+    help="Lines of 'LABEL CLASS'; other labels are left out, classes keep the file's order. [default: all]",
 )
 @click.option(
     "--part",

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import BOOL, FOLDER, command, log
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.types import BOOL, FOLDER
 
 
 @command

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, FOLDER, command, log
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.types import FILE, FOLDER
 
 
 @command
-@click.argument("dirs", metavar="DIR...", type=FOLDER, nargs=-1, required=True)
+@click.argument("dirs", metavar="DIR…", type=FOLDER, nargs=-1, required=True)
 @click.argument("out", metavar="OUT", type=FILE)
 def main(dirs: tuple[Path, ...], out: Path) -> None:
     """Plot loss, accuracy, learning rate and speed over the epochs of training runs, from their train.jsonl.

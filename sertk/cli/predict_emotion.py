@@ -5,18 +5,11 @@ from typing import Any
 
 import click
 
-from sertk.cli.options import (
-    FILE,
-    RSPECIFIER,
-    WSPECIFIER,
-    Tally,
-    command,
-    device_option,
-    max_skip_option,
-    progress,
-    threads_option,
-)
+from sertk.cli.command import command
+from sertk.cli.options import device_option, max_skip_option, threads_option
+from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
+from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 

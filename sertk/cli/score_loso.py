@@ -5,7 +5,10 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import BOOL, FILE, FOLDER, command, log, seed_option
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.options import seed_option
+from sertk.cli.types import BOOL, FILE, FOLDER
 
 
 @command

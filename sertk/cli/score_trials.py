@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sertk.cli.options import BOOL, FILE, RSPECIFIER, command, log, max_skip_option
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.options import max_skip_option
+from sertk.cli.types import BOOL, FILE, RSPECIFIER
 
 if TYPE_CHECKING:
     from sertk.kaldi.specifiers import Rspecifier

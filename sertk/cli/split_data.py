@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import BOOL, FOLDER, command
+from sertk.cli.command import command
+from sertk.cli.types import BOOL, FOLDER
 
 log = logging.getLogger("sertk")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FILE, command
+from sertk.cli.command import command
+from sertk.cli.types import FILE
 
 log = logging.getLogger("sertk")
 

@@ -6,18 +6,9 @@ from typing import Any
 
 import click
 
+from sertk.cli.command import command
 from sertk.cli.generated import option_of, options_of
-from sertk.cli.options import (
-    FILE,
-    FOLDER,
-    RSPECIFIER,
-    command,
-    device_option,
-    group,
-    max_skip_option,
-    seed_option,
-    threads_option,
-)
+from sertk.cli.options import device_option, group, max_skip_option, seed_option, threads_option
 from sertk.cli.training import (
     HELD_OUT,
     EpochBar,
@@ -27,6 +18,7 @@ from sertk.cli.training import (
     select_option,
     target_options,
 )
+from sertk.cli.types import FILE, FOLDER, RSPECIFIER
 from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.models.spec import NetworkSpec

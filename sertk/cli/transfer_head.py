@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from sertk.cli.command import command
 from sertk.cli.generated import options_of
-from sertk.cli.options import FILE, RSPECIFIER, command, device_option, seed_option, threads_option
+from sertk.cli.options import device_option, seed_option, threads_option
 from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
+from sertk.cli.types import FILE, RSPECIFIER
 from sertk.jobs.options import HeadOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.options import take_options

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import FOLDER, command, verify_option
+from sertk.cli.command import command
+from sertk.cli.options import verify_option
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")

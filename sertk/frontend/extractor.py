@@ -65,7 +65,7 @@ class FeatureExtractor:
             model_path: the model file, for messages
 
         Raises:
-            SertkError: if the model has no settings, or ones that a single recording cannot be processed with.
+            SertkError: if the model has no settings, or if they cannot be applied to a single recording.
         """
         if "fbank" not in frontend:
             raise SertkError(f"{model_path}: holds no front-end settings (train on a feature table with a manifest)")
@@ -217,12 +217,12 @@ class FeatureExtractor:
 
 
 def too_short(samples: int) -> str:
-    """Return why a recording of `samples` samples without a frame is unfit."""
+    """Return the reason for refusing a recording that is shorter than a frame."""
     return f"has {samples} samples, too few for a frame"
 
 
 def finite(samples: np.ndarray) -> np.ndarray:
-    """Return the samples, of any shape.
+    """Check samples of any shape and return them.
 
     Raises:
         UnfitAudio: if one is NaN, infinite or too large to be squared.
@@ -261,7 +261,7 @@ def in_16_bits(samples: np.ndarray) -> np.ndarray:
 
 
 def checked_shape(samples: np.ndarray) -> np.ndarray:
-    """Return samples of shape (samples, channels).
+    """Check the shape of samples with channels and return them.
 
     Raises:
         ValueError: for another shape, or if there are more channels than samples (channels are the last axis).

@@ -39,13 +39,13 @@ log = logging.getLogger("sertk")
 # Properties of a network that options set; the others follow from labels and features.
 NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
 
-# Function of (epochs, batches an epoch) that returns what shows the progress.
+# Function of (epochs, batches per epoch) that returns the callback which shows progress.
 ProgressBar = Callable[[int, int], OnBatch]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is trained on.
+    """Data and initial model of a training run.
 
     Args:
         initial: the model to start from, None for a new network.
@@ -54,7 +54,7 @@ class Inputs:
         targets: of these segments.
         frontend: settings of the features, {} if unknown (a pipe has no manifest).
         sha256: of the features' table, "" if unknown.
-        held_out: the fold that is held out.
+        held_out: the fold that is not trained on; None for none.
         development_fold: the fold that selects the epoch (see model_selection).
         development: features of that fold.
     """
@@ -109,7 +109,7 @@ def train_network(
     Raises:
         SertkError: inputs or options do not fit together, or training failed.
     """
-    directory = directory.resolve()  # --restart moves the folder aside, and not a link to it
+    directory = directory.resolve()  # so that --restart moves the folder aside, not a link to it
     world, device = join_world(choose_device(options.device))
     if world.rank:
         log.setLevel(logging.ERROR)  # only process 0 logs
@@ -126,7 +126,7 @@ def train_network(
     run = Run(directory, run_settings(settings, network, inputs, world, device, threads), rounding)
     # The folder is touched only after all inputs are read: an invalid call leaves it unchanged.
     with run.lock(restart) if world.rank == 0 else nullcontext():
-        # The sum makes the other processes wait for process 0, and so until an old run is moved aside.
+        # The sum makes the other processes wait until process 0 has moved an old run aside.
         if float(world.sum(torch.tensor(float(world.rank == 0 and run.finished()), device=device))):
             world.close()
             return 0

@@ -1,6 +1,6 @@
 """The manifest beside an archive: counts, settings and sha256, since no Kaldi format has a checksum.
 
-`x.manifest` is beside `x.ark` (and `x.scp`), so that scripts made from others (sorted, cut, joined) find the manifests of
+`x.manifest` is beside `x.ark` (and `x.scp`), so that scripts derived from others (sorted, cut, joined) find the manifests of
 the archives that they name.
 
 Other tools may overwrite `x.ark` and leave the manifest, so it is valid only if the archive's sha256 matches. A small
@@ -106,7 +106,7 @@ def _read(archive: Path | str) -> Manifest | None:
 def _matches(manifest: Manifest, archive: str) -> bool:
     """True if an archive has the content that its manifest was written for."""
     try:
-        # Opened before its times are read: an NFS client then asks the server.
+        # Opened before its times are read: opening makes an NFS client update them from the server.
         with open(archive, "rb") as file:
             before, started_ns = os.fstat(file.fileno()), time.time_ns()
             if not stat.S_ISREG(before.st_mode) or manifest.size not in (0, before.st_size):
@@ -140,7 +140,7 @@ def _note(archive: str, archive_stat: os.stat_result) -> None:
 
 
 def note_published(archive: str) -> None:
-    """Save the readers of a large archive, which this process has just published, from hashing it."""
+    """Note a large archive that this process has just published, so that its readers need not hash it."""
     with suppress(OSError):
         status = os.stat(archive)
         if status.st_size >= _LARGE:

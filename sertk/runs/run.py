@@ -18,7 +18,7 @@ log = logging.getLogger("sertk")
 
 # Environment variables with the id of a torchrun or Slurm job, and those that count its restarts.
 RESTARTS = {"TORCHELASTIC_RUN_ID": "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID": "SLURM_RESTART_COUNT"}
-# File that --restart leaves in the new folder: ids of the job that did it.
+# File that --restart leaves in the new folder: ids of the job that started the new run.
 RESTART_FILE = "restarted"
 
 
@@ -28,9 +28,9 @@ class Run:
     Args:
         directory: the folder.
         settings: everything that the result depends on, settings and fingerprints, in plain types.
-        rounding: names of settings that change the last bits only: if one differs, there is a warning and no error.
-        retrain: if the folder holds files of other settings, train again with a warning (for runs of seconds); else that is
-            an error (for runs of days).
+        rounding: names of settings that change the last bits only: a difference is a warning, not an error.
+        retrain: if the folder's files have other settings, warn and train again (for runs of seconds); if False, raise an
+            error (for runs of days).
     """
 
     def __init__(self, directory: Path, settings: dict, rounding: Set[str] = ROUNDING, retrain: bool = False) -> None:
@@ -83,7 +83,7 @@ class Run:
             log.warning("%s: trained again: %s", self.final, reason)
         elif not self.state.exists():  # else resume() compares the state
             raise SertkError(
-                f"{self.final}: is of another run ({reason}) and would be overwritten (--restart true moves it aside)"
+                f"{self.final}: belongs to another run ({reason}) and would be overwritten (--restart true moves it aside)"
             )
         return False
 
@@ -133,7 +133,7 @@ class Run:
             file.writelines(json.dumps(record) + "\n" for record in history)
 
     def finish(self, model: Model, history: list[dict]) -> None:
-        """Write the finished model. The state is kept for runs that may be prolonged (`retrain` False)."""
+        """Write the finished model. The state is kept for runs that may get more epochs (`retrain` False)."""
         self.write_records(history)
         save_model(self.final, model)
         if self.retrain:

@@ -2,9 +2,10 @@
 
 Segments of one speaker are correlated, and those of one fold were scored by one network: the effective sample size of 5531
 segments is far smaller. The variance is the delete-one-group jackknife over speakers; speakers scored by the same fold's
-network are left out together, because they share the outcome of its training. The interval is Wilson's with the effective
-sample size that has this variance, and Student's t quantile with (units - 1) degrees of freedom. It stays within 0 and 100 %,
-has a width even if all segments are correct, and is deterministic. It is never narrower than that of independent segments.
+network are left out together, because they share the random variation of its training. The interval is Wilson's
+with the effective sample size that has this variance, and Student's t quantile with (units - 1) degrees of freedom. It stays
+within 0 and 100 %, has a width even if all segments are correct, and is deterministic. It is never narrower than that of
+independent segments.
 
 Figures of several training runs (seeds) are means; the variance between runs beyond chance is added, with Satterthwaite's
 degrees of freedom.
@@ -33,7 +34,7 @@ Ends = tuple[float, float]
 METHODS = ("jackknife", "bootstrap")
 # Intervals of fewer units are marked: Student's t then depends on normally distributed units.
 FEW = 5
-# Bound on the memory of bootstrap weights, in numbers.
+# Most bootstrap weights in memory at once.
 _BLOCK = 2_000_000
 
 
@@ -104,7 +105,7 @@ def score_interval(estimate: Variance, trials: np.ndarray, level: float = 0.95) 
 
     Args:
         estimate: estimates with their variances.
-        trials: (measures,) sample sizes if segments were independent; the interval is never narrower than with these.
+        trials: (measures,) sample sizes as if segments were independent; the interval is never narrower than with these.
         level: confidence level.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The training loop: batches of masked chunks, SGD, a checkpoint after every epoch and, if asked for, inside one."""
+"""The training loop: batches of masked chunks, SGD, checkpoints after every epoch and at intervals inside it."""
 
 import math
 import time
@@ -51,7 +51,7 @@ class Training:
         save: writes a checkpoint; called by process 0.
         scorer: scores the network after every epoch: its figures join the epoch's record, and the weights of the epoch
             with the highest dev_ua are kept (see model_selection).
-        callbacks: called by process 0 with the epochs' records after every epoch, before its checkpoint.
+        callbacks: called by process 0 after every epoch, before its checkpoint, with the records of all epochs so far.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Training:
 
         Args:
             on_batch: called after every batch (on a GPU after some of them).
-            stop_requested: checked after every batch; if True in any process, all checkpoint after the same batch and end.
+            stop_requested: checked after every batch; if True in one process, all checkpoint after the same batch and end.
             checkpoint_every: seconds between checkpoints inside an epoch.
 
         Returns:
-            a record for every epoch: loss, accuracy, learning_rate, chunks, seconds, chunks_per_second.
+            one record per epoch: loss, accuracy, learning_rate, chunks, seconds, chunks_per_second.
 
         Raises:
             Stopped: `stop_requested` returned True.
@@ -168,7 +168,7 @@ class Training:
         self._checkpoint()
 
     def _read(self, steps: list[tuple[Batch, Tensor]], sums: dict, epoch: int, rate: float) -> bool:
-        """Add the figures of steps to `sums`, which waits for the device; True if a process is asked to stop."""
+        """Add the figures of steps to `sums`, which waits for the device; True if any process was asked to stop."""
         figures = torch.stack([tensor for _, tensor in steps]).tolist()  # one copy from the device
         for (batch, _), (loss, correct, _) in zip(steps, figures):
             if not math.isfinite(loss):

@@ -31,7 +31,7 @@ class DescentSettings:
         choices=("none", "balanced"),
     )  # fmt: skip
     sampling: str = option(
-        "natural", "Segments of an epoch: each once, or as many, all labels equally often.",
+        "natural", "Segments of an epoch: each once, or the same number with all labels equally often.",
         choices=("natural", "balanced"),
     )  # fmt: skip
     select: str = option(
@@ -67,7 +67,11 @@ class TrainingSettings(DescentSettings):
     mask_scope: str = option(
         "chunk", "Draw masks over the chunk, or over the segment before it is cut.", choices=MASK_SCOPES
     )
-    train: str = option("all", "Layers to train; the others are frozen.", metavar="all|head|from-block-N")
+    train: str = option(
+        "all",
+        "Layers to train; from-block-N: blocks N (from 1) to the last, and the head.",
+        metavar="all|head|from-block-N",
+    )
     frozen_batchnorm: str = option(
         "eval", "BatchNorm of frozen layers: the statistics of the initial network (eval), or each batch's (train).",
         choices=("eval", "train"),
@@ -80,7 +84,7 @@ class TrainingSettings(DescentSettings):
         choices=("auto", "float32", "bf16"),
     )  # fmt: skip
     compile: str = option(
-        "auto", "Compile the network for each chunk length; auto: for bf16 runs so long that it pays.",
+        "auto", "Compile the network for each chunk length; auto: for bf16 runs long enough to save time.",
         choices=("auto", "true", "false"),
     )  # fmt: skip
     sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as in a single process.")

@@ -21,10 +21,10 @@ class Step:
     Args:
         network: trained in place, on `device`.
         optimiser: over its parameters.
-        settings: of the training.
+        settings: how to train.
         device: where to compute.
         world: this process among those that train together.
-        largest: function of a batch size that returns this process's chunks of the largest batch at that size.
+        largest: function from a batch size to the number of this process's chunks in the largest batch.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Step:
         Args:
             chunks: (share, bins, T) float32 on the device.
             targets: of these chunks, on the device.
-            size: chunks of the whole batch, over all processes.
-            stop: True if this process is asked to stop.
+            size: number of chunks in the whole batch, over all processes.
+            stop: True if this process was asked to stop.
 
         Returns:
-            (3,) float64 on the device: summed loss, correctly classified chunks, processes asked to stop; over all
-            processes.
+            (3,) float64 on the device, summed over all processes: loss, correctly classified chunks, processes that were
+            asked to stop.
 
         Raises:
             SertkError: memory ran out; the message names sizes that fit.

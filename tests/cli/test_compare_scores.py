@@ -142,7 +142,7 @@ def test_a_leak_in_either_system_is_refused(call, tmp_path, leaking):
 @pytest.mark.parametrize(
     ("systems", "options", "code", "message"),
     [
-        (("a",), [], 2, "B..."),
+        (("a",), [], 2, "B…"),
         (("a", "none:x"), [], 1, "bad rspecifier 'none:x'"),
         (("a", "scp:none.scp"), [], 1, "none.scp"),
         (("a", "folds"), [], 1, "neither scores.ark nor 1/scores.ark"),

@@ -209,7 +209,7 @@ CALLS = {
         ("avg_model.pt nowhere/new.pt", "nowhere/new.pt"),
     ],
     "average-models": [
-        ("--verbose 0", "Missing argument 'MODEL...'"),
+        ("--verbose 0", "Missing argument 'MODEL…'"),
         (f"{MODEL} exp/new.pt", "at least two models are needed for an average"),
         (f"{MODEL} nowhere.pt exp/new.pt", "nowhere.pt"),
         (f"{MODEL} wav.scp exp/new.pt", "wav.scp: not a model file"),
@@ -218,7 +218,7 @@ CALLS = {
         (f"{MODEL} {MODEL} nowhere/new.pt", "nowhere/new.pt"),
     ],
     "plot-training": [
-        ("--verbose 0", "Missing argument 'DIR...'"),
+        ("--verbose 0", "Missing argument 'DIR…'"),
         ("exp/resnet34 curves.jpg", "'curves.jpg': OUT must end in .png or .pdf"),
         ("nowhere curves.png", "nowhere: no train.jsonl"),
         ("exp/resnet34 folds curves.png", "folds: no train.jsonl"),
@@ -272,7 +272,7 @@ CALLS = {
         ("--max-skip 2 data/voxceleb1_test/trials scp:exp/resnet34/test.scp", "--max-skip"),
     ],
     "compare-scores": [
-        ("exp/folds/utt2label exp/transfer", "Missing argument 'B...'"),
+        ("exp/folds/utt2label exp/transfer", "Missing argument 'B…'"),
         ("nowhere exp/transfer exp/scratch", "nowhere"),
         ("exp/folds/utt2label exp/transfer exp/nowhere", "exp/nowhere"),
         ("exp/folds/utt2label exp/transfer ark:bad/empty", "bad/empty"),

@@ -27,7 +27,7 @@ def test_finished_model_without_state_is_not_overwritten(toy, train):
     before = (toy / "exp/final.pt").read_bytes()
     assert "skipped" in train("exp", "--epochs", 1).err
     err = train("exp", "--epochs", 1, "--seed", 3, code=1).err
-    assert "final.pt: is of another run (seed=0, now it is 3) and would be overwritten (--restart true" in err
+    assert "final.pt: belongs to another run (seed=0, now it is 3) and would be overwritten (--restart true" in err
     assert (toy / "exp/final.pt").read_bytes() == before
     (toy / "exp/final.pt").write_bytes(before[:99])
     assert "cut short (99 bytes): trained again" in train("exp", "--epochs", 1).err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import command
+from sertk.cli.command import command
 from sertk.errors import SertkError
 from sertk.report.published import EMODB
 from sertk.scoring.text import headline_interval, runs_words

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from sertk.atomic import atomic_file
-from sertk.cli.options import FOLDER, command
+from sertk.cli.command import command
+from sertk.cli.types import FOLDER
 from sertk.datadir.prepare import write_data_dir
 from sertk.errors import SertkError
 

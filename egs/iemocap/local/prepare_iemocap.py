@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from sertk.cli.options import BOOL, FOLDER, command
+from sertk.cli.command import command
+from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 

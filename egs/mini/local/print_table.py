@@ -5,7 +5,8 @@ import json
 
 import click
 
-from sertk.cli.options import FOLDER, command
+from sertk.cli.command import command
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 
 CLASSES = {"1": "ang hap neu sad", "2": "ang exc neu sad", "3": "ang hap+exc neu sad"}

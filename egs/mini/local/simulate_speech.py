@@ -8,7 +8,9 @@ import click
 from iemocap_layout import write_iemocap
 from voxceleb_layout import write_voxceleb1
 
-from sertk.cli.options import FOLDER, command, seed_option
+from sertk.cli.command import command
+from sertk.cli.options import seed_option
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")

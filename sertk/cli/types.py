@@ -1,0 +1,92 @@
+"""Types of arguments and options: truth values, numbers, specifiers, paths."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sertk.errors import SertkError
+from sertk.kaldi.specifiers import parse_rspecifier, parse_wspecifier
+
+_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+# Words that are read as the value of a truth option before them, also without '='; the last four are then refused.
+TRUTH_WORDS = (*_TRUE, *_FALSE, "yes", "no", "on", "off")
+
+
+class Bool(click.ParamType):
+    """A truth value as Kaldi reads it (src/util/parse-options.cc, ToBool)."""
+
+    name = "true|false"
+
+    def convert(self, value: str | bool, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Convert true, t, 1, false, f or 0."""
+        if isinstance(value, bool):
+            return value
+        if value.lower() not in _TRUE + _FALSE:
+            self.fail(f"'{value}' is neither true nor false", param, ctx)
+        return value.lower() in _TRUE
+
+
+class _Numbers(click.ParamType):
+    """A comma-separated list of positive integers."""
+
+    name = "N,N,…"
+
+    def convert(
+        self, value: str | Iterable[int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Convert a text like 3,4,6,3."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            numbers = tuple(int(word) for word in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < 1:
+            self.fail(f"'{value}' is not a comma-separated list of positive integers", param, ctx)
+        return numbers
+
+
+class _Parsed(click.ParamType):
+    """A value that a function of sertk parses; its SertkError is misuse.
+
+    Args:
+        name: name of the type
+        parse: turns the text into the value
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name, self.parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a text; other values are returned."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except SertkError as error:
+            self.fail(str(error), param, ctx)
+
+
+BOOL = Bool()
+NUMBERS = _Numbers()
+RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
+WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
+
+
+class _Path(click.Path):
+    """A path; an empty one, as of an unset variable, is refused, since pathlib takes it for the current folder.
+
+    Existence is checked when the file is opened, so that the exit status is 1 as in Kaldi.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert to a Path."""
+        if value == "":
+            self.fail("an empty name (is a variable not set?)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Path(path_type=Path)
+FOLDER = _Path(path_type=Path)
