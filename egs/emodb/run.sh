@@ -78,7 +78,7 @@ if [ -z "$init" ] && at_stage 4 "equal error rate on unseen speakers"; then
   $train_cmd "$resnet/log/embed.log" \
     embed-segments ${device:+--device "$device"} \
       "$resnet/final.pt" "scp:$test/feats.scp" "ark,scp:$resnet/test.ark,$resnet/test.scp"
-  score-trials --utt2spk "$test/utt2spk" --json "$resnet/results.json" "$test/trials" "scp:$resnet/test.scp" |
+  score-trials --utt2spk <(cat "$train/utt2spk" "$test/utt2spk") --json "$resnet/results.json" "$test/trials" "scp:$resnet/test.scp" |
     tee "$resnet/RESULTS"
 fi
 

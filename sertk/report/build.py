@@ -130,7 +130,7 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
     if (others := comparable(experiment)) and not set(experiment.stamps) & set(EXCEPT):
         row = next((row for row in others if row.system.startswith("Padi")), others[-1])
         answers.append(f"For comparison: {row.system}, UA {as_number(row.ua, 1)}, WA {as_number(row.wa, 1)}")
-    description = f"{words(system)}, {runs_words(results['runs']['number'])}"
+    description = ", ".join(filter(None, [words(system), runs_words(results["runs"]["number"]), system.caveat]))
     return Headline(experiment.title, experiment.stamps, description, figures, answers)
 
 

@@ -43,6 +43,7 @@ class System:
         stamps: words that its titles carry.
         leaks: leaks, with `i_know`.
         guard: clean, leaking or unchecked, with reasons.
+        caveat: what a headline says if leaks are unchecked, else "".
         histories: fold -> epoch records of its train.jsonl.
     """
 
@@ -54,6 +55,7 @@ class System:
     stamps: tuple[str, ...]
     leaks: tuple[str, ...]
     guard: tuple[str, ...]
+    caveat: str
     histories: dict[str, list[dict]]
 
     @property
@@ -211,7 +213,7 @@ def _system(folder: Path, results: dict, test: Test, scheme: dict, i_know: bool)
     what, stamps = _how(runs), ordered(guard.stamps)
     # Only the first run: curves of all folds of several runs are unreadable.
     histories = read_histories(folder if len(runs) == 1 else Path(runs[0].source))
-    return System(folder, what, results, runs, scheme, stamps, leaks, tuple(reasons), histories)
+    return System(folder, what, results, runs, scheme, stamps, leaks, tuple(reasons), guard.caveat, histories)
 
 
 def _how(runs: list[Scored]) -> str:

@@ -327,7 +327,7 @@ def comparison_notes(comparisons: Sequence[Comparison], drawn: str) -> list[str]
 def _head(test: Test, guard: Guard) -> dict:
     """Title, stamps and leak state, as plain JSON."""
     return {
-        "title": test.title + ["leaks unchecked"] * (guard.state == UNCHECKED),
+        "title": test.title + [guard.caveat] * (guard.state == UNCHECKED),
         "stamps": guard.stamps,
         "scheme": test.scheme.get("scheme"),
         "speaker_independent": test.speaker_independent,

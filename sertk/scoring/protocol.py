@@ -17,12 +17,15 @@ Scores are in one of three states:
     leaking    a test segment, or a perturbed copy of it, is in the training data; or so is a speaker or session that the
                scheme holds out
     unchecked  a training record is missing or incomplete, or cannot be matched with the test set's lists
-    clean      every network of the chain records all its segments or all its speakers, and none is in the test set
+    clean      every network of the chain records all its segments or all its speakers; all are in the test set's lists, none
+               is in the test set
 
 Segments are matched by recording (sertk.datadir.copies), speakers by the utt2spk of the test set. Training segments that are
-not in its lists belong to another corpus, or to this one under other names: then `speakers` decides. An equal speaker name is
-the same person if it is unambiguous: VoxCeleb names (`id10270`), names in the network's own training, two equal names at once.
-Ambiguous names (a single one from a trunk's corpus; numbers, if half of the test speakers' numbers occur) are unchecked.
+not in its lists belong to another corpus, or to this one under other names: then `speakers` can show a leak, and show that
+there is none only if all of them are in the lists, or if both sides have VoxCeleb's names. Otherwise the scores are unchecked
+outside the test's corpus. An equal speaker name is the same person if it is unambiguous: VoxCeleb names (`id10270`), names in
+the network's own training, two equal names at once. Ambiguous names (a single one from a trunk's corpus; numbers, if half of
+the test speakers' numbers occur) are unchecked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -107,12 +110,14 @@ class Guard:
         stamps: words that every headline and title carries.
         leaks: one message per leak.
         doubts: reason -> names of the unchecked scores.
+        outside: those reasons that concern training data outside the test's corpus only.
     """
 
     i_know: bool = False
     stamps: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     doubts: dict[str, list[str]] = field(default_factory=dict)
+    outside: set[str] = field(default_factory=set)
 
     @property
     def state(self) -> str:
@@ -132,6 +137,13 @@ class Guard:
         (['1/scores.ark and 1 more: no manifest'], 'unchecked')
         """
         return [f"{names[0]}{_more(len(names) - 1)}: {reason}" for reason, names in self.doubts.items()]
+
+    @property
+    def caveat(self) -> str:
+        """What a headline says of unchecked scores, "" for others."""
+        if self.state != UNCHECKED:
+            return ""
+        return "leaks unchecked" + " outside the test's corpus" * (self.doubts.keys() <= self.outside)
 
     def stamp(self, *words: str) -> None:
         """Add stamps, each once."""
@@ -263,10 +275,24 @@ class Guard:
             whose = "the network it was initialised from" if prefix else "its model"
             names = f"{similar[0]}{_more(len(similar) - 1)}"
             self.doubt(name, f"{whose} was trained on speakers with the names of test speakers ({names})")
+        elif elsewhere and (strangers := _strangers(trained, tested, corpus)):
+            whose = "the network it was initialised from" if prefix else "its model"
+            names = f"{strangers[0]}{_more(len(strangers) - 1)}"
+            reason = f"{whose} had training speakers outside the test set's lists ({names}): another corpus, or renamed"
+            self.doubt(name, reason)
+            self.outside.add(reason)
 
     def _leak(self, name: str, what: str, both: list[str], prefix: str, detail: str = "") -> None:
         """Report test segments, speakers or sessions in the training data."""
         self.leak(f"{name}: {prefix}test {what} {both[0]}{_more(len(both) - 1)} in its training{detail}")
+
+
+def _strangers(trained: Collection[str], tested: Collection[str], corpus: Corpus) -> list[str]:
+    """Training speakers whose names do not show that they are nobody in the test."""
+    unknown = sorted(set(trained) - corpus.people)
+    if tested and all(map(is_celebrity, tested)):  # two names of VoxCeleb's are two people
+        return [speaker for speaker in unknown if not is_celebrity(speaker)]
+    return unknown
 
 
 def _more(number: int) -> str:

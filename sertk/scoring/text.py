@@ -23,7 +23,7 @@ def headline_interval(results: Mapping) -> str:
     """
     ends = results["intervals"][results["unit"]]
     ranges = " ".join(f"{name.upper()} {_ends(ends[name], 1)}" for name in ("ua", "wa"))
-    few = f" (rough: fewer than {FEW})" if ends["units"] < FEW else ""
+    few = f" (rough: fewer than {FEW} units)" if ends["units"] < FEW else ""
     alike = " as if independent" if results["unit"] == "segment" else ""
     return f"95 % of the pooled {ranges} by {unit_words(results['unit'], ends['clusters'], ends['units'])}{alike}{few}"
 

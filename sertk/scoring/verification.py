@@ -101,7 +101,7 @@ def _interval_words(ends: Mapping | None) -> str:
     if ends is None:
         return "no interval: speakers unknown or too few"
     low, high = (f"{100 * end:.2f}" for end in ends["eer"])
-    rough = f" (rough: fewer than {FEW})" if ends["speakers"] < FEW else ""
+    rough = f" (rough: fewer than {FEW} units)" if ends["speakers"] < FEW else ""
     return f"95 % of the EER {low}-{high} by {ends['speakers']} speakers{rough}"
 
 

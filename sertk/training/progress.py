@@ -29,5 +29,5 @@ class Progress:
 
 
 def never() -> bool:
-    """Return False: a StopRequested for trainings that nothing interrupts."""
+    """Return False: the default StopRequested, which never stops a run."""
     return False

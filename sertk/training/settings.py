@@ -69,7 +69,7 @@ class TrainingSettings(DescentSettings):
     )
     train: str = option(
         "all",
-        "Layers to train; from-block-N: the head and blocks N to the last, from 1.",
+        "Layers to train; from-block-N: blocks N (from 1) to the last, and the head.",
         metavar="all|head|from-block-N",
     )
     frozen_batchnorm: str = option(

@@ -369,7 +369,7 @@ def test_speakers_and_sessions_are_drawn_unless_they_are_unknown(call, made, tmp
     found = json.loads((tmp_path / "r.json").read_text())
     assert list(found["intervals"]) == ["utt2spk", "utt2session", "segment"] and found["unit"] == "utt2spk"
     assert (found["intervals"]["utt2spk"]["clusters"], found["intervals"]["utt2spk"]["units"]) == (6, 3)
-    assert "by 6 speakers in 3 folds (rough: fewer than 5)" in result.text.splitlines()[0] and result.err == ""
+    assert "by 6 speakers in 3 folds (rough: fewer than 5 units)" in result.text.splitlines()[0] and result.err == ""
     for name in ("utt2spk", "utt2session"):
         (tmp_path / "folds" / name).unlink()
     # Dialogs alone are no claim: it is stamped, and the interval of the headline is still the widest there is.

@@ -25,7 +25,8 @@ class Speakers:
         self.settings = {"trained_on": {"keys": ["libri-1"], "speakers": ["libri"]}}
         self.list = root / "trials"
         self.list.write_text("".join(f"{a} {b} {'target' if t else 'nontarget'}\n" for a, b, t in self.pairs))
-        (root / "utt2spk").write_text("".join(f"{name} {name[:3]}\n" for name in names))
+        listed = [*((name, name[:3]) for name in names), ("libri-1", "libri")]
+        (root / "utt2spk").write_text("".join(f"{name} {speaker}\n" for name, speaker in listed))
 
     def write(self):
         with table_writer(
@@ -55,11 +56,21 @@ def test_the_line_has_eer_and_both_costs(call, made, tmp_path):
     assert low < 100 * value < high
     assert result.text == (
         f"%EER {100 * value:.2f} minDCF(0.01) {costs[0]:.4f} minDCF(0.05) {costs[1]:.4f} "
-        f"[ 190 trials, 40 target, cosine, 95 % of the EER {low:.2f}-{high:.2f} by 4 speakers (rough: fewer than 5), no leak ]\n"
+        f"[ 190 trials, 40 target, cosine, 95 % of the EER {low:.2f}-{high:.2f} "
+        "by 4 speakers (rough: fewer than 5 units), no leak ]\n"
     )
     assert result.err == ""
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["eer"] == pytest.approx(value, abs=1e-9) and found["min_dcf"]["0.05"] == pytest.approx(costs[1])
+
+
+def test_speakers_outside_the_lists_leave_trials_unchecked(call, made):
+    table = made.write()
+    assert call("score-trials", made.list, table).text.endswith(", no leak ]\n")
+    made.list.with_name("utt2spk").write_text("".join(f"{name} {name[:3]}\n" for name in made.vectors))
+    result = call("score-trials", made.list, table)
+    assert result.text.endswith(", leaks unchecked ]\n")
+    assert "its model had training speakers outside the test set's lists (libri)" in result.err
 
 
 def test_voxcelebs_list_gives_the_same_figures(call, made, tmp_path):

@@ -9,6 +9,7 @@ from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard, cha
 
 names = st.sets(st.text("abc", min_size=1, max_size=2), max_size=6)
 UTT2SPK = {"u1": "s1", "u2": "s1", "u3": "s2", "u4": "s3"}
+NOT_LISTED = "had training speakers outside the test set's lists (anna): another corpus, or renamed"
 APART = Corpus(UTT2SPK, {"speaker": UTT2SPK}, ("speaker",))
 
 
@@ -63,11 +64,38 @@ def test_a_trunk_that_cannot_be_matched_leaves_it_unchecked(trunk):
 
 def test_segments_of_another_corpus_are_checked_by_speakers():
     assert state({"keys": ["elsewhere"]})[0] == UNCHECKED
-    assert state({"keys": ["elsewhere"], "speakers": ["anna"]})[0] == CLEAN
-    assert state({"keys": ["u3"], "init": {"speakers": ["anna"]}})[0] == CLEAN
+    # Another corpus, or the test's own segments and speakers under other names.
+    for record in ({"keys": ["elsewhere"], "speakers": ["anna"]}, {"speakers": ["anna", "s2"]}):
+        own, trunk = state(record), state({"keys": ["u3"], "trunk": {"keys": ["u3"], "init": record}})
+        assert own == (UNCHECKED, [f"its model {NOT_LISTED}"])
+        assert trunk == (UNCHECKED, [f"the network it was initialised from {NOT_LISTED}"])
+    # All of them are in the test's lists.
+    assert state({"keys": ["elsewhere"], "speakers": ["s2"]})[0] == CLEAN
+    assert state({"keys": ["u3"], "init": {"speakers": ["s2", "sp0.9-s3"]}})[0] == CLEAN
     # The test's speakers are not known, so that anna may be one.
     assert state({"keys": ["elsewhere"], "speakers": ["anna"]}, corpus=Corpus(UTT2SPK))[0] == UNCHECKED
     assert state({"keys": ["u3"], "incomplete": True})[0] == UNCHECKED
+
+
+def test_voxcelebs_names_tell_its_speakers_apart_and_no_others():
+    utt2spk = {"u1": "id10270", "u2": "id10271"}
+    corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
+    assert state({"keys": ["e"], "speakers": ["id00012"]}, list(utt2spk), corpus)[0] == CLEAN
+    assert state({"keys": ["e"], "speakers": ["id00012", "anna"]}, list(utt2spk), corpus)[0] == UNCHECKED
+    assert state({"keys": ["u3"], "trunk": {"speakers": ["id00012"]}})[0] == UNCHECKED
+
+
+def test_the_headline_says_where_leaks_are_unchecked():
+    guard, trunk = Guard(), {"keys": ["e"], "speakers": ["anna"]}
+    guard.check("x", {"trained_on": {"keys": ["u3"]}}, ["u1"], APART)
+    assert guard.caveat == ""
+    guard.check("x", {"trained_on": {"keys": ["u3"], "trunk": trunk}}, ["u1"], APART)
+    assert guard.caveat == "leaks unchecked outside the test's corpus"
+    guard.check("y", None, ["u1"], APART)
+    assert guard.caveat == "leaks unchecked"
+    leaking = Guard(i_know=True)
+    leaking.check("x", {"trained_on": {"keys": ["u1"], "trunk": trunk}}, ["u1"], APART)
+    assert leaking.caveat == "" and leaking.state == LEAKING
 
 
 @pytest.mark.parametrize(
@@ -95,7 +123,8 @@ def test_some_equal_speaker_numbers_of_two_corpora_are_chance():
     utt2spk = {f"u{n:02}": f"{n:02}" for n in range(1, 25)}
     corpus = Corpus(utt2spk, {"speaker": utt2spk}, ("speaker",))
     trunk = {"keys": ["103-1240-0001"], "speakers": ["19", "26", "103", "118"]}
-    assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == CLEAN
+    found, why = state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)
+    assert found == UNCHECKED and "outside the test set's lists (103 and 2 more)" in why[0]
     # The same corpus under other names of its segments has them all.
     trunk["speakers"] = sorted(utt2spk.values())
     assert state({"keys": ["u01"], "trunk": trunk}, ["u19"], corpus)[0] == UNCHECKED

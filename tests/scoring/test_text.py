@@ -22,7 +22,7 @@ def test_the_interval_of_the_headline_names_its_unit_and_number():
     few = {"utt2spk": [str(n % 2) for n in range(60)]}
     head = as_text(evaluate(truth, posteriors, fold, labels, few)).splitlines()[0]
     assert re.search(
-        r"95 % of the pooled UA [\d.]+-[\d.]+ WA [\d.]+-[\d.]+ by 2 speakers \(rough: fewer than 5\) \]", head
+        r"95 % of the pooled UA [\d.]+-[\d.]+ WA [\d.]+-[\d.]+ by 2 speakers \(rough: fewer than 5 units\) \]", head
     )
     nested = {"utt2spk": [str(n % 6) for n in range(60)]}  # two speakers in each of three folds
     found = evaluate(truth, posteriors, fold, labels, nested)

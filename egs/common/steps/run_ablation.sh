@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The ablation of the paper's Fig. 4: a grid of trainings with and without transfer, masks and pooling.
+# The ablation of the paper's Fig. 4: a grid of training runs with and without transfer, masks and pooling.
 #
 # usage: local/run_ablation.sh [options]        in a recipe with features and a speaker network
 # e.g.: local/run_ablation.sh                   resumes; finished cells with unchanged inputs are kept
@@ -22,9 +22,9 @@
 #   --clusters utt2spk           map in the data folder: score-loso's intervals are also computed over its values
 #   --cmd RUNNER --num-threads 1 --device cpu|cuda|cuda:N
 #                                how to run jobs [$train_cmd]: run-local or run-slurm; CPU threads of a job, device
-#   --submit                     submit all stages with run-slurm, as dependent arrays, and return; called again, it
+#   --submit                     submit all stages with run-slurm, as dependent arrays, and return; if rerun, it
 #                                submits what failed or was cancelled, and nothing that is in the queue
-#   --status                     print the progress, and units that failed, were cancelled, or that nothing runs
+#   --status                     print the progress, and units that failed, were cancelled, or that no job will run
 #   --config FILE                lines of --name=value with any of these
 #
 # Stages: folds; trunk (one pass for all experiments and folds); heads (one job for all folds); scratch (a job per fold);

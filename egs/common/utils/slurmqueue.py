@@ -194,7 +194,7 @@ class Watch:
 
 
 def is_unusual(reason: str) -> bool:
-    """Return whether a task waits for more than its turn."""
+    """Return whether a task is pending for a reason other than priority, resources, dependencies or limits."""
     return reason not in ("", "None", "Priority", "Resources", "Dependency", "JobArrayTaskLimit", "BeginTime")
 
 
