@@ -199,15 +199,16 @@ def test_two_jobs_never_work_on_one_unit(units):
     assert (units.root / "calls").read_text() == "x\n"
 
 
-def test_the_time_left_is_that_of_the_done_units(units):
+@pytest.mark.parametrize(("seconds", "left"), [(0, "  1 min"), (3, "  1 min"), (50, "  3 min"), (3600, "180 min")])
+def test_the_time_left_is_that_of_the_done_units(units, seconds, left):
     units.plan("".join(f"a/{n} touch {{}}/plan.d/{n}\n" for n in range(1, 5)))
     for n in (1, 2):
         units.run("a", n)
         log = Path(units.dir / "log" / "a" / f"{n}.log")
-        log.write_text(f"# ended with 0 after {n * 3600} s\n")
+        log.write_text(f"# ended with 0 after {n * seconds} s\n")
     assert units("status", units.dir).stdout.splitlines() == [
         "          done  running  queued  failed  left  time left",
-        "a            2        0       0       0     2    180 min",
+        f"a            2        0       0       0     2    {left}",
     ]
 
 
