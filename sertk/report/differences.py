@@ -101,9 +101,10 @@ def verdict(pair: Pair) -> str:
         better = f"is {'better' if difference.value > 0 else 'worse'} than"
         subject = f"{what} {better if significant else 'does not differ significantly from'} {pair.other.what or pair.other.name}"
     p = p_value(pair.p["ua"])
-    sentence = (
-        f"{subject}: UA {points(difference)} points by {pair.drawn}, p {p if p[0] in '<>' else f'= {p}'}; {power(pair)}"
-    )
+    sentence = f"{subject}: UA {points(difference)} points by {pair.drawn}, p {p if p[0] in '<>' else f'= {p}'}"
+    # Holm's last step corrects less than `tests` times, so a difference can be significant where none is detectable.
+    if pair.detectable is not None or not significant:
+        sentence += f"; {power(pair)}"
     excludes_0 = not difference.interval[0] <= 0 <= difference.interval[1]
     return sentence + " (the interval excludes 0, but p decides)" * (excludes_0 and not significant)
 

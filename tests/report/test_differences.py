@@ -106,6 +106,8 @@ def test_what_no_number_of_speakers_could_show_is_said(experiments):
     few = replace(few, found=replace(few.found, clusters=6), tests=2, drawn="6 speakers")
     assert "6 speakers no difference is detectable: the smallest possible p is 0.0625 after correction" in verdict(few)
     assert few.detectable is None and replace(few, tests=1).detectable > 0
+    # Last in Holm's order, after an experiment of more speakers, it is significant: not "no difference is detectable".
+    assert "detectable" not in verdict(replace(few, p={"ua": 0.031, "wa": 0.031}))
 
 
 def test_the_pages_head_has_the_numbers_of_its_figure(report):
