@@ -9,7 +9,7 @@ from audiofiles import encoded, wav
 from references import signal
 
 from sertk.errors import SertkError
-from sertk.frontend.audio import decode
+from sertk.frontend.audio import decode, one_channel
 from sertk.frontend.extractor import FeatureExtractor
 from sertk.frontend.options import FbankOptions
 from sertk.frontend.resample import resample
@@ -56,7 +56,7 @@ def listen(content: bytes, extract) -> float:
     start = time.process_time()
     try:
         samples, rate = decode(content)
-        assert extract.features(np.ascontiguousarray(samples[:, 0]), rate).shape[1] == 16
+        assert extract.features(one_channel(samples, 0), rate).shape[1] == 16
     except SertkError as error:
         assert "\n" not in str(error)
     return time.process_time() - start
