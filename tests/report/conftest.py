@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from report_folder import make
 
+import sertk.report.lettering as lettering
 from sertk.report.systems import find_experiments
 
 
@@ -37,3 +38,13 @@ def page(original):
     out = original / "out"
     write_report(build_report(original / "exp", Choices(data=original / "data")), out)
     return (out / "report.html").read_text(), (out / "report.md").read_text(), out
+
+
+@pytest.fixture
+def only_dejavu(monkeypatch):
+    """As on a machine without other fonts, which warns anew in every test."""
+    monkeypatch.setattr(lettering, "_fonts", lambda: ())
+    monkeypatch.setattr(lettering, "_warned", set())
+    lettering._family_of.cache_clear()
+    yield
+    lettering._family_of.cache_clear()

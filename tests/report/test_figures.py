@@ -7,33 +7,14 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
+from label_names import LABELS
 from matplotlib.figure import Figure as Canvas
 
 import sertk.report.figures as figures
-import sertk.report.lettering as lettering
 from sertk.report.drawing import STYLE, make_readable
 from sertk.report.lettering import missing
 
-LABELS = {
-    "short": ["ang", "hap", "neu", "sad"],
-    "long": ["disappointment", "frustration", "neutral_state", "surprise_positive", "surprise_negative",
-             "contempt_and_disgust_mixed", "fearful_anticipation_of_pain", "sad"],
-    "two": ["activation_is_high", "activation_is_low"],
-    "wide": ["生气/angry", "中立/neutral", "难过/sad", "<unk>"],
-    "other": ["喜び", "중립", "क्रोध", "\N{FACE WITH PLEADING EYES}"],
-    "accents": ["cole\u0301re", "de\u0301gou\u0302t", "joie", "a$x$"],
-    "arabic": ["غضب", "حزن", "سعادة", "محايد"],
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def only_dejavu(monkeypatch):
-    """As on a machine without other fonts, which warns anew in every test."""
-    monkeypatch.setattr(lettering, "_fonts", lambda: ())
-    monkeypatch.setattr(lettering, "_warned", set())
-    lettering._family_of.cache_clear()
-    yield
-    lettering._family_of.cache_clear()
+pytestmark = pytest.mark.usefixtures("only_dejavu")
 
 
 def experiment(labels, name):
