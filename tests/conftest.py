@@ -115,3 +115,24 @@ def train(toy, call):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stamped_folder(tmp_path_factory):
+    """A folder whose results are stamped SIMULATED. Leave it as it is."""
+    from report_folder import make
+
+    root = tmp_path_factory.mktemp("report")
+    make(root, stamps=("SIMULATED",))
+    return root
+
+
+@pytest.fixture(scope="session")
+def page(stamped_folder):
+    """The page, its Markdown and its folder, made once."""
+    from sertk.report.build import Choices, build_report
+    from sertk.report.render import write_report
+
+    out = stamped_folder / "out"
+    write_report(build_report(stamped_folder / "exp", Choices(data=stamped_folder / "data")), out)
+    return (out / "report.html").read_text(), (out / "report.md").read_text(), out

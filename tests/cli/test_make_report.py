@@ -6,39 +6,20 @@ import sys
 
 import numpy as np
 import pytest
-from report_folder import make
 from support import ROOT
 
 from sertk.kaldi.tables import read_manifest, read_table, table_writer
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    root = tmp_path_factory.mktemp("report")
-    make(root, stamps=("SIMULATED",))
-    return root
-
-
-@pytest.fixture(scope="module")
-def page(original):
-    """The page, its Markdown and its folder, made once."""
-    from sertk.report.build import Choices, build_report
-    from sertk.report.render import write_report
-
-    out = original / "out"
-    write_report(build_report(original / "exp", Choices(data=original / "data")), out)
-    return (out / "report.html").read_text(), (out / "report.md").read_text(), out
-
-
 @pytest.fixture
-def made(original, tmp_path):
+def made(stamped_folder, tmp_path):
     """A copy that a test may spoil."""
-    shutil.copytree(original / "exp", tmp_path / "exp")
+    shutil.copytree(stamped_folder / "exp", tmp_path / "exp")
     return tmp_path
 
 
-def test_the_same_folder_gives_the_same_page(call, original, page, tmp_path):
-    result = call("make-report", "--data", original / "data", original / "exp", tmp_path / "out")
+def test_the_same_folder_gives_the_same_page(call, stamped_folder, page, tmp_path):
+    result = call("make-report", "--data", stamped_folder / "data", stamped_folder / "exp", tmp_path / "out")
     assert result.err == f"make-report: wrote {tmp_path}/out/report.html\n"
     assert (tmp_path / "out" / "report.html").read_text() == page[0]
 
@@ -52,13 +33,15 @@ def test_a_system_that_was_trained_and_not_scored_is_named(made):
     assert said[0] == "exp3: has models but no results.json (run score-loso --json)."
 
 
-def test_what_is_not_there_is_said(page, call, original, tmp_path):
+def test_what_is_not_there_is_said(page, call, stamped_folder, tmp_path):
     assert "Figure 4: no ablation results in exp/ablation." in page[1]
-    call("make-report", "--mistakes", 0, original / "exp" / "exp1_scratch", tmp_path / "out")
+    call("make-report", "--mistakes", 0, stamped_folder / "exp" / "exp1_scratch", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
     assert "no data folder was given (--data)" in text and "## Most confident errors" not in text
     assert "without transfer (exp1_scratch)" in text.replace("\\", "") and "frozen trunk" not in text
-    assert "needs --data" in call("make-report", "--audio", "true", original / "exp", tmp_path / "out", code=2).err
+    assert (
+        "needs --data" in call("make-report", "--audio", "true", stamped_folder / "exp", tmp_path / "out", code=2).err
+    )
 
 
 def change(path, **values):

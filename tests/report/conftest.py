@@ -21,25 +21,6 @@ def experiments(root):
     return find_experiments(root / "exp")
 
 
-@pytest.fixture(scope="session")
-def original(tmp_path_factory):
-    """A folder whose results are stamped SIMULATED. Leave it as it is."""
-    root = tmp_path_factory.mktemp("report")
-    make(root, stamps=("SIMULATED",))
-    return root
-
-
-@pytest.fixture(scope="session")
-def page(original):
-    """The page, its Markdown and its folder, made once."""
-    from sertk.report.build import Choices, build_report
-    from sertk.report.render import write_report
-
-    out = original / "out"
-    write_report(build_report(original / "exp", Choices(data=original / "data")), out)
-    return (out / "report.html").read_text(), (out / "report.md").read_text(), out
-
-
 @pytest.fixture
 def only_dejavu(monkeypatch):
     """As on a machine without other fonts, which warns anew in every test."""

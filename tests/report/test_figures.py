@@ -47,8 +47,8 @@ def test_no_name_of_a_confusion_matrix_touches_another(kind, monkeypatch):
         assert titles[0].x1 < titles[1].x0 and titles[1].x1 <= page.x1
 
 
-def test_table_2_and_figure_3_have_the_counts(page, original):
+def test_table_2_and_figure_3_have_the_counts(page, stamped_folder):
     assert "| Exp 3 | hap | 40 | 1636 | -1596 |" in page[1]
-    found = json.loads((original / "exp" / "exp3" / "results.json").read_text())["confusion"]
+    found = json.loads((stamped_folder / "exp" / "exp3" / "results.json").read_text())["confusion"]
     cells = [f"{n} ({100 * part:.1f} %)" for n, part in zip(found["counts"][1], found["rows"][1])]
     assert f"| Exp 3 | hap | {' | '.join(cells)} |" in page[1]

@@ -16,9 +16,9 @@ def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):
     assert "shared script" not in folds_table(experiment.systems[0], experiment).columns
 
 
-def test_table_3_has_published_rows_and_those_of_results_json(page, original):
+def test_table_3_has_published_rows_and_those_of_results_json(page, stamped_folder):
     text = page[1]
-    found = json.loads((original / "exp" / "exp1" / "results.json").read_text())
+    found = json.loads((stamped_folder / "exp" / "exp1" / "results.json").read_text())
     ours = next(line for line in text.splitlines() if "sertk: frozen trunk, new head (exp1)" in line).split("|")
     mean, deviation, pooled = found["mean"], found["deviation"], found["pooled"]
     low, high = (100 * end for end in found["intervals"]["utt2spk"]["wa"])
