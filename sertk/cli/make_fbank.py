@@ -29,6 +29,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
 @click.option("--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'.")
+@click.option("--utt2perturb", type=FILE, help="Perturb the utterances of this list, as perturb-data writes it.")
 @click.option(
     "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
@@ -84,6 +85,7 @@ def main(
     wav_in: Rspecifier,
     feats_out: Wspecifier,
     segments: Path | None,
+    utt2perturb: Path | None,
     cmvn: bool,
     norm_vars: bool,
     compress: str | None,
@@ -111,7 +113,8 @@ def main(
     e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
           make-fbank --segments=segments --num-mel-bins=80 scp:wav.scp ark:fbank.ark
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:feats.ark,feats.scp
-    See also: cmvn-segment, validate-data
+          make-fbank --utt2perturb=data/aug/utt2perturb scp:data/aug/wav.scp ark:fbank.ark
+    See also: cmvn-segment, perturb-data, validate-data
     """
     # Recordings are distributed over threads, so the linear algebra must not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -130,6 +133,12 @@ def main(
     if channel is not None:
         settings["channel"] = channel
     jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
+    perturb = None
+    if utt2perturb:
+        from sertk.frontend.perturb import Perturb
+
+        perturb = Perturb(utt2perturb)
+        jobs = perturb.jobs(jobs)
 
     def worker() -> Callable:
         extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed, norm_vars)
@@ -151,3 +160,5 @@ def main(
             write_seconds(utterance.key, utterance.seconds)
             tally.done()
         tally.check()
+        if perturb:
+            perturb.check()
