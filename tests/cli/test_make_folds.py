@@ -115,7 +115,7 @@ def drop(data, name, key=None):
         (lambda data: (data / "utt2label").open("a").write("Ses01F-x neu\nSes01F-x neu\n"), [], "comes twice"),
         (lambda data: None, ["--num-folds", "5"], "3 sessions give 3 folds, not 5"),
         (lambda data: (data / "map").write_text("sad sad\nneu neu\n"), ["--label-map", "{}/map"], "the label 'sad'"),
-        (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns where 2"),
+        (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns, expected 2"),
         (lambda data: None, ["--label-map", "{}/none"], "none: cannot be read"),
         (lambda data: (data / "utt2spk").write_text(
             (data / "utt2spk").read_text().replace("exc0 Ses03M", "exc0 Ses01M")),

@@ -53,10 +53,10 @@ def test_an_incomplete_ravdess_is_refused_or_stamped(prepare, tmp_path):
     put(root, *ravdess_names(range(1, 24)), "Actor_24/03-01-01-02-01-01-24.wav")  # there is no strong neutral
     result = prepare(RAVDESS, root, tmp_path / "data", code=1)
     assert f"{root}/Actor_24/03-01-01-02-01-01-24.wav: not a name of RAVDESS's speech" in result.err
-    assert "actor 24: 0 recordings, wanted 60" in result.err
+    assert "actor 24: 0 recordings, expected 60" in result.err
     assert not (tmp_path / "data").exists()
     prepare(RAVDESS, "--allow-partial", "true", root, tmp_path / "data")
-    assert "neu: 92 recordings, wanted 96" in (tmp_path / "data/PARTIAL").read_text()
+    assert "neu: 92 recordings, expected 96" in (tmp_path / "data/PARTIAL").read_text()
     assert "no recordings of RAVDESS" in prepare(RAVDESS, tmp_path, tmp_path / "data", code=1).err
 
 
@@ -103,8 +103,8 @@ def test_a_copy_at_a_lower_rate_is_stamped(prepare, cremad, tmp_path):
     soundfile.write(cremad / "AudioWAV/1001_DFA_ANG_XX.wav", np.zeros(100), 11025)
     prepare(CREMAD, "--allow-partial", "true", cremad, tmp_path / "data")
     partial = (tmp_path / "data/PARTIAL").read_text()
-    assert "1001_DFA_ANG_XX.wav: 11025 Hz, wanted 16000: nothing above 5512 Hz" in partial
-    assert "ang: 2 recordings, wanted 1271" in partial
+    assert "1001_DFA_ANG_XX.wav: 11025 Hz, expected 16000: nothing above 5512 Hz" in partial
+    assert "ang: 2 recordings, expected 1271" in partial
 
 
 def test_the_real_corpora_are_whole(prepare, corpus, tmp_path):

@@ -86,7 +86,7 @@ CALLS = {
         ("--first data/all 0 data/test", "'0': the order is"),
         ("--first 2 data/all data/test", "'data/all': the order is"),
         ("--first nowhere 2 data/test", "nowhere"),
-        ("--first data/all 2000 data/test", "2000 are wanted"),
+        ("--first data/all 2000 data/test", "expected at least 2000"),
         ("--first data/all 2 data/all", "data/all: cannot be read and written at once"),
         ("--utt-list nowhere data/all data/test", "nowhere"),
         ("--utt-list bad/empty data/all data/test", "bad/empty: is empty"),

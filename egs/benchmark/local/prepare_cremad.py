@@ -75,13 +75,13 @@ def main(cremad, data_dir, allow_partial):
         elif utterance not in SILENT:
             paths[utterance] = path
     if not paths:
-        raise SertkError(f"{cremad / folder}: no recordings of CREMA-D (wanted in it: 1001_DFA_ANG_XX.wav and so on)")
+        raise SertkError(f"{cremad / folder}: no recordings of CREMA-D (expected in it: 1001_DFA_ANG_XX.wav and so on)")
     parts = {utterance: NAME.fullmatch(utterance) for utterance in sorted(paths)}
     labels = {utterance: LABELS[name[3]] for utterance, name in parts.items()}
     counts = Counter(labels.values())
     silent = Counter(LABELS[NAME.fullmatch(utterance)[3]] for utterance in SILENT)
     problems += [
-        f"{label}: {counts[label]} recordings, wanted {COUNTS[label] - silent[label]}"
+        f"{label}: {counts[label]} recordings, expected {COUNTS[label] - silent[label]}"
         for label in COUNTS
         if counts[label] != COUNTS[label] - silent[label]
     ]
@@ -112,7 +112,7 @@ def rate_problems(paths):
             rate = soundfile.info(str(path)).samplerate
         except RuntimeError:  # soundfile's errors; make-fbank names and skips the file
             continue
-        return [f"{path}: {rate} Hz, wanted {RATE}: nothing above {rate // 2} Hz"] if rate < RATE else []
+        return [f"{path}: {rate} Hz, expected {RATE}: nothing above {rate // 2} Hz"] if rate < RATE else []
     return []
 
 

@@ -57,17 +57,17 @@ def main(ravdess, data_dir, allow_partial):
             problems.append(f"{path}: not a name of RAVDESS's speech (03-01-05-02-01-01-12.wav)")
     if not parts:
         raise SertkError(
-            f"{ravdess}: no recordings of RAVDESS (wanted in it: Actor_01/03-01-01-01-01-01-01.wav and so on)"
+            f"{ravdess}: no recordings of RAVDESS (expected in it: Actor_01/03-01-01-01-01-01-01.wav and so on)"
         )
     labels = {utterance: LABELS[name[1]] for utterance, name in parts.items()}
     speakers = {utterance: f"Actor{name[5]}" for utterance, name in parts.items()}
     counts, of_actor = Counter(labels.values()), Counter(name[5] for name in parts.values())
     problems += [
-        f"{label}: {counts[label]} recordings, wanted {wanted}"
+        f"{label}: {counts[label]} recordings, expected {wanted}"
         for label, wanted in COUNTS.items()
         if counts[label] != wanted
     ]
-    problems += [f"actor {actor}: {of_actor[actor]} recordings, wanted 60" for actor in ACTORS if of_actor[actor] != 60]
+    problems += [f"actor {actor}: {of_actor[actor]} recordings, expected 60" for actor in ACTORS if of_actor[actor] != 60]
     report_problems(ravdess, "RAVDESS", problems, allow_partial)
     maps = {
         "wav.scp": {utterance: str(path.absolute()) for utterance, path in paths.items()},

@@ -68,10 +68,10 @@ def main(emodb, data_dir, whole, allow_partial):
         else:
             recordings[path.stem] = (path, parts[1], parts[2], LABELS[parts[3]])
     if not recordings:
-        raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (wanted in it: 03a01Wa.wav and so on)")
+        raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (expected in it: 03a01Wa.wav and so on)")
     counts = Counter(label for *_, label in recordings.values())
     problems += [
-        f"{label}: {counts[label]} recordings, wanted {wanted}"
+        f"{label}: {counts[label]} recordings, expected {wanted}"
         for label, wanted in (WHOLE if whole else COUNTS).items()
         if counts[label] != wanted
     ]
