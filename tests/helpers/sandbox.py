@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -67,6 +68,11 @@ def fill():
     write_list("segments", {f"{key}-part": f"{key} 0.1 0.4" for key in few})
     _list("trials.utts", few)
     run("make-fbank", *FBANK, "--cmvn", "false", "scp:wav.scp", "ark,scp:fbank.ark,fbank.scp")
+    rows = [f"wav/all/{key}.wav,{key[:5]},{utt2label[key]}\n" for key in few]
+    Path("corpus.csv").write_text("file,speaker,emotion\n" + "".join(rows))
+    for fold in (1, 2):
+        lines = [json.dumps({"wav": f"wav/all/{key}.wav", "emo": utt2label[key]}) for key in few if key[3] == str(fold)]
+        Path(f"fold_{fold}.jsonl").write_text("\n".join(lines))
     for number in range(2):
         write_voice(Path("recordings", f"{number}.flac"), number)
     write_voice(Path("interview.wav"), 7)
