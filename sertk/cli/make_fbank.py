@@ -10,17 +10,21 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import (
     NUMBERS_PLACE,
+    channel_option,
     compress_option,
     compression,
     fbank_options,
     kaldis_other_options,
     numbers_writer,
+    overshoot_option,
     refuse_shared_stdout,
+    segments_option,
     settle_kaldis_options,
+    utt2perturb_option,
 )
 from sertk.cli.options import max_skip_option, seed_option, threads_option
 from sertk.cli.tally import Tally, progress
-from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
+from sertk.cli.types import BOOL, RSPECIFIER, WSPECIFIER
 from sertk.frontend.options import FbankOptions
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
@@ -28,8 +32,8 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @command
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'.")
-@click.option("--utt2perturb", type=FILE, help="Perturb the utterances of this list, as perturb-data writes it.")
+@segments_option
+@utt2perturb_option
 @click.option(
     "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
@@ -37,19 +41,9 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--norm-vars", type=BOOL, default=True, show_default=True, help="With --cmvn: normalise the variance too."
 )
 @compress_option
-@click.option(
-    "--channel",
-    type=click.IntRange(-1),
-    help="Channel to take, from 0; -1: recordings must have one channel.  [default: -1]",
-)
+@channel_option
 @click.option("--allow-resample", type=BOOL, default=False, show_default=True, help="Convert other sample rates.")
-@click.option(
-    "--max-overshoot",
-    type=click.FloatRange(0),
-    default=0.5,
-    show_default=True,
-    help="Seconds by which a segment may end after its recording.",
-)
+@overshoot_option
 @click.option(
     "--min-duration",
     type=click.FloatRange(0),
@@ -122,6 +116,7 @@ def main(
     allow_resample = options.pop("allow_resample")
     refuse_shared_stdout(feats_out, write_num_frames, write_utt2dur)
     from sertk.frontend.extractor import FeatureExtractor
+    from sertk.frontend.perturb import Perturb
     from sertk.frontend.pipeline import features_of, in_order
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
@@ -132,13 +127,8 @@ def main(
     settings = {"fbank": fbank.settings(), "cmvn": normalisation}
     if channel is not None:
         settings["channel"] = channel
-    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
-    perturb = None
-    if utt2perturb:
-        from sertk.frontend.perturb import Perturb
-
-        perturb = Perturb(utt2perturb)
-        jobs = perturb.jobs(jobs)
+    perturb = Perturb(utt2perturb)
+    jobs = perturb.jobs(recording_jobs(wav_in, segments, channel, max_overshoot))
 
     def worker() -> Callable:
         extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed, norm_vars)
@@ -160,5 +150,4 @@ def main(
             write_seconds(utterance.key, utterance.seconds)
             tally.done()
         tally.check()
-        if perturb:
-            perturb.check()
+        perturb.check()

@@ -99,15 +99,15 @@ class Perturb:
     """Perturb the utterances that a utt2perturb lists; the others pass unchanged. Thread-safe.
 
     Args:
-        path: the list
+        path: the list; None: nothing is perturbed
 
     Raises:
         SertkError: if it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         # make_feats.sh gives a job without perturbed utterances an empty list.
-        empty = Path(path).is_file() and not Path(path).stat().st_size
+        empty = path is None or (path.is_file() and not path.stat().st_size)
         self.text_of = {} if empty else read_list(path, columns=None)
         self.path, self.sounds = path, Sounds()
         self.missed: set[str] = set(self.text_of)
@@ -130,8 +130,9 @@ class Perturb:
 
     def jobs(self, jobs: Iterator[Job]) -> Iterator[Job]:
         """The jobs of `recording_jobs`, with their utterances perturbed."""
-        for job in jobs:
-            yield lambda job=job: [self(speech) for speech in job()]
+        if not self.text_of:
+            return jobs
+        return ((lambda job=job: [self(speech) for speech in job()]) for job in jobs)
 
     def check(self) -> None:
         """Check that the list was of this input.
