@@ -174,6 +174,18 @@ CALLS = {
         (f"--draws 2 --compress cm2 {MODEL} scp:feats.scp ark,t:draws.ark", "--compress cm2 is for binary tables"),
         (f"--device cuda:99 {MODEL} scp:feats.scp ark:draws.ark", "--device cuda:99"),
     ],
+    "embed-ssl": [
+        ("wavlm-base-plus scp:wav.scp", "Missing argument 'VECTORS-WSPECIFIER'"),
+        ("nowhere scp:wav.scp ark:layers.ark", "nowhere: no such folder"),
+        ("bad scp:wav.scp ark:layers.ark", "bad: has no config.json"),
+        ("wavlm-base-plus scp:nowhere.scp ark:layers.ark", "nowhere.scp"),
+        ("--segments bad/empty wavlm-base-plus scp:wav.scp ark:layers.ark", "bad/empty"),
+        ("wavlm-base-plus scp:bad/noise.scp ark:layers.ark", "nothing was processed (2 read, 2 skipped)"),
+        ("--layers 3 wavlm-base-plus scp:wav.scp ark:layers.ark", "wavlm-base-plus: has no layer 3"),
+        ("--layers one wavlm-base-plus scp:wav.scp ark:layers.ark", "expected layer numbers"),
+        ("--window 0 wavlm-base-plus scp:wav.scp ark:layers.ark", "--window"),
+        ("--device cuda:99 wavlm-base-plus scp:wav.scp ark:layers.ark", "--device cuda:99"),
+    ],
     "transfer-head": [
         (f"exp/resnet34/final.pt scp:draws.scp {FOLDS}", "label sets are UTT2LABEL UTT2FOLD DIR each, but 2 paths"),
         (f"exp/resnet34/final.pt scp:draws.scp {FOLDS} exp/x {FOLDS} exp/x", "each label set has a DIR of its own"),
