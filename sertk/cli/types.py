@@ -48,6 +48,26 @@ class _Numbers(click.ParamType):
         return numbers
 
 
+class _Priors(click.ParamType):
+    """A comma-separated list of probabilities above 0 and below 1."""
+
+    name = "P,P,…"
+
+    def convert(
+        self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Convert a text like 0.01,0.05."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            numbers = tuple(float(word) for word in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not all(0 < number < 1 for number in numbers) or len(set(numbers)) < len(numbers) or not numbers:
+            self.fail(f"'{value}' is not a comma-separated list of different probabilities", param, ctx)
+        return numbers
+
+
 class _Pairs(click.ParamType):
     """A comma-separated list of NAME=VALUE, each name once."""
 
@@ -89,6 +109,7 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers()
+PRIORS = _Priors()
 PAIRS = _Pairs()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
