@@ -48,6 +48,26 @@ class _Numbers(click.ParamType):
         return numbers
 
 
+class _Weights(click.ParamType):
+    """A comma-separated list of numbers that are not negative."""
+
+    name = "W,W,…"
+
+    def convert(
+        self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Convert a text like 2,1,0.5."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            weights = tuple(float(word) for word in value.split(","))
+        except ValueError:
+            weights = ()
+        if not weights or not all(0 <= weight < float("inf") for weight in weights):
+            self.fail(f"'{value}' is not a comma-separated list of weights", param, ctx)
+        return weights
+
+
 class _Pairs(click.ParamType):
     """A comma-separated list of NAME=VALUE, each name once."""
 
@@ -90,6 +110,7 @@ class _Parsed(click.ParamType):
 BOOL = Bool()
 NUMBERS = _Numbers()
 PAIRS = _Pairs()
+WEIGHTS = _Weights()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
 
