@@ -48,24 +48,31 @@ class _Numbers(click.ParamType):
         return numbers
 
 
-class _Weights(click.ParamType):
-    """A comma-separated list of numbers that are not negative."""
+class _Floats(click.ParamType):
+    """A comma-separated list of numbers.
 
-    name = "W,W,…"
+    Args:
+        name: name of the type
+        what: what the numbers must be, for the message
+        valid: True for a list that is accepted
+    """
+
+    def __init__(self, name: str, what: str, valid: Callable[[tuple[float, ...]], bool]) -> None:
+        self.name, self.what, self.valid = name, what, valid
 
     def convert(
         self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Convert a text like 2,1,0.5."""
+        """Convert a text like 0.01,0.05."""
         if not isinstance(value, str):
             return tuple(value)
         try:
-            weights = tuple(float(word) for word in value.split(","))
+            numbers = tuple(float(word) for word in value.split(","))
         except ValueError:
-            weights = ()
-        if not weights or not all(0 <= weight < float("inf") for weight in weights):
-            self.fail(f"'{value}' is not a comma-separated list of weights", param, ctx)
-        return weights
+            numbers = ()
+        if not numbers or not self.valid(numbers):
+            self.fail(f"'{value}' is not a comma-separated list of {self.what}", param, ctx)
+        return numbers
 
 
 class _Pairs(click.ParamType):
@@ -109,8 +116,13 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers()
+PRIORS = _Floats(
+    "P,P,…",
+    "different probabilities",
+    lambda numbers: all(0 < number < 1 for number in numbers) and len(set(numbers)) == len(numbers),
+)
+WEIGHTS = _Floats("W,W,…", "weights", lambda numbers: all(0 <= number < float("inf") for number in numbers))
 PAIRS = _Pairs()
-WEIGHTS = _Weights()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
 

@@ -127,7 +127,7 @@ def test_trials_of_training_speakers_are_refused(place, call):
     (place / "trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in trials))
     score = ("score-trials", "--utt2spk", "utt2spk", "trials")
     result = call(*score, "scp:x.scp")
-    assert f"trained on '{DECLARED}', which lists no speakers (import-resnet --labels, " in result.err
+    assert f"trained on '{DECLARED}', which lists no speakers (import-resnet --labels does)" in result.err
     assert "leaks unchecked" in result.text
     for names, code in ((SPEAKERS, 0), ([*SPEAKERS[:-1], "spk3"], 1)):
         (place / "spk2utt").write_text("".join(f"{name} {name}-1 {name}-2\n" for name in names))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from encoders import write_encoder
 from foreign_weights import file_forms, weights
 
 from sertk.datadir.lists import read_list, write_list
@@ -79,6 +80,8 @@ def fill():
     Path("conf/labels.exp3").write_text("ang ang\nhap hap\nexc hap\nneu neu\nsad sad\n")
     Path("conf/speaker.conf").write_text("--channels=2\n--epochs=1\n--chunk-frames=20,30\n")
 
+    for name, kind in {"wavlm-base-plus": "wavlm", "hubert-large": "hubert", "whisper-small": "whisper"}.items():
+        write_encoder(Path(name), kind)
     Path("avg_model.pt").write_bytes(file_forms(weights(channels=2))["averaged"])
     Path("config.yaml").write_text("model: ResNet34\nmodel_args:\n  feat_dim: 80\n  embed_dim: 6\n")
 
