@@ -118,3 +118,9 @@ def test_a_wrong_choice_of_subsets_is_one_line(prepare, made_up, tmp_path, optio
     assert message in result.err
     assert len(result.err.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_the_whole_emodb_has_535_recordings(prepare, tmp_path):
+    put(tmp_path / "emodb" / "wav", "03a01Wa.wav")
+    result = prepare(EMODB, "--whole", "true", tmp_path / "emodb", tmp_path / "data", "--allow-partial", "true")
+    assert "bor: 0 recordings, expected 81" in result.err and "ang: 1 recordings, expected 127" in result.err
