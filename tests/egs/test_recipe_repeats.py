@@ -68,10 +68,10 @@ def test_one_run_has_no_folder_of_its_own(recipe):
 def test_other_number_of_runs_in_same_folder_is_refused(recipe, tmp_path):
     (tmp_path / "exp/exp1/1").mkdir(parents=True)
     (tmp_path / "exp/exp1/1/final.pt").touch()
-    err = recipe("iemocap", "--repeats", 2, code=1)
-    assert err == f"run.sh: ERROR: {tmp_path}/exp/exp1 has a single training run: move it away, or give another --work\n"
+    err, work = recipe("iemocap", "--repeats", 2, code=1), f"{tmp_path}/exp"
+    assert err == f"run.sh: ERROR: {work}/exp1 has a single training run: move it away, or give another --work\n"
     (tmp_path / "exp/exp1/1/final.pt").unlink()
     err = recipe("iemocap", code=1)
-    assert err == f"run.sh: ERROR: {tmp_path}/exp/draws has several training runs: give --repeats, or another --work\n"
+    assert err == f"run.sh: ERROR: {work}/draws has several training runs: give --repeats, or another --work\n"
     err = recipe("iemocap", "--repeats", "many", code=1)
     assert err == "run.sh: ERROR: --repeats is a number of 1 or more, not 'many'\n"
