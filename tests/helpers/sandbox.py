@@ -63,6 +63,7 @@ def fill():
 
     few = [key for key in emotional if key[4] == "F" and utt2label[key] in ("ang", "sad")]
     run("subset-data", "--verbose", 0, "--utt-list", _list("few", few), "data/all", "data/few")
+    run("perturb-data", "--verbose", 0, "--level", -20, "data/few", "data/aug")
     for name in ("wav.scp", "feats.scp", "utt2spk"):
         Path(name).write_bytes(Path("data/few", name).read_bytes())
     write_list("segments", {f"{key}-part": f"{key} 0.1 0.4" for key in few})
