@@ -7,7 +7,6 @@ import click
 from sertk.cli.command import command
 from sertk.cli.messages import log
 from sertk.cli.types import FOLDER, WEIGHTS
-from sertk.scoring.fusion import AVERAGES
 
 
 @command
@@ -17,7 +16,7 @@ from sertk.scoring.fusion import AVERAGES
 @click.option("--weights", type=WEIGHTS, default=None, help="Weight of each system, in their order.  [default: equal]")
 @click.option(
     "--average",
-    type=click.Choice(AVERAGES),
+    type=click.Choice(["log", "linear"]),
     default="log",
     show_default=True,
     help="Mean of the logarithms of the probabilities, or of the probabilities.",

@@ -12,7 +12,6 @@ from sertk.scoring.protocol import ORACLE, chain
 
 # A label that a system gave no probability at all does not veto it in the mean of logarithms.
 FLOOR = 1e-6
-AVERAGES = ("log", "linear")
 
 
 @dataclass(frozen=True)
