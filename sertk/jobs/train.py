@@ -34,7 +34,7 @@ from sertk.training.settings import TrainingSettings
 log = logging.getLogger("sertk")
 
 # Properties of a network that options set; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 
 # Function of (epochs, batches per epoch[, name of one of several trainings]) that returns the callback which shows progress.
 ProgressBar = Callable[..., OnBatch]

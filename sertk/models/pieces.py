@@ -89,7 +89,7 @@ def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
     """
     moments = Moments()
     for piece in pieces(feats.shape[1], most, field(network.trunk)):
-        part = feats[None, :, piece.start : piece.stop].to(device, network.trunk.stem.weight.dtype)
+        part = feats[None, :, piece.start : piece.stop].to(device)
         maps, _ = network.trunk(part.contiguous())
         moments.add(maps[..., piece.first : piece.last])
     return network.pool.of(moments)
