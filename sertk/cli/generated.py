@@ -43,7 +43,14 @@ class _Names(click.ParamType):
         return names
 
 
-KINDS = {"policies": _Policies(), "names": _Names(), "file": FILE, "folder": FOLDER, "rspecifier": RSPECIFIER}
+KINDS = {
+    "policies": _Policies(),
+    "names": _Names(),
+    "file": FILE,
+    "folder": FOLDER,
+    "rspecifier": RSPECIFIER,
+    "size": click.IntRange(0),
+}
 
 
 def options_of(settings: type, title: str, *names: str) -> Callable:
