@@ -79,7 +79,7 @@ def load_model(path: Path, heads: bool = False) -> Model:
     content, digest = read_checked(path)
     kind = content.get("format")
     if kind not in (FORMAT, HEAD_FORMAT):
-        raise SertkError(f"{path}: not a model file of this version (format {kind!r}, wanted {FORMAT!r})")
+        raise SertkError(f"{path}: not a model file of this version (expected format {FORMAT!r}, found {kind!r})")
     if kind == HEAD_FORMAT and not heads:
         raise SertkError(
             f"{path}: a head on vectors, without a trunk (transfer-head none): predict-emotion takes it, with a table of"
@@ -104,7 +104,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path
     for name in sorted(wanted.keys() | present.keys()):
         if wanted.get(name) != present.get(name):
             shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, present)]
-            raise SertkError(f"{path}: weights do not fit: {name}: wanted {shapes[0]}, found {shapes[1]}")
+            raise SertkError(f"{path}: weights do not fit: {name}: expected {shapes[0]}, found {shapes[1]}")
     module.load_state_dict({name.removeprefix(prefix): weights[name] for name in present})
 
 
