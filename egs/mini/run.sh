@@ -10,8 +10,9 @@
 #   --exp "1 2 3"        which of the paper's experiments
 #   --corpus DIR         where the simulated corpora are written [corpus]
 #   --work DIR           where the recipes' data/ and exp/ are written [exp]
-#   --nj 2 --device cpu|cuda|cuda:N --seed 0
-#                        feature jobs, device; the simulated corpora depend on the seed too
+#   --nj 2 --device cpu|cuda|cuda:N --seed 0 --repeats 1
+#                        feature jobs, device; the simulated corpora depend on the seed too; training runs of stage 3,
+#                        with the seeds 0, 1, …
 #   --config FILE        lines of --name=value with any of these
 #
 # The recipes run unchanged, with the settings of conf/ (a toy network, few epochs). Results: exp/RESULTS.
@@ -20,7 +21,7 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0
+corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0 repeats=1
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
@@ -43,7 +44,8 @@ fi
 if at_stage 3 "emotions with and without transfer: ../iemocap/run.sh"; then
   "$egs/iemocap/run.sh" "${shared[@]}" --corpus "$corpus/IEMOCAP" --work "$work/iemocap" --exp "$exp" \
     --init "$work/voxceleb/exp/resnet34/final.pt" --draws-conf "$PWD/conf/draws.conf" \
-    --head-conf "$PWD/conf/head.conf" --scratch true --scratch-conf "$PWD/conf/scratch.conf"
+    --head-conf "$PWD/conf/head.conf" --scratch true --scratch-conf "$PWD/conf/scratch.conf" \
+    --repeats "$repeats"
 fi
 
 if at_stage 4 "table"; then

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sertk.datadir.folder import CHANNEL, MAY_LACK, columns, level, list_names
 from sertk.datadir.lists import column_problem, read_lines, split_words
+from sertk.datadir.perturbations import parse
 from sertk.errors import SertkError
 from sertk.kaldi.filenames import parse_rxfilename
 from sertk.kaldi.ranges import split_range
@@ -194,6 +195,11 @@ def value_problem(name: str, value: str) -> str | None:
     elif name == "reco2file_and_channel":
         if (channel := split_words(value)[1]) not in ("A", "B", "1"):
             return f"channel '{channel}' is neither A nor B"
+    elif name == "utt2perturb":
+        try:
+            parse(value)
+        except SertkError as error:
+            return str(error)
     elif name == "wav.scp" and value.startswith("~"):
         return "begins with ~, which only a shell expands: write the full path"
     return None
