@@ -48,6 +48,33 @@ class _Numbers(click.ParamType):
         return numbers
 
 
+class _Floats(click.ParamType):
+    """A comma-separated list of numbers.
+
+    Args:
+        name: name of the type
+        what: what the numbers must be, for the message
+        valid: True for a list that is accepted
+    """
+
+    def __init__(self, name: str, what: str, valid: Callable[[tuple[float, ...]], bool]) -> None:
+        self.name, self.what, self.valid = name, what, valid
+
+    def convert(
+        self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Convert a text like 0.01,0.05."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            numbers = tuple(float(word) for word in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or not self.valid(numbers):
+            self.fail(f"'{value}' is not a comma-separated list of {self.what}", param, ctx)
+        return numbers
+
+
 class _Pairs(click.ParamType):
     """A comma-separated list of NAME=VALUE, each name once."""
 
@@ -89,6 +116,12 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers()
+PRIORS = _Floats(
+    "P,P,…",
+    "different probabilities",
+    lambda numbers: all(0 < number < 1 for number in numbers) and len(set(numbers)) == len(numbers),
+)
+WEIGHTS = _Floats("W,W,…", "weights", lambda numbers: all(0 <= number < float("inf") for number in numbers))
 PAIRS = _Pairs()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)

@@ -67,7 +67,9 @@ def main(ravdess, data_dir, allow_partial):
         for label, wanted in COUNTS.items()
         if counts[label] != wanted
     ]
-    problems += [f"actor {actor}: {of_actor[actor]} recordings, expected 60" for actor in ACTORS if of_actor[actor] != 60]
+    problems += [
+        f"actor {actor}: {of_actor[actor]} recordings, expected 60" for actor in ACTORS if of_actor[actor] != 60
+    ]
     report_problems(ravdess, "RAVDESS", problems, allow_partial)
     maps = {
         "wav.scp": {utterance: str(path.absolute()) for utterance, path in paths.items()},
