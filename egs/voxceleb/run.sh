@@ -9,6 +9,10 @@
 #   --voxceleb2 DIR      holds dev/aac (m4a, read through ffmpeg), or dev/wav
 #   --trials O,E,H       VoxCeleb1's trial lists (cleaned; or O-original, …), found in its folder; or a list's file [O]
 #                        E and H take all speakers of VoxCeleb1 out of the training
+#   --perturb-conf FILE  train on perturbed copies too: settings of perturb-data (conf/perturb.conf) [none]
+#   --musan DIR --rirs DIR
+#                        MUSAN and RIRS_NOISES for the copies; without them noise and rooms are synthetic, and babble is
+#                        of the training speakers
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
 #     1 data folders  2 features  3 training  4 embeddings  5 equal error rates, plain and AS-Norm
@@ -28,23 +32,36 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-voxceleb1='' voxceleb2='' trials=O work='' stage=1 stop_stage=5 stamp=''
+voxceleb1='' voxceleb2='' trials=O work='' perturb_conf='' musan='' rirs='' stage=1 stop_stage=5 stamp=''
 allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0 cohort_per_speaker=10
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf trials_conf=conf/trials.conf
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 [ ! -e "$trials" ] || trials=$(realpath -s -- "$trials")
-enter_recipe voxceleb1 voxceleb2 work
+enter_recipe voxceleb1 voxceleb2 work musan rirs
 work=${work:-.}
 train=$work/data/train test=$work/data/test cohort=$work/data/cohort dir=$work/exp/resnet34
+[ -z "$perturb_conf" ] || train=$work/data/train_perturbed
 compute=(${device:+--device "$device"})
 ranks=()
 [ "$num_gpus" -le 1 ] || ranks=(run-ranks "$num_gpus")
 
-if at_stage 1 "data folders for training and for the trials"; then
+if at_stage 1 "data folders for training and for the trials, perturbed copies"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
     --trials "$trials" --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+  if [ -n "$perturb_conf" ]; then
+    sounds=(--noise synthetic --babble own) rooms=synthetic
+    if [ -n "$musan" ]; then
+      local/prepare_musan.py --allow-partial "$allow_partial" "$musan" "$work/data"
+      sounds=(--noise "$work/data/musan_noise" --music "$work/data/musan_music" --babble "$work/data/musan_speech")
+    fi
+    if [ -n "$rirs" ]; then
+      rooms=$work/data/rirs
+      local/prepare_rirs.py --allow-partial "$allow_partial" "$rirs" "$rooms"
+    fi
+    perturb-data --config "$perturb_conf" --seed "$seed" "${sounds[@]}" --rir "$rooms" "$work/data/train" "$train"
+  fi
   validate-data "$train"
 fi
 
@@ -64,7 +81,8 @@ if at_stage 4 "embeddings of the trials, and of training speakers for AS-Norm"; 
   $train_cmd "$dir/log/embed.log" \
     embed-segments "${compute[@]}" "$dir/final.pt" "scp:$test/feats.scp" "ark,scp:$dir/test.ark,$dir/test.scp"
   if [ "$cohort_per_speaker" -gt 0 ]; then
-    subset-data --per-spk "$train" "$cohort_per_speaker" "$cohort"
+    subset-data --per-spk "$work/data/train" "$cohort_per_speaker" "$cohort"
+    subset-data --utt-list "$cohort/utt2spk" "$train" "$cohort" # which has the features, if it has perturbed copies
     $train_cmd "$dir/log/embed_cohort.log" \
       embed-segments "${compute[@]}" "$dir/final.pt" "scp:$cohort/feats.scp" "ark,scp:$dir/cohort.ark,$dir/cohort.scp"
   fi
