@@ -25,7 +25,9 @@ def trials_of(rng, speakers, per_speaker):
     target = np.arange(len(first)) % 2 == 0
     second = np.where(target, first, (first + rng.integers(1, speakers, len(first))) % speakers)
     utterances = rng.integers(0, UTTERANCES, (2, len(first)))
-    utterances[1] = np.where(target, (utterances[0] + rng.integers(1, UTTERANCES, len(first))) % UTTERANCES, utterances[1])
+    utterances[1] = np.where(
+        target, (utterances[0] + rng.integers(1, UTTERANCES, len(first))) % UTTERANCES, utterances[1]
+    )
     return first, second, first * UTTERANCES + utterances[0], second * UTTERANCES + utterances[1], target
 
 
