@@ -34,7 +34,7 @@ from sertk.training.settings import TrainingSettings
 log = logging.getLogger("sertk")
 
 # Properties of a network that options set; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 
 # Function of (epochs, batches per epoch[, name of one of several trainings]) that returns the callback which shows progress.
 ProgressBar = Callable[..., OnBatch]
@@ -218,9 +218,10 @@ def fit(
     """
     run, network, inputs, settings = prepared.run, prepared.network, prepared.inputs, prepared.settings
     labels, labelling = labels_of(inputs.store, inputs.labelling), inputs.labelling
+    init = inputs.initial.card.get("trained_on", {}) if inputs.initial else None
 
     def model(selection: dict) -> Model:
-        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=inputs.initial)
+        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=init)
         return Model(network, labelling.labels, inputs.frontend, model_card("train-resnet", run.settings, record))
 
     def model_of_epoch(epoch: int) -> Model:
