@@ -217,9 +217,10 @@ def fit(
     """
     run, network, inputs, settings = prepared.run, prepared.network, prepared.inputs, prepared.settings
     labels, labelling = labels_of(inputs.store, inputs.labelling), inputs.labelling
+    init = inputs.initial.card.get("trained_on", {}) if inputs.initial else None
 
     def model(selection: dict) -> Model:
-        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=inputs.initial)
+        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=init)
         return Model(network, labelling.labels, inputs.frontend, model_card("train-resnet", run.settings, record))
 
     def model_of_epoch(epoch: int) -> Model:

@@ -68,7 +68,8 @@ def onnx_bytes(model: Model, path: Path, at: str = "posterior") -> bytes:
 
 
 def _serialised(graph: "_Graph", model: Model, at: str) -> bytes:
-    dim = model.network.spec.embedding_dim if at == "embedding" else len(model.labels)
+    spec = model.network.spec
+    dim = (spec.embedding_dim or spec.pooled_dim) if at == "embedding" else len(model.labels)
     inputs = [
         helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["batch", "samples"]),
         helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
@@ -352,13 +353,18 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
         linear, activation = head.hidden
         pooled = graph.add("Gemm", pooled, linear.weight.numpy(), linear.bias.numpy(), transB=1)
         pooled = _activated(graph, activation, pooled, axes=())
-    weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
-    if network.spec.embedding_norm:
-        scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
-        weight, bias = weight * scale[:, None], head.bn.bias.double() + scale * (bias - head.bn.running_mean.double())
-    embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
+    embedding = active = pooled
+    if network.spec.embedding_dim:
+        weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
+        if network.spec.embedding_norm:
+            scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
+            weight, bias = (
+                weight * scale[:, None],
+                head.bn.bias.double() + scale * (bias - head.bn.running_mean.double()),
+            )
+        embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
+        active = _activated(graph, head.act, embedding, axes=())
     if at == OUTPUTS[1]:
         return embedding
-    logits = graph.add("Gemm", _activated(graph, head.act, embedding, axes=()), head.output.weight.numpy(),
-                       head.output.bias.numpy(), transB=1)  # fmt: skip
+    logits = graph.add("Gemm", active, head.output.weight.numpy(), head.output.bias.numpy(), transB=1)
     return graph.add("Softmax", logits, axis=1)

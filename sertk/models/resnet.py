@@ -3,12 +3,16 @@
 Source: Zeinali et al. 2019 (BUT's VoxSRC system), as PReLU network in Padi et al. 2021, section 4.2.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from sertk.models.activation import activation
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
+
+AfterStage = Callable[[int, Tensor, Tensor | None], None]
 
 __all__ = ["Head", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
 
@@ -70,26 +74,37 @@ class Trunk(nn.Module):
                 channels_in = channels
             self.stages.append(stage)
 
-    def forward(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Maps of the last stage, and the lengths of the segments in its frames."""
+    def forward(
+        self, feats: Tensor, lengths: Tensor | None = None, after_stage: AfterStage | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Maps of the last stage, and the lengths of the segments in its frames.
+
+        Args:
+            feats: (batch, bins, frames).
+            lengths: (batch,) in frames.
+            after_stage: called with number (from 1), maps and lengths of every stage.
+        """
         x = feats[:, None]
         mask = None
         if lengths is not None:
             mask = frame_mask(lengths, x.shape[-1])
         x = _masked(self.act(self.bn(self.stem(_masked(x, mask)))), mask)
-        for stride, stage in zip(STRIDES, self.stages):
+        for number, (stride, stage) in enumerate(zip(STRIDES, self.stages), 1):
             if lengths is not None and stride > 1:
                 lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
                 mask = frame_mask(lengths, -(-x.shape[-1] // stride))
             for block in stage:
                 x = block(x, mask)
+            if after_stage:
+                after_stage(number, x, lengths)
         return x, lengths
 
 
 class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
-    An imported one may have a further layer before the embedding, no BatchNorm, and no output.
+    An imported one may have a further layer before the embedding, no BatchNorm, and no output. With an embedding of 0
+    numbers there is the output alone.
 
     Shape:
         - Input: (batch, pooled_dim)
@@ -102,10 +117,11 @@ class Head(nn.Module):
         if spec.hidden_dim:
             first = nn.Linear(spec.pooled_dim, spec.hidden_dim)
             self.hidden = nn.Sequential(first, activation(spec.activation, spec.hidden_dim))
-        self.embedding = nn.Linear(spec.hidden_dim or spec.pooled_dim, spec.embedding_dim)
-        self.bn = nn.BatchNorm1d(spec.embedding_dim) if spec.embedding_norm else nn.Identity()
-        self.act = activation(spec.activation, spec.embedding_dim)
-        self.output = nn.Linear(spec.embedding_dim, spec.num_labels) if spec.num_labels else nn.Identity()
+        before, dim = spec.hidden_dim or spec.pooled_dim, spec.embedding_dim
+        self.embedding = nn.Linear(before, dim) if dim else nn.Identity()
+        self.bn = nn.BatchNorm1d(dim) if dim and spec.embedding_norm else nn.Identity()
+        self.act = activation(spec.activation, dim) if dim else nn.Identity()
+        self.output = nn.Linear(dim or before, spec.num_labels) if spec.num_labels else nn.Identity()
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The embedding, after its BatchNorm where there is one. Shape: (batch, pooled_dim) -> (batch, embedding_dim)."""

@@ -90,10 +90,11 @@ class HeadSpec:
     Args:
         pooled_dim: numbers of a vector.
         num_labels: outputs.
-        embedding_dim: size of the layer before the output.
+        embedding_dim: size of the layer before the output; 0: the output follows at once (multinomial logistic regression).
         activation: of that layer: "prelu", "prelu-channel" or "relu".
         hidden_dim: size of a layer with activation before it; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        layers: vectors that are averaged with trained weights before all this (an encoder's layers); 0: there is one only.
     """
 
     pooled_dim: int
@@ -102,10 +103,48 @@ class HeadSpec:
     activation: str = "prelu"
     hidden_dim: int = 0
     embedding_norm: bool = True
+    layers: int = 0
+
+    @property
+    def input_dim(self) -> int:
+        """Numbers of a segment's vector, all layers side by side."""
+        return self.pooled_dim * max(self.layers, 1)
+
+    def plain(self) -> dict:
+        """The fields as plain types, for the model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, fields: dict) -> "HeadSpec":
+        """The spec that plain() returned."""
+        return cls(**fields)
 
 
-def after_strides(size: int) -> int:
-    """Bins or frames that are left of `size` after the trunk's three strides of two."""
-    for stride in STRIDES:
+def after_strides(size: int, stages: int = len(STRIDES)) -> int:
+    """Bins or frames that are left of `size` after the strides of the trunk's first stages: three of two in all four."""
+    for stride in STRIDES[:stages]:
         size = -(-size // stride)
     return size
+
+
+def places(at: str) -> list[int]:
+    """The stages whose pooled maps are asked for, from 1; [] for other outputs, the plain "pool" among them.
+
+    Example:
+        >>> places("stage3,stage4"), places("stage1"), places("pool")
+        ([3, 4], [1], [])
+    """
+    names = {f"stage{number}": number for number in range(1, len(STRIDES) + 1)}
+    words = at.split(",")
+    return [names[word] for word in words] if set(words) <= names.keys() else []
+
+
+def stages_dim(spec: "NetworkSpec", numbers: list[int]) -> int:
+    """Numbers of the pooled maps of some stages, side by side."""
+    factor = POOLING_FACTORS[stage_pooling(spec).pooling]
+    return sum(factor * (spec.channels << number - 1) * after_strides(spec.bins, number) for number in numbers)
+
+
+def stage_pooling(spec: "NetworkSpec") -> "NetworkSpec":
+    """The spec whose pooling is that of a network's stages: the network's, or mean and deviation where it has none."""
+    return replace(spec, pooling="stats", frames=0) if spec.frames else spec

@@ -47,9 +47,16 @@ class DescentSettings:
 
 @dataclass(frozen=True)
 class HeadSettings(DescentSettings):
-    """Training of a head on draws; `versions` is the number of draws of a segment in an epoch."""
+    """A head and its training on draws or vectors; `versions` is the number of rows of a segment in an epoch."""
 
     versions: int = 3
+    embedding_dim: int | None = option(
+        None, "Size of the layer before the output; 0: none, a linear classifier.", kind="size", metavar="N",
+        unset="that of MODEL; 256 without",
+    )  # fmt: skip
+    layer_weights: bool = option(
+        False, "Rows of a matrix are an encoder's layers: train a weighted sum of them (softmax) before the head.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
