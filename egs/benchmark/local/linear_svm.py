@@ -45,7 +45,9 @@ def main(vectors, fold_dir, predictions, complexity):
     utt2fold = read_utt2fold(fold_dir / "utt2fold")
     table = {key: vector for key, vector in read_table(vectors, kind="vector") if key in utt2label}
     if missing := [key for key in utt2label if key not in table]:
-        raise SertkError(f"{vectors}: no vector for {missing[0]}, {len(missing)} of {len(utt2label)} segments have none")
+        raise SertkError(
+            f"{vectors}: no vector for {missing[0]}, {len(missing)} of {len(utt2label)} segments have none"
+        )
     keys = list(utt2label)
     values = np.stack([table.pop(key) for key in keys]).astype(np.float64)
     truth = np.array([labels.index(utt2label[key]) for key in keys])
@@ -92,7 +94,9 @@ def held_out_fold(values, truth, fold, test, complexity, num_classes):
             distances = np.empty((len(inner), num_classes))
             for part in set(inner):
                 out = inner == part
-                distances[out] = distances_of(kernel[~out][:, ~out], labels[~out], kernel[out][:, ~out], value, num_classes)
+                distances[out] = distances_of(
+                    kernel[~out][:, ~out], labels[~out], kernel[out][:, ~out], value, num_classes
+                )
             accuracy = balanced_accuracy_score(labels, distances.argmax(axis=1))
             if accuracy > best:
                 best, chosen, chosen_distances = accuracy, value, distances
