@@ -79,7 +79,8 @@ def prepare_trunk_pass(
     if store.bins != spec.bins:
         raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
     policies = tuple(parse_policy(name) for name in options.augment)
-    rule = ChunkRule(options.seed, policies, options.padding, options.mask_scope)
+    mean = model.network.trunk.mean_input()
+    rule = ChunkRule(options.seed, policies, options.padding, options.mask_scope, mean)
     plan = DrawPlan(rule, options.num_epochs, chunk_frames)
     settings = {
         "model": model.digest,

@@ -78,7 +78,6 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
 
     Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
     """
-    feats = feats.to(network.trunk.stem.weight.dtype)
     if at == "map":
         return Flatten()(*network.trunk(feats, lengths))
     if numbers := places(at):

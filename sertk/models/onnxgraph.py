@@ -27,7 +27,7 @@ from sertk.models.fuse import for_evaluation
 from sertk.models.modelfile import Model, check_outputs
 from sertk.models.onnxfile import DIGEST, FORMAT, OUTPUTS, PREFIX, UNSIGNED, sealed
 from sertk.models.pooling import TINY
-from sertk.models.resnet import Block, ResNet
+from sertk.models.resnet import Block, InputNorm, ResNet
 from sertk.models.spec import STRIDES, NetworkSpec
 
 # ONNX Runtime 1.14 (February 2023) and later run it.
@@ -268,6 +268,9 @@ def _network(graph: _Graph, network: ResNet, feats: str, frames: str, at: str) -
     most = graph.size(maps, 3)
     mask = _mask(graph, lengths, most)
     trunk = network.trunk
+    if isinstance(trunk.norm, InputNorm):
+        centred = graph.add("Sub", maps, trunk.norm.mean.numpy()[:, None])
+        maps = graph.add("Div", centred, trunk.norm.deviation.numpy()[:, None])
     maps = _masked(graph, maps, mask)
     maps = _masked(graph, _activated(graph, trunk.act, _convolved(graph, trunk.stem, maps)), mask)
     for stride, stage in zip(STRIDES, trunk.stages):

@@ -118,6 +118,6 @@ def _moments(network: ResNet, feats: Tensor, most: int, device: torch.device, nu
                 finer = math.prod(STRIDES[number:])
                 moments[number].add(maps[..., piece.first * finer : piece.last * finer])
 
-        part = feats[None, :, piece.start : piece.stop].to(device, network.trunk.stem.weight.dtype)
+        part = feats[None, :, piece.start : piece.stop].to(device)
         network.trunk(part.contiguous(), None, add)
     return moments

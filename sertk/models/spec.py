@@ -12,8 +12,8 @@ ACTIVATIONS = ("prelu", "prelu-channel", "relu")
 DEVIATIONS = ("population", "unbiased")
 # Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
 POOLING_EPSILON = 1e-5
-# What imported networks alone have: left out of the plain form at its default, so that it is the same as before.
-_OF_IMPORTED = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm")
+# What few networks have: left out of the plain form at its default, so that it is the same as before.
+_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class NetworkSpec:
         pooling_epsilon: added to the variance before the square root.
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        input_norm: the trunk normalises features by the mean and deviation of the training segments.
     """
 
     num_labels: int
@@ -50,6 +51,8 @@ class NetworkSpec:
     pooling_epsilon: float = POOLING_EPSILON
     hidden_dim: int = 0
     embedding_norm: bool = True
+    input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
+                              " the training segments, which the model keeps.", unset="false")  # fmt: skip
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
@@ -69,7 +72,7 @@ class NetworkSpec:
 
     def plain(self) -> dict:
         """The fields as plain types, for the model file."""
-        usual = {field.name: field.default for field in fields(self) if field.name in _OF_IMPORTED}
+        usual = {field.name: field.default for field in fields(self) if field.name in _RARE}
         plain = asdict(self) | {"blocks": list(self.blocks)}
         return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
 

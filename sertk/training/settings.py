@@ -100,10 +100,14 @@ class TrainingSettings(DescentSettings):
         """The fields as plain types, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
-    def chunk_rule(self) -> ChunkRule:
-        """How chunks are cut and masked."""
+    def chunk_rule(self, mean: np.ndarray | None = None) -> ChunkRule:
+        """How chunks are cut and masked.
+
+        Args:
+            mean: (bins,) of features that are not normalised (Trunk.mean_input).
+        """
         policies = tuple(parse_policy(name) for name in self.augment)
-        return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
+        return ChunkRule(self.seed, policies, self.padding, self.mask_scope, mean)
 
     def sampler(self, num_segments: int, labels: np.ndarray | None = None) -> Sampler:
         """The sampler of an epoch's batches.
