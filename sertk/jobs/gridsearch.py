@@ -56,11 +56,9 @@ class Search:
         try:
             content, _ = read_checked(self.run.search)
             known = content.get("format") == FORMAT
-            changes = (
-                differences(content["settings"], self.run.settings, {*HEAD_ROUNDING, *GRIDABLE, "grid_criterion"})
-                if known
-                else []
-            )
+            # A setting is known by all its values (see identity): the grid may have grown.
+            ignored = {*HEAD_ROUNDING, *GRIDABLE, "grid_criterion"}
+            changes = differences(content["settings"], self.run.settings, ignored) if known else []
         except SertkError as error:
             log.warning("%s: computed again", error)
             return
