@@ -102,6 +102,10 @@ def fill():
     ]
     Path("data/voxceleb1_test").mkdir()
     Path("data/voxceleb1_test/trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
+    shutil.copy("data/test/utt2spk", "data/voxceleb1_test/utt2spk")
+    for name, options in (("plain", ()), ("asnorm", ("--cohort", "scp:exp/resnet34/train.scp"))):
+        scores = ("--scores", f"exp/resnet34/{name}.scores")
+        run("score-trials", *scores, *options, "data/voxceleb1_test/trials", "scp:exp/resnet34/test.scp")
 
     run("make-folds", "data/few", "folds")
     for name in ("folds.exp1", "folds.exp3"):
