@@ -31,7 +31,8 @@ corpus=${corpus:-$PWD/corpus} work=${work:-$PWD/exp}
 egs=$SERTK_ROOT/egs
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
-speakers=(--speaker-conf "$PWD/conf/speaker.conf")
+speakers=(--speaker-conf "$PWD/conf/speaker.conf" --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf"
+  --cohort-per-speaker 3)
 [ "$perturb" = false ] || speakers+=(--perturb-conf "$PWD/conf/perturb.conf")
 
 if at_stage 1 "simulated speech of speakers and emotions"; then
