@@ -233,6 +233,8 @@ CALLS = {
         ("exp/resnet34/final.pt ark:bad/cut-draws.ark folds/utt2label folds/utt2fold exp/exp1", "cut-draws"),
         ("--device cuda:99 exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/exp1", "cuda:99"),
         (f"none scp:nowhere.scp {FOLDS} exp/new", "nowhere.scp"),
+        (f"--grid nowhere none scp:stats.scp {FOLDS} exp/new", "nowhere"),
+        (f"--grid wav.scp none scp:stats.scp {FOLDS} exp/new", "wav.scp:1: no setting of a grid"),
         (f"none ark:bad/nan.ark {FOLDS} exp/new", "key a"),
         (f"none scp:stats.scp {FOLDS} exp/new", "24 of 30 labelled segments are not in it"),
         ("--layer-weights true none scp:stats.scp folds/utt2label folds/utt2fold exp/new", "Ses1F-ang: 1 layers"),
