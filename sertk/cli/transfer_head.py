@@ -8,7 +8,15 @@ import click
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
 from sertk.cli.options import device_option, seed_option, threads_option
-from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
+from sertk.cli.training import (
+    HELD_OUT,
+    catch_signals,
+    check_balance,
+    check_descent,
+    schedule_options,
+    select_option,
+    target_options,
+)
 from sertk.cli.types import FILE, RSPECIFIER
 from sertk.jobs.options import HeadOptions
 from sertk.kaldi.specifiers import Rspecifier
@@ -54,6 +62,7 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     if len({directory.resolve() for _, _, directory in label_sets}) < len(label_sets):
         raise click.UsageError("each label set has a DIR of its own")
     check_balance(options)
+    check_descent(options)
     stop_requested = catch_signals()
     from sertk.jobs.heads import train_all_heads
 

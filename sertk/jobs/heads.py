@@ -114,7 +114,7 @@ def run_settings(
     manifest = read_manifest(options.eval_vectors) if options.eval_vectors else None
     return {
         "sertk": __version__,
-        **vars(settings),
+        **settings.fingerprint(),
         "init": table.model.digest,
         "draws": table.settings,
         **machine_fingerprint(device, threads),

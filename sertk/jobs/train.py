@@ -14,10 +14,11 @@ from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
 from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import TrainingOptions
+from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
 from sertk.models.modelfile import Model, check_frontend, load_model
-from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.models.resnet import ResNet
 from sertk.runs.callbacks import KeepModels, TensorBoardWriter
 from sertk.runs.card import model_card, training_record
 from sertk.runs.fingerprint import data_fingerprint, label_order_fingerprint, machine_fingerprint
@@ -28,16 +29,13 @@ from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labelled, labels_of
-from sertk.training.loop import OnBatch, Training, seeded
+from sertk.training.loop import OnBatch, Training
 from sertk.training.model_selection import DevelopmentScorer, development_fold, selection_record
 from sertk.training.progress import Stopped, StopRequested, never
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
 
 log = logging.getLogger("sertk")
-
-# Properties of a network that options set; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
 
 # Function of (epochs, batches per epoch) that returns the callback which shows progress.
 ProgressBar = Callable[[int, int], OnBatch]
@@ -115,7 +113,8 @@ def train_network(
         log.setLevel(logging.ERROR)  # only process 0 logs
     threads = prepare_cpu(options.num_threads)
     inputs = read_inputs(feats, utt2label, settings, options)
-    network = start_network(inputs, options.init, settings, network_options)
+    labels, bins = inputs.labelling.labels, inputs.store.bins
+    network = start_network(inputs.initial, options.init, labels, bins, settings, network_options)
     check_shares(settings, len(inputs.store), world)
 
     restart = options.restart and not restarted_by_this_job(directory)
@@ -168,52 +167,6 @@ def read_inputs(feats: Rspecifier, utt2label: Path, settings: TrainingSettings, 
     return Inputs(initial, labelling, store, targets, frontend, sha256, held_out, fold, development)
 
 
-def start_network(
-    inputs: Inputs, path: Path | None, settings: TrainingSettings, network_options: dict[str, Any]
-) -> ResNet:
-    """Create a network, or take the initial model's: with a new head unless labels and pooling are the same.
-
-    Args:
-        inputs: initial model, labels and features.
-        path: of the initial model, for messages.
-        settings: chunk lengths and seed.
-        network_options: fields of NetworkSpec; None for those that are not set.
-
-    Raises:
-        SertkError: options contradict the initial network, or the features have another number of bins.
-    """
-    initial, labels, bins = inputs.initial, inputs.labelling.labels, inputs.store.bins
-    given = {name: value for name, value in network_options.items() if value is not None}
-    if "pooling" in given:
-        flat = given["pooling"] == "none"
-        if flat and len(settings.chunk_frames) > 1:
-            raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
-        given["frames"] = settings.chunk_frames[0] if flat else 0
-    if initial is None:
-        spec = NetworkSpec(len(labels), bins, **given)
-        return seeded(lambda: ResNet(spec), settings.seed)
-    spec = initial.network.spec
-    pooling = {name: given.pop(name) for name in ("pooling", "frames") if name in given}
-    for name, value in given.items():
-        if getattr(spec, name) != value:
-            raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
-    if spec.bins != bins:
-        raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
-    if not pooling and spec.frames and settings.chunk_frames != (spec.frames,):
-        raise SertkError(
-            f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
-        )
-    needed = spec.with_new_head(len(labels), **pooling)
-    if initial.labels == labels and needed == spec:
-        log.info("%s: trunk and head are kept (the labels are the same)", path)
-        return initial.network
-    before, now, names = len(initial.labels), len(labels), " ".join(labels[:8])
-    log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, before, now, names)
-    network = seeded(lambda: ResNet(needed), settings.seed)
-    network.trunk.load_state_dict(initial.network.trunk.state_dict())
-    return network
-
-
 def check_shares(settings: TrainingSettings, num_segments: int, world: World) -> None:
     """Check that every process gets enough chunks of every batch for BatchNorm, whose statistics need two.
 
@@ -260,7 +213,7 @@ def run_settings(
 ) -> dict:
     """Everything that the trained weights depend on, in plain types: a rerun must have the same."""
     return {
-        **settings.plain(),
+        **settings.fingerprint(),
         "sertk": __version__,
         **{f"network.{name}": value for name, value in network.spec.plain().items()},
         "init": inputs.initial.digest if inputs.initial else None,
@@ -317,7 +270,7 @@ def fit(
     log_start(training, labelling, settings)
     warn_of_emulated_bf16(settings.precision, device)
     if world.rank == 0:
-        run.write_conf({**vars(settings), **{name: getattr(network.spec, name) for name in NETWORK_OPTIONS}})
+        run.write_conf({**settings.plain(), **options_of_network(network.spec)})
     on_batch = bar(settings.epochs, training.sampler.num_batches())
     training.run(on_batch, stop_requested, checkpoint_every=60 * options.checkpoint_every)
     if world.rank == 0:

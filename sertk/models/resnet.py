@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.models.activation import activation
+from sertk.models.cosine import CosineOutput
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
@@ -89,7 +90,8 @@ class Trunk(nn.Module):
 class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
-    An imported one may have a further layer before the embedding, no BatchNorm, and no output.
+    An imported one may have a further layer before the embedding, no BatchNorm, and no output. With cosines as the output there
+    is no activation: they are those of the embedding itself, which speakers are compared by.
 
     Shape:
         - Input: (batch, pooled_dim)
@@ -104,6 +106,10 @@ class Head(nn.Module):
             self.hidden = nn.Sequential(first, activation(spec.activation, spec.hidden_dim))
         self.embedding = nn.Linear(spec.hidden_dim or spec.pooled_dim, spec.embedding_dim)
         self.bn = nn.BatchNorm1d(spec.embedding_dim) if spec.embedding_norm else nn.Identity()
+        if spec.output == "cosine":
+            self.act = nn.Identity()
+            self.output = CosineOutput(spec.embedding_dim, spec.num_labels, spec.scale, spec.subcentres)
+            return
         self.act = activation(spec.activation, spec.embedding_dim)
         self.output = nn.Linear(spec.embedding_dim, spec.num_labels) if spec.num_labels else nn.Identity()
 

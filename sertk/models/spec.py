@@ -12,8 +12,13 @@ ACTIVATIONS = ("prelu", "prelu-channel", "relu")
 DEVIATIONS = ("population", "unbiased")
 # Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
 POOLING_EPSILON = 1e-5
-# What imported networks alone have: left out of the plain form at its default, so that it is the same as before.
-_OF_IMPORTED = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm")
+OUTPUTS = ("linear", "cosine")
+# Properties that options set, those of a margin loss's classifier apart; the others follow from labels and features.
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+CLASSIFIER_OPTIONS = ("scale", "subcentres")
+# What only imported networks and those of a margin loss have: left out of the plain form at its default, so that it is the
+# same as before.
+_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "output", "scale", "subcentres")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class NetworkSpec:
         pooling_epsilon: added to the variance before the square root.
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        output: "linear", or "cosine": scaled cosines between the embedding, without activation, and a centre for each label.
+        scale: of the cosines.
+        subcentres: centres for each label, of which the nearest counts.
     """
 
     num_labels: int
@@ -50,6 +58,9 @@ class NetworkSpec:
     pooling_epsilon: float = POOLING_EPSILON
     hidden_dim: int = 0
     embedding_norm: bool = True
+    output: str = "linear"
+    scale: float = option(32.0, "Factor of the cosines in the logits of a margin loss.", above=0, unset="32")
+    subcentres: int = option(1, "Centres of each label under a margin loss; the nearest counts.", least=1, unset="1")
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
@@ -58,6 +69,8 @@ class NetworkSpec:
             raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
         if self.deviation not in DEVIATIONS or self.pooling_epsilon < 0:
             raise ValueError(f"no such deviation: {self.deviation}, epsilon {self.pooling_epsilon:g}")
+        if self.output not in OUTPUTS or self.scale <= 0 or self.subcentres < 1:
+            raise ValueError(f"no such output: {self.output}, scale {self.scale:g}, {self.subcentres} sub-centres")
         if (self.pooling == "none") != (self.frames > 0):
             raise ValueError("a network without pooling, and no other, has a fixed number of frames")
 
@@ -69,13 +82,14 @@ class NetworkSpec:
 
     def plain(self) -> dict:
         """The fields as plain types, for the model file."""
-        usual = {field.name: field.default for field in fields(self) if field.name in _OF_IMPORTED}
+        usual = {field.name: field.default for field in fields(self) if field.name in _RARE}
         plain = asdict(self) | {"blocks": list(self.blocks)}
         return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
 
     def with_new_head(self, num_labels: int, **changed: Any) -> "NetworkSpec":
-        """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before the output."""
-        return replace(self, num_labels=num_labels, hidden_dim=0, embedding_norm=True, **changed)
+        """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before a linear output."""
+        usual = {"hidden_dim": 0, "embedding_norm": True, "output": "linear", "scale": 32.0, "subcentres": 1}
+        return replace(self, num_labels=num_labels, **(usual | changed))
 
     @classmethod
     def from_plain(cls, fields: dict) -> "NetworkSpec":
@@ -94,6 +108,9 @@ class HeadSpec:
         activation: of that layer: "prelu", "prelu-channel" or "relu".
         hidden_dim: size of a layer with activation before it; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        output: "linear" or "cosine", see NetworkSpec.
+        scale: of the cosines.
+        subcentres: centres for each label.
     """
 
     pooled_dim: int
@@ -102,6 +119,9 @@ class HeadSpec:
     activation: str = "prelu"
     hidden_dim: int = 0
     embedding_norm: bool = True
+    output: str = "linear"
+    scale: float = 32.0
+    subcentres: int = 1
 
 
 def after_strides(size: int) -> int:

@@ -80,6 +80,6 @@ def write_conf(path: Path, settings: dict) -> None:
     """Write settings as lines of --name=value, which --config reads."""
     with atomic_file(path, "w") as file:
         for name, value in settings.items():
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
             text = text.lower() if isinstance(value, bool) else text
             file.write(f"--{name.replace('_', '-')}={text}\n")
