@@ -76,6 +76,12 @@ def librispeech() -> Path:
     return _corpus("librispeech")
 
 
+@pytest.fixture(scope="session")
+def corpus():
+    """The folder of a corpus by name: corpus("ravdess")."""
+    return _corpus
+
+
 def _corpus(name: str) -> Path:
     if not (CORPORA / name).is_dir():
         pytest.skip(f"no {name} under {CORPORA} (SERTK_CORPORA names the folder of the corpora)")

@@ -184,7 +184,7 @@ def _check(
     if rate is not None and not standard_input:
         raise click.UsageError("--rate is for raw samples on standard input: give - as AUDIO")
     if plot and rate is not None:
-        raise click.UsageError("--plot wants a whole recording, and --rate is for a stream")
+        raise click.UsageError("--plot needs a whole recording, and --rate is for a stream")
     if plot:
         from sertk.report.timeline import check_format
 

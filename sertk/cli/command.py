@@ -40,6 +40,7 @@ METAVARS = {
     "text": "NAME",
     "true|false": "true|false",
     "N,N,…": "N,N,…",
+    "P,P,…": "P,P,…",
 }
 
 

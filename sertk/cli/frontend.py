@@ -1,4 +1,4 @@
-"""Shared by make-fbank and cmvn-segment: Kaldi's feature options, compression, and tables of numbers."""
+"""Shared by make-fbank, cmvn-segment and embed-ssl: options of recordings and features, compression, tables of numbers."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sertk.cli.types import BOOL
+from sertk.cli.types import BOOL, FILE
 from sertk.errors import SertkError
 from sertk.frontend.options import FbankOptions
 from sertk.kaldi.specifiers import Wspecifier, parse_wspecifier
@@ -21,6 +21,21 @@ compress_option = click.option(
     "--compress",
     type=click.Choice(["none", "cm", "cm2", "cm3"]),
     help="Compression, as in Kaldi.  [default: cm2 (16 bits) for files; none for pipes and text]",
+)
+segments_option = click.option(
+    "--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'."
+)
+channel_option = click.option(
+    "--channel",
+    type=click.IntRange(-1),
+    help="Channel to take, from 0; -1: recordings must have one channel.  [default: -1]",
+)
+overshoot_option = click.option(
+    "--max-overshoot",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds by which a segment may end after its recording.",
 )
 
 

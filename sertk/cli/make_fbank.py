@@ -10,17 +10,20 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import (
     NUMBERS_PLACE,
+    channel_option,
     compress_option,
     compression,
     fbank_options,
     kaldis_other_options,
     numbers_writer,
+    overshoot_option,
     refuse_shared_stdout,
+    segments_option,
     settle_kaldis_options,
 )
 from sertk.cli.options import max_skip_option, seed_option, threads_option
 from sertk.cli.tally import Tally, progress
-from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
+from sertk.cli.types import BOOL, RSPECIFIER, WSPECIFIER
 from sertk.frontend.options import FbankOptions
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 
@@ -28,7 +31,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @command
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'.")
+@segments_option
 @click.option(
     "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
@@ -36,19 +39,9 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--norm-vars", type=BOOL, default=True, show_default=True, help="With --cmvn: normalise the variance too."
 )
 @compress_option
-@click.option(
-    "--channel",
-    type=click.IntRange(-1),
-    help="Channel to take, from 0; -1: recordings must have one channel.  [default: -1]",
-)
+@channel_option
 @click.option("--allow-resample", type=BOOL, default=False, show_default=True, help="Convert other sample rates.")
-@click.option(
-    "--max-overshoot",
-    type=click.FloatRange(0),
-    default=0.5,
-    show_default=True,
-    help="Seconds by which a segment may end after its recording.",
-)
+@overshoot_option
 @click.option(
     "--min-duration",
     type=click.FloatRange(0),

@@ -10,7 +10,8 @@ from sertk.cli.options import seed_option
 from sertk.cli.types import FILE, FOLDER
 from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
-from sertk.datadir.speakers import recordings
+from sertk.datadir.speakers import read_speakers, recordings
+from sertk.errors import SertkError
 from sertk.scoring.folds import MAPS, SCHEMES, divide, map_labels, write_folds
 from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 
@@ -23,13 +24,14 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
     type=click.Choice(list(SCHEMES)),
     default="loso",
     show_default=True,
-    help="Hold out a session (loso) or a speaker, or stratify by class.",
+    help="Hold out a session (loso), a speaker or a group of them, or a given split; or stratify by class.",
 )
 @click.option(
     "--num-folds",
     type=click.IntRange(2),
     default=None,
-    help="Number of folds for stratified [default: 5]; loso and speaker only check it.",
+    help="Number of folds for stratified [default: 5], and of groups of speakers for speaker [default: one speaker per "
+    "fold]; the others only check it.",
 )
 @click.option(
     "--label-map",
@@ -44,6 +46,13 @@ from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
     show_default=True,
     help="Only IEMOCAP's improvised or scripted dialogs, by utt2dialog.",
 )
+@click.option(
+    "--splits",
+    type=FILE,
+    default=None,
+    metavar="UTT2X",
+    help="Splits for --scheme given: each is held out in turn.  [default: DATA-DIR/utt2split]",
+)
 @seed_option
 def main(
     data_dir: Path,
@@ -52,17 +61,21 @@ def main(
     num_folds: int | None,
     label_map: Path | None,
     part: str,
+    splits: Path | None,
     seed: int,
 ) -> None:
     """Divide the segments of DATA-DIR/utt2label into folds.
 
-    Writes utt2label, utt2fold, labels.txt and scheme.json to FOLD-DIR. loso reads utt2session, speaker reads utt2spk; if
-    there is a utt2spk, a speaker in two folds is an error. Perturbed copies (sp0.9-SPK, utt2uniq) are the same person
-    and recording as their originals. Stratified folds share speakers between training and test: their results are
-    stamped SPEAKER-DEPENDENT. Scripts that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
+    Writes utt2label, utt2fold, labels.txt and scheme.json to FOLD-DIR. loso reads utt2session, speaker reads utt2spk, given
+    reads utt2split; if there is a utt2spk, a speaker in two folds is an error. With --num-folds, speaker holds out groups
+    of speakers with about the same numbers of segments of each class, and of men and women if there is a spk2gender.
+    Perturbed copies (sp0.9-SPK, utt2uniq) are the same person and recording as their originals. Stratified folds, and
+    given ones if the corpus's splits do, share speakers between training and test: their results are stamped
+    SPEAKER-DEPENDENT. Scripts that folds share (IEMOCAP's by utt2dialog, others' by utt2script) are counted.
 
     \b
     e.g.: make-folds --label-map conf/labels.exp3 data/all exp/folds
+          make-folds --scheme speaker --num-folds 5 data/all exp/folds5
           make-folds --scheme stratified --num-folds 5 --seed 1 data/all exp/folds5
     See also: train-resnet, transfer-head, score-loso
     """
@@ -73,7 +86,12 @@ def main(
     if part != "all":
         utt2label = {utt: utt2label[utt] for utt in of_part(list(utt2label), utt2dialog, part)}
     maps = {what: read_list(data_dir / name) for what, name in MAPS.items() if (data_dir / name).exists()}
-    folds = divide(scheme, utt2label, labels, maps, num_folds, seed)
+    if scheme == "speaker" and "speaker" in maps and not read_speakers(data_dir / "utt2spk"):
+        raise SertkError(f"{data_dir / 'utt2spk'}: the speakers are unknown: each utterance is its own")
+    split_path, gender_path = splits or data_dir / "utt2split", data_dir / "spk2gender"
+    more = {"split": read_list(split_path)} if scheme == "given" and (splits or split_path.exists()) else {}
+    more |= {"gender": read_list(gender_path)} if gender_path.exists() else {}
+    folds = divide(scheme, utt2label, labels, maps | more, num_folds, seed)
     if copies := len(utt2label) - len(set(recordings(utt2label, maps.get("recording")).values())):
         message = (
             "%d segments are perturbed copies of others: leave them out of utt2label, or they are test segments too"

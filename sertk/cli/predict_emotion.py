@@ -10,8 +10,7 @@ from sertk.cli.options import device_option, max_skip_option, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
 from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
-from sertk.errors import SertkError
-from sertk.kaldi.specifiers import Rspecifier, Wspecifier
+from sertk.kaldi.specifiers import Rspecifier, Wspecifier, parse_wspecifier
 
 
 @command
@@ -19,7 +18,9 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("posteriors", metavar="POSTERIORS-WSPECIFIER", type=WSPECIFIER)
 @click.option("--utt2fold", type=FILE, metavar="FILE", help="Folds of the segments, for --fold.")
-@click.option("--fold", metavar="N", help="Process the segments of this fold only.")
+@click.option("--fold", metavar="N,N,…|all",
+              help="Process the segments of these folds only; FOLD in MODEL and POSTERIORS-WSPECIFIER stands for"
+                   " each fold.")  # fmt: skip
 @precision_option
 @max_skip_option
 @device_option
@@ -40,32 +41,66 @@ def main(
     \b
     e.g.: predict-emotion exp/exp1/1/final.pt scp:data/all/feats.scp ark,t:-
           predict-emotion --utt2fold folds/utt2fold --fold 1 exp/exp1/1/final.pt scp:feats.scp ark:scores.1.ark
+          predict-emotion --utt2fold folds/utt2fold --fold all \\
+            exp/exp1/FOLD/final.pt scp:feats.scp ark:exp/exp1/FOLD/scores.ark
     See also: score-loso, classify-audio
     """
     if (utt2fold is None) != (fold is None):
         raise click.UsageError("--utt2fold and --fold go together")
+    if fold is None:
+        _predict(model, feats, posteriors, None, Tally(feats, max_skip), options)
+        return
+    from sertk.datadir.foldnames import check_place, chosen_folds, of_fold, several
     from sertk.datadir.lists import read_list
+
+    check_place(str(posteriors), fold)
+    if several(fold) and feats.filename == "-":
+        raise click.UsageError(f"--fold {fold}: standard input can be read for one fold only")
+    fold_of = read_list(utt2fold)
+    for name in chosen_folds(fold, fold_of.values(), utt2fold):
+        segments = {
+            key: f"in fold {name}, but has no features" for key, its_fold in fold_of.items() if its_fold == name
+        }
+        source = Path(of_fold(str(model), name))
+        _predict(
+            source, feats, parse_wspecifier(of_fold(str(posteriors), name)), segments, Tally(feats, max_skip), options
+        )
+
+
+def _predict(
+    model: Path,
+    feats: Rspecifier,
+    posteriors: Wspecifier,
+    segments: dict[str, str] | None,
+    tally: Tally,
+    options: dict[str, Any],
+) -> None:
+    """Write the posteriors of a model.
+
+    Args:
+        model: the model file.
+        feats: features.
+        posteriors: where to write.
+        segments: the segments to process, with what is said of one that has no features; None: all that have features.
+        tally: counts them.
+        options: precision, device and threads.
+    """
     from sertk.jobs.embed import embed
     from sertk.kaldi.tables import table_writer
 
-    wanted, missing = None, set()
-    if fold is not None:
-        missing = {key for key, its_fold in read_list(utt2fold).items() if its_fold == fold}
-        if not missing:
-            raise SertkError(f"{utt2fold}: no segment is in fold {fold}")
-        wanted = frozenset(missing).__contains__
-    tally = Tally(feats, max_skip)
+    missing = dict(segments or {})
 
     def skip(key: str, reason: str) -> None:
-        missing.discard(key)
+        missing.pop(key, None)
         tally.skip(key, reason)
 
+    wanted = frozenset(segments).__contains__ if segments else None
     results, total, settings = embed(model, feats, "posterior", wanted=wanted, skip=skip, **options)
     with tally, table_writer(posteriors, kind="vector", settings=settings) as write:
         for key, probabilities in progress(results, total):
             write(key, probabilities)
-            missing.discard(key)
+            missing.pop(key, None)
             tally.done()
-        for key in sorted(missing):
-            tally.skip(key, f"in fold {fold}, but has no features")
+        for key, reason in sorted(missing.items()):
+            tally.skip(key, reason)
         tally.check()

@@ -65,7 +65,8 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     It is a trunk of convolutions, pooling over frames, and a head of two fully connected layers. A chunk is a piece
     of a segment, in frames of 10 ms; an epoch passes over all segments. The defaults are the paper's.
 
-    If rerun, it resumes from the last checkpoint. TERM and USR1 make it checkpoint and exit with 75: run it again. Under
+    With several folds in --fold, their networks are trained side by side in this process: the same bytes as a call for
+    each. If rerun, it resumes from the last checkpoint. TERM and USR1 make it checkpoint and exit with 75: run it again. Under
     torchrun or srun every process takes its share of each batch; a signal to one stops them all.
 
     \b
@@ -73,6 +74,8 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
           train-resnet --config conf/speaker.conf --device cpu scp:feats.scp utt2spk exp/resnet34
           train-resnet --init exp/resnet34/final.pt --train from-block-14 --utt2fold folds/utt2fold --fold 1 \\
             scp:feats.scp folds/utt2label exp/finetuned/1
+          train-resnet --config conf/speaker.conf --utt2fold folds/utt2fold --fold all \\
+            scp:feats.scp folds/utt2label exp/scratch.new/FOLD
     See also: transfer-head, embed-segments, predict-emotion
     """
     if (options["utt2fold"] is None) != (options["fold"] is None):
@@ -89,12 +92,17 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     if options["blocks"] and len(options["blocks"]) != 4:
         raise click.UsageError(f"--blocks takes four numbers, one a stage, but {len(options['blocks'])} were given")
     stop_requested = catch_signals()
-    from sertk.jobs.train import train_network
-
     network_options = {field.name: options.pop(field.name) for field in fields(NetworkSpec) if field.name in options}
     options["trunk_scale"] = options["trunk_scale"] or (0.1 if options["init"] else 1.0)
     settings, job = take_options(TrainingSettings, options), take_options(TrainingOptions, options)
-    return train_network(feats, utt2label, directory, network_options, settings, job, EpochBar, stop_requested)
+    words = (feats, utt2label, directory, network_options, settings, job, EpochBar, stop_requested)
+    if job.fold is None:
+        from sertk.jobs.train import train_network
+
+        return train_network(*words)
+    from sertk.jobs.train_folds import train_folds
+
+    return train_folds(*words)
 
 
 def check_loss(options: dict[str, Any]) -> None:

@@ -84,11 +84,13 @@ class EpochBar:
     Args:
         epochs: of the training.
         batches: of an epoch.
+        name: of one of several trainings that run side by side; they have lines only.
     """
 
-    def __init__(self, epochs: int, batches: int) -> None:
+    def __init__(self, epochs: int, batches: int, name: str = "") -> None:
         self.epochs, self.batches, self.epoch, self.bar = epochs, batches, 0, None
-        self.shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+        self.shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO) and not name
+        self.prefix = f"{name}: " if name else ""
 
     def __call__(self, epoch: int, batch: int, record: dict) -> None:
         """Show the figures of an epoch after `batch` of its batches."""
@@ -105,7 +107,7 @@ class EpochBar:
             if self.bar:
                 self.bar.close()
                 self.bar = None
-            log.info("epoch %d of %d: %s", epoch, self.epochs, _figures(record))
+            log.info("%sepoch %d of %d: %s", self.prefix, epoch, self.epochs, _figures(record))
 
 
 def _figures(record: dict) -> str:

@@ -48,6 +48,44 @@ class _Numbers(click.ParamType):
         return numbers
 
 
+class _Priors(click.ParamType):
+    """A comma-separated list of probabilities above 0 and below 1."""
+
+    name = "P,P,…"
+
+    def convert(
+        self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Convert a text like 0.01,0.05."""
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            numbers = tuple(float(word) for word in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not all(0 < number < 1 for number in numbers) or len(set(numbers)) < len(numbers) or not numbers:
+            self.fail(f"'{value}' is not a comma-separated list of different probabilities", param, ctx)
+        return numbers
+
+
+class _Pairs(click.ParamType):
+    """A comma-separated list of NAME=VALUE, each name once."""
+
+    name = "NAME=VALUE,…"
+
+    def convert(
+        self, value: str | dict[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, str]:
+        """Convert a text like a=b,c=d."""
+        if not isinstance(value, str):
+            return value
+        pairs = [word.strip().partition("=") for word in value.split(",")]
+        names = [name for name, *_ in pairs]
+        if not all(name and text for name, _, text in pairs) or len(set(names)) < len(names):
+            self.fail(f"'{value}' is not NAME=VALUE,NAME=VALUE, each name once", param, ctx)
+        return {name: text for name, _, text in pairs}
+
+
 class _Parsed(click.ParamType):
     """A value that a function of sertk parses; its SertkError is misuse.
 
@@ -71,6 +109,8 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers()
+PRIORS = _Priors()
+PAIRS = _Pairs()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)
 

@@ -50,7 +50,7 @@ def parse_policy(text: str) -> Policy:
         bins, frames, part, num_freq, num_time = text.split(":")
         policy = Policy(int(bins), int(frames), float(part), int(num_freq), int(num_time))
     except ValueError:
-        raise SertkError(f"no such masks: '{text}' (wanted none, conservative, aggressive or F:W:p:Nf:Nt)") from None
+        raise SertkError(f"no such masks: '{text}' (expected none, conservative, aggressive or F:W:p:Nf:Nt)") from None
     if min(policy.max_bins, policy.max_frames, policy.num_freq, policy.num_time) < 0 or not 0 <= policy.max_part <= 1:
         raise SertkError(f"masks out of range: '{text}' (F, W, Nf, Nt >= 0, p from 0 to 1)")
     return policy

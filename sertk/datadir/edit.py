@@ -272,7 +272,7 @@ def chosen(
     if how.endswith("-list"):
         return _listed(data, how, names_from)
     if number > len(utterances):
-        raise SertkError(f"{data.folder}: has {len(utterances)} utterances, {number} are wanted")
+        raise SertkError(f"{data.folder}: has {len(utterances)} utterances, expected at least {number}")
     if how == "first":
         names = utterances[:number]
     elif how == "last":

@@ -26,8 +26,8 @@ MAY_LACK = ("utt2votes", "utt2script")
 _SPEAKER_LISTS = ("spk2utt", "spk2gender", "spk2warp", "cmvn.scp")
 _RECORDING_LISTS = ("reco2dur", "reco2file_and_channel")
 _COLUMNS: dict[str, Columns] = {
-    **dict.fromkeys(("utt2spk", "utt2label", "utt2session", "utt2dialog", "utt2script", "utt2uniq", "utt2lang"), 2),
-    **dict.fromkeys(("utt2dur", "utt2num_frames", "utt2warp", "spk2gender", "spk2warp", "reco2dur"), 2),
+    **dict.fromkeys(("utt2spk", "utt2label", "utt2session", "utt2dialog", "utt2split", "utt2script", "utt2uniq"), 2),
+    **dict.fromkeys(("utt2lang", "utt2dur", "utt2num_frames", "utt2warp", "spk2gender", "spk2warp", "reco2dur"), 2),
     "segments": (4, 5),
     "reco2file_and_channel": 3,
 }

@@ -61,17 +61,17 @@ def column_problem(path: str | os.PathLike, count: int, columns: Columns) -> str
 
     Example:
         >>> column_problem("utt2spk", 3, 2), column_problem("segments", 6, (4, 5))
-        ('3 columns where 2 are wanted', '6 columns where 4 or 5 are wanted')
+        ('3 columns, expected 2', '6 columns, expected 4 or 5')
     """
     if columns is None:
         if count >= 2:
             return None
         least = 1 if Path(path).name == "text" else 2  # a key alone is an empty transcript
-        return f"{count} columns where at least {least} are wanted" if count < least else None
+        return f"{count} columns, expected at least {least}" if count < least else None
     least, most = columns if isinstance(columns, tuple) else (columns, columns)
     if least <= count <= most:
         return None
-    return f"{count} columns where {least if least == most else f'{least} or {most}'} are wanted"
+    return f"{count} columns, expected {least if least == most else f'{least} or {most}'}"
 
 
 def read_list(path: str | os.PathLike, columns: Columns = 2) -> dict[str, str]:

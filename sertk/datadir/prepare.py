@@ -13,24 +13,39 @@ log = logging.getLogger("sertk")
 
 MOST_LISTED = 50
 FEATURES = ("feats.scp", "utt2num_frames", "utt2dur")
+AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".sph")
 
 
-def report_problems(corpus: Path, name: str, problems: Sequence[str], allow_partial: bool) -> None:
-    """Log a warning for each problem (the first 50), and fail if there is one and the corpus must be complete.
+def find_audio(corpus: Path, pattern: str) -> list[Path]:
+    """The audio files in the folders of a corpus that match a pattern, in sorted order, without hidden ones (`._x.wav`).
+
+    Args:
+        corpus: folder of the corpus.
+        pattern: of folders in it, as in `Path.glob`.
+    """
+    files = (path for folder in corpus.glob(pattern) if folder.is_dir() for path in folder.iterdir())
+    return sorted(path for path in files if path.suffix.lower() in AUDIO and not path.name.startswith("."))
+
+
+def report_problems(
+    corpus: Path, name: str, problems: Sequence[str], allow_partial: bool, most: int | None = MOST_LISTED
+) -> None:
+    """Log a warning for each problem, and fail if there is one and the corpus must be complete.
 
     Args:
         corpus: folder of the corpus.
         name: of the corpus, for the message.
         problems: what is missing or different, each naming file, line or count.
         allow_partial: accept an incomplete corpus.
+        most: number of problems that are logged; None: all.
 
     Raises:
         SertkError: there are problems and not `allow_partial`.
     """
-    for problem in problems[:MOST_LISTED]:
+    for problem in problems[:most]:
         log.warning("%s", problem)
-    if len(problems) > MOST_LISTED:
-        log.warning("and %d more", len(problems) - MOST_LISTED)
+    if more := len(problems[most:]) if most else 0:
+        log.warning("and %d more", more)
     if problems and not allow_partial:
         raise SertkError(
             f"{corpus}: not the whole {name}: {problems[0]}"

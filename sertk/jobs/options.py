@@ -28,7 +28,10 @@ class TrainingOptions(JobOptions):
         None, "Start from this model; if labels differ, its head is replaced.", kind="file", metavar="MODEL"
     )
     utt2fold: Path | None = option(None, "Folds of the segments, for --fold.", kind="file", metavar="FILE")
-    fold: str | None = option(None, "Do not train on this fold.", metavar="N")
+    fold: str | None = option(
+        None, "Do not train on this fold; for each of several a network, in the DIR in which FOLD stands for it.",
+        metavar="N,N,…|all",
+    )  # fmt: skip
     checkpoint_every: float = option(10.0, "Interval of checkpoints within an epoch.", least=0, metavar="MINUTES")
     keep: int = option(
         0, "Keep the models of the last N epochs, as DIR/epoch.N.pt, for average-models.", least=0, metavar="N"

@@ -1,7 +1,7 @@
 """Training of a network, from tables to a model file."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,71 +10,51 @@ from typing import Any
 import torch
 
 from sertk import __version__
-from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
-from sertk.jobs.labels import read_labelling, read_targets
+from sertk.jobs.inputs import Inputs, read_inputs
 from sertk.jobs.options import TrainingOptions
 from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.kaldi.tables import read_manifest
-from sertk.models.modelfile import Model, check_frontend, load_model
+from sertk.models.modelfile import Model
 from sertk.models.resnet import ResNet
 from sertk.runs.callbacks import KeepModels, TensorBoardWriter
 from sertk.runs.card import model_card, training_record
-from sertk.runs.fingerprint import data_fingerprint, label_order_fingerprint, machine_fingerprint
+from sertk.runs.fingerprint import machine_fingerprint
 from sertk.runs.preemption import RUN_AGAIN
 from sertk.runs.run import Run, restarted_by_this_job, stored_settings
 from sertk.runs.state import ROUNDING
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.compile import choose_compile
 from sertk.training.distributed import World, join_world
-from sertk.training.labelling import Labelling, labelled, labels_of
+from sertk.training.labelling import Labelling, labels_of
 from sertk.training.loop import OnBatch, Training
-from sertk.training.model_selection import DevelopmentScorer, development_fold, selection_record
+from sertk.training.model_selection import DevelopmentScorer, selection_record
 from sertk.training.progress import Stopped, StopRequested, never
 from sertk.training.settings import TrainingSettings
-from sertk.training.targets import Targets
 
 log = logging.getLogger("sertk")
 
-# Function of (epochs, batches per epoch) that returns the callback which shows progress.
-ProgressBar = Callable[[int, int], OnBatch]
+# Function of (epochs, batches per epoch[, name of one of several trainings]) that returns the callback which shows progress.
+ProgressBar = Callable[..., OnBatch]
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Data and initial model of a training run.
+class PreparedRun:
+    """A run that is ready to start.
 
     Args:
-        initial: the model to start from, None for a new network.
-        labelling: labels and folds.
-        store: features of the training segments.
-        targets: of these segments.
-        frontend: settings of the features, {} if unknown (a pipe has no manifest).
-        sha256: of the features' table, "" if unknown.
-        held_out: the fold that is not trained on; None for none.
-        development_fold: the fold that selects the epoch (see model_selection).
-        development: features of that fold.
+        run: its folder.
+        network: with the weights to start from.
+        inputs: data and initial model.
+        settings: how to train, nothing left to "auto".
+        restart: move an old run aside.
     """
 
-    initial: Model | None
-    labelling: Labelling
-    store: Store
-    targets: Targets
-    frontend: dict
-    sha256: str
-    held_out: str | None
-    development_fold: str | None
-    development: Store | None
-
-    def fingerprint(self) -> dict:
-        """Fingerprints of the data, plain types."""
-        fingerprint = data_fingerprint("data", labels_of(self.store, self.labelling), self.store, self.sha256)
-        if self.development:
-            labels = labels_of(self.development, self.labelling)
-            fingerprint |= data_fingerprint("development", labels, self.development, self.sha256)
-        labels = label_order_fingerprint(self.labelling.labels)
-        return fingerprint | {"labels": labels, "soft_labels": self.targets.fingerprint()}
+    run: Run
+    network: ResNet
+    inputs: Inputs
+    settings: TrainingSettings
+    restart: bool
 
 
 def train_network(
@@ -113,58 +93,55 @@ def train_network(
         log.setLevel(logging.ERROR)  # only process 0 logs
     threads = prepare_cpu(options.num_threads)
     inputs = read_inputs(feats, utt2label, settings, options)
-    labels, bins = inputs.labelling.labels, inputs.store.bins
-    network = start_network(inputs.initial, options.init, labels, bins, settings, network_options)
-    check_shares(settings, len(inputs.store), world)
-
-    restart = options.restart and not restarted_by_this_job(directory)
-    before = {} if restart else stored_settings(directory)
-    settings = resolve(settings, before, len(inputs.store), device, world)
-    # With BatchNorm over all processes their number changes the last bits only.
-    rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
-    run = Run(directory, run_settings(settings, network, inputs, world, device, threads), rounding)
+    prepared = prepare_run(directory, inputs, network_options, settings, options, world, device, threads)
     # The folder is touched only after all inputs are read: an invalid call leaves it unchanged.
-    with run.lock(restart) if world.rank == 0 else nullcontext():
+    with prepared.run.lock(prepared.restart) if world.rank == 0 else nullcontext():
         # The sum makes the other processes wait until process 0 has moved an old run aside.
-        if float(world.sum(torch.tensor(float(world.rank == 0 and run.finished()), device=device))):
+        if float(world.sum(torch.tensor(float(world.rank == 0 and prepared.run.finished()), device=device))):
             world.close()
             return 0
         try:
-            fit(run, network, inputs, settings, options, device, world, bar, stop_requested)
+            for _ in fit(prepared, options, device, world, bar, stop_requested):
+                pass
         except Stopped as stopped:
-            how = " (without --restart)" if restart else ""
-            log.info("asked to stop: %s; run the same command again to resume%s", stopped, how)
+            log_stopped(stopped, prepared.restart)
             world.close()
             return RUN_AGAIN
         world.close()
     return 0
 
 
-def read_inputs(feats: Rspecifier, utt2label: Path, settings: TrainingSettings, options: TrainingOptions) -> Inputs:
-    """Read the initial model, and labels, features and targets of the training segments and the development fold.
+def log_stopped(stopped: Stopped, restart: bool) -> None:
+    """Log where a run was stopped, and how to resume it."""
+    how = " (without --restart)" if restart else ""
+    log.info("asked to stop: %s; run the same command again to resume%s", stopped, how)
+
+
+def prepare_run(
+    directory: Path,
+    inputs: Inputs,
+    network_options: dict[str, Any],
+    settings: TrainingSettings,
+    options: TrainingOptions,
+    world: World,
+    device: torch.device,
+    threads: int,
+) -> PreparedRun:
+    """Create the network and resolve the settings of a run, without touching its folder.
 
     Raises:
-        SertkError: more than --max-skip of the labelled segments have no features, the folds leave nothing to train on, or
-            the features do not fit the initial model.
+        SertkError: inputs or options do not fit together.
     """
-    initial = load_model(options.init) if options.init else None
-    labelling = read_labelling(utt2label, options.utt2fold)
-    held_out, max_skip = options.fold, options.max_skip
-    fold = development_fold(labelling, settings.select, held_out)
-    manifest, everything = read_manifest(feats), load_store(feats)
-    store = labelled(everything, labelling, labelling.training(held_out, fold), max_skip, str(feats))
-    development = None
-    if fold:
-        labels = labelling.of_fold(fold)
-        development = labelled(everything.only(labels.__contains__), labelling, labels, max_skip, str(feats))
-    targets = read_targets(store.keys, labelling, utt2label, options.soft_labels)
-    if settings.class_weights == "balanced":
-        targets = targets.balanced(len(labelling.labels))
-    frontend, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
-    if initial:
-        check_frontend(initial, frontend, options.init, str(feats))
-        frontend = frontend or initial.frontend
-    return Inputs(initial, labelling, store, targets, frontend, sha256, held_out, fold, development)
+    labels, bins = inputs.labelling.labels, inputs.store.bins
+    network = start_network(inputs.initial, options.init, labels, bins, settings, network_options)
+    check_shares(settings, len(inputs.store), world)
+    restart = options.restart and not restarted_by_this_job(directory)
+    before = {} if restart else stored_settings(directory)
+    settings = resolve(settings, before, len(inputs.store), device, world)
+    # With BatchNorm over all processes their number changes the last bits only.
+    rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
+    run = Run(directory, run_settings(settings, network, inputs, world, device, threads), rounding)
+    return PreparedRun(run, network, inputs, settings, restart)
 
 
 def check_shares(settings: TrainingSettings, num_segments: int, world: World) -> None:
@@ -224,22 +201,20 @@ def run_settings(
 
 
 def fit(
-    run: Run,
-    network: ResNet,
-    inputs: Inputs,
-    settings: TrainingSettings,
+    prepared: PreparedRun,
     options: TrainingOptions,
     device: torch.device,
     world: World,
     bar: ProgressBar,
     stop_requested: StopRequested,
-) -> None:
-    """Train from the run's last checkpoint to the last epoch; process 0 writes the model.
+) -> Iterator[None]:
+    """Train from the run's last checkpoint to the last epoch, yielding after every step; process 0 writes the model.
 
     Raises:
         Stopped: `stop_requested` returned True.
         SertkError: the run has more epochs than requested, or training failed.
     """
+    run, network, inputs, settings = prepared.run, prepared.network, prepared.inputs, prepared.settings
     labels, labelling = labels_of(inputs.store, inputs.labelling), inputs.labelling
 
     def model(selection: dict) -> Model:
@@ -272,7 +247,7 @@ def fit(
     if world.rank == 0:
         run.write_conf({**settings.plain(), **options_of_network(network.spec)})
     on_batch = bar(settings.epochs, training.sampler.num_batches())
-    training.run(on_batch, stop_requested, checkpoint_every=60 * options.checkpoint_every)
+    yield from training.steps(on_batch, stop_requested, checkpoint_every=60 * options.checkpoint_every)
     if world.rank == 0:
         _, epoch = training.selected()
         keys = inputs.development.keys if inputs.development else ()

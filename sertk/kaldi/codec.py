@@ -108,13 +108,13 @@ def parse_header(head: bytes, kind: str) -> Header:
         SertkError: it is damaged or of another kind.
     """
     if head[:2] != b"\0B":
-        raise SertkError(f"no value here ({head[:2]!r} where \\0B is wanted)")
+        raise SertkError(f"no value here (expected \\0B, found {head[:2]!r})")
     name, space, _ = head[2:6].partition(b" ")
     form = name.decode("latin-1")
     if not space or form not in _ITEM:
         raise SertkError(f"unknown type {head[2:6]!r} (known: {', '.join(_ITEM)})")
     if form not in (MATRICES if kind == "matrix" else VECTORS):
-        raise SertkError(f"is of type {form} where a {kind} is wanted")
+        raise SertkError(f"is of type {form}, expected a {kind}")
     start = 3 + len(name)
     low = span = 0.0
     try:
@@ -299,7 +299,7 @@ def _decode_text(stream: Input, kind: str) -> np.ndarray:
         values = np.array(rows, np.float64).astype(np.float32)
     if kind == "vector":
         if len(rows) > 1:
-            raise SertkError(f"is a matrix of {len(rows)} rows where a vector is wanted")
+            raise SertkError(f"is a matrix of {len(rows)} rows, expected a vector")
         return finite(values.reshape(-1))
     return finite(values.reshape(len(rows), -1) if rows else np.empty((0, 0), np.float32))
 

@@ -35,11 +35,11 @@ def checked(array: Any, kind: str) -> np.ndarray:
     if kind in NUMBERS:
         return np.array([array], "<i4") if kind == "int" else finite(np.array([array], "<f4").astype("<f8"))
     if not isinstance(array, np.ndarray):
-        raise SertkError(f"a {type(array).__name__} cannot be written: a numpy array is wanted")
+        raise SertkError(f"a {type(array).__name__} cannot be written: expected a numpy array")
     if kind == "ints":
         return _checked_ints(array)
     if array.dtype not in (np.float32, np.float64):
-        raise SertkError(f"numbers of type {array.dtype} cannot be written: float32 or float64 is wanted")
+        raise SertkError(f"numbers of type {array.dtype} cannot be written: expected float32 or float64")
     if array.ndim != (2 if kind == "matrix" else 1) or array.size == 0:
         raise SertkError(f"an array of shape {array.shape} cannot be written as a {kind}")
     if array.dtype == np.float32:

@@ -278,13 +278,13 @@ def _script_places(source: Rspecifier) -> Iterator[tuple[str, str, int, str | No
     for entry in read_script(source):
         place = entry.rxfilename
         if not place.stored:
-            raise SequentialOnly(f"{entry.where}: '{entry.name}' cannot be read at random: a file is wanted")
+            raise SequentialOnly(f"{entry.where}: '{entry.name}' cannot be read at random: expected a file")
         yield entry.key, place.path, place.offset, entry.range
 
 
 def _archive_places(source: Rspecifier, kind: str) -> Iterator[tuple[str, str, int, str | None]]:
     if source.rxfilename.kind != "file":
-        raise SertkError(f"{source}: cannot be read at random: a file is wanted")
+        raise SertkError(f"{source}: cannot be read at random: expected a file")
     with open_input(source.rxfilename) as stream:
         for key, where in read_keys(stream, source):
             start = stream.position

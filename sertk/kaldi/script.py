@@ -66,7 +66,7 @@ def read_script(source: Rspecifier) -> Iterator[Entry]:
                 raise SertkError(f"{stream.label}:{number}: not UTF-8") from None
             except ValueError:
                 text = line[:80].decode("utf-8", "replace").strip()
-                raise SertkError(f"{stream.label}:{number}: a key and a file name are wanted: '{text}'") from None
+                raise SertkError(f"{stream.label}:{number}: expected a key and a file name: '{text}'") from None
             if not order.accepts(entry.key):
                 raise SertkError(f"{entry.where}: {order.reason(entry.key)}")
             if entry.name.endswith("]"):
@@ -84,7 +84,7 @@ def script_entries(source: Rspecifier | str) -> Iterator[tuple[str, str]]:
     """
     source = as_rspecifier(source)
     if not source.script:
-        raise SertkError(f"{source}: a script (scp:…) is wanted")
+        raise SertkError(f"{source}: expected a script (scp:…)")
     entry = None
     for entry in read_script(source):
         yield entry.key, entry.full_name

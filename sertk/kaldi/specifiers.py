@@ -112,7 +112,7 @@ def parse_rspecifier(text: str) -> Rspecifier:
         elif word not in _READ_IGNORED:
             raise SertkError(f"bad rspecifier '{text}': unknown option '{word}'")
     if len(forms) != 1:
-        raise SertkError(f"bad rspecifier '{text}': one of ark and scp is wanted before the colon")
+        raise SertkError(f"bad rspecifier '{text}': expected ark or scp before the colon")
     return Rspecifier(text, forms[0] == "scp", filename, **values)
 
 
@@ -137,13 +137,13 @@ def parse_wspecifier(text: str) -> Wspecifier:
         else:
             raise SertkError(f"bad wspecifier '{text}': unknown option '{word}'")
     if not forms or len(forms) != len(set(forms)):
-        raise SertkError(f"bad wspecifier '{text}': ark, scp or ark,scp is wanted before the colon")
+        raise SertkError(f"bad wspecifier '{text}': expected ark, scp or ark,scp before the colon")
     files = [filename]
     if len(forms) == 2:
         # As Kaldi: the first comma ends the first name.
         first, comma, second = filename.partition(",")
         if not comma or not first.strip() or not second.strip():
-            raise SertkError(f"bad wspecifier '{text}': two file names with a comma between are wanted")
+            raise SertkError(f"bad wspecifier '{text}': expected two file names with a comma between")
         files = [first, second]
     names = dict(zip(forms, files))
     return Wspecifier(text, names.get("ark"), names.get("scp"), **values)

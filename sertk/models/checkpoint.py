@@ -133,7 +133,7 @@ def _what_else(data: bytes) -> str:
             " them as an ark: transfer-head takes any vectors"
         )
     if data[8:9] == b"{" and b"data_offsets" in data[:4096]:
-        return "a safetensors file, and a PyTorch checkpoint is wanted (torch.save)"
+        return "a safetensors file, expected a PyTorch checkpoint (torch.save)"
     if (data[:1] == b"\x08" and b"onnx" in data[:4096].lower()) or b"pytorch" in data[:64]:
         return "an ONNX graph: give the PyTorch checkpoint that it was exported from"
     return f"not a PyTorch checkpoint, or cut short ({len(data)} bytes)"

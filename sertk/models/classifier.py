@@ -99,7 +99,7 @@ class Classifier:
         feats = np.asarray(feats, np.float32)
         bins = self.model.network.spec.bins
         if feats.ndim != 2 or not len(feats) or feats.shape[1] != bins:
-            raise SertkError(f"{self.path}: features of shape {feats.shape}, wanted (frames, {bins})")
+            raise SertkError(f"{self.path}: features of shape {feats.shape}, expected (frames, {bins})")
         if at in ("posterior", "logit"):
             check_outputs(self.model, self.path)
         segments: Iterable[tuple[str, np.ndarray]] = [("features", feats)]

@@ -182,7 +182,7 @@ def load(network: ResNet, tensors: Mapping[str, Tensor], name: str) -> None:
             found = torch.zeros(())
         if found is None or found.shape != wanted.shape:
             shape = "none" if found is None else tuple(found.shape)
-            raise SertkError(f"{name}: weights do not fit: {theirs}: wanted {tuple(wanted.shape)}, found {shape}")
+            raise SertkError(f"{name}: weights do not fit: {theirs}: expected {tuple(wanted.shape)}, found {shape}")
         if not bool(torch.isfinite(found).all()):
             raise SertkError(f"{name}: {theirs} is NaN or infinite")
         weights[key] = found.to(wanted.dtype)
@@ -237,7 +237,7 @@ def frontend_of(content: Any, config: Mapping[str, Any], origin: str, name: str)
     facts = read(content, config, name)
     for what in ("rate", "bins", "length", "shift"):
         if isinstance(value := facts.get(what), bool) or not isinstance(value, int | float | None) or value == 0:
-            raise SertkError(f"{name}: its config says {what} {value!r}, and a number is wanted")
+            raise SertkError(f"{name}: its config says {what} {value!r}, expected a number")
     rate = float(facts.pop("rate", None) or 16000)
     of_origin = ORIGINS[origin]
     fbank = {

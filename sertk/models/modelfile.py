@@ -70,7 +70,7 @@ def load_model(path: Path) -> Model:
     content, digest = read_checked(path)
     if content.get("format") != FORMAT:
         raise SertkError(
-            f"{path}: not a model file of this version (format {content.get('format')!r}, wanted {FORMAT!r})"
+            f"{path}: not a model file of this version (expected format {FORMAT!r}, found {content.get('format')!r})"
         )
     network = ResNet(NetworkSpec.from_plain(content["network"]))
     load_weights(network, content["weights"], path)
@@ -88,7 +88,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path
     for name in sorted(wanted.keys() | present.keys()):
         if wanted.get(name) != present.get(name):
             shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, present)]
-            raise SertkError(f"{path}: weights do not fit: {name}: wanted {shapes[0]}, found {shapes[1]}")
+            raise SertkError(f"{path}: weights do not fit: {name}: expected {shapes[0]}, found {shapes[1]}")
     module.load_state_dict({name.removeprefix(prefix): weights[name] for name in present})
 
 

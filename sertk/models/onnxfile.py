@@ -157,7 +157,7 @@ def load_onnx(path: Path, num_threads: int | None = None) -> OnnxModel:
     }
     if known.get("format") != FORMAT:
         raise SertkError(
-            f"{path}: not an ONNX file of this version (format {known.get('format')!r}, wanted {FORMAT!r})"
+            f"{path}: not an ONNX file of this version (expected format {FORMAT!r}, found {known.get('format')!r})"
         )
     return OnnxModel(Path(path), json.loads(known["labels"]), json.loads(known["frontend"]), known["at"],
                      json.loads(known["network"]), known["model_digest"], session)  # fmt: skip

@@ -64,7 +64,7 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
-            raise ValueError(f"blocks: wanted {len(STRIDES)} stages, found {len(self.blocks)}")
+            raise ValueError(f"blocks: expected {len(STRIDES)} stages, found {len(self.blocks)}")
         if self.pooling not in POOLING_FACTORS or self.activation not in ACTIVATIONS:
             raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
         if self.deviation not in DEVIATIONS or self.pooling_epsilon < 0:

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 
+from sertk.errors import SertkError
 from sertk.report.document import Figure, Table
 from sertk.report.lettering import BASE, families, readable
 
@@ -22,6 +24,10 @@ INK, LINE, WARN = "#16181d", "#c9ccd1", "#b3410e"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+# Formats of a figure in a file of its own.
+FORMATS = (".png", ".svg", ".pdf")
+# What stands in place of the page's colours in an SVG of its own, which has a light ground.
+_ALONE = f"color:{INK};background:#fff;--line:{LINE};--warn:{WARN};--sans:sans-serif"
 STYLE = {
     "font.family": "sans-serif", "font.size": 9.5, "axes.titlesize": 10, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "axes.edgecolor": LINE, "axes.linewidth": 0.8, "axes.labelcolor": INK,
@@ -115,3 +121,20 @@ def for_page(svg: str, name: str, alt: str) -> str:
     return re.sub(
         r'<svg((?:(?! (?:width|height)=)[^>])*?)( width="[^"]*"| height="[^"]*")', r"<svg\1", svg, count=1
     ).replace("<svg", head, 1)
+
+
+def check_format(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
+    """Raise SertkError unless a picture can be written under this name."""
+    if path.suffix.lower() not in formats:
+        raise SertkError(f"{path}: a picture's name ends in {', '.join(formats[:-1])} or {formats[-1]}")
+
+
+def in_format(shown: Figure, suffix: str) -> bytes:
+    """A figure as a file of its own, in the format of `suffix` (.png, .svg or .pdf)."""
+    match suffix.lower():
+        case ".png":
+            return shown.png
+        case ".pdf":
+            return shown.pdf
+        case _:
+            return shown.svg.replace('style="', f'style="{_ALONE};', 1).encode()

@@ -8,23 +8,20 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from sertk.atomic import atomic_file
-from sertk.errors import SertkError
+from sertk.report import drawing
 from sertk.report.document import Figure
-from sertk.report.drawing import COLOURS, DASHES, INK, LINE, figure
+from sertk.report.drawing import COLOURS, DASHES, INK, LINE, figure, in_format
 
 FORMATS = (".png", ".svg", ".html", ".pdf")
 # Columns of the waveform: more than a figure has pixels.
 COLUMNS = 2000
 # Inches of the axes and of a letter in the band.
 WIDTH, LETTER = 8.8, 0.07
-# What stands in place of the page's colours in an SVG of its own, which has a light ground.
-_ALONE = f"color:{INK};background:#fff;--line:{LINE};--warn:#a8380a;--sans:sans-serif"
 
 
 def check_format(path: Path) -> None:
     """Raise SertkError unless a picture can be written under this name."""
-    if path.suffix.lower() not in FORMATS:
-        raise SertkError(f"{path}: a picture's name ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    drawing.check_format(path, FORMATS)
 
 
 def outline(samples: np.ndarray) -> np.ndarray:
@@ -96,15 +93,8 @@ def write_timeline(path: Path, shown: Figure, stretches: Sequence[tuple[float, f
         SertkError: for another format.
     """
     check_format(path)
-    match path.suffix.lower():
-        case ".png":
-            content = shown.png
-        case ".pdf":
-            content = shown.pdf
-        case ".svg":
-            content = shown.svg.replace('style="', f'style="{_ALONE};', 1).encode()
-        case ".html":
-            content = _page(shown, stretches).encode()
+    suffix = path.suffix.lower()
+    content = _page(shown, stretches).encode() if suffix == ".html" else in_format(shown, suffix)
     with atomic_file(path, "wb") as file:
         file.write(content)
 

@@ -1,12 +1,14 @@
 """Cross-validation folds of labelled segments.
 
-Three schemes: `loso` holds out one session at a time, `speaker` one speaker; both are speaker-independent. `stratified`
-divides the segments of each class over N folds regardless of speaker: its scores are stamped SPEAKER-DEPENDENT (the paper's
-ablation, Fig. 4).
+Four schemes: `loso` holds out one session at a time, `speaker` one speaker or one of N groups of speakers; both are
+speaker-independent. `given` takes the corpus's own division (utt2split); it is speaker-independent if that is.
+`stratified` divides the segments of each class over N folds regardless of speaker: its scores are stamped
+SPEAKER-DEPENDENT (the paper's ablation, Fig. 4).
 """
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +19,12 @@ from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
 from sertk.datadir.speakers import people, read_speakers, recordings
 from sertk.errors import SertkError
+from sertk.scoring.balance import balanced_groups
 
-# The unit that a scheme holds out, and whether the scheme is speaker-independent.
-SCHEMES = {"loso": "session", "speaker": "speaker", "stratified": None}
-SPEAKER_INDEPENDENT = {"loso": True, "speaker": True, "stratified": False}
+log = logging.getLogger("sertk")
+
+# The unit that a scheme holds out.
+SCHEMES = {"loso": "session", "speaker": "speaker", "given": "split", "stratified": None}
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class Folds:
     """A division of labelled segments into folds 1 to n.
 
     Args:
-        scheme: "loso", "speaker" or "stratified".
+        scheme: one of SCHEMES.
         labels: class names, in the order of the posteriors.
         utt2label: label of each segment.
         utt2fold: fold of each segment.
-        held_out: sessions or speakers of each fold; {} for "stratified".
+        held_out: sessions, speakers or splits of each fold; {} for "stratified".
+        speaker_independent: True if no speaker is in two folds; None if unknown.
     """
 
     scheme: str
@@ -40,6 +45,7 @@ class Folds:
     utt2label: dict[str, str]
     utt2fold: dict[str, int]
     held_out: dict[int, list[str]]
+    speaker_independent: bool | None = True
 
     @property
     def num_folds(self) -> int:
@@ -55,7 +61,7 @@ class Folds:
         """The contents of scheme.json."""
         return {
             "scheme": self.scheme,
-            "speaker_independent": SPEAKER_INDEPENDENT[self.scheme],
+            "speaker_independent": self.speaker_independent,
             "labels": list(self.labels),
             "held_out": {str(fold): groups for fold, groups in self.held_out.items()},
             "counts": {str(fold): counts for fold, counts in self.counts().items()},
@@ -97,11 +103,13 @@ def divide(
     Perturbed copies count as the speaker they are copies of (sp0.9-SPK is SPK), and stay in the fold of their recording.
 
     Args:
-        scheme: "loso", "speaker" or "stratified".
+        scheme: one of SCHEMES.
         utt2label: label of each segment.
         labels: class names, in the order of the posteriors.
-        maps: "session", "speaker", "recording" (utt2uniq) -> the maps of the data folder.
-        num_folds: for "stratified", default 5; for the others the expected number, checked if given.
+        maps: "session", "speaker", "split", "recording" (utt2uniq) -> the maps of the data folder, and "gender" -> that of
+            each speaker, for groups of speakers.
+        num_folds: for "stratified", default 5; for "speaker" the number of groups of speakers, default one fold per
+            speaker; for the others the expected number, checked if given.
         seed: random seed of "stratified".
 
     Raises:
@@ -114,7 +122,12 @@ def divide(
         raise SertkError(f"scheme {scheme} needs the {what} of each segment, which the data folder does not have")
     persons = people(maps["speaker"], maps.get("recording")) if "speaker" in maps else None
     groups = persons if what == "speaker" else {utt: original(group) for utt, group in maps[what].items()}
-    folds = grouped_folds(scheme, utt2label, labels, groups, persons)
+    fold_of = None
+    if scheme == "speaker" and num_folds and (labelled := len({groups.get(utt) for utt in utt2label})) > num_folds:
+        _check_grouped(utt2label, groups, what)
+        fold_of = balanced_groups(utt2label, labels, groups, maps.get("gender", {}), num_folds)
+        log.info("%d speakers in %d groups", labelled, num_folds)
+    folds = grouped_folds(scheme, utt2label, labels, groups, persons, fold_of)
     if num_folds not in (None, folds.num_folds):
         raise SertkError(f"{folds.num_folds} {what}s give {folds.num_folds} folds, not {num_folds}")
     return folds
@@ -126,32 +139,43 @@ def grouped_folds(
     labels: Sequence[str],
     utt2group: Mapping[str, str],
     utt2spk: Mapping[str, str] | None = None,
+    fold_of: Mapping[str, int] | None = None,
 ) -> Folds:
-    """One fold per session or speaker, numbered in sorted order.
+    """Folds of whole groups.
 
     Args:
-        scheme: "loso" or "speaker".
+        scheme: "loso", "speaker" or "given".
         utt2label: label of each segment.
         labels: class names, in the order of the posteriors.
-        utt2group: session or speaker of each segment.
-        utt2spk: speaker of each segment, to check that no speaker is in two folds.
+        utt2group: session, speaker or split of each segment.
+        utt2spk: speaker of each segment, to check that no speaker is in two folds; under "given" they may be.
+        fold_of: fold of each group, from 1; default: one fold per group, numbered in sorted order.
 
     Raises:
         SertkError: a segment has no group, there are fewer than two groups, a speaker is in two folds, or a fold holds all
             segments of a class.
     """
     what = SCHEMES[scheme]
+    _check_grouped(utt2label, utt2group, what)
+    groups = sorted({utt2group[utt] for utt in utt2label}, key=str.encode)
+    if all(group.isdecimal() for group in groups):
+        groups.sort(key=int)
+    if len(groups) < 2:
+        raise SertkError(f"scheme {scheme} needs two {what}s or more, there is {groups[0] if groups else 'none'}")
+    fold_of = fold_of or {group: index for index, group in enumerate(groups, 1)}
+    utt2fold = {utt: fold_of[utt2group[utt]] for utt in utt2label}
+    held_out = {fold: [group for group in groups if fold_of[group] == fold] for fold in sorted(set(fold_of.values()))}
+    apart = None if utt2spk is None else keeps_apart(utt2fold, utt2spk)
+    if utt2spk is not None and (apart is None or scheme != "given"):
+        _check_speakers(utt2fold, utt2spk, what, utt2group)
+    independent = apart if scheme == "given" else True
+    return _checked(Folds(scheme, tuple(labels), dict(utt2label), utt2fold, held_out, independent))
+
+
+def _check_grouped(utt2label: Mapping[str, str], utt2group: Mapping[str, str], what: str) -> None:
     for utt in utt2label:
         if utt not in utt2group:
             raise SertkError(f"{utt}: has a label and no {what}")
-    groups = sorted({utt2group[utt] for utt in utt2label}, key=lambda group: group.encode())
-    if len(groups) < 2:
-        raise SertkError(f"scheme {scheme} needs two {what}s or more, there is {groups[0] if groups else 'none'}")
-    number = {group: index for index, group in enumerate(groups, 1)}
-    utt2fold = {utt: number[utt2group[utt]] for utt in utt2label}
-    if utt2spk is not None:
-        _check_speakers(utt2fold, utt2spk, what, groups)
-    return _checked(Folds(scheme, tuple(labels), dict(utt2label), utt2fold, {number[g]: [g] for g in groups}))
 
 
 def stratified_folds(
@@ -192,7 +216,7 @@ def stratified_folds(
             if utt2label[copies[recording][0]] == label:
                 utt2fold.update(dict.fromkeys(copies[recording], dealt % num_folds + 1))
                 dealt += 1
-    return _checked(Folds("stratified", tuple(labels), dict(utt2label), utt2fold, {}))
+    return _checked(Folds("stratified", tuple(labels), dict(utt2label), utt2fold, {}, False))
 
 
 def _checked(folds: Folds) -> Folds:
@@ -210,16 +234,18 @@ def _checked(folds: Folds) -> Folds:
     return folds
 
 
-def _check_speakers(utt2fold: Mapping[str, int], utt2spk: Mapping[str, str], what: str, groups: Sequence[str]) -> None:
+def _check_speakers(
+    utt2fold: Mapping[str, int], utt2spk: Mapping[str, str], what: str, utt2group: Mapping[str, str]
+) -> None:
     """Check that no speaker is in two folds. Raises SertkError."""
-    home: dict[str, int] = {}
+    home: dict[str, str] = {}
     for utt, fold in utt2fold.items():
         if utt not in utt2spk:
             raise SertkError(f"{utt}: has a label and no speaker in utt2spk")
-        other = home.setdefault(utt2spk[utt], fold)
-        if other != fold:
+        other = home.setdefault(utt2spk[utt], utt)
+        if utt2fold[other] != fold:
             raise SertkError(
-                f"speaker {utt2spk[utt]} is in {what}s {groups[other - 1]} and {groups[fold - 1]} ({utt}): "
+                f"speaker {utt2spk[utt]} is in {what}s {utt2group[other]} and {utt2group[utt]} ({utt}): "
                 "the folds would not be speaker-independent"
             )
 

@@ -222,7 +222,8 @@ class Guard:
         no_keys = record.get("keys") is None
         if no_keys and speakers is None:
             if declared := record.get("declared"):
-                reason = f"was trained on '{declared}', which lists no speakers (import-resnet --labels does)"
+                remedy = " (import-resnet --labels does)" if record.get("target") == "speaker" else ""
+                reason = f"was trained on '{declared}', which lists no speakers{remedy}"
             else:
                 reason = "records neither its training segments nor their speakers"
             self.doubt(name, f"{whose} {reason}")

@@ -1,4 +1,4 @@
-"""Speaker verification: equal error rate and minimum detection cost of scored trials.
+"""Speaker verification: equal error rate, detection costs and Cllr of scored trials.
 
 A trial is accepted if its score is at or above the threshold, so tied scores are accepted or rejected together (breaking ties
 would give a constant score a perfect EER). The ROC is interpolated linearly between neighbouring thresholds; the EER is where
@@ -8,11 +8,12 @@ it crosses P_miss = P_fa. The EER of the ROC convex hull would be lower, because
 0.3333333333333333
 >>> min_dcf([3.0, 2.0, 0.5], [1.0, 0.0, -1.0], p_target=0.5)
 0.3333333333333333
+>>> cllr([0.0], [0.0])  # log-likelihood ratios that say nothing cost one bit
+1.0
 """
 
 import numpy as np
-
-from sertk.scoring.intervals import Ends, Variance, score_interval
+from scipy.optimize import isotonic_regression
 
 
 def error_rates(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,75 +51,6 @@ def eer(targets: np.ndarray, nontargets: np.ndarray) -> float:
     return float(miss[low] + step * (miss[low + 1] - miss[low]))
 
 
-def eer_interval(scores: np.ndarray, target: np.ndarray, first: np.ndarray, second: np.ndarray) -> Ends | None:
-    """95 % interval of the EER for new speakers.
-
-    The jackknife leaves out one speaker with all trials he or she is in. The interval is Wilson's with Student's quantile, as
-    for accuracies (sertk.scoring.intervals).
-
-    Args:
-        scores: (trials,).
-        target: (trials,) bool.
-        first: (trials,) speaker index of one side.
-        second: (trials,) speaker index of the other side.
-
-    Returns:
-        (low, high); None for a single speaker, or if leaving one out leaves no targets or no nontargets.
-    """
-    values, place = np.unique(scores, return_inverse=True)
-    # Number of trials below each threshold: values[0], values[1], …, above all.
-    below = [np.append(0, np.cumsum(np.bincount(place[kind], minlength=len(values)))) for kind in (target, ~target)]
-    whole = _crossing(below, [np.empty(0, dtype=int)] * 2)
-    speakers, left = np.unique(np.concatenate([first, second])), []
-    if len(speakers) < 2:
-        return None
-    trials_of = _trials_of(first, second, speakers)
-    for own in trials_of:
-        removed = [np.sort(place[own[kind[own]]]) for kind in (target, ~target)]
-        if any(len(own_scores) == counts[-1] for own_scores, counts in zip(removed, below)):
-            return None
-        left.append(_crossing(below, removed))
-    number = len(speakers)
-    variance = (number - 1) / number * ((np.array(left) - whole) ** 2).sum()
-    estimate = Variance(np.array([whole]), np.array([variance]), np.array([number - 1.0]))
-    low, high = score_interval(estimate, np.array([min(counts[-1] for counts in below)]))
-    return float(low[0]), float(high[0])
-
-
-def _trials_of(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> list[np.ndarray]:
-    """Indices of the trials that each speaker is in, once each."""
-    trials = np.arange(len(first))
-    apart = first != second
-    whose = np.concatenate([first, second[apart]])
-    which = np.concatenate([trials, trials[apart]])[np.argsort(whose, kind="stable")]
-    return np.split(which, np.searchsorted(np.sort(whose), speakers[1:]))
-
-
-def _crossing(below: list[np.ndarray], removed: list[np.ndarray]) -> float:
-    """The EER without some trials, by bisection over thresholds.
-
-    Args:
-        below: number of targets and of nontargets below each threshold, (thresholds + 1,).
-        removed: sorted score indices of the removed targets and nontargets.
-    """
-    totals = [counts[-1] - len(own) for counts, own in zip(below, removed)]
-
-    def rates(k: int) -> tuple[float, float]:
-        miss, rejected = (
-            (counts[k] - np.searchsorted(own, k)) / total for counts, own, total in zip(below, removed, totals)
-        )
-        return miss, 1 - rejected
-
-    low, high = 0, len(below[0]) - 1  # nothing is rejected, everything
-    while high - low > 1:
-        middle = (low + high) // 2
-        miss, false_alarm = rates(middle)
-        low, high = (middle, high) if miss <= false_alarm else (low, middle)
-    (miss, false_alarm), (next_miss, next_false_alarm) = rates(low), rates(high)
-    step = (false_alarm - miss) / (next_miss - next_false_alarm - miss + false_alarm)
-    return float(miss + step * (next_miss - miss))
-
-
 def min_dcf(targets: np.ndarray, nontargets: np.ndarray, p_target: float) -> float:
     """Minimum detection cost over all thresholds, with C_miss = C_fa = 1.
 
@@ -134,3 +66,61 @@ def min_dcf(targets: np.ndarray, nontargets: np.ndarray, p_target: float) -> flo
     miss, false_alarm = error_rates(targets, nontargets)
     cost = p_target * miss + (1 - p_target) * false_alarm
     return float(cost.min() / min(p_target, 1 - p_target))
+
+
+def act_dcf(targets: np.ndarray, nontargets: np.ndarray, p_target: float) -> float:
+    """Detection cost of log-likelihood ratios at Bayes' threshold, log((1 - p_target) / p_target); normalised as min_dcf.
+
+    It can exceed 1: miscalibrated decisions are worse than none.
+
+    Args:
+        targets: (targets,) natural log-likelihood ratios.
+        nontargets: (nontargets,) natural log-likelihood ratios.
+        p_target: prior probability of a target.
+
+    >>> act_dcf([3.0, 2.0, -0.5], [1.0, -1.0, -2.0], p_target=0.5)  # threshold 0: one of three wrong on either side
+    0.6666666666666666
+    """
+    threshold = np.log((1 - p_target) / p_target)
+    miss = np.mean(np.asarray(targets) < threshold)
+    false_alarm = np.mean(np.asarray(nontargets) >= threshold)
+    return float((p_target * miss + (1 - p_target) * false_alarm) / min(p_target, 1 - p_target))
+
+
+def bits(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Cost of each log-likelihood ratio in bits, (trials,): log2(1 + exp(-score)) of a target, log2(1 + exp(score)) else."""
+    return np.logaddexp(0, np.where(target, -scores, scores)) / np.log(2)
+
+
+def cllr(targets: np.ndarray, nontargets: np.ndarray) -> float:
+    """Cllr in bits: mean cost of log-likelihood ratios over all priors; 1 for ratios that are always 0.
+
+    Args:
+        targets: (targets,) natural log-likelihood ratios.
+        nontargets: (nontargets,) natural log-likelihood ratios.
+
+    Source: Brümmer and du Preez 2006, "Application-independent evaluation of speaker detection".
+    """
+    return float((bits(np.asarray(targets), True).mean() + bits(np.asarray(nontargets), False).mean()) / 2)
+
+
+def min_cllr(targets: np.ndarray, nontargets: np.ndarray) -> float:
+    """Cllr after the best rising map of the scores (pool adjacent violators): the loss that no calibration can remove.
+
+    Args:
+        targets: (targets,) scores.
+        nontargets: (nontargets,) scores.
+
+    Source: as cllr.
+    """
+    scores = np.concatenate([targets, nontargets])
+    place = np.unique(scores, return_inverse=True)[1]
+    # Ties share a log-likelihood ratio; each kind of trial has total weight 1, a prior of 1/2.
+    hits, misses = np.bincount(place[: len(targets)], minlength=place.max() + 1), np.bincount(place[len(targets) :])
+    hits = hits / len(targets)
+    misses = np.append(misses, np.zeros(len(hits) - len(misses))) / len(nontargets)
+    posterior = isotonic_regression(hits / (hits + misses), weights=hits + misses).x
+    with np.errstate(divide="ignore"):
+        cost = -np.log2(posterior), -np.log2(1 - posterior)
+    # A posterior of 0 or 1 is wrong for none of its trials.
+    return float(sum(part[part > 0] @ bit[part > 0] for part, bit in zip((hits, misses), cost)) / 2)

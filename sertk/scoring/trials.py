@@ -101,9 +101,27 @@ def _duplicates(path: str | Path, pairs: np.ndarray, target: np.ndarray, names: 
     return len(again)
 
 
-def embedding_matrix(
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of a list of names.
+
+    Args:
+        matrix: (names, dim) float32, centred and length-normalised; zeros where there is none.
+        lengths: (names,) lengths before normalisation; 0 where there is none.
+    """
+
+    matrix: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def present(self) -> np.ndarray:
+        """(names,) bool: which names have an embedding."""
+        return self.lengths > 0
+
+
+def read_embeddings(
     table: Iterable[tuple[str, np.ndarray]], names: Iterable[str], mean: np.ndarray | None, where: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Embeddings:
     """Embeddings of `names`, centred and length-normalised.
 
     Args:
@@ -112,14 +130,11 @@ def embedding_matrix(
         mean: (dim,) vector to subtract.
         where: name of the table, for messages.
 
-    Returns:
-        (names, dim) float32, and (names,) bool: which have an embedding.
-
     Raises:
         SertkError: embeddings differ in dimension, one is all zeros, or there are none of `names`.
     """
     index_of = {name: index for index, name in enumerate(names)}
-    present = np.zeros(len(index_of), dtype=bool)
+    lengths = np.zeros(len(index_of))
     matrix = None
     for key, vector in table:
         if matrix is None:
@@ -133,10 +148,10 @@ def embedding_matrix(
             length = np.linalg.norm(vector)
             if not length:
                 raise SertkError(f"{where}: {key} is all zeros and cannot be normalised")
-            matrix[index_of[key]], present[index_of[key]] = vector / length, True
-    if not present.any():
+            matrix[index_of[key]], lengths[index_of[key]] = vector / length, length
+    if not lengths.any():
         raise SertkError(f"{where}: no embedding of any utterance of the trials")
-    return matrix, present
+    return Embeddings(matrix, lengths)
 
 
 def mean_vector(table: Iterable[tuple[str, np.ndarray]], where: str) -> np.ndarray:

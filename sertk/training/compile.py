@@ -70,5 +70,6 @@ def compile_network(network: ResNet, device: torch.device) -> Callable:
 
     On a GPU the result is recorded as CUDA graphs, which launch the hundreds of kernels of a pass at once.
     """
+    torch.compiler.reset()  # code of networks trained before in this process would count towards torch's limit
     mode = "reduce-overhead" if device.type == "cuda" else None
     return torch.compile(network, dynamic=False, backend=BACKEND, mode=mode)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sertk.data.store import Store
+from sertk.datadir.foldnames import in_order
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -69,8 +70,7 @@ class Labelling:
 
     def folds(self) -> list[str]:
         """Return the folds that have labelled segments: numbers in ascending order, then names."""
-        names = {self.fold_of[key] for key in self.of_segment if key in self.fold_of}
-        return sorted(names, key=lambda name: (int(name) if name.isdigit() else float("inf"), name))
+        return in_order(self.fold_of[key] for key in self.of_segment if key in self.fold_of)
 
 
 def labelled(store: Store, labelling: Labelling, labels: dict[str, str], max_skip: float, where: str) -> Store:

@@ -90,15 +90,24 @@ class Training:
     def run(
         self, on_batch: OnBatch, stop_requested: StopRequested = never, checkpoint_every: float = math.inf
     ) -> list[dict]:
-        """Train to the last epoch.
+        """Train to the last epoch (see steps).
+
+        Returns:
+            one record per epoch: loss, accuracy, learning_rate (of its last step), chunks, seconds, chunks_per_second.
+        """
+        for _ in self.steps(on_batch, stop_requested, checkpoint_every):
+            pass
+        return self.progress.history
+
+    def steps(
+        self, on_batch: OnBatch, stop_requested: StopRequested = never, checkpoint_every: float = math.inf
+    ) -> Iterator[None]:
+        """Train to the last epoch, yielding after every step, so that other trainings can take theirs (side_by_side).
 
         Args:
             on_batch: called after every batch (on a GPU after some of them).
             stop_requested: checked after every batch; if True in one process, all checkpoint after the same batch and end.
             checkpoint_every: seconds between checkpoints inside an epoch.
-
-        Returns:
-            one record per epoch: loss, accuracy, learning_rate (of the last step), chunks, seconds, chunks_per_second.
 
         Raises:
             Stopped: `stop_requested` returned True.
@@ -109,10 +118,9 @@ class Training:
             largest = self._largest_share(self.settings.batch_size)
             rehearse(self.step, largest, self.store.bins, max(self.settings.chunk_frames))
         while len(self.progress.history) < self.settings.epochs:
-            self._epoch(on_batch, stop_requested, checkpoint_every)
-        return self.progress.history
+            yield from self._epoch(on_batch, stop_requested, checkpoint_every)
 
-    def _epoch(self, on_batch: OnBatch, stop_requested: StopRequested, checkpoint_every: float) -> None:
+    def _epoch(self, on_batch: OnBatch, stop_requested: StopRequested, checkpoint_every: float) -> Iterator[None]:
         progress, epoch = self.progress, len(self.progress.history) + 1
         self.freezing.train_mode(self.network)
         sums = progress.sums or {"loss": 0.0, "correct": 0.0, "chunks": 0.0, "seconds": 0.0}
@@ -123,6 +131,7 @@ class Training:
             rate = self._set_rate(epoch, batch.number)
             targets = self.targets.of(self._segments(batch))
             unread.append((batch, self.step(chunks, targets, len(batch.items), stop_requested())))
+            yield
             if len(unread) < READ_AFTER[self.device.type] and batch.number < last:
                 continue
             stopping = self._read(unread, sums, epoch, rate)

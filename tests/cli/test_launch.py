@@ -77,7 +77,16 @@ def test_old_python_is_one_line(checkout, tmp_path):
     path = python3(tmp_path, "sys.version_info = (3, 9, 2, 'final', 0)")
     code, _, err = run(checkout / "bin/score-loso", "--help", PATH=path)
     assert code == 1 and len(err) == 1
-    assert f"python3 is Python 3.9, 3.11 or later is wanted: {REMEDY}" in err[0]
+    assert f"python3 is Python 3.9, expected 3.11 or later: {REMEDY}" in err[0]
+
+
+@pytest.mark.parametrize("name", ["launch", "make-coffee"])
+def test_name_of_no_binary_is_one_line(checkout, tmp_path, name):
+    if name != "launch":
+        (checkout / "bin" / name).symlink_to("launch")
+    code, out, err = run(checkout / "bin" / name, "--help", PATH=python3(tmp_path))
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith(f"{name}: ERROR: there is no binary of this name: ")
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def drop(data, name, key=None):
         (lambda data: (data / "utt2label").open("a").write("Ses01F-x neu\nSes01F-x neu\n"), [], "comes twice"),
         (lambda data: None, ["--num-folds", "5"], "3 sessions give 3 folds, not 5"),
         (lambda data: (data / "map").write_text("sad sad\nneu neu\n"), ["--label-map", "{}/map"], "the label 'sad'"),
-        (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns where 2"),
+        (lambda data: (data / "map").write_text("neu\n"), ["--label-map", "{}/map"], "map:1: 1 columns, expected 2"),
         (lambda data: None, ["--label-map", "{}/none"], "none: cannot be read"),
         (lambda data: (data / "utt2spk").write_text(
             (data / "utt2spk").read_text().replace("exc0 Ses03M", "exc0 Ses01M")),
@@ -151,3 +151,28 @@ def test_perturbed_copies_follow_their_original(call, data, tmp_path, scheme, un
     assert all(folds[utt] == folds[affix + utt] for utt in before) and len(folds) == 2 * len(before)
     assert len(set(folds.values())) == {"loso": 3, "speaker": 6, "stratified": 5}[scheme]
     assert f"{len(before)} segments are perturbed copies of others" in result.err
+
+
+def test_groups_of_speakers_have_men_and_women(call, data, tmp_path):
+    speakers = sorted(set(read_list(data / "utt2spk").values()))
+    (data / "spk2gender").write_text("".join(f"{speaker} {speaker[-1].lower()}\n" for speaker in speakers))
+    call("make-folds", "--scheme", "speaker", "--num-folds", 3, data, tmp_path / "folds")
+    scheme = json.loads((tmp_path / "folds" / "scheme.json").read_text())
+    assert scheme["speaker_independent"] is True
+    assert [sorted(name[-1] for name in group) for group in scheme["held_out"].values()] == [["F", "M"]] * 3
+
+
+def test_unknown_speakers_cannot_be_held_out(call, data, tmp_path):
+    (data / "utt2spk").write_text("".join(f"{utt} {utt}\n" for utt in read_list(data / "utt2label")))
+    result = call("make-folds", "--scheme", "speaker", data, tmp_path / "folds", code=1)
+    assert result.err == f"make-folds: ERROR: {data}/utt2spk: the speakers are unknown: each utterance is its own\n"
+
+
+def test_given_splits_that_share_speakers_are_stamped(call, data, tmp_path):
+    """As EmoBox's folds: no error, but the results say SPEAKER-DEPENDENT."""
+    utts = list(read_list(data / "utt2label"))
+    (data / "utt2split").write_text("".join(f"{utt} {n % 2 + 1}\n" for n, utt in enumerate(utts)))
+    call("make-folds", "--scheme", "given", data, tmp_path / "folds")
+    assert json.loads((tmp_path / "folds" / "scheme.json").read_text())["speaker_independent"] is False
+    call("make-folds", "--scheme", "given", "--splits", data / "utt2session", data, tmp_path / "folds")
+    assert json.loads((tmp_path / "folds" / "scheme.json").read_text())["held_out"]["3"] == ["Ses03"]

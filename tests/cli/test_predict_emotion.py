@@ -34,3 +34,19 @@ def test_a_fold_without_segments_is_an_error(box, call):
     err = call("predict-emotion", *options, "scp:feats.scp", "ark:p.ark", code=1).err
     assert err == "predict-emotion: ERROR: exp/folds/utt2fold: no segment is in fold 9\n"
     assert not (box / "p.ark").exists()
+
+
+def test_all_folds_in_one_call_have_the_bytes_of_their_own_calls(box, call):
+    options = ("--num-threads", 1, "--utt2fold", "exp/folds/utt2fold")
+    for fold in (1, 2, 3):
+        alone = ("--fold", fold, f"exp/exp1/{fold}/final.pt", "scp:data/all/feats.scp", f"ark:alone.{fold}.ark")
+        call("predict-emotion", *options, *alone)
+    several = ("exp/exp1/FOLD/final.pt", "scp:data/all/feats.scp")
+    err = call("predict-emotion", *options, "--fold", "all", *several, "ark:all.FOLD.ark").err
+    assert err.count("Done 10, skipped 0") == 3
+    call("predict-emotion", *options, "--fold", "3,1", *several, "ark:two.FOLD.ark")
+    for fold in (1, 2, 3):
+        alone = (box / f"alone.{fold}.ark").read_bytes()
+        assert (box / f"all.{fold}.ark").read_bytes() == alone
+        assert fold == 2 or (box / f"two.{fold}.ark").read_bytes() == alone
+    assert not (box / "two.2.ark").exists()

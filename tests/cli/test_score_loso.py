@@ -249,7 +249,7 @@ def test_a_posterior_that_is_no_number_is_refused(call, made):
         ("folds/utt2label", f"{FIRST} ang\n", "", f"utt2label: {FIRST} is missing"),
         ("folds/utt2fold", f"{FIRST} 1\n", "", f"utt2fold: {FIRST} is missing"),
         ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} one", f"utt2fold:1: {FIRST}: 'one' is not a fold number"),
-        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} 1 2", "utt2fold:1: 3 columns where 2"),
+        ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} 1 2", "utt2fold:1: 3 columns, expected 2"),
         ("folds/labels.txt", "neu\n", "ang\n", "labels.txt:2: label ang comes twice"),
         ("folds/scheme.json", "loso", "lotto", "scheme.json: unknown scheme"),
         ("folds/scheme.json", "{", "", "scheme.json: cannot be read"),

@@ -33,7 +33,7 @@ ORDER = "the order is subset-data [--first|--last|--shortest|--per-spk|--speaker
     [("data out", 2, ORDER), ("--first --per-spk data 1 out", 2, "--first and --per-spk do not go together"),
      ("--first 1 data out", 2, f"N is 'data': {ORDER}"), ("--per-spk 1 data out", 2, ORDER),
      ("--first=1 data out", 2, "the order is subset-data [OPTIONS] DATA-DIR [N] OUT-DIR"),
-     ("--first data 0 out", 2, "N is '0'"), ("--first data 4 out", 1, "has 3 utterances, 4 are wanted"),
+     ("--first data 0 out", 2, "N is '0'"), ("--first data 4 out", 1, "has 3 utterances, expected at least 4"),
      ("--utt-list utts data 1 out", 2, "the order is subset-data --utt-list FILE DATA-DIR OUT-DIR"),
      ("--utt-list gone data out", 1, "gone"), ("--utt-list spks data out", 1, "data has none of its 1 utterances"),
      ("--first gone 1 out", 1, "gone"), ("--first data 1 data", 1, "cannot be read and written at once"),

@@ -51,7 +51,7 @@ def test_channel_column_is_valid_with_a_warning(call, tmp_path):
     assert (tmp_path / "both/segments").read_text() == "a-1 r 0 1 A\nb-2 r 3 4 -1\n"
     (folder / "segments").write_text("a-1 r 0 1 C\na-2 r 1 2\nb-1 r 2 3\nb-2 r 3 4 1 x\n")
     lines = call("validate-data", folder, code=1).text
-    assert "key a-1: 'C' is not a channel" in lines and "segments:4: 6 columns where 4 or 5 are wanted" in lines
+    assert "key a-1: 'C' is not a channel" in lines and "segments:4: 6 columns, expected 4 or 5" in lines
 
 
 @pytest.mark.parametrize("args, code", [(["gone"], 1), (["--verify", "maybe", "data"], 2), (["--limit", "0", "data"], 2),

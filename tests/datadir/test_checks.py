@@ -18,8 +18,8 @@ def test_a_good_folder_has_no_problems(here):
 
 
 BREAKS = {
-    "a third column": ("utt2spk", lambda lines: [lines[0] + " x", *lines[1:]], r"utt2spk:1: 3 columns where 2"),
-    "one column": ("utt2label", lambda lines: ["spk0-utt0", *lines[1:]], r"utt2label:1: 1 columns where 2"),
+    "a third column": ("utt2spk", lambda lines: [lines[0] + " x", *lines[1:]], r"utt2spk:1: 3 columns, expected 2"),
+    "one column": ("utt2label", lambda lines: ["spk0-utt0", *lines[1:]], r"utt2label:1: 1 columns, expected 2"),
     "an empty line": ("utt2session", lambda lines: ["", *lines], r"utt2session:1: 0 columns"),
     "a duplicate": ("utt2dialog", lambda lines: [lines[0], *lines], r"utt2dialog:2: key spk0-utt0 comes twice"),
     "no order": ("text", lambda lines: lines[::-1], r"text:2: key spk3-utt1 comes after spk3-utt2: not in LC_ALL=C"),
@@ -53,7 +53,7 @@ def test_a_break_is_listed_with_file_and_key(here, name):
 @pytest.mark.parametrize(
     "lines, message",
     [(["spk0-utt0 r 1 0"], "are not times in order"), (["spk0-utt0 r -1 1"], "not times"), (["spk0-utt0 r 0 nan"], "not times"),
-     (["spk0-utt0 r 0 x"], "not times"), (["spk0-utt0 r 0"], "3 columns where 4"),
+     (["spk0-utt0 r 0 x"], "not times"), (["spk0-utt0 r 0"], "3 columns, expected 4"),
      (["spk0-utt0 gone 0 1"], "recording gone is missing")],
 )  # fmt: skip
 def test_bad_segments_are_listed(here, lines, message):

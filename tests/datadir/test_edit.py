@@ -23,7 +23,7 @@ def test_fixing_keeps_what_all_lists_have_and_says_what_it_drops(here):
     assert list(problems(folder)) == [] and kaldi_accepts(folder)
     assert DataDir.load(folder).utterances == UTTERANCES[2:-1]
     for message in ("2 utterances of utt2spk are not in utt2label", "1 utterances of utt2spk are not in wav.scp",
-                    "utt2session:2: 4 columns where 2 are wanted: left out", "1 utterances of text are not in utt2spk",
+                    "utt2session:2: 4 columns, expected 2: left out", "1 utterances of text are not in utt2spk",
                     "kept 9 of 12 utterances"):  # fmt: skip
         assert message in report
     assert content(folder / ".backup") | {"utt2ours": broken["utt2ours"]} == broken

@@ -26,15 +26,15 @@ def test_four_columns_are_read(here):
     [
         (None, 2, "l: cannot be read: No such file"),
         (b"", 2, "l: is empty"),
-        (b"a\n", 2, "l:1: 1 columns where 2"),
-        (b"a 1\nb 2 3\n", 2, "l:2: 3 columns where 2"),
+        (b"a\n", 2, "l:1: 1 columns, expected 2"),
+        (b"a 1\nb 2 3\n", 2, "l:2: 3 columns, expected 2"),
         (b"a 1\n\n", 2, "l:2: an empty line"),
         (b"a 1\nb 2\na 1\n", 2, "l:3: key a comes twice"),
         (b"a 1\nb \xff\n", 2, r"l:2: not UTF-8 \(byte 2 of the line\)"),
         (b"a 1\r\n", 2, "l:1: the line ends in CR LF"),
         (b"a\0 1\n", 2, "l:1: a NUL byte"),
         (b"a\n", None, "l:1: 'a' has a key and no value"),
-        (b"a r 0\n", 4, "l:1: 3 columns where 4"),
+        (b"a r 0\n", 4, "l:1: 3 columns, expected 4"),
         (b"\xef\xbb\xbfa 1\n", 2, "l:1: begins with a byte order mark"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from sertk.datadir.checks import problems
 from sertk.datadir.lists import read_list
-from sertk.datadir.prepare import report_problems, write_data_dir
+from sertk.datadir.prepare import find_audio, report_problems, write_data_dir
 from sertk.errors import SertkError
 
 MAPS = {
@@ -46,3 +46,10 @@ def test_problems_stop_unless_they_are_allowed(caplog):
         report_problems(Path("/corpus"), "Corpus", ["a is missing"], allow_partial=False)
     with pytest.raises(SertkError, match="a is missing, and 1 more "):
         report_problems(Path("/corpus"), "Corpus", ["a is missing", "b is missing"], allow_partial=False)
+
+
+def test_audio_is_found_whatever_its_container(tmp_path):
+    for name in ("b/2.FLAC", "a/1.wav", "a/._1.wav", "a/1.txt", "1.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_audio(tmp_path, "*") == [tmp_path / "a/1.wav", tmp_path / "b/2.FLAC"]

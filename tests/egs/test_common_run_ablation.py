@@ -16,7 +16,7 @@ STANDINS = {
     "transfer-head": 'for n in 1 2; do mkdir -p "${*: -1}/$n"; echo net >"${*: -1}/$n/final.pt"; done',
     "train-resnet": '[ ! -e "$CALLS.broken" ] || [[ $* != *"--fold 2"* ]] || exit 1\n'
     'mkdir -p "${*: -1}"; echo net >"${*: -1}/final.pt"',
-    "predict-emotion": 'out=${*: -1}; echo scores >"${out#ark:}"',
+    "predict-emotion": 'for n in 1 2; do out=${*: -1}; out=${out#ark:}; echo scores >"${out/FOLD/$n}"; done',
     "score-loso": 'while [ "$1" != --json ]; do shift; done; echo \'{}\' >"$2"; echo "%WA 50"',
     "make-report": "mkdir -p ${*: -1}",
 }
@@ -70,8 +70,8 @@ SMALL = ("--masks", "plain", "--pooling", "pooled")
 
 def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
     done = grid("--frames", "77")
-    # 4 trunk passes and head sets, 4 × 2 folds from scratch; 8 cells × 2 folds scored.
-    assert count(done) == {"embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "predict-emotion": 16,
+    # 4 trunk passes and head sets, 4 × 2 folds from scratch; 8 cells scored.
+    assert count(done) == {"embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "predict-emotion": 8,
                            "score-loso": 8, "make-report": 1}  # fmt: skip
     cells = {path.parent.relative_to(tmp_path / "exp/ablation").as_posix(): json.loads(path.read_text())
              for path in tmp_path.glob("exp/ablation/*/*/*/cell.json")}  # fmt: skip
@@ -91,7 +91,7 @@ def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
     assert count(more) == {
         "transfer-head": 1,
         "train-resnet": 2,
-        "predict-emotion": 4,
+        "predict-emotion": 2,
         "score-loso": 2,
         "make-report": 1,
     }
@@ -100,20 +100,20 @@ def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
 def test_a_changed_conf_reruns_what_depends_on_it_only(grid, tmp_path):
     grid(*SMALL)
     (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
-    assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
     assert list(tmp_path.glob("exp/ablation.old/*/exp1/transfer-plain-pooled/0/results.json"))
     (tmp_path / "exp" / "resnet34" / "final.pt").write_text("other speakers")
-    assert count(grid(*SMALL)) == {"embed-segments": 1, "transfer-head": 1, "predict-emotion": 2, "score-loso": 1,
+    assert count(grid(*SMALL)) == {"embed-segments": 1, "transfer-head": 1, "predict-emotion": 1, "score-loso": 1,
                                    "make-report": 1}  # fmt: skip
     (tmp_path / "conf" / "labels.exp1").write_text("sad sad\nang ang\n")
-    assert count(grid(*SMALL)) == {"transfer-head": 1, "train-resnet": 2, "predict-emotion": 4, "score-loso": 2,
+    assert count(grid(*SMALL)) == {"transfer-head": 1, "train-resnet": 2, "predict-emotion": 2, "score-loso": 2,
                                    "make-report": 1}  # fmt: skip
 
 
 def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     (tmp_path / "calls.broken").write_text("")
     done = grid(*SMALL, code=1)
-    assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
+    assert count(done) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 1,
                            "score-loso": 1, "make-report": 1}  # fmt: skip
     logs = tmp_path / "exp/ablation/log"
     assert done.stderr.endswith(
@@ -123,7 +123,7 @@ def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     assert "scratch/exp1/plain-pooled/0/2, which is not done" in (logs / "scores.2.log").read_text()
     (tmp_path / "calls.broken").unlink()
     again = grid(*SMALL)
-    assert count(again) == {"train-resnet": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert count(again) == {"train-resnet": 1, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
     assert "--fold 2" in again.calls[0] and "scratch: 2" in again.stdout
 
 
@@ -140,7 +140,7 @@ def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
     grid(*SMALL, "--starts", "scratch")
     done = grid(*SMALL, "--starts", "scratch", "--repeats", "2")
     assert [line for line in done.calls if "--seed 1 " in line and line.startswith("train-resnet")]
-    assert count(done) == {"train-resnet": 2, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert count(done) == {"train-resnet": 2, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
     deals = [(tmp_path / f"exp/ablation/folds/exp1/{seed}/utt2fold").read_text() for seed in (0, 1)]
     assert deals[0] != deals[1]
 
@@ -179,7 +179,7 @@ def test_submitted_stages_run_in_order_and_failed_ones_again(grid, tmp_path):
     wait_for_arrays(tmp_path)
     assert array_call(tmp_path, "6")[1]["--array"] == "2"
     assert [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()] == [
-        "train-resnet", "predict-emotion", "predict-emotion", "score-loso", "make-report",
+        "train-resnet", "predict-emotion", "score-loso", "make-report",
     ]  # fmt: skip
     assert grid(*words).stdout == "submitted: trunk -, heads -, scratch -, scores -, report -\n"
 
@@ -224,7 +224,7 @@ def test_a_cancelled_task_is_not_resubmitted_in_its_call(grid, tmp_path):
     assert count(done)["train-resnet"] == 1, done.calls
     assert "WARNING: job 1_1: CANCELLED" in done.stderr
     assert "2 left and nothing runs them: scratch/exp1/plain-pooled/0/1, scores/" in done.stderr
-    assert count(grid(*words)) == {"train-resnet": 1, "predict-emotion": 2, "score-loso": 1, "make-report": 1}
+    assert count(grid(*words)) == {"train-resnet": 1, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
 
 
 def is_locked(path):

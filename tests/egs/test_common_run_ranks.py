@@ -94,4 +94,4 @@ def test_a_notice_under_run_slurm_requeues_the_training(call_runner, tmp_path):
 def test_misuse_is_one_line(start):
     for words in (["2"], ["0", "true"], ["two", "true"]):
         done = subprocess.run([RUN_RANKS, *words], capture_output=True, text=True, timeout=20)
-        assert (done.returncode, done.stderr) == (2, "run-ranks: ERROR: wanted: N COMMAND… (see run-ranks --help)\n")
+        assert (done.returncode, done.stderr) == (2, "run-ranks: ERROR: expected: N COMMAND… (see run-ranks --help)\n")

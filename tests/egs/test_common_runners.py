@@ -102,7 +102,7 @@ def test_num_threads_reaches_the_jobs(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["x.log"], "wanted: [JOB=1:N] LOG COMMAND…"),
+        (["x.log"], "expected: [JOB=1:N] LOG COMMAND…"),
         (["JOB=1:2", "x.log", "true"], "2 jobs cannot share the log x.log: it needs JOB in its name"),
         (["JOB=2:1", "x.JOB.log", "true"], "JOB=2:1 is not NAME=1:N"),
         (["JOB=0:1", "x.JOB.log", "true"], "JOB=0:1 is not NAME=1:N"),

@@ -121,5 +121,5 @@ def test_a_missing_corpus_stops_the_recipe_in_its_first_stage(tmp_path):
                           cwd=tmp_path, capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [
-        f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it (wanted: the folder that holds them)"
+        f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it (expected: the folder that holds them)"
     ]

@@ -41,7 +41,7 @@ def test_all_seven_emotions_are_taken(prepare, tmp_path):
     put(tmp_path / "emodb" / "wav", *(f"03{code}{letter}a.wav" for code, letter in takes), "._03a01Wa.wav")
     prepare(EMODB, tmp_path / "emodb", tmp_path / "data", "--allow-partial", "true")
     assert list(read_list(tmp_path / "data/utt2label").values()) == ["ang", "bor", "dis", "fea", "hap", "sad", "neu"]
-    assert "ang: 1 recordings, wanted 127" in (tmp_path / "data/PARTIAL").read_text()
+    assert "ang: 1 recordings, expected 127" in (tmp_path / "data/PARTIAL").read_text()
 
 
 def test_a_wrong_emodb_is_named(prepare, tmp_path):
@@ -118,3 +118,9 @@ def test_a_wrong_choice_of_subsets_is_one_line(prepare, made_up, tmp_path, optio
     assert message in result.err
     assert len(result.err.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_the_whole_emodb_has_535_recordings(prepare, tmp_path):
+    put(tmp_path / "emodb" / "wav", "03a01Wa.wav")
+    result = prepare(EMODB, "--whole", "true", tmp_path / "emodb", tmp_path / "data", "--allow-partial", "true")
+    assert "bor: 0 recordings, expected 81" in result.err and "ang: 1 recordings, expected 127" in result.err

@@ -165,18 +165,18 @@ def test_missing_recordings_and_label_files_are_named(prepare, corpus, tmp_path)
 def test_a_folder_that_is_not_the_corpus_is_one_line(prepare, tmp_path):
     result = prepare(SCRIPT, tmp_path, tmp_path / "data", code=1)
     assert result.err.splitlines() == [
-        f"prepare-iemocap: ERROR: {tmp_path}: no Session1 to Session5 in it (wanted: the folder that holds them)"
+        f"prepare-iemocap: ERROR: {tmp_path}: no Session1 to Session5 in it (expected: the folder that holds them)"
     ]
 
 
 def test_partial_goes_on_only_when_allowed_and_says_so(prepare, corpus, tmp_path):
     result = prepare(SCRIPT, corpus, tmp_path / "data", code=1)
-    assert "session 01, speaker Ses01F, neu: 1 turns, wanted 171 (found in Ses01F_impro01 1)" in result.err
+    assert "session 01, speaker Ses01F, neu: 1 turns, expected 171 (found in Ses01F_impro01 1)" in result.err
     assert "--allow-partial true accepts it" in result.err.splitlines()[-1]
     prepare(SCRIPT, corpus, tmp_path / "data", "--allow-partial", "true")
     stamp = (tmp_path / "data/PARTIAL").read_text()
-    assert "speaker Ses05F, ang: 1 turns, wanted 78 (found in Ses05M_script01_1b 1)" in stamp
-    assert "2 dialogs, wanted 151" in stamp
+    assert "speaker Ses05F, ang: 1 turns, expected 78 (found in Ses05M_script01_1b 1)" in stamp
+    assert "2 dialogs, expected 151" in stamp
     assert f"{corpus}/Session2: no such folder" in stamp
     assert len(read_list(tmp_path / "data/utt2label")) == 3
     prepare(SCRIPT, corpus, tmp_path / "data", "--simulated", "true")
@@ -237,6 +237,6 @@ def test_the_whole_corpus_passes_and_a_changed_label_does_not(prepare, whole, tm
     result = prepare(SCRIPT, root, tmp_path / "other", GOLDEN=golden, code=1)
     warnings = [line for line in result.err.splitlines() if "WARNING" in line]
     assert len(warnings) == 2
-    assert "speaker Ses01F, hap: 68 turns, wanted 69 (found in Ses01" in warnings[0]
-    assert "speaker Ses01F, neu: 172 turns, wanted 171 (found in Ses01" in warnings[1]
+    assert "speaker Ses01F, hap: 68 turns, expected 69 (found in Ses01" in warnings[0]
+    assert "speaker Ses01F, neu: 172 turns, expected 171 (found in Ses01" in warnings[1]
     assert "Ses01F_impro00" in warnings[1]

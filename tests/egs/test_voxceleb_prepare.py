@@ -94,12 +94,12 @@ def test_voxceleb2_alone_has_no_trials(prepare, tmp_path):
 
 def test_a_wrong_number_of_speakers_stops_unless_partial(prepare, voxceleb1, tmp_path):
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1)
-    assert f"VoxCeleb1 in {voxceleb1} has 4 speakers, wanted 1251" in result.err.splitlines()[-1]
-    assert "has 6 recordings (dev/wav 3, test/wav 3), wanted 153516" in result.err
+    assert f"VoxCeleb1 in {voxceleb1} has 4 speakers, expected 1251" in result.err.splitlines()[-1]
+    assert "has 6 recordings (dev/wav 3, test/wav 3), expected 153516" in result.err
     assert not (tmp_path / "data").exists()
     prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, "--allow-partial", "true")
     for folder in ("train", "test"):
-        assert "4 speakers, wanted 1251" in (tmp_path / "data" / folder / "PARTIAL").read_text()
+        assert "4 speakers, expected 1251" in (tmp_path / "data" / folder / "PARTIAL").read_text()
 
 
 VOXCELEB2 = ["id00012/21Uxsk56VDQ/00001", "id00012/21Uxsk56VDQ/00002", "id00013/21Uxsk56VDQ/00001"]
@@ -110,19 +110,19 @@ def test_recordings_are_counted_and_not_speakers_alone(prepare, tmp_path):
     counts = {"SPEAKERS": {"VoxCeleb2": 2}, "RECORDINGS": {"VoxCeleb2": 4}}
     words = (tmp_path / "data", "--voxceleb2", tmp_path / "two")
     result = prepare(SCRIPT, *words, code=1, **counts)
-    assert "has 3 recordings, wanted 4" in result.err.splitlines()[-1] and not (tmp_path / "data").exists()
+    assert "has 3 recordings, expected 4" in result.err.splitlines()[-1] and not (tmp_path / "data").exists()
     prepare(SCRIPT, *words, "--allow-partial", "true", **counts)
-    assert "has 3 recordings, wanted 4" in (tmp_path / "data/train/PARTIAL").read_text()
+    assert "has 3 recordings, expected 4" in (tmp_path / "data/train/PARTIAL").read_text()
     prepare(SCRIPT, *words, SPEAKERS={"VoxCeleb2": 2}, RECORDINGS={"VoxCeleb2": 3})
     assert not (tmp_path / "data/train/PARTIAL").exists()
 
 
 def test_the_counts_are_those_of_the_published_corpora(prepare, voxceleb1, tmp_path):
     err = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, code=1).err
-    assert "wanted 153516" in err and 148642 + 4874 == 153516
+    assert "expected 153516" in err and 148642 + 4874 == 153516
     put(tmp_path / "two/wav", VOXCELEB2)
     err = prepare(SCRIPT, tmp_path / "data", "--voxceleb2", tmp_path / "two", code=1).err
-    assert "has 3 recordings, wanted 1092009" in err
+    assert "has 3 recordings, expected 1092009" in err
 
 
 @pytest.mark.parametrize("copy", [".m4a.wav", ".wav", ".wav.wav", ".flac", ".m4a.flac"])

@@ -192,12 +192,12 @@ DAMAGES = {
 # Where we refuse what Kaldi accepts, the reason that is given.
 STRICTER = {
     "text that is no UTF-8": "not UTF-8",
-    "utt2spk with a third column": "3 columns where 2 are wanted",
-    "utt2spk with an empty line": "0 columns where 2 are wanted",
-    "wav.scp with a key alone": "1 columns where at least 2 are wanted",
+    "utt2spk with a third column": "3 columns, expected 2",
+    "utt2spk with an empty line": "0 columns, expected 2",
+    "wav.scp with a key alone": "1 columns, expected at least 2",
     "segments that start below 0": "are not times in order",
     "segments with a word for a time": "are not times in order",
-    "utt2lang of two words": "3 columns where 2 are wanted",
+    "utt2lang of two words": "3 columns, expected 2",
     "utt2dur nan": "'nan' is not a positive number",
     "utt2num_frames 7.0": "'7.0' is not a positive whole number",
     "no wav.scp": "has neither wav.scp nor feats.scp",

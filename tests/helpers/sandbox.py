@@ -2,12 +2,14 @@
 
 import contextlib
 import importlib
+import json
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from encoders import write_encoder
 from foreign_weights import file_forms, weights
 
 from sertk.datadir.lists import read_list, write_list
@@ -66,6 +68,11 @@ def fill():
     write_list("segments", {f"{key}-part": f"{key} 0.1 0.4" for key in few})
     _list("trials.utts", few)
     run("make-fbank", *FBANK, "--cmvn", "false", "scp:wav.scp", "ark,scp:fbank.ark,fbank.scp")
+    rows = [f"wav/all/{key}.wav,{key[:5]},{utt2label[key]}\n" for key in few]
+    Path("corpus.csv").write_text("file,speaker,emotion\n" + "".join(rows))
+    for fold in (1, 2):
+        lines = [json.dumps({"wav": f"wav/all/{key}.wav", "emo": utt2label[key]}) for key in few if key[3] == str(fold)]
+        Path(f"fold_{fold}.jsonl").write_text("\n".join(lines))
     for number in range(2):
         write_voice(Path("recordings", f"{number}.flac"), number)
     write_voice(Path("interview.wav"), 7)
@@ -73,6 +80,8 @@ def fill():
     Path("conf/labels.exp3").write_text("ang ang\nhap hap\nexc hap\nneu neu\nsad sad\n")
     Path("conf/speaker.conf").write_text("--channels=2\n--epochs=1\n--chunk-frames=20,30\n")
 
+    for name, kind in {"wavlm-base-plus": "wavlm", "hubert-large": "hubert", "whisper-small": "whisper"}.items():
+        write_encoder(Path(name), kind)
     Path("avg_model.pt").write_bytes(file_forms(weights(channels=2))["averaged"])
     Path("config.yaml").write_text("model: ResNet34\nmodel_args:\n  feat_dim: 80\n  embed_dim: 6\n")
 

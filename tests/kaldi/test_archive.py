@@ -40,7 +40,7 @@ def test_keys_come_with_the_stream_at_their_values(here):
         (b"k \0BFM \x08\2\0\0\0\4\1\0\0\0" + bytes(8), "the header is damaged"),
         (b"k \0BFM \4\0\0\0\0\4\1\0\0\0", "the header is damaged"),
         (b"k \0BXM \4\2\0\0\0\4\1\0\0\0" + bytes(8), r"unknown type b'XM \\x04'"),
-        (b"k \0BFV \4\2\0\0\0" + bytes(8), "is of type FV where a matrix is wanted"),
+        (b"k \0BFV \4\2\0\0\0" + bytes(8), "is of type FV, expected a matrix"),
         (b"k \0BCM2 \0\0\xc0\x7f\0\0\x80\x3f\1\0\0\0\1\0\0\0" + bytes(2), "NaN or infinite range"),
         (b"k \0BFM \4\1\0\0\0\4\2\0\0\0" + np.array([0, np.nan], "<f4").tobytes(), r"holds NaN or infinity \(1 of 2 .* \[0, 1\]"),
         (b"k \0BFM \4\1\0\0\0\4\2\0\0\0" + np.array([-np.inf, np.inf], "<f4").tobytes(), "holds NaN or infinity"),

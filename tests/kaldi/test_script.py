@@ -14,9 +14,9 @@ FM = b"\0BFM \4\2\0\0\0\4\1\0\0\0" + np.array([1, 2], "<f4").tobytes()
     "data, message",
     [
         (b"", "no entry could be read"),
-        (b"k\n", r"x\.scp:1: a key and a file name are wanted: 'k'"),
-        (b"\n", r"x\.scp:1: a key and a file name are wanted"),
-        (b"k x.ark:2\n\n", r"x\.scp:2: a key and a file name are wanted"),
+        (b"k\n", r"x\.scp:1: expected a key and a file name: 'k'"),
+        (b"\n", r"x\.scp:1: expected a key and a file name"),
+        (b"k x.ark:2\n\n", r"x\.scp:2: expected a key and a file name"),
         (b"k gone.ark:2\n", r"x\.scp:1: key k: gone\.ark: cannot be read: No such file"),
         (b"k x.ark:1\n", r"x\.scp:1: key k: x\.ark at byte 1: neither binary"),
         (b"k x.ark:9999\n", r"x\.scp:1: key k: x\.ark: offset 9999 is past the end \(25 bytes\)"),

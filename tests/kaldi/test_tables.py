@@ -136,7 +136,7 @@ def test_bad_integers_are_an_error(here, data):
 
 
 def test_a_matrix_is_not_taken_for_a_vector(table):
-    with pytest.raises(SertkError, match=r"x\.ark at byte 0: key spk0-utt00: is of type FM where a vector is wanted"):
+    with pytest.raises(SertkError, match=r"x\.ark at byte 0: key spk0-utt00: is of type FM, expected a vector"):
         list(read_table("ark:x.ark", "vector"))
 
 

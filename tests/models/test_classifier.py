@@ -43,5 +43,5 @@ def test_probabilities_are_those_of_classify_audio(model, samples, call, tmp_pat
 
 
 def test_features_of_other_bins_are_refused(model):
-    with pytest.raises(sertk.SertkError, match=r"final.pt: features of shape \(9, 8\), wanted \(frames, 16\)"):
+    with pytest.raises(sertk.SertkError, match=r"final.pt: features of shape \(9, 8\), expected \(frames, 16\)"):
         model.output(np.zeros((9, 8)))

@@ -226,8 +226,8 @@ def test_other_networks_are_refused_by_name(words):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"bn1.weight": None}, "bn1.weight: wanted .4,., found none"),
-    ({"layer2.0.conv1.weight": torch.zeros(8, 4, 1, 1)}, "layer2.0.conv1.weight: wanted .8, 4, 3, 3., found .8, 4, 1, 1."),
+    ({"bn1.weight": None}, "bn1.weight: expected .4,., found none"),
+    ({"layer2.0.conv1.weight": torch.zeros(8, 4, 1, 1)}, "layer2.0.conv1.weight: expected .8, 4, 3, 3., found .8, 4, 1, 1."),
     ({"seg_1.bias": torch.full((6,), float("nan"))}, "seg_1.bias is NaN or infinite"),
     ({"seg_3.weight": torch.zeros(2)}, "seg_3.weight is no part"),
     ({"x\n\x1b[2J": torch.zeros(2)}, r"x.n.x1b\[2J is no part"),
@@ -243,7 +243,7 @@ def test_weights_that_do_not_fit_are_named(change, words):
 
 @pytest.mark.parametrize(("config", "words"), [
     ({"model_args": {"pooling_func": "ASTP"}}, "pooling ASTP"),
-    ({"model_args": {"feat_dim": "many"}}, "bins 'many', and a number"),
+    ({"model_args": {"feat_dim": "many"}}, "bins 'many', expected a number"),
     ({"model_args": {}, "dataset_args": {"frontend": "s3prl"}}, "front end s3prl"),
     ({"model_args": {}, "dataset_args": {"cmvn_args": {"norm_var": True}}}, "normalised variance"),
 ])  # fmt: skip

@@ -73,11 +73,11 @@ def test_reading_a_model_runs_no_code(tmp_path):
 def test_weights_must_match_by_name_and_shape(tmp_path):
     weights = dict(ResNet(SPEC).state_dict())
     network = ResNet(NetworkSpec(4, bins=8, channels=2, blocks=(1, 1, 1, 1), embedding_dim=4))
-    with pytest.raises(SertkError, match=r"head\.output\.bias: wanted \(4,\), found \(3,\)"):
+    with pytest.raises(SertkError, match=r"head\.output\.bias: expected \(4,\), found \(3,\)"):
         load_weights(network, weights, tmp_path)
     del weights["trunk.bn.bias"]
-    with pytest.raises(SertkError, match=r"trunk\.bn\.bias: wanted \(2,\), found none"):
+    with pytest.raises(SertkError, match=r"trunk\.bn\.bias: expected \(2,\), found none"):
         load_weights(ResNet(SPEC), weights, tmp_path)
     weights = dict(ResNet(SPEC).state_dict()) | {"extra": torch.zeros(1)}
-    with pytest.raises(SertkError, match=r"extra: wanted none, found \(1,\)"):
+    with pytest.raises(SertkError, match=r"extra: expected none, found \(1,\)"):
         load_weights(ResNet(SPEC), weights, tmp_path)

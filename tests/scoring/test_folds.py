@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertk.errors import SertkError
-from sertk.scoring.folds import grouped_folds, map_labels, stratified_folds
+from sertk.scoring.folds import divide, grouped_folds, map_labels, stratified_folds
 
 LABELS = ("ang", "neu")
 
@@ -117,3 +117,28 @@ def test_label_order_is_that_of_the_map():
 
 def test_without_a_map_labels_are_sorted():
     assert map_labels({"u1": "b", "u2": "a"}, None) == ({"u1": "b", "u2": "a"}, ("a", "b"))
+
+
+def test_speakers_are_grouped_when_fewer_folds_are_wanted():
+    utt2label, _, utt2spk = corpus(sessions=3)
+    maps = {"speaker": utt2spk, "gender": {speaker: speaker[-1] for speaker in utt2spk.values()}}
+    folds = divide("speaker", utt2label, LABELS, maps, num_folds=3)
+    assert [sorted(speaker[-1] for speaker in speakers) for speakers in folds.held_out.values()] == [["F", "M"]] * 3
+    assert folds.counts() == {fold: {"ang": 4, "neu": 4} for fold in (1, 2, 3)}
+    assert folds.speaker_independent is True
+    with pytest.raises(SertkError, match="6 speakers give 6 folds, not 7"):
+        divide("speaker", utt2label, LABELS, maps, num_folds=7)
+
+
+def test_given_splits_are_held_out_in_turn():
+    """Splits that are numbers keep their order (2 before 10), and speakers that they share are said."""
+    utt2label, utt2session, utt2spk = corpus()
+    splits = {utt: {"Ses00": "10", "Ses01": "2", "Ses02": "3"}[session] for utt, session in utt2session.items()}
+    folds = divide("given", utt2label, LABELS, {"split": splits, "speaker": utt2spk})
+    assert folds.held_out == {1: ["2"], 2: ["3"], 3: ["10"]}
+    assert folds.settings()["speaker_independent"] is True
+    assert divide("given", utt2label, LABELS, {"split": splits}).speaker_independent is None
+    shared = splits | {"Ses00F-ang0": "2"}
+    assert divide("given", utt2label, LABELS, {"split": shared, "speaker": utt2spk}).speaker_independent is False
+    with pytest.raises(SertkError, match="scheme given needs the split of each segment"):
+        divide("given", utt2label, LABELS, {"speaker": utt2spk})

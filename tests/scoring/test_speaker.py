@@ -1,4 +1,4 @@
-"""EER and minDCF against a search over all thresholds, scikit-learn's ROC and values worked by hand."""
+"""EER, detection costs and Cllr against searches, scikit-learn and values worked by hand."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
-from sklearn.metrics import roc_curve
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss, roc_curve
 
-from sertk.scoring.speaker import eer, eer_interval, error_rates, min_dcf
+from sertk.scoring.speaker import act_dcf, cllr, eer, error_rates, min_cllr, min_dcf
 
 # Whole numbers make ties common.
 scores = st.lists(st.integers(-8, 8).map(float), min_size=1, max_size=40)
@@ -94,32 +95,43 @@ def test_what_has_no_error_rate_is_refused(targets, nontargets):
         eer(targets, nontargets)
 
 
-def test_eer_intervals_leave_out_each_speaker_with_all_trials():
-    """Against leaving them out one by one, and Student's t on Wilson's scale by hand; scores with ties.
-
-    Each speaker's targets lie elsewhere, so that the interval is wider than that of independent trials.
-    """
-    rng = np.random.default_rng(0)
-    first = rng.integers(0, 8, 600)
-    second = np.where(rng.random(600) < 0.4, first, rng.integers(0, 8, 600))
-    target = first == second
-    scores = np.round(rng.normal(size=600) + (0.5 + 0.6 * first) * target, 1)
-    whole, left = eer(scores[target], scores[~target]), []
-    for speaker in range(8):
-        kept = (first != speaker) & (second != speaker)
-        left.append(eer(scores[kept & target], scores[kept & ~target]))
-    variance = 7 / 8 * ((np.array(left) - whole) ** 2).sum()
-    weight = 2.364624**2 * variance / (whole * (1 - whole))
-    half = np.sqrt(weight * whole * (1 - whole) + weight**2 / 4)
-    wanted = [(whole + weight / 2 - half) / (1 + weight), (whole + weight / 2 + half) / (1 + weight)]
-    assert eer_interval(scores, target, first, second) == pytest.approx(wanted, abs=1e-6)
+def test_cllr_worked_by_hand():
+    # Ratios of 3 and 1/3: log2(1 + 1/3) each, that of a wrong one is log2(1 + 3) = 2.
+    right = np.log2(4 / 3)
+    assert cllr([np.log(3)], [-np.log(3)]) == pytest.approx(right)
+    assert cllr([np.log(3), -np.log(3)], [-np.log(3)]) == pytest.approx(((right + 2) / 2 + right) / 2)
+    assert cllr([0.0, 0.0], [0.0]) == 1
+    assert cllr([800.0], [-800.0]) == 0 and cllr([-800.0], [800.0]) == pytest.approx(800 / np.log(2))
 
 
-def test_an_eer_of_0_has_an_interval_and_one_speaker_has_none():
-    first, second = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 1, 2, 1, 2, 0])
-    target = first == second
-    low, high = eer_interval(target * 1.0, target, first, second)
-    assert low == 0 and high == pytest.approx(1.96**2 / (3 + 1.96**2), abs=1e-3)  # Wilson's of 0 of 3
-    assert eer_interval(np.array([1.0, 0.0]), np.array([True, False]), np.zeros(2), np.zeros(2)) is None
-    # Of one of two speakers are all targets: without him none is left.
-    assert eer_interval(target[:4] * 1.0, target[:4] & (first[:4] == 0), first[:4], second[:4]) is None
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
+def test_cllr_is_scikit_learns_balanced_log_loss(seed, num_targets, num_nontargets):
+    rng = np.random.default_rng(seed)
+    llrs = rng.normal(0, 3, num_targets + num_nontargets)
+    truth = np.arange(len(llrs)) < num_targets
+    share = np.where(truth, 0.5 / num_targets, 0.5 / num_nontargets)
+    expected = log_loss(truth, 1 / (1 + np.exp(-llrs)), sample_weight=share, labels=[False, True]) / np.log(2)
+    assert cllr(llrs[truth], llrs[~truth]) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scores, scores)
+def test_min_cllr_is_that_of_scikit_learns_isotonic_map(targets, nontargets):
+    """With ties; and neither a rising map changes it, nor any is better."""
+    values, truth = np.r_[targets, nontargets], np.arange(len(targets) + len(nontargets)) < len(targets)
+    share = np.where(truth, 0.5 / len(targets), 0.5 / len(nontargets))
+    posterior = IsotonicRegression().fit(values, truth, sample_weight=share).predict(values)
+    right = np.where(truth, posterior, 1 - posterior)
+    value = min_cllr(np.array(targets), np.array(nontargets))
+    assert value == pytest.approx(-(share * np.log2(right)).sum(), abs=1e-9)
+    assert min_cllr(np.exp(targets), np.exp(nontargets)) == pytest.approx(value, abs=1e-12)
+    assert value <= min(1, cllr(targets, nontargets)) + 1e-12
+
+
+def test_act_dcf_counts_errors_at_bayes_threshold():
+    # At p 0.01 the threshold is log(99) = 4.595: one of four targets below, one of ten nontargets above.
+    targets, nontargets = [5.0, 6.0, 7.0, 4.5], [4.6] + [-1.0] * 9
+    assert act_dcf(targets, nontargets, 0.01) == pytest.approx(0.25 + 99 * 0.1)
+    assert act_dcf(targets, nontargets, 0.5) == pytest.approx(0.1)
+    assert act_dcf([800.0], [-800.0], 0.01) == 0

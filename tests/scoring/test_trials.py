@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
 from sertk.errors import SertkError
-from sertk.scoring.trials import cosine_scores, embedding_matrix, mean_vector, read_trials
+from sertk.scoring.trials import cosine_scores, mean_vector, read_embeddings, read_trials
 
 
 def written(tmp_path, text):
@@ -69,13 +69,14 @@ def test_scores_equal_scikit_learns_cosine_similarity(seed, subtract):
     rng = np.random.default_rng(seed)
     vectors = {f"u{n}": rng.normal(3, 1, 16).astype(np.float32) for n in range(8)}
     mean = mean_vector(vectors.items(), "here") if subtract else None
-    matrix, there = embedding_matrix(vectors.items(), vectors, mean, "here")
-    assert there.all()
+    embeddings = read_embeddings(vectors.items(), vectors, mean, "here")
+    assert embeddings.present.all()
     pairs = rng.integers(0, 8, (30, 2))
     trials = type("T", (), {"first": pairs[:, 0], "second": pairs[:, 1], "target": pairs[:, 0]})
     rows = np.array(list(vectors.values()), dtype=np.float64) - (0 if mean is None else mean)
     expected = cosine_similarity(rows)[pairs[:, 0], pairs[:, 1]]
-    assert cosine_scores(trials, matrix) == pytest.approx(expected, abs=1e-6)
+    assert embeddings.lengths == pytest.approx(np.linalg.norm(rows, axis=1))
+    assert cosine_scores(trials, embeddings.matrix) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_mean_is_that_of_the_vectors_given():
@@ -96,7 +97,7 @@ def test_the_mean_is_that_of_the_vectors_given():
 )
 def test_embeddings_of_length_0_or_another_size_are_named(table, mean, message):
     with pytest.raises(SertkError, match=message):
-        embedding_matrix(
+        read_embeddings(
             [(key, np.array(vector)) for key, vector in table],
             ["a", "b"],
             None if mean is None else np.array(mean),
@@ -105,5 +106,6 @@ def test_embeddings_of_length_0_or_another_size_are_named(table, mean, message):
 
 
 def test_what_is_not_there_is_told_apart():
-    matrix, there = embedding_matrix([("b", np.array([0.0, 2.0]))], ["a", "b"], None, "e")
-    assert there.tolist() == [False, True] and matrix.tolist() == [[0, 0], [0, 1]]
+    embeddings = read_embeddings([("b", np.array([0.0, 2.0]))], ["a", "b"], None, "e")
+    assert embeddings.present.tolist() == [False, True] and embeddings.lengths.tolist() == [0, 2]
+    assert embeddings.matrix.tolist() == [[0, 0], [0, 1]]

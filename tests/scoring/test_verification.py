@@ -23,16 +23,18 @@ def embeddings(tmp_path):
 
 def test_separable_trials_have_no_error(tmp_path, embeddings):
     (tmp_path / "trials").write_text(TRIALS)
-    results = score(tmp_path / "trials", embeddings)
+    results, _ = score(tmp_path / "trials", embeddings)
     assert results["eer"] == 0 and set(results["min_dcf"].values()) == {0.0}
     assert (results["trials"], results["targets"], results["nontargets"]) == (3, 1, 2)
     line = as_line(results)
-    assert line.startswith("%EER 0.00 minDCF(0.01) 0.0000 minDCF(0.05) 0.0000 [ 3 trials, 1 target, cosine, ")
+    assert line.startswith(
+        "%EER 0.00 minDCF(0.01) 0.0000 minDCF(0.05) 0.0000 minCllr 0.0000 [ 3 trials, 1 target, cosine, "
+    )
 
 
 def test_trials_without_an_embedding_are_left_out_up_to_max_skip(tmp_path, embeddings):
     (tmp_path / "trials").write_text(TRIALS + "a e target\n")
-    results = score(tmp_path / "trials", embeddings, max_skip=0.25)
+    results, _ = score(tmp_path / "trials", embeddings, max_skip=0.25)
     assert results["left_out"] == 1 and results["missing"] == ["e"] and "1 left out" in as_line(results)
     with pytest.raises(SertkError, match=r"1 of 4 trials have no embedding \(e, …\)"):
         score(tmp_path / "trials", embeddings, max_skip=0.2)

@@ -11,7 +11,7 @@ from sertk.data.loader import HostChunks
 from sertk.data.resident import ResidentChunks
 from sertk.data.store import load_store
 from sertk.datadir.lists import read_list
-from sertk.jobs import train as job
+from sertk.jobs import inputs as job
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training import loop

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Classifies the held-out segments of every fold with that fold's network, and scores all folds together.
+# Classifies the held-out segments of every fold with that fold's network, in one job, and scores all folds together.
 #
 # usage: score_folds.sh [--cmd run-local] [--clusters FILE] [--data DIR] [--num-threads 1] [--device D]
 #                       FEATS-SCP FOLD-DIR DIR
@@ -17,10 +17,11 @@ cmd=run-local clusters='' data='' num_threads=1 device=''
 feats=$1 folds=$2 dir=$3
 
 need "$feats"
-num_folds=$(count_folds "$folds")
-$cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$dir/log/predict.JOB.log" \
+need "$folds/utt2fold" "make-folds writes it"
+# One job for all folds, which imports torch once.
+$cmd --num-threads "$num_threads" "$dir/log/predict.log" \
   predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
-    --utt2fold "$folds/utt2fold" --fold JOB "$dir/JOB/final.pt" "scp:$feats" "ark:$dir/JOB/scores.ark"
+    --utt2fold "$folds/utt2fold" --fold all "$dir/FOLD/final.pt" "scp:$feats" "ark:$dir/FOLD/scores.ark"
 
 score-loso ${clusters:+--clusters "$clusters"} ${data:+--data "$data"} --json "$dir/results.json" \
   "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"

@@ -126,7 +126,7 @@ def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) ->
             if not numbers or numbers[0] < 1:
                 raise Misuse(f"{word} is not NAME=1:N")
     if len(words) < 2:
-        raise Misuse("wanted: [JOB=1:N] LOG COMMAND…")
+        raise Misuse("expected: [JOB=1:N] LOG COMMAND…")
     log, *command = words
     if len(numbers) > 1 and name not in log:
         raise Misuse(f"{len(numbers)} jobs cannot share the log {log}: it needs {name} in its name")

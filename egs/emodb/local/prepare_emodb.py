@@ -17,6 +17,7 @@ log = logging.getLogger("sertk")
 # Initials of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral.
 LABELS = {"W": "ang", "L": "bor", "E": "dis", "A": "fea", "F": "hap", "T": "sad", "N": "neu"}
 COUNTS = {"ang": 127, "hap": 71, "neu": 79, "sad": 62}
+WHOLE = COUNTS | {"bor": 81, "dis": 46, "fea": 69}
 GENDERS = {"03": "m", "08": "f", "09": "f", "10": "m", "11": "m", "12": "m", "13": "f", "14": "f", "15": "m", "16": "f"}
 # Five sessions of one man and one woman, as in IEMOCAP, so that each of five folds holds out two speakers.
 SESSIONS = {"Ses01": "03 08", "Ses02": "10 09", "Ses03": "11 13", "Ses04": "12 14", "Ses05": "15 16"}
@@ -41,13 +42,15 @@ RECORDING = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])\.wav")
 @command
 @click.argument("emodb", type=FOLDER)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
+@click.option("--whole", type=BOOL, default=False, show_default=True,
+              help="Require the 535 recordings of all seven emotions.")  # fmt: skip
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
               help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
-def main(emodb, data_dir, allow_partial):
+def main(emodb, data_dir, whole, allow_partial):
     """Write the data folder DATA-DIR of EMODB, the folder that holds wav/.
 
     Recordings of all emotions are kept; make-folds --label-map selects the labels of an experiment. All 339 recordings
-    of the four classes of IEMOCAP's Exp 1 must be present.
+    of the four classes of IEMOCAP's Exp 1 must be present; with --whole true all 535.
 
     Writes wav.scp, utt2spk, spk2utt, spk2gender, utt2label, utt2session, text and utt2script (the code of the sentence).
 
@@ -65,11 +68,11 @@ def main(emodb, data_dir, allow_partial):
         else:
             recordings[path.stem] = (path, parts[1], parts[2], LABELS[parts[3]])
     if not recordings:
-        raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (wanted in it: 03a01Wa.wav and so on)")
+        raise SertkError(f"{emodb / 'wav'}: no recordings of EmoDB (expected in it: 03a01Wa.wav and so on)")
     counts = Counter(label for *_, label in recordings.values())
     problems += [
-        f"{label}: {counts[label]} recordings, wanted {wanted}"
-        for label, wanted in COUNTS.items()
+        f"{label}: {counts[label]} recordings, expected {wanted}"
+        for label, wanted in (WHOLE if whole else COUNTS).items()
         if counts[label] != wanted
     ]
     report_problems(emodb, "EmoDB", problems, allow_partial)

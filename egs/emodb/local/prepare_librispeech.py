@@ -43,7 +43,7 @@ def main(librispeech, data_dir, train_subsets, test_subset, train_per_speaker, t
     """
     names = train_subsets.split(",") if train_subsets else sorted(path.name for path in librispeech.glob("train-*"))
     if not names:
-        raise SertkError(f"{librispeech}: no train-… in it (wanted: the folder that holds LibriSpeech's subsets)")
+        raise SertkError(f"{librispeech}: no train-… in it (expected: the folder that holds LibriSpeech's subsets)")
     training = {}
     for name in names:
         training |= find_recordings(librispeech / name, train_per_speaker)
@@ -78,7 +78,7 @@ def find_recordings(subset: Path, per_speaker: int) -> dict[str, Path]:
             raise SertkError(f"{path}: not a name of LibriSpeech's (SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac)")
         by_speaker[parts[1]].append(path)
     if not by_speaker:
-        raise SertkError(f"{subset}: no recordings (wanted: SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac)")
+        raise SertkError(f"{subset}: no recordings (expected: SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac)")
     return {path.stem: path for paths in by_speaker.values() for path in evenly_spaced(paths, per_speaker)}
 
 

@@ -43,7 +43,7 @@ class Turn:
 
     @property
     def utterance(self) -> str:
-        """Utterance id: speaker and turn, since Kaldi wants speakers as prefixes."""
+        """Utterance id: speaker and turn, since Kaldi expects speakers as prefixes."""
         return f"{self.speaker}-{self.name}"
 
     @property
@@ -105,7 +105,7 @@ def read_corpus(corpus: Path) -> tuple[list[Turn], list[str]]:
     turns, problems, seen = [], [], {}
     sessions = [session for session in sessions_of(corpus) if session.is_dir()]
     if not sessions:
-        raise SertkError(f"{corpus}: no Session1 to Session5 in it (wanted: the folder that holds them)")
+        raise SertkError(f"{corpus}: no Session1 to Session5 in it (expected: the folder that holds them)")
     for session in sessions:
         folder = session / "dialog" / "EmoEvaluation"
         # Not its subfolders, which hold each rater's own files. Archives made on a Mac contain ._ files.
@@ -197,15 +197,15 @@ def compare_with_golden(turns: list[Turn]) -> list[str]:
             if dialogs.total() != wanted[label]:
                 found = ", ".join(f"{dialog} {n}" for dialog, n in sorted(dialogs.items())) or "no dialog"
                 problems.append(f"session {speaker[3:5]}, speaker {speaker}, {label}: {dialogs.total()} turns, "
-                                f"wanted {wanted[label]} (found in {found})")  # fmt: skip
+                                f"expected {wanted[label]} (found in {found})")  # fmt: skip
     if len(found := {turn.dialog for turn in turns}) != golden["dialogs"]:
-        problems.append(f"{len(found)} dialogs, wanted {golden['dialogs']}")
+        problems.append(f"{len(found)} dialogs, expected {golden['dialogs']}")
     totals = Counter(turn.label for turn in turns)
     for label in CODES:
         if label not in CLASSES and totals[label] != golden["turns"][label]:
-            problems.append(f"{label}: {totals[label]} turns, wanted {golden['turns'][label]}")
+            problems.append(f"{label}: {totals[label]} turns, expected {golden['turns'][label]}")
     if not problems and (digest := sha256_of_labels(turns)) != golden["sha256"]:
-        problems.append(f"all counts agree, but turns and labels do not: sha256 {digest}, wanted {golden['sha256']}")
+        problems.append(f"all counts agree, but turns and labels do not: sha256 {digest}, expected {golden['sha256']}")
     return problems
 
 

@@ -65,10 +65,10 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
         found = find_recordings(name, root)
         speakers = {speaker_of(utterance) for utterance in found}
         if len(speakers) != SPEAKERS[name] and not simulated:
-            problems.append(f"{name} in {root} has {len(speakers)} speakers, wanted {SPEAKERS[name]}")
+            problems.append(f"{name} in {root} has {len(speakers)} speakers, expected {SPEAKERS[name]}")
         if len(found) != RECORDINGS[name] and not simulated:
             problems.append(f"{name} in {root} has {len(found)} recordings{_by_folder(found, root, name)}, "
-                            f"wanted {RECORDINGS[name]}")  # fmt: skip
+                            f"expected {RECORDINGS[name]}")  # fmt: skip
         recordings |= found
 
     tried = read_trials(trials or find_trials(voxceleb1)) if voxceleb1 else {}
@@ -109,7 +109,7 @@ def find_recordings(name: str, root: Path) -> dict[str, Path]:
         for path in walk(folder):
             parts = RECORDING.fullmatch(path.relative_to(folder).as_posix())
             if not parts:
-                raise SertkError(f"{path}: not a recording of {name} (wanted: idNNNNN/VIDEO/NAME.wav, .flac or .m4a)")
+                raise SertkError(f"{path}: not a recording of {name} (expected: idNNNNN/VIDEO/NAME.wav, .flac or .m4a)")
             utterance = "-".join(parts.groups())
             other = recordings.get(utterance)
             copies += other is not None
