@@ -1,6 +1,5 @@
 """classify-audio: the emotion of audio files."""
 
-import json
 import logging
 import math
 import sys
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sertk.frontend.stretches import Stretch
+    from sertk.models.classifier import Classifier
     from sertk.models.onnxfile import OnnxModel
-    from sertk.models.recogniser import Recogniser
 
-    AnyModel = Recogniser | OnnxModel
+    AnyModel = Classifier | OnnxModel
 
 log = logging.getLogger("sertk")
 STDIN = "-"
@@ -41,18 +40,12 @@ class _Temperature(click.ParamType):
         try:
             temperature = float(value)
         except ValueError:
-            return _fitted(Path(value))
+            from sertk.scoring.fitted import fitted_temperature
+
+            return fitted_temperature(Path(value))
         if not 0 < temperature < math.inf:
             self.fail(f"{value} is not a temperature above 0", param, ctx)
         return temperature
-
-
-def _fitted(path: Path) -> float:
-    try:
-        temperatures = json.loads(path.read_bytes())["calibration"]["temperatures"]
-        return math.exp(sum(math.log(value) for value in temperatures.values()) / len(temperatures))
-    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
-        raise SertkError(f"{path}: not a results.json of score-loso with temperatures of two folds or more") from None
 
 
 @command
@@ -102,7 +95,8 @@ def _fitted(path: Path) -> float:
     click.option(
         "--temperature",
         type=_Temperature(),
-        help="Temperature that divides the logits, or a results.json of score-loso that has it.",
+        help="Temperature that divides the logits, or a results.json of score-loso that has it.  [default: that of"
+        " calibrate-model, if MODEL is calibrated]",
     ),
 )
 @precision_option
@@ -142,21 +136,23 @@ def main(
     live = rate is not None
     from sertk.frontend.extractor import recordings_in
 
-    recogniser = _load(model, device, precision, num_threads)
+    classifier = _load(model, device, precision, num_threads)
     files = [STDIN] if audio == (Path(STDIN),) else [str(path) for path in recordings_in(audio)]
     if len(files) > 1 and (plot or form in OF_ONE_RECORDING):
         raise click.UsageError(
             f"{'--plot' if plot else f'--format {form}'} is for one recording ({len(files)} are given)"
         )
-    if min_confidence and temperature is None:
+    if min_confidence and temperature is None and classifier.temperature is None:
         log.warning("probabilities are not calibrated: --temperature results.json takes the temperature of score-loso")
-    picture = _Picture(plot, recogniser.labels) if plot else None
-    show = printer(form, recogniser.labels, files, window is not None)
+    # That of a calibrated model is in its posteriors.
+    divisor = temperature / (classifier.temperature or 1.0) if temperature else 1.0
+    picture = _Picture(plot, classifier.labels) if plot else None
+    show = printer(form, classifier.labels, files, window is not None)
     before = None
     with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
-        heard = _stretches(recogniser, files, window, hop, rate, tally, picture)
-        for stretch, posteriors in _answered(recogniser, heard, silence, tally, live):
-            answer = _answer(recogniser.labels, stretch, posteriors, temperature or 1.0, min_confidence or 0.0)
+        heard = _stretches(classifier, files, window, hop, rate, tally, picture)
+        for stretch, posteriors in _answered(classifier, heard, silence, tally, live):
+            answer = _answer(classifier.labels, stretch, posteriors, divisor, min_confidence or 0.0)
             show(answer)
             if picture:
                 picture.answers.append(answer)
@@ -195,16 +191,21 @@ def _load(model: Path, device: str | None, precision: str, num_threads: int | No
     from sertk.models.onnxfile import is_onnx, load_onnx
 
     if not is_onnx(model):
-        from sertk.models.recogniser import Recogniser
+        from sertk.models.classifier import load_model
+        from sertk.models.modelfile import check_outputs
+        from sertk.runtime import prepare_cpu
 
-        return Recogniser(model, device, precision, num_threads)
+        prepare_cpu(num_threads)
+        classifier = load_model(model, device, precision)
+        check_outputs(classifier.model, model)
+        return classifier
     if device not in (None, "cpu") or precision == "bf16":
         raise SertkError(f"{model}: an ONNX file is computed on the CPU in float32 (--device cpu --precision float32)")
     return load_onnx(model, num_threads)
 
 
 def _stretches(
-    recogniser: "AnyModel",
+    classifier: "AnyModel",
     files: list[str],
     window: float | None,
     hop: float | None,
@@ -216,10 +217,10 @@ def _stretches(
     from sertk.frontend.stretches import pcm_blocks, stretches
     from sertk.frontend.unfit import UnfitAudio
 
+    extract = classifier.extract
     if rate is not None:
         yield from stretches(STDIN, pcm_blocks(sys.stdin.buffer), rate, window, hop)
         return
-    extract = recogniser.extract
     for file in progress(files):
         try:
             samples = (
@@ -238,7 +239,7 @@ def _stretches(
 
 
 def _answered(
-    recogniser: "AnyModel", heard: "Iterator[Stretch]", silence: float, tally: Tally, live: bool
+    classifier: "AnyModel", heard: "Iterator[Stretch]", silence: float, tally: Tally, live: bool
 ) -> "Iterator[tuple[Stretch, np.ndarray | None]]":
     """(stretch, posteriors) in order, None as posteriors where there is no speech."""
     from sertk.frontend.stretches import level
@@ -260,9 +261,9 @@ def _answered(
             if level(stretch.samples, stretch.rate) < silence:
                 yield stretch, None
             else:
-                yield from recogniser.posteriors([stretch], tally.skip)
+                yield from classifier.posteriors([stretch], tally.skip)
         return
-    for stretch, posteriors in recogniser.posteriors(loud(), tally.skip):
+    for stretch, posteriors in classifier.posteriors(loud(), tally.skip):
         number = numbers.pop(stretch)
         while quiet and quiet[0][0] < number:
             yield quiet.popleft()[1], None

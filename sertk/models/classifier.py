@@ -1,6 +1,6 @@
-"""A trained model on samples and files, from Python: what classify-audio computes for one recording."""
+"""A trained model on samples, files and stretches of recordings: for classify-audio and from Python."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -8,11 +8,14 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.frontend.extractor import FeatureExtractor
+from sertk.frontend.stretches import Stretch
+from sertk.frontend.unfit import UnfitAudio
 from sertk.models import modelfile
+from sertk.models.calibrated import temperature_of
 from sertk.models.fuse import for_evaluation
-from sertk.models.inference import segment_outputs
+from sertk.models.inference import Skip, segment_outputs
 from sertk.models.modelfile import Model, check_outputs
-from sertk.runtime import choose_device, choose_precision
+from sertk.runtime import choose_device, choose_precision, warn_of_emulated_bf16
 
 
 class Classifier:
@@ -23,22 +26,29 @@ class Classifier:
     Args:
         model: from a model file.
         path: of that file, for messages.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "cpu", "cuda" or "cuda:N"; None: a GPU if there is one.
         precision: "float32", "bf16", or "auto" (bf16 where the hardware computes in it).
 
     Raises:
         SertkError: the device does not exist.
     """
 
-    def __init__(self, model: Model, path: Path, device: str = "cpu", precision: str = "float32") -> None:
+    def __init__(self, model: Model, path: Path, device: str | None = "cpu", precision: str = "float32") -> None:
         self.model, self.path, self.device = model, path, choose_device(device)
-        self._network = for_evaluation(model.network, self.device, choose_precision(precision, self.device))
+        precision = choose_precision(precision, self.device)
+        warn_of_emulated_bf16(precision, self.device)
+        self._network = for_evaluation(model.network, self.device, precision)
         self._extract: FeatureExtractor | None = None
 
     @property
     def labels(self) -> list[str]:
         """Names of the outputs, in their order."""
         return self.model.labels
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature that calibrates the posteriors (calibrate-model); None: they are as trained."""
+        return temperature_of(self.model)
 
     @property
     def extract(self) -> FeatureExtractor:
@@ -79,6 +89,42 @@ class Classifier:
         """
         return self._posteriors(self.extract.of_file(Path(path)))
 
+    def posteriors(self, stretches: Iterable[Stretch], skip: Skip) -> Iterator[tuple[Stretch, np.ndarray]]:
+        """The posteriors of stretches, in their order.
+
+        Args:
+            stretches: at any rate; their samples are taken.
+            skip: called with a stretch's name and the reason for one that is unfit or does not fit into memory.
+
+        Yields:
+            the stretch and (labels,) float32.
+        """
+        named: dict[str, Stretch] = {}
+
+        def features() -> Iterator[tuple[str, np.ndarray]]:
+            for stretch in stretches:
+                name = str(stretch)
+                try:
+                    feats = self._features(stretch)
+                except UnfitAudio as error:
+                    skip(name, str(error))
+                    continue
+                named[name] = stretch
+                yield name, feats
+
+        check_outputs(self.model, self.path)
+        for name, posteriors in segment_outputs(self._network, features(), "posterior", self.device, skip):
+            yield named.pop(name), posteriors
+
+    def _features(self, stretch: Stretch) -> np.ndarray:
+        """The features of a stretch, whose samples are taken, (frames, bins)."""
+        try:
+            return self.extract.of_prepared(self.extract.prepared(stretch.take(), stretch.rate))
+        except UnfitAudio:
+            raise
+        except SertkError as error:
+            raise SertkError(f"{stretch}: {error}") from None
+
     def embedding(self, samples: np.ndarray, rate: float) -> np.ndarray:
         """The layer before the output, (embedding_dim,) float32; arguments and errors are those of `features`."""
         return self.output(self.features(samples, rate), "embedding")
@@ -110,12 +156,12 @@ class Classifier:
         return dict(zip(self.labels, self.output(feats).tolist()))
 
 
-def load_model(path: str | PathLike, device: str = "cpu", precision: str = "float32") -> Classifier:
+def load_model(path: str | PathLike, device: str | None = "cpu", precision: str = "float32") -> Classifier:
     """Load a model file to classify samples and files with.
 
     Args:
         path: final.pt of train-resnet or transfer-head.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "cpu", "cuda" or "cuda:N"; None: a GPU if there is one.
         precision: "float32", "bf16", or "auto" (bf16 where the hardware computes in it).
 
     Raises:

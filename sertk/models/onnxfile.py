@@ -59,6 +59,7 @@ class OnnxModel:
         network: fields of the NetworkSpec.
         digest: of the model file that it was made from.
         session: of ONNX Runtime.
+        temperature: that calibrates the posteriors (calibrate-model); None: they are as trained.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class OnnxModel:
     network: dict
     digest: str
     session: object
+    temperature: float | None = None
 
     @cached_property
     def extract(self) -> FeatureExtractor:
@@ -77,7 +79,7 @@ class OnnxModel:
     def posteriors(
         self, stretches: Iterable[Stretch], skip: Callable[[str, str], None]
     ) -> Iterator[tuple[Stretch, np.ndarray]]:
-        """As Recogniser.posteriors, with the same errors."""
+        """As Classifier.posteriors, with the same errors."""
         if self.at != "posterior":
             raise SertkError(f"{self.path}: gives embeddings: export-onnx --at posterior gives probabilities")
         for stretch in stretches:
@@ -160,4 +162,8 @@ def load_onnx(path: Path, num_threads: int | None = None) -> OnnxModel:
             f"{path}: not an ONNX file of this version (expected format {FORMAT!r}, found {known.get('format')!r})"
         )
     return OnnxModel(Path(path), json.loads(known["labels"]), json.loads(known["frontend"]), known["at"],
-                     json.loads(known["network"]), known["model_digest"], session)  # fmt: skip
+                     json.loads(known["network"]), known["model_digest"], session, _number(known.get("temperature")))  # fmt: skip
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)

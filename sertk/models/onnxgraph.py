@@ -23,6 +23,7 @@ from sertk.frontend.extractor import FeatureExtractor
 from sertk.frontend.fbank import FLOOR, mel_filters, window
 from sertk.frontend.options import FbankOptions
 from sertk.models.activation import ChannelPReLU, LayerPReLU
+from sertk.models.calibrated import temperature_of
 from sertk.models.cosine import CosineOutput
 from sertk.models.fuse import for_evaluation
 from sertk.models.modelfile import Model, check_outputs
@@ -92,6 +93,7 @@ def _serialised(graph: "_Graph", model: Model, at: str) -> bytes:
         "frontend": json.dumps(model.frontend),
         "network": json.dumps(model.network.spec.plain()),
         "model_digest": model.digest,
+        **({"temperature": repr(temperature)} if (temperature := temperature_of(model)) else {}),
         **{name: str(model.card[name]) for name in ("licence", "source") if name in model.card},
         DIGEST: UNSIGNED,  # the last one: sealed() looks for it at the end
     }

@@ -230,6 +230,15 @@ CALLS = {
         ("--epsilon nan avg_model.pt new.pt", "not a finite number"),
         ("avg_model.pt nowhere/new.pt", "nowhere/new.pt"),
     ],
+    "calibrate-model": [
+        ("exp/exp1/1/final.pt exp/exp1/results.json", "Missing argument 'OUT'"),
+        ("nowhere.pt exp/exp1/results.json new.pt", "nowhere.pt"),
+        ("wav.scp exp/exp1/results.json new.pt", "wav.scp: not a model file"),
+        ("exp/exp1/1/final.pt nowhere.json new.pt", "nowhere.json"),
+        ("exp/exp1/1/final.pt wav.scp new.pt", "wav.scp: not a results.json"),
+        (f"exp/exp1/1/final.pt exp/exp1/results.json {MODEL}", "exists and is not a calibrated model"),
+        ("exp/exp1/1/final.pt exp/exp1/results.json wav.scp", "wav.scp: not a model file"),
+    ],
     "average-models": [
         ("--verbose 0", "Missing argument 'MODEL…'"),
         (f"{MODEL} exp/new.pt", "at least two models are needed for an average"),

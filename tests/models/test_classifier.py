@@ -7,6 +7,7 @@ from references import signal
 from scipy.io import wavfile
 
 import sertk
+from sertk.frontend.stretches import Stretch
 
 
 @pytest.fixture
@@ -45,3 +46,20 @@ def test_probabilities_are_those_of_classify_audio(model, samples, call, tmp_pat
 def test_features_of_other_bins_are_refused(model):
     with pytest.raises(sertk.SertkError, match=r"final.pt: features of shape \(9, 8\), expected \(frames, 16\)"):
         model.output(np.zeros((9, 8)))
+
+
+def test_stretches_have_the_posteriors_of_their_samples(model):
+    """Of each alone; unfit ones are skipped by name."""
+    samples, skipped = signal()[:24000].astype(np.float32), {}
+    stretches = [
+        Stretch("a.wav", 0, 1, samples[:16000].copy(), 16000, windowed=True),
+        Stretch("a.wav", 1, 1.01, samples[:160].copy(), 16000, windowed=True),
+        Stretch("b.wav", 0, 1, np.zeros(16000, np.float32), 16000),
+        Stretch("c.wav", 0, 1.5, samples.copy(), 16000),
+    ]
+    results = list(model.posteriors(stretches, lambda key, reason: skipped.update({key: reason})))
+    assert [str(stretch) for stretch, _ in results] == ["a.wav from 0.00 to 1.00 s", "c.wav"]
+    assert list(skipped) == ["a.wav from 1.00 to 1.01 s", "b.wav"] and "no sound" in skipped["b.wav"]
+    for (_, posteriors), part in zip(results, (samples[:16000], samples)):
+        expected = list(model.classify(part.astype(np.int16), 16000).values())
+        np.testing.assert_allclose(posteriors, expected, atol=1e-5)

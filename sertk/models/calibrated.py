@@ -1,0 +1,40 @@
+"""Models with calibrated probabilities: the temperature is part of the output layer.
+
+Dividing the logits by a temperature is dividing the output layer's weights and biases by it: whatever computes with the
+model (binaries, Python, ONNX) gives calibrated probabilities without knowing.
+"""
+
+import copy
+from dataclasses import replace
+
+from torch import nn
+
+from sertk.errors import SertkError
+from sertk.models.modelfile import Model
+
+
+def temperature_of(model: Model) -> float | None:
+    """The temperature in a model's output layer; None: it has not been calibrated."""
+    return model.card.get("temperature", {}).get("value")
+
+
+def calibrated(model: Model, temperature: float, source: str) -> Model:
+    """The model with its logits divided by a temperature.
+
+    Args:
+        model: stays as it is.
+        temperature: above 0; above 1 makes the model less confident.
+        source: where the temperature is from, for the card.
+
+    Raises:
+        SertkError: the model is calibrated already, or has no linear output.
+    """
+    if (present := temperature_of(model)) is not None:
+        raise SertkError(f"is calibrated already, with temperature {present:g}")
+    network = copy.deepcopy(model.network)
+    output = network.head.output
+    if not isinstance(output, nn.Linear):
+        raise SertkError("has no linear output layer to calibrate")
+    output.weight.data /= temperature
+    output.bias.data /= temperature
+    return replace(model, network=network, card=model.card | {"temperature": {"value": temperature, "source": source}})

@@ -1,0 +1,42 @@
+"""A temperature in the output layer: the posteriors are those of temperature scaling."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from networks import trained
+from scipy.special import log_softmax, softmax
+
+from sertk.errors import SertkError
+from sertk.models.calibrated import calibrated, temperature_of
+from sertk.models.modelfile import Model
+from sertk.models.resnet import ResNet
+
+
+@pytest.fixture
+def model():
+    return Model(trained(), list("abcd"), card={"command": "train-resnet"})
+
+
+def test_posteriors_are_scaled_by_the_temperature(model):
+    feats = torch.randn(2, 16, 40)
+    with torch.no_grad():
+        before = model.network(feats).numpy()
+        after = calibrated(model, 2.5, "results.json").network(feats).numpy()
+        assert np.array_equal(model.network(feats).numpy(), before)
+    np.testing.assert_allclose(softmax(after, axis=1), softmax(log_softmax(before, axis=1) / 2.5, axis=1), rtol=1e-5)
+
+
+def test_the_card_has_the_temperature_once(model):
+    assert temperature_of(model) is None
+    result = calibrated(model, 2.5, "results.json")
+    assert temperature_of(result) == 2.5 and result.card["command"] == "train-resnet"
+    with pytest.raises(SertkError, match="calibrated already, with temperature"):
+        calibrated(result, 2.0, "results.json")
+
+
+def test_a_network_without_output_is_refused(model):
+    network = ResNet(replace(model.network.spec, num_labels=0))
+    with pytest.raises(SertkError, match="no linear output layer"):
+        calibrated(Model(network, []), 2.0, "results.json")
