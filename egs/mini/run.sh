@@ -37,7 +37,7 @@ need "$corpus/SIMULATED" "stage 1 makes it"
 
 if at_stage 2 "speaker network: ../voxceleb/run.sh"; then
   "$egs/voxceleb/run.sh" "${shared[@]}" --voxceleb1 "$corpus/voxceleb1" --work "$work/voxceleb" \
-    --speaker-conf "$PWD/conf/speaker.conf"
+    --speaker-conf "$PWD/conf/speaker.conf" --large-margin-conf "$PWD/conf/large-margin.conf"
 fi
 
 if at_stage 3 "emotions with and without transfer: ../iemocap/run.sh"; then

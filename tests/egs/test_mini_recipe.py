@@ -35,7 +35,7 @@ def test_a_later_stage_without_the_corpus_says_what_makes_it(tmp_path):
 @pytest.fixture
 def results(tmp_path):
     """The results of a run of experiments 1 and 3, without their runs."""
-    speakers = tmp_path / "voxceleb/exp/resnet34"
+    speakers = tmp_path / "voxceleb/exp/resnet34_lm"
     speakers.mkdir(parents=True)
     (speakers / "results.json").write_text(json.dumps({"eer": 0.125, "trials": 540}))
     for name, wa in (("exp1", 0.7), ("exp1_scratch", 0.6), ("exp3", 0.654), ("exp3_scratch", 0.5)):

@@ -21,7 +21,7 @@ def main(work):
     e.g.: local/print_table.py exp
     See also: score-loso
     """
-    speakers = json.loads((work / "voxceleb" / "exp" / "resnet34" / "results.json").read_text())
+    speakers = json.loads((work / "voxceleb" / "exp" / "resnet34_lm" / "results.json").read_text())
     rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
     if not any(rows):
         raise SertkError(f"{work}/iemocap/exp: no results")
