@@ -21,8 +21,11 @@
 #   --speaker-conf FILE --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet (twice) and make-fbank
 #                        [fbank: MODEL.fbank.conf of an imported MODEL.pt]
-#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
+#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #                        feature jobs, CPU threads for the job of a fold, device
+#   --seed 0 --repeats 1
+#                        training runs of stages 6 to 8 (one speaker network), with the seeds 0, 1, …, in exp/emodb/seed0 …
+#                        and scored together
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's network
 #
 # Results: exp/emodb/{RESULTS,results.json}, from scratch exp/emodb_scratch/…, fine-tuned exp/emodb_finetune/…, side by
@@ -34,7 +37,7 @@ set -euo pipefail
 . "$(dirname "$0")/cmd.sh"
 
 librispeech='' emodb='' train_subsets='' test_subset=test-other train_per_speaker=4 init='' work=''
-stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
+stage=1 stop_stage=10 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0 repeats=1
 fbank_conf=''
 speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf
 scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
@@ -44,11 +47,12 @@ scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 enter_recipe librispeech emodb init work
 work=${work:-.}
 train=$work/data/train test=$work/data/test data=$work/data/emodb
-resnet=$work/exp/resnet34 draws=$work/exp/draws dir=$work/exp/emodb folds=$work/exp/emodb/folds
+resnet=$work/exp/resnet34 dir=$work/exp/emodb folds=$work/exp/emodb/folds
 fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
 sets=("$train" "$test" "$data")
 [ -z "$init" ] || sets=("$data") # a given speaker network needs no LibriSpeech
-compute=(--seed "$seed" ${device:+--device "$device"})
+compute=(${device:+--device "$device"})
+seeds=$(seeds_of "$seed" "$repeats")
 
 if at_stage 1 "data folders"; then
   [ -n "$emodb" ] || die "stage 1 needs --emodb DIR"
@@ -71,12 +75,12 @@ fi
 
 if [ -z "$init" ] && at_stage 3 "speaker network"; then
   $train_cmd "$resnet/log/train.log" \
-    train-resnet --config "$speaker_conf" "${compute[@]}" "scp:$train/feats.scp" "$train/utt2spk" "$resnet"
+    train-resnet --config "$speaker_conf" --seed "$seed" "${compute[@]}" "scp:$train/feats.scp" "$train/utt2spk" "$resnet"
 fi
 
 if [ -z "$init" ] && at_stage 4 "equal error rate on unseen speakers"; then
   $train_cmd "$resnet/log/embed.log" \
-    embed-segments ${device:+--device "$device"} \
+    embed-segments "${compute[@]}" \
       "$resnet/final.pt" "scp:$test/feats.scp" "ark,scp:$resnet/test.ark,$resnet/test.scp"
   score-trials --utt2spk <(cat "$train/utt2spk" "$test/utt2spk") --json "$resnet/results.json" "$test/trials" "scp:$resnet/test.scp" |
     tee "$resnet/RESULTS"
@@ -89,31 +93,41 @@ if at_stage 5 "folds: leave one session out"; then
 fi
 
 if at_stage 6 "transfer: a head for each held-out session, on the frozen trunk"; then
-  $train_cmd "$draws/log/embed.log" \
-    embed-segments --config "$draws_conf" "${compute[@]}" \
-      "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
-  # One job for all folds, which reads the draws once.
-  $train_cmd "$dir/log/transfer.log" \
-    transfer-head --config "$head_conf" "${compute[@]}" \
-      "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
+  for s in $seeds; do
+    draws=$(run_of "$work/exp/draws" "$s")
+    run=$(run_of "$dir" "$s")
+    $train_cmd "$draws/log/embed.log" \
+      embed-segments --config "$draws_conf" --seed "$s" "${compute[@]}" \
+        "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
+    # One job for all folds, which reads the draws once.
+    $train_cmd "$run/log/transfer.log" \
+      transfer-head --config "$head_conf" --seed "$s" "${compute[@]}" \
+        "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$run"
+  done
   score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
     --data "$data" "$data/feats.scp" "$folds" "$dir"
 fi
 
 if at_stage 7 "from scratch: the same network without transfer"; then
   num_folds=$(count_folds "$folds")
-  $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "${dir}_scratch/log/train.JOB.log" \
-    train-resnet --config "$scratch_conf" "${compute[@]}" --num-threads "$num_threads" \
-      --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "${dir}_scratch/JOB"
+  for s in $seeds; do
+    run=$(run_of "${dir}_scratch" "$s")
+    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
+      train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
+        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+  done
   score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
     --data "$data" "$data/feats.scp" "$folds" "${dir}_scratch"
 fi
 
 if at_stage 8 "fine-tuning: transfer of the whole network"; then
   num_folds=$(count_folds "$folds")
-  $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "${dir}_finetune/log/train.JOB.log" \
-    train-resnet --config "$finetune_conf" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
-      --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "${dir}_finetune/JOB"
+  for s in $seeds; do
+    run=$(run_of "${dir}_finetune" "$s")
+    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
+      train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
+        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+  done
   score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
     --data "$data" "$data/feats.scp" "$folds" "${dir}_finetune"
 fi

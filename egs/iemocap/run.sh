@@ -19,8 +19,10 @@
 #   --draws-conf FILE --head-conf FILE --scratch-conf FILE --finetune-conf FILE --fbank-conf FILE
 #                        settings of embed-segments, transfer-head, train-resnet (twice) and make-fbank
 #                        [make-fbank: of an imported MODEL.pt those in MODEL.fbank.conf]
-#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
+#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #                        feature jobs, CPU threads for the job of a fold, device
+#   --seed 0 --repeats 1
+#                        training runs of every system, with the seeds 0, 1, …, in exp/exp1/seed0 … and scored together
 #   --config FILE        lines of --name=value with any of these
 #
 # Results: exp/exp1/{RESULTS,results.json}, from scratch exp/exp1_scratch/…, fine-tuned exp/exp1_finetune/…, beside the
@@ -32,7 +34,7 @@ set -euo pipefail
 . "$(dirname "$0")/cmd.sh"
 
 corpus='' init='' exp='1 2 3' scratch=false finetune=false work='' stage=1 stop_stage=9 stamp=''
-allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0
+allow_partial=false simulated=false nj=4 num_threads=1 device='' seed=0 repeats=1
 fbank_conf='' draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.conf finetune_conf=conf/finetune.conf
 . sertk_options.sh
 . recipe.sh
@@ -40,8 +42,9 @@ fbank_conf='' draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=c
 enter_recipe corpus init work
 init=${init:-../voxceleb/exp/resnet34/final.pt} work=${work:-.}
 fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
-data=$work/data/all draws=$work/exp/draws
-compute=(--seed "$seed" ${device:+--device "$device"})
+data=$work/data/all
+compute=(${device:+--device "$device"})
+seeds=$(seeds_of "$seed" "$repeats")
 
 if at_stage 1 "data folder, checked against the corpus's known counts"; then
   [ -n "$corpus" ] || die "stage 1 needs --corpus DIR, the folder that holds Session1 to Session5"
@@ -61,19 +64,24 @@ fi
 
 if at_stage 4 "draws of the frozen trunk, for all folds and experiments"; then
   need "$init" "--init MODEL: a speaker network, as egs/voxceleb/run.sh trains it"
-  $train_cmd "$draws/log/embed.log" \
-    embed-segments --config "$draws_conf" "${compute[@]}" \
-      "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
+  for s in $seeds; do
+    draws=$(run_of "$work/exp/draws" "$s")
+    $train_cmd "$draws/log/embed.log" \
+      embed-segments --config "$draws_conf" --seed "$s" "${compute[@]}" \
+        "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
+  done
 fi
 
 if at_stage 5 "transfer: a head for each held-out session, on the frozen trunk"; then
-  for n in $exp; do
-    folds=$work/exp/exp$n/folds dir=$work/exp/exp$n
+  for n in $exp; do for s in $seeds; do
+    folds=$work/exp/exp$n/folds
+    draws=$(run_of "$work/exp/draws" "$s")
+    dir=$(run_of "$work/exp/exp$n" "$s")
     # One job for all folds, which reads the draws once.
     $train_cmd "$dir/log/transfer.log" \
-      transfer-head --config "$head_conf" "${compute[@]}" \
+      transfer-head --config "$head_conf" --seed "$s" "${compute[@]}" \
         "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-  done
+  done; done
 fi
 
 if at_stage 6 "scores with transfer"; then
@@ -88,9 +96,12 @@ if [ "$scratch" = true ] && at_stage 7 "from scratch: the same network without t
   for n in $exp; do
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_scratch
     num_folds=$(count_folds "$folds")
-    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$dir/log/train.JOB.log" \
-      train-resnet --config "$scratch_conf" "${compute[@]}" --num-threads "$num_threads" \
-        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
+    for s in $seeds; do
+      run=$(run_of "$dir" "$s")
+      $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
+        train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
+          --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+    done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"
   done
@@ -100,9 +111,12 @@ if [ "$finetune" = true ] && at_stage 8 "fine-tuning: transfer of the whole netw
   for n in $exp; do
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_finetune
     num_folds=$(count_folds "$folds")
-    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$dir/log/train.JOB.log" \
-      train-resnet --config "$finetune_conf" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
-        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$dir/JOB"
+    for s in $seeds; do
+      run=$(run_of "$dir" "$s")
+      $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
+        train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
+          --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+    done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"
   done

@@ -8,6 +8,10 @@
 #   --voxceleb1 DIR      holds dev/wav and test/wav, or all in wav; without it no trials are scored
 #   --voxceleb2 DIR      holds dev/aac (m4a, read through ffmpeg), or dev/wav
 #   --trials FILE        the trial list [veri_test2.txt in VoxCeleb1's folder]
+#   --perturb-conf FILE  train on perturbed copies too: settings of perturb-data [conf/perturb.conf]; with '' none
+#   --musan DIR --rirs DIR
+#                        MUSAN and RIRS_NOISES for the copies; without them noise and rooms are synthetic, and babble is
+#                        of the training speakers
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
 #     1 data folders  2 features  3 training, large-margin fine-tuning  4 embeddings of the test set  5 equal error rate
@@ -27,22 +31,35 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-voxceleb1='' voxceleb2='' trials='' work='' stage=1 stop_stage=5 stamp=''
+voxceleb1='' voxceleb2='' trials='' work='' perturb_conf=conf/perturb.conf musan='' rirs='' stage=1 stop_stage=5 stamp=''
 allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/margin.conf large_margin_conf=conf/large-margin.conf
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
-enter_recipe voxceleb1 voxceleb2 trials work
+enter_recipe voxceleb1 voxceleb2 trials work musan rirs
 work=${work:-.}
 train=$work/data/train test=$work/data/test dir=$work/exp/resnet34
+[ -z "$perturb_conf" ] || train=$work/data/train_perturbed
 compute=(${device:+--device "$device"})
 ranks=()
 [ "$num_gpus" -le 1 ] || ranks=(run-ranks "$num_gpus")
 
-if at_stage 1 "data folders for training and for the trials"; then
+if at_stage 1 "data folders for training and for the trials, perturbed copies"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
     ${trials:+--trials "$trials"} --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+  if [ -n "$perturb_conf" ]; then
+    sounds=(--noise synthetic --babble own) rooms=synthetic
+    if [ -n "$musan" ]; then
+      local/prepare_musan.py --allow-partial "$allow_partial" "$musan" "$work/data"
+      sounds=(--noise "$work/data/musan_noise" --music "$work/data/musan_music" --babble "$work/data/musan_speech")
+    fi
+    if [ -n "$rirs" ]; then
+      rooms=$work/data/rirs
+      local/prepare_rirs.py --allow-partial "$allow_partial" "$rirs" "$rooms"
+    fi
+    perturb-data --config "$perturb_conf" --seed "$seed" "${sounds[@]}" --rir "$rooms" "$work/data/train" "$train"
+  fi
   validate-data "$train"
 fi
 

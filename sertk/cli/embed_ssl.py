@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from sertk.cli.command import command
-from sertk.cli.frontend import channel_option, overshoot_option, segments_option
+from sertk.cli.frontend import channel_option, overshoot_option, segments_option, utt2perturb_option
 from sertk.cli.messages import log
 from sertk.cli.options import device_option, max_skip_option, threads_option
 from sertk.cli.tally import Tally, progress
@@ -44,6 +44,7 @@ class _Layers(click.ParamType):
 @click.option("--licence", metavar="TEXT", help="Licence of the weights, for reports.")
 @click.option("--trained-on", metavar="TEXT", help="Training data in words: 'LibriSpeech, 960 h'.")
 @segments_option
+@utt2perturb_option
 @channel_option
 @overshoot_option
 @precision_option
@@ -57,6 +58,7 @@ def main(
     licence: str | None,
     trained_on: str | None,
     segments: Path | None,
+    utt2perturb: Path | None,
     channel: int | None,
     max_overshoot: float,
     max_skip: float,
@@ -77,6 +79,7 @@ def main(
           embed-ssl --segments segments --batch-seconds 240 whisper-small scp:wav.scp ark,scp:layers.ark,layers.scp
     See also: embed-segments, transfer-head
     """
+    from sertk.frontend.perturb import Perturb
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
 
@@ -91,10 +94,12 @@ def main(
     if not licence:
         log.warning("no --licence: reports will not name one")
     kind = "vector" if len(encoding.layers) == 1 else "matrix"
-    jobs = recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot)
+    perturb = Perturb(utt2perturb)
+    jobs = perturb.jobs(recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot))
     settings = encoding.settings(licence, trained_on)
     with Tally(wav_in, max_skip) as tally, table_writer(vectors, kind=kind, settings=settings) as write:
         for key, statistics in progress(encoding.run(jobs, tally.skip)):
             write(key, statistics[0] if kind == "vector" else statistics)
             tally.done()
         tally.check()
+        perturb.check()

@@ -25,6 +25,9 @@ compress_option = click.option(
 segments_option = click.option(
     "--segments", type=FILE, help="Segments to cut out: lines of 'utterance recording start end [channel]'."
 )
+utt2perturb_option = click.option(
+    "--utt2perturb", type=FILE, help="Perturb the utterances of this list, as perturb-data writes it."
+)
 channel_option = click.option(
     "--channel",
     type=click.IntRange(-1),

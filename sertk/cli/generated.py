@@ -1,5 +1,6 @@
 """Command-line options generated from the dataclasses that hold their defaults (sertk.options.option)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -43,7 +44,30 @@ class _Names(click.ParamType):
         return names
 
 
-KINDS = {"policies": _Policies(), "names": _Names(), "file": FILE, "folder": FOLDER, "rspecifier": RSPECIFIER}
+class _Decimals(click.ParamType):
+    """A comma-separated list of finite numbers."""
+
+    name = "X,X,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Convert a text like 0.9,1.1."""
+        try:
+            numbers = tuple(map(float, value.split(",") if isinstance(value, str) else value))
+        except ValueError:
+            numbers = ()
+        if not numbers or not all(map(math.isfinite, numbers)):
+            self.fail(f"'{value}' is not a comma-separated list of numbers", param, ctx)
+        return numbers
+
+
+KINDS = {
+    "policies": _Policies(),
+    "names": _Names(),
+    "numbers": _Decimals(),
+    "file": FILE,
+    "folder": FOLDER,
+    "rspecifier": RSPECIFIER,
+}
 
 
 def options_of(settings: type, title: str, *names: str) -> Callable:

@@ -20,6 +20,7 @@ from sertk.cli.frontend import (
     refuse_shared_stdout,
     segments_option,
     settle_kaldis_options,
+    utt2perturb_option,
 )
 from sertk.cli.options import max_skip_option, seed_option, threads_option
 from sertk.cli.tally import Tally, progress
@@ -32,6 +33,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("feats_out", metavar="FEATS-WSPECIFIER", type=WSPECIFIER)
 @segments_option
+@utt2perturb_option
 @click.option(
     "--cmvn", type=BOOL, default=False, show_default=True, help="Normalise each segment, as cmvn-segment does."
 )
@@ -77,6 +79,7 @@ def main(
     wav_in: Rspecifier,
     feats_out: Wspecifier,
     segments: Path | None,
+    utt2perturb: Path | None,
     cmvn: bool,
     norm_vars: bool,
     compress: str | None,
@@ -104,7 +107,8 @@ def main(
     e.g.: make-fbank scp:wav.scp ark,scp:fbank.ark,fbank.scp
           make-fbank --segments=segments --num-mel-bins=80 scp:wav.scp ark:fbank.ark
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark,scp:feats.ark,feats.scp
-    See also: cmvn-segment, validate-data
+          make-fbank --utt2perturb=data/aug/utt2perturb scp:data/aug/wav.scp ark:fbank.ark
+    See also: cmvn-segment, perturb-data, validate-data
     """
     # Recordings are distributed over threads, so the linear algebra must not start its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -112,6 +116,7 @@ def main(
     allow_resample = options.pop("allow_resample")
     refuse_shared_stdout(feats_out, write_num_frames, write_utt2dur)
     from sertk.frontend.extractor import FeatureExtractor
+    from sertk.frontend.perturb import Perturb
     from sertk.frontend.pipeline import features_of, in_order
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
@@ -122,7 +127,8 @@ def main(
     settings = {"fbank": fbank.settings(), "cmvn": normalisation}
     if channel is not None:
         settings["channel"] = channel
-    jobs = recording_jobs(wav_in, segments, channel, max_overshoot)
+    perturb = Perturb(utt2perturb)
+    jobs = perturb.jobs(recording_jobs(wav_in, segments, channel, max_overshoot))
 
     def worker() -> Callable:
         extract = FeatureExtractor(fbank, cmvn, allow_resample, min_duration, backend, seed, norm_vars)
@@ -144,3 +150,4 @@ def main(
             write_seconds(utterance.key, utterance.seconds)
             tally.done()
         tally.check()
+        perturb.check()

@@ -131,7 +131,7 @@ def split(folder: Folder, number: int, per_utt: bool = False) -> tuple[Path, lis
         left -= len(utterances)
         parts[str(part + 1)] = data.keep(utterances)
     place = Path(folder) / f"split{number}{'utt' if per_utt else ''}"
-    return place, _publish(place, parts, keep_fitting=False)
+    return place, publish_folders(place, parts, keep_fitting=False)
 
 
 def subset(
@@ -154,16 +154,16 @@ def subset(
     """
     restore_files(folder)
     data = DataDir.load(folder)
-    _check_distinct(out, [folder])
+    check_distinct(out, [folder])
     utterances, warning = chosen(data, how, number, names_from)
     part = data.keep(utterances)
-    return part, [warning] * bool(warning) + _publish(Path(out), {".": part})
+    return part, [warning] * bool(warning) + publish_folders(Path(out), {".": part})
 
 
 def combine(folders: Sequence[Folder], out: Folder) -> tuple[DataDir, list[str]]:
     """Merge folders into `out`.
 
-    A list that not all folders have is left out, except segments and utt2uniq, which can be derived.
+    A list that not all folders have is left out, except segments and utt2uniq, which can be derived, and utt2perturb.
 
     Returns:
         the written data folder, and a line for each list that was left out or moved away.
@@ -174,13 +174,16 @@ def combine(folders: Sequence[Folder], out: Folder) -> tuple[DataDir, list[str]]
     for folder in folders:
         restore_files(folder)
     parts = [DataDir.load(folder) for folder in folders]
-    _check_distinct(out, folders)
+    check_distinct(out, folders)
     if any(part.segmented for part in parts):
         for part in parts:
             _add_segments(part)
     if any("utt2uniq" in part.lists for part in parts):
         for part in parts:
             part.lists.setdefault("utt2uniq", {utterance: utterance for utterance in part.utterances})
+    if any("utt2perturb" in part.lists for part in parts):
+        for part in parts:
+            part.lists.setdefault("utt2perturb", {})
     common = set.intersection(*(set(part.lists) for part in parts))
     left_out = set().union(*(part.lists for part in parts)) - common
     lists: dict[str, dict[str, str]] = {}
@@ -201,7 +204,7 @@ def combine(folders: Sequence[Folder], out: Folder) -> tuple[DataDir, list[str]]
     combined.files = _combined_files(parts)
     combined = combined.keep(combined.utterances)
     warnings = [f"{name}: left out, since not every folder has it" for name in sorted(left_out)]
-    return combined, warnings + _publish(Path(out), {".": combined})
+    return combined, warnings + publish_folders(Path(out), {".": combined})
 
 
 def _combined_files(parts: list[DataDir]) -> dict[str, bytes]:
@@ -222,8 +225,12 @@ def _combined_files(parts: list[DataDir]) -> dict[str, bytes]:
     return files
 
 
-def _publish(out: Path, parts: Mapping[str, DataDir], keep_fitting: bool = True) -> list[str]:
-    """Write data folders, {name below `out`: content}, over existing ones; returns a line for each list moved away."""
+def publish_folders(out: Path, parts: Mapping[str, DataDir], keep_fitting: bool = True) -> list[str]:
+    """Write data folders, {name below `out`: content}, over existing ones; returns a line for each list moved away.
+
+    Raises:
+        SertkError: a folder would not be valid, or cannot be written; nothing is written.
+    """
     for name, data in parts.items():
         lists = {file: dict(sorted(values.items())) for file, values in data.lists.items() if values}
         problems = list(inconsistencies(out / name, lists | {"spk2utt": data.spk2utt()}))
@@ -405,7 +412,12 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def _check_distinct(out: Folder, folders: Iterable[Folder]) -> None:
+def check_distinct(out: Folder, folders: Iterable[Folder]) -> None:
+    """Check that the folder to write is none of those that are read.
+
+    Raises:
+        SertkError: it is.
+    """
     for folder in folders:
         if Path(out).exists() and Path(out).samefile(folder):
             raise SertkError(f"{out}: cannot be read and written at once")

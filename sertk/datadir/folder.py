@@ -21,8 +21,9 @@ STAMPS = ("PARTIAL", "SIMULATED", "TRANSDUCTIVE", "SPEAKER-DEPENDENT", "LEAKY")
 FRAME_SHIFT = "frame_shift"
 # The channel column of segments: a number, a letter of telephone corpora, -1 for "not given".
 CHANNEL = re.compile(r"[0-9]{1,3}|A|B|-1")
-# Lists that may lack utterances: Kaldi has no rule for them, and IEMOCAP's raters did not vote on every segment.
-MAY_LACK = ("utt2votes", "utt2script")
+# Lists that may lack utterances: Kaldi has no rule for them, IEMOCAP's raters did not vote on every segment, and
+# utterances that utt2perturb lacks are not perturbed.
+MAY_LACK = ("utt2votes", "utt2script", "utt2perturb")
 _SPEAKER_LISTS = ("spk2utt", "spk2gender", "spk2warp", "cmvn.scp")
 _RECORDING_LISTS = ("reco2dur", "reco2file_and_channel")
 _COLUMNS: dict[str, Columns] = {
@@ -31,7 +32,8 @@ _COLUMNS: dict[str, Columns] = {
     "segments": (4, 5),
     "reco2file_and_channel": 3,
 }
-KNOWN = {*_SPEAKER_LISTS, *_RECORDING_LISTS, *_COLUMNS, "utt2votes", "text", "wav.scp", "feats.scp", "vad.scp"}
+KNOWN = {*_SPEAKER_LISTS, *_RECORDING_LISTS, *_COLUMNS, "utt2votes", "utt2perturb", "text"}
+KNOWN |= {"wav.scp", "feats.scp", "vad.scp"}
 _OTHER = re.compile(r"(utt2|spk2|reco2)[\w-]+|[\w-]+\.scp|stm")
 
 
@@ -185,14 +187,15 @@ def stale_names(folder: Path, data: DataDir, keep_fitting: bool) -> list[str]:
     names = [name for name in names if name not in contents]
     if not keep_fitting:
         return names
-    recordings = [name for name in ("wav.scp", "segments") if (folder / name).is_file() or name in contents]
+    sources = ("wav.scp", "segments", "utt2perturb")
+    recordings = [name for name in sources if (folder / name).is_file() or name in contents]
     same_recordings = all(_content(folder / name) == contents.get(name) for name in recordings)
     return [name for name in names if not _fits(folder / name, data, same_recordings)]
 
 
 def _fits(path: Path, data: DataDir, same_recordings: bool) -> bool:
     name = path.name
-    if name in ("segments", "wav.scp") or name not in KNOWN:
+    if name in ("segments", "wav.scp", "utt2perturb") or name not in KNOWN:
         return False
     if not same_recordings and name in ("feats.scp", "vad.scp", "cmvn.scp", "utt2num_frames", "utt2dur", "reco2dur"):
         return False

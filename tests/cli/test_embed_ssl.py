@@ -48,3 +48,12 @@ def test_wrong_calls_are_one_line(folder, encoder, call, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     assert error(encoder).endswith("transformers is not installed: pip install transformers (or sertk[ssl])")
     assert not (folder / "l.ark").exists()
+
+
+def test_perturbed_utterances_have_other_layers(folder, encoder, call):
+    (folder / "list").write_text("u3 noise=white seed=1 snr=0\n")
+    words = ("--layers", 2, "--licence", "MIT", "--num-threads", 1, encoder, "scp:wav.scp")
+    call("embed-ssl", *words, "ark:clean.ark")
+    call("embed-ssl", "--utt2perturb", "list", *words, "ark:noisy.ark")
+    clean, noisy = (dict(read_table(f"ark:{name}.ark", kind="vector")) for name in ("clean", "noisy"))
+    assert [key for key in clean if not np.array_equal(clean[key], noisy[key])] == ["u3"]

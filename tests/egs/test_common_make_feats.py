@@ -125,3 +125,18 @@ def test_wrong_calls_say_what_is_wrong(tmp_path, words, code, message):
     done = make_feats(*words, cwd=tmp_path)
     assert done.returncode == code
     assert message in done.stderr
+
+
+def test_perturbed_utterances_are_computed_in_any_number_of_jobs(data, tmp_path, call):
+    """With 7 jobs the copies are in other jobs than the originals: some have no list, and must not complain."""
+    call("perturb-data", "--speed", "0.9", "--noise", "white", "--snr", "0", data, tmp_path / "aug")
+    found = []
+    for nj in (1, 7):
+        done = make_feats("--nj", nj, "--cmvn", "false", "aug", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "features for 36 of 36 segments" in done.stdout
+        found.append({key: matrix.tobytes() for key, matrix in read_table(f"scp:{tmp_path}/aug/feats.scp")})
+    assert found[0] == found[1]
+    frames = dict(line.split() for line in (tmp_path / "aug/utt2num_frames").read_text().splitlines())
+    assert (frames["s0-u0"], frames["s0-u0-noise"], frames["sp0.9-s0-u0-noise"]) == ("18", "18", "20")
+    assert call("validate-data", "--verify", "true", tmp_path / "aug").code == 0

@@ -71,7 +71,7 @@ def test_mini_writes_to_its_work_folder_only(scratch):
     run_and_look(scratch, "iemocap", [corpus], "work/iemocap", "--stage", "3", "--init", init, *tiny)
     run_and_look(
         scratch, "voxceleb", [corpus], "work/voxceleb", "--stage", "3", "--speaker-conf", conf / "speaker.conf",
-        "--large-margin-conf", conf / "large-margin.conf",
+        "--large-margin-conf", conf / "large-margin.conf", "--perturb-conf=",
     )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def fill():
 
     few = [key for key in emotional if key[4] == "F" and utt2label[key] in ("ang", "sad")]
     run("subset-data", "--verbose", 0, "--utt-list", _list("few", few), "data/all", "data/few")
+    run("perturb-data", "--verbose", 0, "--level", -20, "data/few", "data/aug")
     for name in ("wav.scp", "feats.scp", "utt2spk"):
         Path(name).write_bytes(Path("data/few", name).read_bytes())
     write_list("segments", {f"{key}-part": f"{key} 0.1 0.4" for key in few})
@@ -120,6 +121,12 @@ def fill():
             table = f"ark,scp:exp/{name}/{fold}/scores.ark,exp/{name}/{fold}/scores.scp"
             run("predict-emotion", *options, f"exp/{name}/{fold}/final.pt", "scp:data/all/feats.scp", table)
     run("make-folds", "--label-map", "conf/labels.exp3", "data/all", "exp/exp1/folds")
+    kept = read_list("exp/folds/utt2label")
+    classes = Path("exp/folds/labels.txt").read_text().split()
+    rows = [",".join([key, *("0.7" if label == right else "0.1" for label in classes)]) for key, right in kept.items()]
+    Path("predictions.csv").write_text(",".join(["file", *classes]) + "\n" + "\n".join(rows))
+    rows = [{"file": f"{key}.wav", "answer": [{"label": right, "score": 1.0}]} for key, right in kept.items()]
+    Path("pipeline.jsonl").write_text("\n".join(map(json.dumps, rows)))
     run("score-loso", "--json", "exp/exp1/results.json", *lists, "exp/exp1")
 
 

@@ -11,8 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = Path(os.environ.get("SERTK_CORPORA", ROOT.parent / "shared" / "corpora"))
-# .ci/run installs it; elsewhere the tests pass without.
+# .ci/run installs them; elsewhere the tests pass without.
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+needs_sox = pytest.mark.skipif(shutil.which("sox") is None, reason="sox is not installed")
 
 
 @dataclass

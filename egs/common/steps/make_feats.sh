@@ -5,10 +5,10 @@
 #                      [--max-skip 0.05] DATA-DIR [FEATS-DIR]
 # e.g.: make_feats.sh --cmd "$feats_cmd" --nj 8 --config conf/fbank.conf data/train
 #
-# Reads DATA-DIR/wav.scp (and segments), writes DATA-DIR/feats.scp and utt2num_frames; the archives go to FEATS-DIR
-# (default DATA-DIR/feats). The bytes do not depend on --nj. As in Kaldi's make_fbank.sh, a missing or damaged file or a
-# failed pipe costs only its segments, unless more than --max-skip of all are skipped. --config is for make-fbank;
-# without it make-fbank's own defaults apply.
+# Reads DATA-DIR/wav.scp (and segments, and the utt2perturb of perturb-data), writes DATA-DIR/feats.scp and
+# utt2num_frames; the archives go to FEATS-DIR (default DATA-DIR/feats). The bytes do not depend on --nj. As in Kaldi's
+# make_fbank.sh, a missing or damaged file or a failed pipe costs only its segments, unless more than --max-skip of all
+# are skipped. --config is for make-fbank; without it make-fbank's own defaults apply.
 set -euo pipefail
 export LC_ALL=C
 
@@ -33,9 +33,15 @@ split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
 split=$data/split${nj}utt
 segments=()
 [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
+perturb=()
+if [ -e "$data/utt2perturb" ]; then
+  perturb=(--utt2perturb "$split/JOB/utt2perturb")
+  # A job may have no perturbed utterance, and then no list.
+  for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+fi
 $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
   make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
-  "${segments[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
+  "${segments[@]}" "${perturb[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
   "scp,p:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 
 # The archives stay in place: the table is a script over all of them.

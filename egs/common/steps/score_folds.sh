@@ -5,9 +5,10 @@
 #                       FEATS-SCP FOLD-DIR DIR
 # e.g.: score_folds.sh --data data/all data/all/feats.scp exp/exp1/folds exp/exp1
 #
-# FOLD-DIR is written by make-folds; the networks are DIR/<fold>/final.pt. Writes DIR/<fold>/scores.ark, DIR/RESULTS and
-# DIR/results.json, and prints RESULTS. Intervals are over speakers and over sessions (maps in FOLD-DIR); --clusters adds
-# another map. --data is the data folder whose maps break the results down.
+# FOLD-DIR is written by make-folds; the networks are DIR/<fold>/final.pt, of several training runs
+# DIR/seed<N>/<fold>/final.pt. Writes scores.ark beside each network, DIR/RESULTS and DIR/results.json, and prints RESULTS.
+# Intervals are over speakers and over sessions (maps in FOLD-DIR); --clusters adds another map. --data is the data folder
+# whose maps break the results down.
 set -euo pipefail
 
 cmd=run-local clusters='' data='' num_threads=1 device=''
@@ -18,10 +19,14 @@ feats=$1 folds=$2 dir=$3
 
 need "$feats"
 need "$folds/utt2fold" "make-folds writes it"
-# One job for all folds, which imports torch once.
-$cmd --num-threads "$num_threads" "$dir/log/predict.log" \
-  predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
-    --utt2fold "$folds/utt2fold" --fold all "$dir/FOLD/final.pt" "scp:$feats" "ark:$dir/FOLD/scores.ark"
+runs=("$dir"/seed*/)
+[ -d "${runs[0]}" ] || runs=("$dir")
+for run in "${runs[@]%/}"; do
+  # One job for all folds, which imports torch once.
+  $cmd --num-threads "$num_threads" "$run/log/predict.log" \
+    predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
+      --utt2fold "$folds/utt2fold" --fold all "$run/FOLD/final.pt" "scp:$feats" "ark:$run/FOLD/scores.ark"
+done
 
 score-loso ${clusters:+--clusters "$clusters"} ${data:+--data "$data"} --json "$dir/results.json" \
   "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"

@@ -6,6 +6,8 @@
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
 #   enter_recipe corpus init work                                # cd to the script's folder; makes $corpus … absolute
 #   num_folds=$(count_folds exp/exp1/folds)                      # folds of a make-folds folder, for JOB=1:"$num_folds"
+#   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
+#   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
 #
 # A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
@@ -37,6 +39,25 @@ enter_recipe() {
 count_folds() {
   need "$1/utt2fold" "make-folds writes it"
   cut -d' ' -f2 "$1/utt2fold" | sort -n | tail -n1
+}
+
+# seeds_of SEED REPEATS: SEED, SEED + 1, …
+seeds_of() {
+  [[ $1 =~ ^[0-9]+$ ]] || die "--seed is a number, not '$1'"
+  [[ $2 =~ ^[1-9][0-9]*$ ]] || die "--repeats is a number of 1 or more, not '$2'"
+  seq "$1" $(($1 + $2 - 1))
+}
+
+# run_of DIR SEED: the folder of a training run of the system DIR. $repeats runs are read as one system (score-loso).
+run_of() {
+  # shellcheck disable=SC2154  # the recipe's own variable
+  if [ "$repeats" -eq 1 ]; then
+    ! compgen -G "$1/seed*/" >/dev/null || die "$1 has several training runs: give --repeats, or another --work"
+    echo "$1"
+  else
+    ! compgen -G "$1/[0-9]*/final.pt" >/dev/null || die "$1 has a single training run: move it away, or give another --work"
+    echo "$1/seed$2"
+  fi
 }
 
 at_stage() {

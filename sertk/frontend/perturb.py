@@ -1,0 +1,146 @@
+"""Perturb speech as utt2perturb says, before its features are computed.
+
+>>> tone = np.sin(np.arange(16000, dtype=np.float32)) * 1000
+>>> len(perturbed(tone, 16000, "speed=0.8 noise=pink seed=1 snr=10"))
+20000
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from sertk.datadir.lists import read_list
+from sertk.datadir.perturbations import (
+    Band,
+    Clip,
+    Codec,
+    ColouredNoise,
+    Level,
+    Noise,
+    Room,
+    Speed,
+    Step,
+    SyntheticRoom,
+    parse,
+)
+from sertk.errors import SertkError
+from sertk.frontend.audio import check_sound
+from sertk.frontend.perturb_channel import band_pass, clip, g711, gain
+from sertk.frontend.perturb_noise import add_noise, coloured_noise, power
+from sertk.frontend.perturb_rate import change_speed
+from sertk.frontend.perturb_room import reverberate, synthetic_response
+from sertk.frontend.recordings import Job, Speech
+from sertk.frontend.sounds import Sounds
+from sertk.frontend.unfit import UnfitAudio, one_recording
+
+
+def perturbed(samples: np.ndarray, rate: int, text: str, sounds: Sounds | None = None) -> np.ndarray:
+    """Perturb the samples of one recording.
+
+    Args:
+        samples: (samples,) float32 in the 16-bit range
+        rate: sample rate in Hz
+        text: the perturbation, as in utt2perturb
+        sounds: reads noises and room responses; one for all calls saves time
+
+    Returns:
+        (samples,) float32; another number of samples if the speed changes
+
+    Raises:
+        UnfitAudio: if the recording is silent, or if a sound is missing, damaged or silent.
+        SertkError: if `text` cannot be parsed.
+    """
+    sounds = sounds or Sounds()
+    samples = np.asarray(samples, np.float32)
+    check_sound(samples)
+    for step in parse(text):
+        samples = _apply(step, samples, rate, sounds)
+    return samples
+
+
+def _apply(step: Step, samples: np.ndarray, rate: int, sounds: Sounds) -> np.ndarray:
+    match step:
+        case Speed(factor):
+            return change_speed(samples, factor)
+        case Noise():
+            return add_noise(samples, _mixture(step, len(samples), rate, sounds), step.snr, rate)
+        case ColouredNoise(colour, seed, snr):
+            return add_noise(samples, coloured_noise(len(samples), rate, colour, seed), snr, rate)
+        case Room(sound):
+            return reverberate(samples, sounds.whole(sound, rate))
+        case SyntheticRoom(rt60, drr, seed):
+            return reverberate(samples, synthetic_response(rate, rt60, drr, seed))
+        case Band(low, high):
+            return band_pass(samples, rate, low, high)
+        case Codec(law):
+            return g711(samples, rate, law)
+        case Level(decibels):
+            return gain(samples, decibels)
+        case Clip(percent):
+            return clip(samples, percent)
+    assert_never(step)
+
+
+def _mixture(step: Noise, count: int, rate: int, sounds: Sounds) -> np.ndarray:
+    """The sounds of a step, of equal power, added: (count,) float32."""
+    total = np.zeros(count, np.float32)
+    for sound in step.sounds:
+        stretch = sounds.stretch(sound, count, rate)
+        loudness = power(stretch)
+        if not loudness:
+            raise UnfitAudio(f"{sound.name} is silent from {sound.start:g} s on")
+        total += stretch / np.float32(np.sqrt(loudness))
+    return total
+
+
+class Perturb:
+    """Perturb the utterances that a utt2perturb lists; the others pass unchanged. Thread-safe.
+
+    Args:
+        path: the list; None: nothing is perturbed
+
+    Raises:
+        SertkError: if it cannot be read.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        # make_feats.sh gives a job without perturbed utterances an empty list.
+        empty = path is None or (path.is_file() and not path.stat().st_size)
+        self.text_of = {} if empty else read_list(path, columns=None)
+        self.path, self.sounds = path, Sounds()
+        self.missed: set[str] = set(self.text_of)
+
+    def __call__(self, speech: Speech) -> Speech:
+        """Perturb an utterance; a line or sound that cannot be used becomes its reason."""
+        text = self.text_of.get(speech.key)
+        if text is None:
+            return speech
+        self.missed.discard(speech.key)
+        if speech.samples is None:
+            return speech
+        try:
+            with one_recording():
+                samples = perturbed(speech.take(), speech.rate, text, self.sounds)
+        except SertkError as error:
+            line = "" if isinstance(error, UnfitAudio) else f"{self.path}: "
+            return Speech(speech.key, speech.where, reason=f"{line}{error}")
+        return Speech(speech.key, speech.where, samples, speech.rate)
+
+    def jobs(self, jobs: Iterator[Job]) -> Iterator[Job]:
+        """The jobs of `recording_jobs`, with their utterances perturbed."""
+        if not self.text_of:
+            return jobs
+        return ((lambda job=job: [self(speech) for speech in job()]) for job in jobs)
+
+    def check(self) -> None:
+        """Check that the list was of this input.
+
+        Raises:
+            SertkError: if none of its utterances was met.
+        """
+        if self.text_of and len(self.missed) == len(self.text_of):
+            raise SertkError(
+                f"{self.path}: the input has none of its {len(self.text_of)} utterances: {min(self.missed)}, …"
+            )
