@@ -12,6 +12,7 @@ READERS = {
     "voxceleb/conf/speaker.conf": "train-resnet",
     "voxceleb/conf/margin.conf": "train-resnet",
     "voxceleb/conf/large-margin.conf": "train-resnet",
+    "voxceleb/conf/perturb.conf": "perturb-data",
     "iemocap/conf/draws.conf": "embed-segments",
     "iemocap/conf/head.conf": "transfer-head",
     "iemocap/conf/scratch.conf": "train-resnet",
