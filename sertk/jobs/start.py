@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from sertk.data.statistics import bin_statistics
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model
+from sertk.jobs.inputs import Inputs
 from sertk.models.resnet import ResNet
 from sertk.models.spec import CLASSIFIER_OPTIONS, NETWORK_OPTIONS, NetworkSpec
 from sertk.training.loop import seeded
@@ -22,26 +25,20 @@ def options_of_network(spec: NetworkSpec) -> dict[str, Any]:
 
 
 def start_network(
-    initial: Model | None,
-    path: Path | None,
-    labels: list[str],
-    bins: int,
-    settings: TrainingSettings,
-    network_options: dict[str, Any],
+    inputs: Inputs, path: Path | None, settings: TrainingSettings, network_options: dict[str, Any]
 ) -> ResNet:
     """Create a network, or take the initial model's: with a new head unless labels, pooling and classifier are the same.
 
     Args:
-        initial: the model to start from, None for a new network.
+        inputs: initial model, labels and features.
         path: of the initial model, for messages.
-        labels: names of the outputs.
-        bins: of the features.
         settings: loss, chunk lengths and seed.
         network_options: fields of NetworkSpec; None for those that are not set.
 
     Raises:
         SertkError: options contradict the initial network or the labels, or the features have another number of bins.
     """
+    initial, labels, bins = inputs.initial, inputs.labelling.labels, inputs.store.bins
     if settings.inter_topk >= len(labels):
         raise SertkError(f"--inter-topk {settings.inter_topk}: there are only {len(labels) - 1} other labels")
     given = {name: value for name, value in network_options.items() if value is not None}
@@ -53,7 +50,10 @@ def start_network(
     output = {"output": "linear" if settings.loss == "softmax" else "cosine"}
     if initial is None:
         spec = NetworkSpec(len(labels), bins, **given, **output)
-        return seeded(lambda: ResNet(spec), settings.seed)
+        network = seeded(lambda: ResNet(spec), settings.seed)
+        if spec.input_norm:
+            network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
+        return network
     spec = initial.network.spec
     head = {name: given.pop(name) for name in ("pooling", "frames", *CLASSIFIER_OPTIONS) if name in given} | output
     for name, value in given.items():

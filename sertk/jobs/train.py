@@ -132,8 +132,7 @@ def prepare_run(
     Raises:
         SertkError: inputs or options do not fit together.
     """
-    labels, bins = inputs.labelling.labels, inputs.store.bins
-    network = start_network(inputs.initial, options.init, labels, bins, settings, network_options)
+    network = start_network(inputs, options.init, settings, network_options)
     check_shares(settings, len(inputs.store), world)
     restart = options.restart and not restarted_by_this_job(directory)
     before = {} if restart else stored_settings(directory)
@@ -216,9 +215,10 @@ def fit(
     """
     run, network, inputs, settings = prepared.run, prepared.network, prepared.inputs, prepared.settings
     labels, labelling = labels_of(inputs.store, inputs.labelling), inputs.labelling
+    init = inputs.initial.card.get("trained_on", {}) if inputs.initial else None
 
     def model(selection: dict) -> Model:
-        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=inputs.initial)
+        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=init)
         return Model(network, labelling.labels, inputs.frontend, model_card("train-resnet", run.settings, record))
 
     def model_of_epoch(epoch: int) -> Model:

@@ -14,11 +14,10 @@ DEVIATIONS = ("population", "unbiased")
 POOLING_EPSILON = 1e-5
 OUTPUTS = ("linear", "cosine")
 # Properties that options set, those of a margin loss's classifier apart; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 CLASSIFIER_OPTIONS = ("scale", "subcentres")
-# What only imported networks and those of a margin loss have: left out of the plain form at its default, so that it is the
-# same as before.
-_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "output", "scale", "subcentres")
+# What few networks have: left out of the plain form at its default, so that it is the same as before.
+_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm", "output", "scale", "subcentres")
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class NetworkSpec:
         pooling_epsilon: added to the variance before the square root.
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        input_norm: the trunk normalises features by the mean and deviation of the training segments.
         output: "linear", or "cosine": scaled cosines between the embedding, without activation, and a centre for each label.
         scale: of the cosines.
         subcentres: centres for each label, of which the nearest counts.
@@ -58,6 +58,8 @@ class NetworkSpec:
     pooling_epsilon: float = POOLING_EPSILON
     hidden_dim: int = 0
     embedding_norm: bool = True
+    input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
+                              " the training segments, which the model keeps.", unset="false")  # fmt: skip
     output: str = "linear"
     scale: float = option(32.0, "Factor of the cosines in the logits of a margin loss.", above=0, unset="32")
     subcentres: int = option(1, "Centres of each label under a margin loss; the nearest counts.", least=1, unset="1")
@@ -104,13 +106,11 @@ class HeadSpec:
     Args:
         pooled_dim: numbers of a vector.
         num_labels: outputs.
-        embedding_dim: size of the layer before the output.
+        embedding_dim: size of the layer before the output; 0: the output follows at once (multinomial logistic regression).
         activation: of that layer: "prelu", "prelu-channel" or "relu".
         hidden_dim: size of a layer with activation before it; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
-        output: "linear" or "cosine", see NetworkSpec.
-        scale: of the cosines.
-        subcentres: centres for each label.
+        layers: vectors that are averaged with trained weights before all this (an encoder's layers); 0: there is one only.
     """
 
     pooled_dim: int
@@ -119,13 +119,48 @@ class HeadSpec:
     activation: str = "prelu"
     hidden_dim: int = 0
     embedding_norm: bool = True
-    output: str = "linear"
-    scale: float = 32.0
-    subcentres: int = 1
+    layers: int = 0
+
+    @property
+    def input_dim(self) -> int:
+        """Numbers of a segment's vector, all layers side by side."""
+        return self.pooled_dim * max(self.layers, 1)
+
+    def plain(self) -> dict:
+        """The fields as plain types, for the model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, fields: dict) -> "HeadSpec":
+        """The spec that plain() returned."""
+        return cls(**fields)
 
 
-def after_strides(size: int) -> int:
-    """Bins or frames that are left of `size` after the trunk's three strides of two."""
-    for stride in STRIDES:
+def after_strides(size: int, stages: int = len(STRIDES)) -> int:
+    """Bins or frames that are left of `size` after the strides of the trunk's first stages: three of two in all four."""
+    for stride in STRIDES[:stages]:
         size = -(-size // stride)
     return size
+
+
+def places(at: str) -> list[int]:
+    """The stages whose pooled maps are asked for, from 1; [] for other outputs, the plain "pool" among them.
+
+    Example:
+        >>> places("stage3,stage4"), places("stage1"), places("pool")
+        ([3, 4], [1], [])
+    """
+    names = {f"stage{number}": number for number in range(1, len(STRIDES) + 1)}
+    words = at.split(",")
+    return [names[word] for word in words] if set(words) <= names.keys() else []
+
+
+def stages_dim(spec: "NetworkSpec", numbers: list[int]) -> int:
+    """Numbers of the pooled maps of some stages, side by side."""
+    factor = POOLING_FACTORS[stage_pooling(spec).pooling]
+    return sum(factor * (spec.channels << number - 1) * after_strides(spec.bins, number) for number in numbers)
+
+
+def stage_pooling(spec: "NetworkSpec") -> "NetworkSpec":
+    """The spec whose pooling is that of a network's stages: the network's, or mean and deviation where it has none."""
+    return replace(spec, pooling="stats", frames=0) if spec.frames else spec

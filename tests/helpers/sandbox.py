@@ -112,6 +112,11 @@ def fill():
         run("embed-segments", *draws, "exp/resnet34/final.pt", f"scp:{data}/feats.scp", table)
     whole = ("--at", "pool", "--num-threads", 1, "exp/resnet34/final.pt", "scp:feats.scp")
     run("embed-segments", *whole, "ark,scp:whole.ark,whole.scp")
+    run("cmvn-segment", "--verbose", 0, "--stats", "ark,scp:stats.ark,stats.scp", "scp:fbank.scp", "ark:n.ark")
+    Path("n.ark").unlink()
+    Path("vectors.scp").write_bytes(Path("stats.scp").read_bytes())
+    lists = ("none", "scp:vectors.scp", "folds/utt2label", "folds/utt2fold", "exp/functionals")
+    run("transfer-head", "--epochs", 2, "--num-threads", 1, "--folds", 1, *lists)
     for seed, name in enumerate(("exp1", "transfer", "scratch")):
         options = ("--epochs", 2, "--seed", seed, "--num-threads", 1)
         lists = ("exp/folds/utt2label", "exp/folds/utt2fold")

@@ -2,14 +2,19 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from sertk.errors import SertkError
 from sertk.jobs.start import options_of_network, start_network
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.tables import read_table
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training.labelling import Labelling
 from sertk.training.settings import TrainingSettings
 
 LABELS = ["ang", "hap", "neu", "sad"]
@@ -18,7 +23,8 @@ COSINE = {"output": "cosine", "scale": 16.0, "subcentres": 2}
 
 
 def start(initial=None, labels=LABELS, options=None, **settings):
-    return start_network(initial, Path("first.pt"), labels, 16, TrainingSettings(**settings), SIZE | (options or {}))
+    inputs = SimpleNamespace(initial=initial, labelling=Labelling(labels, {}, {}), store=SimpleNamespace(bins=16))
+    return start_network(inputs, Path("first.pt"), TrainingSettings(**settings), SIZE | (options or {}))
 
 
 def model(**fields):
@@ -108,3 +114,16 @@ def test_network_without_pooling_starts_from_one_with_it(toy, train):
     assert "give --chunk-frames 24" in train("again", *back, network=(), code=1).err
     train("again", *back, "--pooling", "stats", network=())
     assert load_model(toy / "again/final.pt").network.spec == before.spec
+
+
+def test_input_normalisation_comes_from_the_training_folds(toy, train):
+    """Its statistics are those of the segments that are trained on, and fine-tuning keeps them."""
+    train("first", "--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
+    network = load_model(toy / "first/final.pt").network
+    fold_of = dict(line.split() for line in (toy / "utt2fold").read_text().splitlines())
+    table = read_table(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    frames = np.concatenate([feats for key, feats in table if fold_of[key] != "1"])
+    np.testing.assert_allclose(network.trunk.norm.mean, frames.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(network.trunk.norm.deviation, frames.std(axis=0), rtol=1e-5)
+    train("second", "--epochs", 1, "--init", toy / "first/final.pt", network=())
+    assert torch.equal(load_model(toy / "second/final.pt").network.trunk.norm.mean, network.trunk.norm.mean)

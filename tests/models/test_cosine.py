@@ -6,7 +6,7 @@ import torch
 
 from sertk.models.cosine import CosineOutput
 from sertk.models.resnet import Head
-from sertk.models.spec import HeadSpec
+from sertk.models.spec import NetworkSpec
 
 
 def test_logits_are_scaled_cosines_to_the_nearest_centre():
@@ -28,8 +28,8 @@ def test_cosines_are_float32_under_autocast():
 def test_head_compares_the_embedding_itself():
     """No activation between: the cosines that are trained are those that trials are scored by."""
     torch.manual_seed(0)
-    head = Head(HeadSpec(10, 3, embedding_dim=8, output="cosine", scale=1.0)).eval()
-    pooled = torch.randn(4, 10)
+    spec = NetworkSpec(3, 16, 2, embedding_dim=8, output="cosine", scale=1.0)
+    head, pooled = Head(spec).eval(), torch.randn(4, spec.pooled_dim)
     embedding = head.embed(pooled)
     wanted = torch.nn.functional.cosine_similarity(embedding[:, None], head.output.weight[None], dim=2)
     torch.testing.assert_close(head(pooled), wanted)
