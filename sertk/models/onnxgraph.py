@@ -358,7 +358,7 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
         linear, activation = head.hidden
         pooled = graph.add("Gemm", pooled, linear.weight.numpy(), linear.bias.numpy(), transB=1)
         pooled = _activated(graph, activation, pooled, axes=())
-    embedding = active = pooled
+    embedding = pooled
     if network.spec.embedding_dim:
         weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
         if network.spec.embedding_norm:
@@ -368,11 +368,11 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
                 head.bn.bias.double() + scale * (bias - head.bn.running_mean.double()),
             )
         embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
-        active = _activated(graph, head.act, embedding, axes=())
     if at == OUTPUTS[1]:
         return embedding
     if network.spec.output == "cosine":
         return graph.add("Softmax", _cosines(graph, head.output, embedding), axis=1)
+    active = _activated(graph, head.act, embedding, axes=()) if network.spec.embedding_dim else embedding
     logits = graph.add("Gemm", active, head.output.weight.numpy(), head.output.bias.numpy(), transB=1)
     return graph.add("Softmax", logits, axis=1)
 
