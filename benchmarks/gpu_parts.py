@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
@@ -33,7 +33,7 @@ from gpu_common import (
     wait,
 )
 
-from sertk.data.loader import HostChunks
+from sertk.data.loader import HostChunks, behind
 from sertk.data.resident import ResidentChunks
 from sertk.data.store import store_of
 from sertk.kaldi.tables import table_writer
@@ -192,19 +192,20 @@ def one_of_folds(size: Size, device: torch.device, folder: str) -> None:
 def draws(size: Size, device: torch.device) -> None:
     feats, network = store(size, size.trained), ResNet(size.spec).eval()
     plan = DrawPlan(settings_of(size, 32, size.frames).chunk_rule(), 20 if size.spec.bins > 100 else 1, size.frames)
-    passes = draw_vectors(network, feats, plan, "pool", device, "bf16")
-    # The first window warms up; at most the seconds below are measured.
-    figure = rate(passes, plan.rows, 3 * size.seconds, device, warm_up=size.window)
-    row("draws, computed only", chunks_per_s=round(figure))
-    with tempfile.TemporaryDirectory() as name, table_writer(f"ark:{name}/draws.ark", compress="cm2") as write:
 
-        def written() -> Iterator[None]:
+    def report(what: str, write: Callable[[str, np.ndarray], object]) -> None:
+        def passes() -> Iterator[None]:
             for key, rows in draw_vectors(network, feats, plan, "pool", device, "bf16"):
-                write(key, rows)
-                yield
+                yield write(key, rows)
 
-        figure = rate(written(), plan.rows, 3 * size.seconds, device, warm_up=size.window)
-        row("draws, computed and written in turn", chunks_per_s=round(figure))
+        row(f"draws, {what}", chunks_per_s=round(rate(passes(), plan.rows, 3 * size.seconds, device, size.window)))
+
+    report("computed only", lambda key, rows: None)
+    with tempfile.TemporaryDirectory() as name:
+        with table_writer(f"ark:{name}/draws.ark", compress="cm2") as write:
+            report("written in turn", write)
+        with table_writer(f"ark:{name}/draws.ark", compress="cm2") as write, behind(write, size.window) as later:
+            report("written by a thread, as embed-segments does", later)
 
 
 def heads(size: Size, device: torch.device) -> None:

@@ -122,6 +122,7 @@ def _write_draws(
     """Write training draws; in a file, they can be resumed. Returns the exit status."""
     resumable = is_resumable(target)
     stop_requested = catch_signals() if resumable else never
+    from sertk.data.loader import behind
     from sertk.jobs.draws import prepare_trunk_pass
 
     tally = Tally(feats, max_skip)
@@ -145,11 +146,16 @@ def _write_draws(
             if table.done:
                 log.info("resuming after segment %d", table.done)
             draws = trunk_pass.run(first=table.done, stop_requested=stop_requested)
-            for key, rows in progress(draws, total - table.done):
+
+            def write(key: str, rows: Any) -> None:
                 table.write(key, rows)
                 tally.done()
                 if table.done % trunk_pass.window == 0:
                     table.checkpoint()
+
+            with behind(write, trunk_pass.window) as later:  # the trunk computes while a thread writes
+                for key, rows in progress(draws, total - table.done):
+                    later(key, rows)
     except Stopped as stopped:
         log.info("asked to stop: %s; rerun the same command to resume", stopped)
         return RUN_AGAIN

@@ -69,8 +69,6 @@ def check_descent(options: dict[str, Any]) -> None:
         raise click.UsageError(
             f"--warmup-epochs {options['warmup_epochs']:g}: there are only {options['epochs']} epochs"
         )
-    if options["nesterov"] and not options["momentum"]:
-        raise click.UsageError("--nesterov true needs a --momentum above 0")
 
 
 def catch_signals() -> StopRequest:

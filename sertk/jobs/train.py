@@ -24,7 +24,7 @@ from sertk.runs.preemption import RUN_AGAIN
 from sertk.runs.run import Run, restarted_by_this_job, stored_settings
 from sertk.runs.state import ROUNDING
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
-from sertk.training.compile import choose_compile
+from sertk.training.compile import choose_compile, keep_compiled_code
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labels_of
 from sertk.training.loop import OnBatch, Training
@@ -136,6 +136,7 @@ def prepare_run(
     check_shares(settings, len(inputs.store), world)
     restart = options.restart and not restarted_by_this_job(directory)
     before = {} if restart else stored_settings(directory)
+    keep_compiled_code(directory)
     settings = resolve(settings, before, len(inputs.store), device, world)
     # With BatchNorm over all processes their number changes the last bits only.
     rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING

@@ -100,5 +100,6 @@ def decay_groups(module: nn.Module, weight_decay: float, decay_all: bool = True)
 
 
 def sgd(groups: list[dict], settings: DescentSettings) -> torch.optim.SGD:
-    """The optimiser of parameter groups."""
-    return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=settings.nesterov, fused=True)
+    """The optimiser of parameter groups. Without momentum Nesterov's is plain descent, which torch refuses to call so."""
+    nesterov = settings.nesterov and settings.momentum > 0
+    return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=nesterov, fused=True)

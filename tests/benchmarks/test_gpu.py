@@ -89,7 +89,18 @@ def test_a_part_over_its_time_leaves_what_it_measured(benchmark, tmp_path, monke
 
 @pytest.mark.slow
 def test_the_whole_benchmark_runs_at_toy_size(tmp_path):
-    command = [sys.executable, ROOT / "benchmarks/gpu.py", "--minutes", "60", "--size", "toy", "--device", "cpu"]
+    command = [
+        sys.executable,
+        ROOT / "benchmarks/gpu.py",
+        "--minutes",
+        "60",
+        "--patience",
+        "20",
+        "--size",
+        "toy",
+        "--device",
+        "cpu",
+    ]
     done = subprocess.run([*command, "--out", tmp_path / "gpu.json"], capture_output=True, text=True)
     parts = json.loads((tmp_path / "gpu.json").read_text())["parts"]
     assert [part for part in parts if part["ended"] != "done" or not part["rows"]] == []

@@ -78,6 +78,7 @@ def fill():
         write_voice(Path("recordings", f"{number}.flac"), number)
     write_voice(Path("interview.wav"), 7)
     Path("conf").mkdir()
+    Path("conf/head.grid").write_text("--learning-rate=0.01,0.1\n--epochs=1,2\n")
     Path("conf/labels.exp3").write_text("ang ang\nhap hap\nexc hap\nneu neu\nsad sad\n")
     Path("conf/speaker.conf").write_text("--channels=2\n--epochs=1\n--chunk-frames=20,30\n")
 
@@ -101,6 +102,10 @@ def fill():
     ]
     Path("data/voxceleb1_test").mkdir()
     Path("data/voxceleb1_test/trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
+    shutil.copy("data/test/utt2spk", "data/voxceleb1_test/utt2spk")
+    for name, options in (("plain", ()), ("asnorm", ("--cohort", "scp:exp/resnet34/train.scp"))):
+        scores = ("--scores", f"exp/resnet34/{name}.scores")
+        run("score-trials", *scores, *options, "data/voxceleb1_test/trials", "scp:exp/resnet34/test.scp")
 
     run("make-folds", "data/few", "folds")
     for name in ("folds.exp1", "folds.exp3"):
