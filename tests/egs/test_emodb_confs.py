@@ -13,6 +13,7 @@ READERS = {
     "voxceleb/conf/margin.conf": "train-resnet",
     "voxceleb/conf/large-margin.conf": "train-resnet",
     "voxceleb/conf/perturb.conf": "perturb-data",
+    "voxceleb/conf/trials.conf": "score-trials",
     "iemocap/conf/draws.conf": "embed-segments",
     "iemocap/conf/head.conf": "transfer-head",
     "iemocap/conf/scratch.conf": "train-resnet",
