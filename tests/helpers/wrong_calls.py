@@ -348,6 +348,14 @@ CALLS = {
         (f"--json nowhere/r.json {FOLDS} exp/exp1", "nowhere"),
         (f"--i-know=2 {FOLDS} exp/exp1", "'2' is neither true nor false"),
     ],
+    "make-trials": [
+        ("data/test", "Missing argument 'TRIALS'"),
+        ("nowhere data/voxceleb1_test/trials", "nowhere/utt2spk"),
+        ("--apart nowhere data/test data/voxceleb1_test/trials", "nowhere"),
+        ("--same data/train/utt2spk data/test data/voxceleb1_test/trials", "not in the map of its groups"),
+        ("--number -1 data/test data/voxceleb1_test/trials", "--number"),
+        ("data/test nowhere/trials", "nowhere/trials: cannot be written"),
+    ],
     "score-trials": [
         ("data/voxceleb1_test/trials", "Missing argument 'EMBEDDINGS-R'"),
         ("nowhere scp:exp/resnet34/test.scp", "nowhere"),
