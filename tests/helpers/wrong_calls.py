@@ -55,8 +55,8 @@ CALLS = {
         ("--norm-vars=2 scp:fbank.scp ark:feats.ark", "'2' is neither true nor false"),
         ("--compress cm2 scp:fbank.scp ark,t:feats.ark", "--compress cm2 is for binary tables"),
     ],
-    "paste-vectors": [
-        ("scp:whole.scp ark:draws.ark", "at least two tables are pasted"),
+    "join-vectors": [
+        ("scp:whole.scp ark:draws.ark", "at least two tables are joined"),
         ("scp:whole.scp scp:stats.scp draws.ark", "'VECTORS-WSPECIFIER': bad wspecifier 'draws.ark'"),
         ("scp:nowhere.scp scp:stats.scp ark:draws.ark", "nowhere.scp"),
         ("scp:stats.scp scp:nowhere.scp ark:draws.ark", "nowhere.scp"),
