@@ -55,8 +55,8 @@ CALLS = {
         ("--norm-vars=2 scp:fbank.scp ark:feats.ark", "'2' is neither true nor false"),
         ("--compress cm2 scp:fbank.scp ark,t:feats.ark", "--compress cm2 is for binary tables"),
     ],
-    "paste-vectors": [
-        ("scp:whole.scp ark:draws.ark", "at least two tables are pasted"),
+    "join-vectors": [
+        ("scp:whole.scp ark:draws.ark", "at least two tables are joined"),
         ("scp:whole.scp scp:stats.scp draws.ark", "'VECTORS-WSPECIFIER': bad wspecifier 'draws.ark'"),
         ("scp:nowhere.scp scp:stats.scp ark:draws.ark", "nowhere.scp"),
         ("scp:stats.scp scp:nowhere.scp ark:draws.ark", "nowhere.scp"),
@@ -356,6 +356,14 @@ CALLS = {
         (f"--clusters folds/utt2fold {FOLDS} exp/exp1", "folds/utt2fold"),
         (f"--json nowhere/r.json {FOLDS} exp/exp1", "nowhere"),
         (f"--i-know=2 {FOLDS} exp/exp1", "'2' is neither true nor false"),
+    ],
+    "make-trials": [
+        ("data/test", "Missing argument 'TRIALS'"),
+        ("nowhere data/voxceleb1_test/trials", "nowhere/utt2spk"),
+        ("--apart nowhere data/test data/voxceleb1_test/trials", "nowhere"),
+        ("--same data/train/utt2spk data/test data/voxceleb1_test/trials", "not in the map of its groups"),
+        ("--number -1 data/test data/voxceleb1_test/trials", "--number"),
+        ("data/test nowhere/trials", "nowhere/trials: cannot be written"),
     ],
     "score-trials": [
         ("data/voxceleb1_test/trials", "Missing argument 'EMBEDDINGS-R'"),
