@@ -55,8 +55,8 @@ CALLS = {
         ("--norm-vars=2 scp:fbank.scp ark:feats.ark", "'2' is neither true nor false"),
         ("--compress cm2 scp:fbank.scp ark,t:feats.ark", "--compress cm2 is for binary tables"),
     ],
-    "paste-vectors": [
-        ("scp:whole.scp ark:draws.ark", "at least two tables are pasted"),
+    "join-vectors": [
+        ("scp:whole.scp ark:draws.ark", "at least two tables are joined"),
         ("scp:whole.scp scp:stats.scp draws.ark", "'VECTORS-WSPECIFIER': bad wspecifier 'draws.ark'"),
         ("scp:nowhere.scp scp:stats.scp ark:draws.ark", "nowhere.scp"),
         ("scp:stats.scp scp:nowhere.scp ark:draws.ark", "nowhere.scp"),
@@ -81,6 +81,32 @@ CALLS = {
         ("--level -20 nowhere out", "nowhere"),
         ("--level -20 bad/data out", "bad/data"),
         ("--level -20 data/train data/train", "cannot be read and written at once"),
+    ],
+    "prepare-manifest": [
+        ("--verbose 0", "Missing argument 'MANIFEST…'"),
+        ("wav.scp", "Missing argument 'MANIFEST…'"),
+        ("nowhere.csv out", "nowhere.csv"),
+        ("bad/empty out", "bad/empty"),
+        ("bad/noise out", "bad/noise"),
+        ("--columns colour=red wav.scp out", "--columns: no such field 'colour'"),
+        ("--unknown-speakers yes wav.scp out", "'yes' is neither true nor false"),
+    ],
+    "import-scores": [
+        ("--verbose 0", "Missing argument 'TABLE…'"),
+        ("nowhere.csv exp/folds out", "nowhere.csv"),
+        ("bad/empty exp/folds out", "bad/empty"),
+        ("bad/noise exp/folds out", "bad/noise"),
+        ("wav.scp nowhere out", "nowhere"),
+        ("--fold 9 wav.scp exp/folds out", "exp/folds/utt2fold: no segment is in fold 9"),
+        ("--columns colour=red wav.scp exp/folds out", "--columns: 'colour' is neither file nor label"),
+    ],
+    "fuse-scores": [
+        ("exp/folds", "Missing argument 'SYSTEM…'"),
+        ("exp/folds exp/transfer exp/transfer", "DIR exp/transfer is one of the systems"),
+        ("nowhere exp/transfer exp/scratch out", "nowhere"),
+        ("exp/folds exp/nowhere exp/scratch out", "exp/nowhere"),
+        ("--average middle exp/folds exp/transfer exp/scratch out", "'middle' is not one of"),
+        ("--weights 1,2,3 exp/folds exp/transfer exp/scratch out", "weights"),
     ],
     "validate-data": [
         ("--verbose 0", "Missing argument 'DATA-DIR'"),
@@ -321,6 +347,14 @@ CALLS = {
         (f"--clusters folds/utt2fold {FOLDS} exp/exp1", "folds/utt2fold"),
         (f"--json nowhere/r.json {FOLDS} exp/exp1", "nowhere"),
         (f"--i-know=2 {FOLDS} exp/exp1", "'2' is neither true nor false"),
+    ],
+    "make-trials": [
+        ("data/test", "Missing argument 'TRIALS'"),
+        ("nowhere data/voxceleb1_test/trials", "nowhere/utt2spk"),
+        ("--apart nowhere data/test data/voxceleb1_test/trials", "nowhere"),
+        ("--same data/train/utt2spk data/test data/voxceleb1_test/trials", "not in the map of its groups"),
+        ("--number -1 data/test data/voxceleb1_test/trials", "--number"),
+        ("data/test nowhere/trials", "nowhere/trials: cannot be written"),
     ],
     "score-trials": [
         ("data/voxceleb1_test/trials", "Missing argument 'EMBEDDINGS-R'"),
