@@ -12,7 +12,6 @@ RUN = ROOT / "egs/benchmark/run.sh"
 CONFS = {
     "draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
     "head": "--epochs=2\n",
-    "linear": "--embedding-dim=0\n--epochs=2\n",
     "scratch": "--channels=2\n--blocks=1,1,1,1\n--embedding-dim=4\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level.fbank": "--num-mel-bins=16\n--allow-resample=true\n",

@@ -40,7 +40,7 @@ def main(wav_in, vectors_out, name, segments: Path | None, max_skip):
     import numpy as np
 
     smile = opensmile.Smile(getattr(opensmile.FeatureSet, name), opensmile.FeatureLevel.Functionals)
-    settings = {"opensmile": opensmile.__version__, "set": name}
+    settings = {"opensmile": opensmile.__version__, "set": name, "trained_on": "nothing"}
     with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
         for speech in progress(read_recordings(wav_in, segments)):
             if speech.samples is None:

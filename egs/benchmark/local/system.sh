@@ -19,3 +19,14 @@ mkdir -p "$dir"
 predict_folds() {
   predict_folds.sh --cmd "$train_cmd" --device "$device" --num-threads "$num_threads" "$1" "$folds" "$dir"
 }
+
+# linear_heads SCRIPT: logistic regression on vectors for each fold, and its posteriors. The weight decay is chosen within
+# the training folds, of which there must be two for that.
+linear_heads() {
+  local choice=()
+  [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid")
+  $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
+    transfer-head --config "$conf/linear.conf" "${choice[@]}" --seed "$seed" "${compute[@]}" \
+      none "scp:$1" "$folds/utt2label" "$folds/utt2fold" "$dir"
+  predict_folds "scp:$1"
+}

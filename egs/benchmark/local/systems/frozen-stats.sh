@@ -8,7 +8,4 @@ set -euo pipefail
 $train_cmd --num-threads "$num_threads" "$dir/log/embed.log" \
   embed-segments --at stage3,stage4 "${compute[@]}" \
     "$init" "scp:$data/feats.scp" "ark,scp:$dir/stats.ark,$dir/stats.scp"
-$train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
-  transfer-head --config "$conf/linear.conf" --seed "$seed" "${compute[@]}" \
-    none "scp:$dir/stats.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-predict_folds "scp:$dir/stats.scp"
+linear_heads "$dir/stats.scp"

@@ -10,7 +10,4 @@ for corpus in ${corpora//-/ }; do
   script=${what#scp:}
   cat "${script//CORPUS/$corpus}"
 done | sort -u >"$dir/vectors.scp"
-$train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
-  transfer-head --config "$conf/linear.conf" --seed "$seed" "${compute[@]}" \
-    none "scp:$dir/vectors.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-predict_folds "scp:$dir/vectors.scp"
+linear_heads "$dir/vectors.scp"
