@@ -36,7 +36,7 @@ from sertk.cli.types import BOOL, FILE, FOLDER
     type=click.Choice(["jackknife", "bootstrap"]),
     default="jackknife",
     show_default=True,
-    help="Method of the confidence intervals; only the bootstrap uses --seed.",
+    help="Method of the confidence intervals; --seed is the bootstrap's and the permutations'.",
 )
 @click.option(
     "--by", type=FILE, multiple=True, metavar="UTT2X", help="Break down by the values of this map; repeatable."
@@ -45,8 +45,8 @@ from sertk.cli.types import BOOL, FILE, FOLDER
     "--data",
     type=FOLDER,
     metavar="DIR",
-    help="Break down by the maps of this data folder (gender, improvised or scripted, rater agreement, length, speaker), "
-    "and compare the posteriors with its rater votes (utt2votes).",
+    help="Break down by the maps of this data folder (gender, age, race, improvised or scripted, rater agreement, length, "
+    "speaker), and compare the posteriors with its rater votes (utt2votes).",
 )
 @click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
 @click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score despite a leak, stamped LEAKY.")

@@ -1,4 +1,4 @@
-"""Results by subgroup (gender, dialog type, length, speaker) and by rater agreement."""
+"""Results by subgroup (gender, age, dialog type, length, speaker), the gaps between groups, and rater agreement."""
 
 from collections.abc import Mapping
 
@@ -11,8 +11,10 @@ from sertk.report.systems import Experiment, System
 from sertk.report.tables import accuracy_cells
 from sertk.scoring.agreement import agreement_scores
 from sertk.scoring.evaluation import known_clusters
+from sertk.scoring.fairness import corrected, gaps
 from sertk.scoring.groups import known_groups
 from sertk.scoring.results import breakdown
+from sertk.scoring.text import gap_notes, p_value
 
 Parts = dict[str, Mapping[str, dict]]  # name of a group -> value -> accuracies, as `by` in results.json
 
@@ -71,6 +73,30 @@ def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
         title = f"Recall of each class by subgroup: {experiment.short}, {words(system)}"
         tables.append(Table(f"by-{system.name}-recalls", title, columns, rows, system.stamps, words=2, folded=True))
     return tables
+
+
+def gaps_table(experiment: Experiment, data: Data | None) -> Table | None:
+    """Largest gaps between groups of speakers, with the tests against chance; None without groups of enough speakers."""
+    test, rows, notes = experiment.test, [], []
+    groups = known_groups(data.folder, test.keys, test.scheme.get("label_map")) if data else {}
+    speakers = known_clusters(test).get("utt2spk")
+    for system in experiment.systems:
+        found = dict(system.results.get("gaps", {}))
+        if groups and speakers:
+            found = corrected(found | gaps(test.truth, system.guess, speakers, groups, test.labels))
+        for name, part in found.items():
+            for what in ("ua", "recall"):
+                gap = part[what]
+                measure = "UA" if what == "ua" else f"recall {gap['label']}"
+                ends = [f"{gap[end]} ({part['speakers'][gap[end]]} speakers)" for end in ("high", "low")]
+                cells = [percent(gap["gap"]), p_value(gap["p"]), p_value(gap["holm"])]
+                rows.append([words(system), name, measure, *ends, *cells])
+        notes = notes or (gap_notes(found) if found else [])
+    if not rows:
+        return None
+    columns = ["system", "by", "in", "highest", "lowest", "gap [points]", "p", "p (Holm)"]
+    title = f"Largest gaps between groups of speakers: {experiment.short}"
+    return Table(f"gaps-{experiment.name}", title, columns, rows, experiment.stamps, tuple(notes), words=5)
 
 
 def with_interval(part: Mapping, what: str) -> str:

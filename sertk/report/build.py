@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
-from sertk.report.breakdowns import breakdown_tables, raters_table
+from sertk.report.breakdowns import breakdown_tables, gaps_table, raters_table
 from sertk.report.card import card_table
 from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
@@ -86,7 +86,12 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
         calibration_figure(f"calibration-{e.name}", f"Calibration and coverage, {e.short}", e.systems, e.stamps)
         for e in experiments
     ]
-    by = [table for e in experiments for table in (*breakdown_tables(e, data), raters_table(e, data)) if table]
+    by = [
+        table
+        for e in experiments
+        for table in (*breakdown_tables(e, data), gaps_table(e, data), raters_table(e, data))
+        if table
+    ]
     sections = [
         Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
         Section("results", "Results beside published results", _results(experiments)),

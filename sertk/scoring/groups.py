@@ -1,5 +1,6 @@
-"""Groups of segments for breakdowns and clustered intervals: speaker, gender, dialog type, rater agreement, length."""
+"""Groups of segments for breakdowns and clustered intervals: speaker, gender, age, race, dialog type, raters, length."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from sertk.errors import SertkError
 from sertk.scoring.parts import PARTS
 
 GENDERS = {"f": "female", "m": "male"}
+# Properties of speakers, from utt2<name> or spk2<name>.
+TRAITS = ("gender", "age", "race", "ethnicity")
 # Name of a map -> what its clusters are called.
 UNITS = {"utt2spk": "speakers", "utt2session": "sessions", "utt2dialog": "dialogs", "segment": "segments"}
 # Stamp of intervals and tests that treat segments as independent because the speakers are unknown.
@@ -68,8 +71,9 @@ def votes_of(data: Path, keys: Sequence[str]) -> list[Votes] | None:
 def known_groups(data: Path, keys: Sequence[str], label_map: Mapping[str, str] | None = None) -> dict[str, list[str]]:
     """Groups for breakdowns, from the maps of a data folder.
 
-    Reads utt2spk, spk2gender or utt2gender, utt2dialog (IEMOCAP's dialog types), utt2num_frames and utt2votes, if present.
-    Groups with a single value are left out.
+    Reads utt2spk, utt2dialog (IEMOCAP's dialog types), utt2num_frames, utt2votes, and gender, age, race and ethnicity
+    (utt2gender or spk2gender, …), if present. Ages are divided into thirds of the speakers. Groups with a single value are
+    left out.
 
     Args:
         data: data folder.
@@ -82,24 +86,51 @@ def known_groups(data: Path, keys: Sequence[str], label_map: Mapping[str, str] |
     Raises:
         SertkError: a map lacks a key.
     """
-    maps = {name: data / name for name in ("utt2spk", "utt2gender", "utt2dialog", "utt2num_frames")}
+    maps = {name: data / name for name in ("utt2spk", "utt2dialog", "utt2num_frames")}
     maps = {name: column(path, keys) for name, path in maps.items() if path.exists()}
-    groups = {
-        "gender": maps.get("utt2gender"),
-        "speaker": maps.get("utt2spk"),
-        "frames": maps.get("utt2num_frames"),
-    }
-    if groups["speaker"] and not groups["gender"] and (data / "spk2gender").exists():
-        groups["gender"] = column(data / "spk2gender", groups["speaker"])
-    if groups["gender"]:
+    speakers = maps.get("utt2spk")
+    groups = {"speaker": speakers, "frames": maps.get("utt2num_frames")}
+    for name in TRAITS:
+        if (data / f"utt2{name}").exists():
+            groups[name] = column(data / f"utt2{name}", keys)
+        elif speakers and (data / f"spk2{name}").exists():
+            groups[name] = column(data / f"spk2{name}", speakers)
+    if "gender" in groups:
         groups["gender"] = [GENDERS.get(value, value) for value in groups["gender"]]
+    if "age" in groups:
+        groups["age"] = age_groups(groups["age"], speakers or keys)
     parts = [[part for part, word in PARTS.items() if word in dialog] for dialog in maps.get("utt2dialog", ())]
     if parts and all(len(part) == 1 for part in parts):
         groups["dialogs"] = [part[0] for part in parts]
     if votes := votes_of(data, keys):
         groups["raters who agree"] = [agreement(segment_votes, label_map) for segment_votes in votes]
-    order = ("gender", "dialogs", "raters who agree", "frames", "speaker")
+    order = (*TRAITS, "dialogs", "raters who agree", "frames", "speaker")
     return {name: groups[name] for name in order if groups.get(name) and len(set(groups[name])) > 1}
+
+
+def age_groups(ages: Sequence[str], speakers: Sequence[str]) -> list[str]:
+    """Ages as ranges with about a third of the speakers each; unchanged if they are not numbers, or three or fewer.
+
+    Args:
+        ages: (segments,) age of the speaker of each segment.
+        speakers: (segments,) speaker of each segment.
+
+    Example:
+        >>> age_groups(["20", "24", "31", "38", "45", "60", "60"], ["a", "b", "c", "d", "e", "f", "f"])
+        ['20-24', '20-24', '31-38', '31-38', '45-60', '45-60', '45-60']
+    """
+    try:
+        values = [float(age) for age in ages]
+    except ValueError:
+        return list(ages)
+    if len(set(values)) <= 3:
+        return list(ages)
+    of_speakers = sorted(dict(zip(speakers, values)).values())
+    cuts = [of_speakers[-(-k * len(of_speakers) // 3) - 1] for k in (1, 2)]
+    part = [bisect_left(cuts, value) for value in values]
+    members = {k: [value for value, one in zip(values, part) if one == k] for k in set(part)}
+    names = {k: "-".join(dict.fromkeys(f"{end:g}" for end in (min(group), max(group)))) for k, group in members.items()}
+    return [names[k] for k in part]
 
 
 def agreement(votes: Votes, label_map: Mapping[str, str] | None = None) -> str:

@@ -22,6 +22,7 @@ from sertk.scoring.calibration import (
     tempered,
 )
 from sertk.scoring.emotion import Accuracy, confusion, row_normalised, score_folds
+from sertk.scoring.fairness import gaps
 from sertk.scoring.intervals import Intervals, cluster_intervals, joined, plain_intervals
 
 # A numeric map with more different values is a measurement, split into quartiles; with fewer, the numbers are names.
@@ -50,7 +51,7 @@ def evaluate(
         clusters: name of a map -> cluster of each segment; the first one gives the interval of the headline.
         breakdowns: name of a map -> value of each segment.
         method: "jackknife" or "bootstrap", for the intervals by cluster.
-        seed: random seed of the bootstrap.
+        seed: random seed of the bootstrap and of permutations.
 
     Returns:
         plain JSON (docs/results.md).
@@ -83,6 +84,9 @@ def evaluate(
         "calibration": _calibration(flat, flat_truth, flat_fold),
         "coverage": [asdict(point) for point in coverage_curve(flat, flat_truth)],
         "by": {name: breakdown(truth, guess, v, labels, by, fold) for name, v in (breakdowns or {}).items()},
+        "gaps": gaps(truth, guess, clusters["utt2spk"], breakdowns or {}, labels, seed=seed)
+        if "utt2spk" in clusters
+        else {},
     }
 
 

@@ -85,7 +85,35 @@ def as_text(results: Mapping) -> str:
             ends = part["interval"] or {"wa": [None, None], "ua": [None, None]}
             rows.append([value, number, wa, _ends(ends["wa"], 1), ua, _ends(ends["ua"], 1), *rest])
         lines += ["", *aligned(rows)]
+    if results.get("gaps"):
+        lines += ["", *_gap_lines(results["gaps"])]
     return "\n".join(lines) + "\n"
+
+
+def _gap_lines(gaps: Mapping) -> list[str]:
+    """Table of the largest gaps between groups of speakers."""
+    rows = [["largest gap between", "in", "points", "p", "p (Holm)", "highest", "lowest"]]
+    for name, part in gaps.items():
+        for what in ("ua", "recall"):
+            gap = part[what]
+            measure = "UA" if what == "ua" else f"recall {gap['label']}"
+            tests = [p_value(gap["p"]), p_value(gap["holm"])]
+            rows.append([name, measure, f"{100 * gap['gap']:.2f}", *tests, gap["high"], gap["low"]])
+    return [*aligned(rows), *gap_notes(gaps)]
+
+
+def gap_notes(gaps: Mapping) -> list[str]:
+    """What was tested, and what could not be."""
+    notes = [
+        "p: share of random assignments of the speakers to the groups with as large a gap (in recall: of any class);"
+        f" groups of fewer than {FEW} speakers are left out"
+    ]
+    for name, part in gaps.items():
+        sizes = ", ".join(f"{group} {number}" for group, number in part["speakers"].items())
+        few = ", ".join(f"{group} {number}" for group, number in part["left_out"].items())
+        least = f"; with so few, p is {part['least_p']:.3g} or more" if part["least_p"] > ALPHA else ""
+        notes.append(f"speakers by {name}: {sizes}{f'; left out: {few}' if few else ''}{least}")
+    return notes
 
 
 def _interval_lines(results: Mapping) -> list[str]:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from sertk.report.breakdowns import breakdown_tables, breakdowns, raters_table
+from sertk.report.breakdowns import breakdown_tables, breakdowns, gaps_table, raters_table
 from sertk.report.data import Data
 
 
@@ -35,6 +35,18 @@ def test_systems_stand_side_by_side_in_one_breakdown(experiments, root):
     # One speaker has no interval.
     assert next(row for row in table.rows if row[1] == "Ses01F")[4].count("(") == 0
     assert [part.folded for part in folded] == [True, True]
+
+
+def test_gaps_between_women_and_men_are_tested(experiments, root):
+    experiment = experiments[0]
+    with Data(root / "data") as data:
+        table = gaps_table(experiment, data)
+    assert [row[1:3] for row in table.rows[:1]] == [["gender", "UA"]] and len(table.rows) == 2 * len(experiment.systems)
+    with Data(root / "data") as data:
+        parts = breakdowns(experiment.systems[0], experiment, data)["gender"]
+    gap = abs(parts["female"]["ua"] - parts["male"]["ua"])
+    assert table.rows[0][5] == f"{100 * gap:.2f}" and "(5 speakers)" in table.rows[0][3]
+    assert "speakers by gender: female 5, male 5" in table.notes
 
 
 def test_the_raters_who_agree_are_a_row_for_each_system(experiments, root):

@@ -37,6 +37,19 @@ def test_a_segments_own_gender_goes_before_its_speakers(tmp_path):
     assert known_groups(tmp_path, ["a", "b", "c"])["gender"] == ["male", "female", "other"]
 
 
+def test_ages_and_races_are_those_of_the_speakers(tmp_path):
+    put(tmp_path, utt2spk="a s1\nb s2\nc s3\nd s4\n", spk2age="s1 20\ns2 31\ns3 45\ns4 60\n", spk2race="s1 X\ns2 Y\ns3 X\ns4 Y\n",
+        utt2ethnicity="a A\nb B\nc B\nd B\n")  # fmt: skip
+    assert known_groups(tmp_path, ["a", "b", "c", "d"]) == {
+        "age": ["20-31", "20-31", "45", "60"],
+        "race": ["X", "Y", "X", "Y"],
+        "ethnicity": ["A", "B", "B", "B"],
+        "speaker": ["s1", "s2", "s3", "s4"],
+    }
+    put(tmp_path, spk2age="s1 twenties\ns2 thirties\ns3 thirties\ns4 thirties\n")
+    assert known_groups(tmp_path, ["a", "b", "c", "d"])["age"] == ["twenties", "thirties", "thirties", "thirties"]
+
+
 def test_dialogs_of_other_corpora_have_no_part(tmp_path):
     put(tmp_path, utt2dialog="a telephone1\nb telephone2\n")
     assert known_groups(tmp_path, ["a", "b"]) == {}

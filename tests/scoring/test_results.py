@@ -8,6 +8,7 @@ import pytest
 
 from sertk.scoring.results import evaluate
 from sertk.scoring.text import as_text
+from sertk.scoring.text import as_text
 
 
 def example(num=60, folds=3, classes=3):
@@ -89,12 +90,28 @@ def test_parts_have_intervals_by_speaker_where_they_have_two():
     assert low < found["many"]["wa"] < high
 
 
+def test_gaps_are_those_of_properties_of_speakers():
+    truth, posteriors, fold, labels = example()
+    speakers = [f"{n % 12:02}" for n in range(60)]
+    by = {"gender": ["fm"[n % 2] for n in range(60)], "utt2dur": [f"{n}.5" for n in range(60)]}
+    found = evaluate(truth, posteriors, fold, labels, {"utt2spk": speakers}, by)
+    assert list(found["gaps"]) == ["gender"]
+    one, other = (part["ua"] for part in found["by"]["gender"].values())
+    assert found["gaps"]["gender"]["ua"]["gap"] == pytest.approx(abs(one - other))
+    assert evaluate(truth, posteriors, fold, labels, {"utt2session": speakers}, by)["gaps"] == {}
+    lines = as_text(found).splitlines()
+    assert any(re.fullmatch(r"gender +UA +\d+\.\d\d +[01]\.\d+ +[01]\.\d+ +[fm] +[fm]", line) for line in lines)
+    assert "speakers by gender: f 6, m 6" in lines
+
+
 def test_every_field_is_documented():
     from support import ROOT
 
     text = (ROOT / "docs" / "results.md").read_text()
     found = evaluate(*example(), {"utt2spk": [str(n % 7) for n in range(60)]}, {"half": ["a", "b"] * 30})
-    inside = [found["calibration"]["as_it_is"], found["intervals"]["utt2spk"], found["by"]["half"]["a"]["interval"],
+    genders = {"gender": ["f", "m"] * 30}
+    gap = evaluate(*example(), {"utt2spk": [str(n % 10) for n in range(60)]}, genders)["gaps"]["gender"]
+    inside = [gap, gap["ua"], gap["recall"], found["calibration"]["as_it_is"], found["intervals"]["utt2spk"], found["by"]["half"]["a"]["interval"],
               found["runs"], found["pooled"], found["coverage"][0], found["baselines"]]  # fmt: skip
     missing = {name for part in (found, *inside) for name in part} - set(re.findall(r"[a-z_0-9]+", text))
     assert not missing
