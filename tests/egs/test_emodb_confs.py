@@ -28,6 +28,8 @@ READERS = {
     "benchmark/conf/linear.conf": "transfer-head",
     "benchmark/conf/scratch.conf": "train-resnet",
     "benchmark/conf/finetune.conf": "train-resnet",
+    "benchmark/conf/level.fbank.conf": "make-fbank",
+    "benchmark/conf/level.conf": "train-resnet",
 }
 RECIPES = ["iemocap", "voxceleb", "emodb", "benchmark"]
 
