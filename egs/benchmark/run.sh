@@ -58,6 +58,11 @@ for pair in $manifest; do
   corpora+=" ${pair%%=*}"
 done
 [ -n "$corpora" ] || die "no corpus (see run.sh --help)"
+# As the other paths, those of vectors are relative to the user's folder.
+systems=" $systems"
+while [[ $systems =~ (.*=scp:)([^/].*) ]]; do
+  systems="${BASH_REMATCH[1]}$here/${BASH_REMATCH[2]}"
+done
 check_systems "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
 
