@@ -1,10 +1,7 @@
-"""The paper's Table 3 from features on one machine, by the binaries: on a GPU, or at a small size on a CPU.
+"""The paper's Table 3 from features on one machine, by the binaries, on noise of IEMOCAP's lengths.
 
-Usage: benchmarks/table3.py [segments] [channels] [epochs]; noise of IEMOCAP's lengths. With a GPU IEMOCAP's 5531
-segments, the paper's 32 channels and 20 epochs; without one 40 segments, 8 channels, 2 epochs, as a check.
-
-Wall seconds of whole processes with start-up; segments per second are those of a training's last epoch, when everything
-is compiled and warm. GPU utilisation is that of nvidia-smi, sampled five times a second.
+Runs nothing by itself: it is the part table3 of gpu.py. Wall seconds of whole processes with start-up; GPU utilisation
+is that of nvidia-smi, sampled five times a second.
 """
 
 import json
@@ -13,19 +10,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import torch
-from paired import machine
 
 from sertk.datadir.lists import write_list
 from sertk.kaldi.tables import table_writer
 
 BIN = Path(__file__).resolve().parent.parent / "bin"
 BINS, FOLDS, LABELS = 128, 5, ("ang", "hap", "neu", "sad")
+PAPER_EPOCHS = 20
 PARTS = {"exp1": 0.81, "exp2": 0.89, "exp3": 1.0}  # fraction of the segments in an experiment
 
 
@@ -70,69 +67,55 @@ def utilisation():
     found.extend([fmean(figures)] if figures else [])
 
 
-def say(what: str, figure: str, used: list[float]) -> None:
-    print(f"| {what} | {figure} | {f'{used[0]:.0f} %' if used else ''} |", flush=True)
-
-
-def train(folder: Path, size: list, batch: int, compile: str) -> Path:
-    """Train two epochs and print the speed of the second; return the model."""
-    run = folder / f"resnet.{batch}.{compile}"
-    with utilisation() as used:
-        seconds = call("train-resnet", *size, "--copies", 2, "--epochs", 2, "--batch-size", batch, "--compile", compile,
-                       f"scp:{folder}/feats.scp", folder / "exp3.utt2label", run)  # fmt: skip
-    last = json.loads((run / "train.jsonl").read_text().splitlines()[-1])
-    figure = f"{last['chunks_per_second']:.0f} segments/s ({seconds:.0f} s with start-up)"
-    say(f"train-resnet, batches of {batch}{', compiled' * (compile == 'true')}", figure, used)
-    return run / "final.pt"
-
-
-def transfer(folder: Path, model: Path, epochs: int) -> None:
+def transfer(folder: Path, model: Path, epochs: int, device: str, row: Callable) -> None:
     """Draws, heads and posteriors of all folds and experiments: the transfer rows of Table 3."""
     feats, draws = f"scp:{folder}/feats.scp", f"{folder}/draws"
     sets = [folder / f"{name}{end}" for name in PARTS for end in (".utt2label", ".utt2fold", "")]
+    on = ("--device", device)
     steps = {
         f"embed-segments --draws {epochs}": [
-            ("embed-segments", "--draws", epochs, model, feats, f"ark,scp:{draws}.ark,{draws}.scp")
+            ("embed-segments", *on, "--draws", epochs, model, feats, f"ark,scp:{draws}.ark,{draws}.scp")
         ],
-        f"transfer-head, {len(PARTS) * FOLDS} heads": [
-            ("transfer-head", "--epochs", epochs, model, f"scp:{draws}.scp", *sets)
+        f"transfer-head, {len(PARTS) * FOLDS} heads, {epochs} epochs": [
+            ("transfer-head", *on, "--epochs", epochs, model, f"scp:{draws}.scp", *sets)
         ],
-        f"predict-emotion, {len(PARTS) * FOLDS} times a fold": [
-            ("predict-emotion", "--utt2fold", folder / f"{name}.utt2fold", "--fold", fold,
-             folder / name / str(fold) / "final.pt", feats, f"ark:{folder}/{name}/{fold}/scores.ark")
-            for name in PARTS for fold in range(1, FOLDS + 1)
+        f"predict-emotion --fold all, {len(PARTS)} experiments": [
+            ("predict-emotion", *on, "--utt2fold", folder / f"{name}.utt2fold", "--fold", "all",
+             folder / name / "FOLD/final.pt", feats, f"ark:{folder}/{name}/FOLD/scores.ark")
+            for name in PARTS
         ],
     }  # fmt: skip
-    total = 0.0
+    taken = []
     for what, calls in steps.items():
         with utilisation() as used:
-            seconds = sum(call(*words) for words in calls)
-        say(what, f"{seconds:.0f} s", used)
-        total += seconds
-    say("Table 3's rows of transfer, from features", f"{total:.0f} s", [])
+            taken.append(sum(call(*words) for words in calls))
+        row(what, s=round(taken[-1], 1), **busy(used))
+    row("Table 3's rows of transfer, from features", s=round(sum(taken), 1))
+    if epochs != PAPER_EPOCHS:
+        whole = (taken[0] + taken[1]) * PAPER_EPOCHS / epochs + taken[2]
+        row(
+            f"the same with {PAPER_EPOCHS} epochs, at most (derived: draws and heads grow with the epochs)",
+            s=round(whole),
+        )
 
 
-def main(segments: int = 0, channels: int = 0, epochs: int = 0):
-    gpu = torch.cuda.is_available()
-    segments, channels, epochs = (
-        segments or (5531 if gpu else 40),
-        channels or (32 if gpu else 8),
-        epochs or (20 if gpu else 2),
-    )
-    where = torch.cuda.get_device_name() if gpu else "no GPU"
-    print(f"{segments} segments, {channels} channels, {epochs} epochs; {where}, {machine()}\n")
-    print("| | | the GPU was busy |\n|---|---|---|", flush=True)
+def busy(used: list[float]) -> dict:
+    return {"percent_busy": round(used[0])} if used else {}
+
+
+def run(row: Callable, segments: int, channels: int, epochs: int, device: str) -> None:
+    """Print the rows of Table 3's transfer with row(what, figures); the network is trained for an epoch before."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_features(folder, segments)
-        size = ["--channels", channels]
-        model = train(folder, size, 32, "false")
-        if gpu:
-            train(folder, size, 32, "true")
-            train(folder, size, 256, "false")
-            train(folder, size, 256, "true")
-        transfer(folder, model, epochs)
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+        with utilisation() as used:
+            seconds = call("train-resnet", "--device", device, "--channels", channels, "--epochs", 1,
+                           f"scp:{folder}/feats.scp", folder / "exp3.utt2label", folder / "resnet")  # fmt: skip
+        last = json.loads((folder / "resnet/train.jsonl").read_text().splitlines()[-1])
+        row(
+            "train-resnet, one epoch",
+            segments_per_s=round(last["chunks_per_second"]),
+            s=round(seconds, 1),
+            **busy(used),
+        )
+        transfer(folder, folder / "resnet/final.pt", epochs, device, row)

@@ -7,6 +7,7 @@
 #
 #   --stage 1 --stop-stage 4
 #     1 simulate the corpora  2 ../voxceleb/run.sh  3 ../iemocap/run.sh  4 the table
+#   --perturb true       train the speaker network on perturbed copies too: four times the data [false]
 #   --exp "1 2 3"        which of the paper's experiments
 #   --corpus DIR         where the simulated corpora are written [corpus]
 #   --work DIR           where the recipes' data/ and exp/ are written [exp]
@@ -21,7 +22,7 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0 repeats=1
+corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='' seed=0 repeats=1 perturb=false
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
@@ -30,6 +31,9 @@ corpus=${corpus:-$PWD/corpus} work=${work:-$PWD/exp}
 egs=$SERTK_ROOT/egs
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
+speakers=(--speaker-conf "$PWD/conf/speaker.conf" --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf"
+  --cohort-per-speaker 3)
+[ "$perturb" = false ] || speakers+=(--perturb-conf "$PWD/conf/perturb.conf")
 
 if at_stage 1 "simulated speech of speakers and emotions"; then
   local/simulate_speech.py --seed "$seed" "$corpus"
@@ -38,7 +42,7 @@ need "$corpus/SIMULATED" "stage 1 makes it"
 
 if at_stage 2 "speaker network: ../voxceleb/run.sh"; then
   "$egs/voxceleb/run.sh" "${shared[@]}" --voxceleb1 "$corpus/voxceleb1" --work "$work/voxceleb" \
-    --speaker-conf "$PWD/conf/speaker.conf"
+    "${speakers[@]}"
 fi
 
 if at_stage 3 "emotions with and without transfer: ../iemocap/run.sh"; then

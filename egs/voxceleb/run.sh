@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Speaker network of 7205 speakers, trained on VoxCeleb1 and VoxCeleb2; its equal error rate on VoxCeleb1-O.
+# Speaker network of 7205 speakers, trained on VoxCeleb1 and VoxCeleb2; its equal error rates on VoxCeleb1-O, -E, -H.
 #
 # usage: ./run.sh [--voxceleb1 DIR] [--voxceleb2 DIR] [options]
 # e.g.: ./run.sh --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 --num-gpus 4
@@ -7,40 +7,61 @@
 #
 #   --voxceleb1 DIR      holds dev/wav and test/wav, or all in wav; without it no trials are scored
 #   --voxceleb2 DIR      holds dev/aac (m4a, read through ffmpeg), or dev/wav
-#   --trials FILE        the trial list [veri_test2.txt in VoxCeleb1's folder]
+#   --trials O,E,H       VoxCeleb1's trial lists (cleaned; or O-original, …), found in its folder; or a list's file [O]
+#                        E and H take all speakers of VoxCeleb1 out of the training
+#   --perturb-conf FILE  train on perturbed copies too: settings of perturb-data (conf/perturb.conf) [none]
+#   --musan DIR --rirs DIR
+#                        MUSAN and RIRS_NOISES for the copies; without them noise and rooms are synthetic, and babble is
+#                        of the training speakers
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
-#     1 data folders  2 features  3 training  4 embeddings of the test set  5 equal error rate
+#     1 data folders  2 features  3 training  4 embeddings  5 equal error rates, plain and AS-Norm
 #   --allow-partial true continue with incomplete corpora; results are stamped PARTIAL
 #   --simulated true     the corpus is simulated; results are stamped SIMULATED
-#   --speaker-conf FILE --fbank-conf FILE
-#                        settings of train-resnet and make-fbank
+#   --speaker-conf FILE --fbank-conf FILE --trials-conf FILE
+#                        settings of train-resnet, make-fbank and score-trials
+#   --cohort-per-speaker 10
+#                        recordings of each training speaker for AS-Norm; 0: no AS-Norm
 #   --num-gpus 1         training processes, one per GPU, that share every batch
 #   --nj 32 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, device
 #   --config FILE        lines of --name=value with any of these
 #
-# Results: exp/resnet34/{final.pt,RESULTS,results.json}
+# Results: exp/resnet34/{final.pt,RESULTS}, exp/resnet34/trials/{O,O_asnorm}.{json,scores}, O_asnorm.png
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-voxceleb1='' voxceleb2='' trials='' work='' stage=1 stop_stage=5 stamp=''
-allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0
-fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf
+voxceleb1='' voxceleb2='' trials=O work='' perturb_conf='' musan='' rirs='' stage=1 stop_stage=5 stamp=''
+allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0 cohort_per_speaker=10
+fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf trials_conf=conf/trials.conf
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
-enter_recipe voxceleb1 voxceleb2 trials work
+[ ! -e "$trials" ] || trials=$(realpath -s -- "$trials")
+enter_recipe voxceleb1 voxceleb2 work musan rirs
 work=${work:-.}
-train=$work/data/train test=$work/data/test dir=$work/exp/resnet34
+train=$work/data/train test=$work/data/test cohort=$work/data/cohort dir=$work/exp/resnet34
+[ -z "$perturb_conf" ] || train=$work/data/train_perturbed
 compute=(${device:+--device "$device"})
 ranks=()
 [ "$num_gpus" -le 1 ] || ranks=(run-ranks "$num_gpus")
 
-if at_stage 1 "data folders for training and for the trials"; then
+if at_stage 1 "data folders for training and for the trials, perturbed copies"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
-    ${trials:+--trials "$trials"} --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+    --trials "$trials" --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+  if [ -n "$perturb_conf" ]; then
+    sounds=(--noise synthetic --babble own) rooms=synthetic
+    if [ -n "$musan" ]; then
+      local/prepare_musan.py --allow-partial "$allow_partial" "$musan" "$work/data"
+      sounds=(--noise "$work/data/musan_noise" --music "$work/data/musan_music" --babble "$work/data/musan_speech")
+    fi
+    if [ -n "$rirs" ]; then
+      rooms=$work/data/rirs
+      local/prepare_rirs.py --allow-partial "$allow_partial" "$rirs" "$rooms"
+    fi
+    perturb-data --config "$perturb_conf" --seed "$seed" "${sounds[@]}" --rir "$rooms" "$work/data/train" "$train"
+  fi
   validate-data "$train"
 fi
 
@@ -56,12 +77,29 @@ fi
 
 [ -e "$test" ] || stop_stage=3 # VoxCeleb2 alone has no trials
 
-if at_stage 4 "embeddings of the test recordings"; then
+if at_stage 4 "embeddings of the trials, and of training speakers for AS-Norm"; then
   $train_cmd "$dir/log/embed.log" \
     embed-segments "${compute[@]}" "$dir/final.pt" "scp:$test/feats.scp" "ark,scp:$dir/test.ark,$dir/test.scp"
+  if [ "$cohort_per_speaker" -gt 0 ]; then
+    subset-data --per-spk "$work/data/train" "$cohort_per_speaker" "$cohort"
+    subset-data --utt-list "$cohort/utt2spk" "$train" "$cohort" # which has the features, if it has perturbed copies
+    $train_cmd "$dir/log/embed_cohort.log" \
+      embed-segments "${compute[@]}" "$dir/final.pt" "scp:$cohort/feats.scp" "ark,scp:$dir/cohort.ark,$dir/cohort.scp"
+  fi
 fi
 
-if at_stage 5 "equal error rate"; then
-  score-trials --utt2spk "$test/utt2spk" --json "$dir/results.json" "$test/trials" "scp:$dir/test.scp" |
-    tee "$dir/RESULTS"
+if at_stage 5 "equal error rates, plain and with AS-Norm"; then
+  mkdir -p "$dir/trials"
+  for list in "$test"/trials_*; do
+    name=${list##*/trials_}
+    out=$dir/trials/$name
+    score-trials --config "$trials_conf" --utt2spk "$test/utt2spk" --json "$out.json" --scores "$out.scores" \
+      "$list" "scp:$dir/test.scp" | sed "s/^/$name: /"
+    if [ "$cohort_per_speaker" -gt 0 ]; then
+      score-trials --config "$trials_conf" --utt2spk "$test/utt2spk" --json "${out}_asnorm.json" \
+        --scores "${out}_asnorm.scores" --det "${out}_asnorm.png" --mean "scp:$dir/cohort.scp" \
+        --cohort "scp:$dir/cohort.scp" --cohort-utt2spk "$cohort/utt2spk" "$list" "scp:$dir/test.scp" |
+        sed "s/^/$name: /"
+    fi
+  done | tee "$dir/RESULTS"
 fi

@@ -27,7 +27,7 @@ def main(models: tuple[Path, ...], out: Path) -> None:
     from sertk.models.averaging import average_models
     from sertk.models.modelfile import load_model, save_model
 
-    if out.is_file() and load_model(out).card.get("command") != "average-models":
+    if out.is_file() and load_model(out, heads=True).card.get("command") != "average-models":
         raise SertkError(f"{out}: exists and is not an averaged model; the last argument is the output")
     save_model(out, average_models(models))
     log.info("wrote %s, the average of %d models", out, len(models))

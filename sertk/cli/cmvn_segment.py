@@ -1,6 +1,7 @@
 """cmvn-segment: mean and variance normalisation over each segment."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -23,6 +24,12 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     metavar="MAP",
     help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is stamped transductive.",
 )
+@click.option(
+    "--stats",
+    type=WSPECIFIER,
+    metavar="VECTORS-WSPECIFIER",
+    help="Also write the mean and the standard deviation of every bin of each segment: a vector of 2 × bins numbers.",
+)
 @compress_option
 @verify_option
 @max_skip_option
@@ -31,27 +38,37 @@ def main(
     feats_out: Wspecifier,
     norm_vars: bool,
     utt2group: Path | None,
+    stats: Wspecifier | None,
     compress: str | None,
     verify: bool,
     max_skip: float,
 ) -> None:
     """Normalise the mean and variance of every bin over each segment; a constant bin becomes 0.
 
+    With --stats, level and spectrum of the voice, which are lost in the features, are kept as vectors for transfer-head.
+
     \b
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
-    See also: make-fbank
+          cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
+    See also: make-fbank, paste-vectors
     """
+    if stats and utt2group:
+        raise click.UsageError("--stats is of segments that are normalised alone: not with --utt2group")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from sertk.frontend.cmvn import normalised_table, settings_of
+    from sertk.kaldi.origins import NOTHING
     from sertk.kaldi.tables import table_writer
 
     settings = settings_of(feats_in, norm_vars, utt2group)
+    of_stats = {**settings, "cmvn": "none", "statistics": "mean, deviation", "trained_on": NOTHING}
     with (
         Tally(feats_in, max_skip) as tally,
+        table_writer(stats, kind="vector", settings=of_stats) if stats else nullcontext() as write_stats,
         table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
     ):
-        for key, feats in progress(normalised_table(feats_in, norm_vars, utt2group, verify, tally.skip)):
+        normalised = normalised_table(feats_in, norm_vars, utt2group, verify, tally.skip, write_stats)
+        for key, feats in progress(normalised):
             write(key, feats)
             tally.done()
         tally.check()

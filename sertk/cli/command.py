@@ -30,6 +30,9 @@ from sertk.errors import ReaderGone, SertkError, out_of_memory
 # An option of a binary that reads another toolkit's YAML; --config FILE.yaml means it too.
 TOOLKIT_CONFIG = "--toolkit-config"
 STANDARD = ("config", "print_args", "verbose", "version")
+# How often a thread of libgomp (torch's) looks for new work before it sleeps: some 50 µs. By default it looks for 15 ms, and
+# wherever threads have to share cores, they take these from those that compute.
+SPIN_COUNT = 1000
 # Metavars of option values in --help, by click's name of their type; a choice lists its values.
 METAVARS = {
     "integer": "N",
@@ -71,6 +74,8 @@ class Command(click.Command):
             prog_name: ignored: the name is that of the file
         """
         self.words = sys.argv[1:] if args is None else list(args)
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))  # libgomp reads it when torch is imported
         # If standard error is closed, print() would write to standard output.
         sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
         try:

@@ -1,4 +1,4 @@
-"""compare-scores: paired comparison of systems on the same segments."""
+"""compare-scores: paired comparison of systems on the same segments, or on the same speaker trials."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from sertk.cli.types import BOOL, FILE
 
 
 @command
-@click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
+@click.argument("utt2label", metavar="UTT2LABEL|TRIALS", type=FILE)
 @click.argument("first", metavar="A")
 @click.argument("others", metavar="B…", nargs=-1, required=True)
 @click.option(
@@ -28,6 +28,7 @@ from sertk.cli.types import BOOL, FILE
     metavar="UTT2X",
     help="Permute whole clusters of this map.  [default: speakers, if utt2spk is beside UTT2LABEL]",
 )
+@click.option("--det", type=FILE, default=None, help="Also draw the DET curves of trial scores: .png, .svg or .pdf.")
 @click.option("--json", "json_file", type=FILE, default=None, help="Also write all results to this file, as JSON.")
 @click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
 @click.option("--i-know", type=BOOL, default=False, show_default=True, help="Compare despite a leak, stamped LEAKY.")
@@ -38,6 +39,7 @@ def main(
     others: tuple[str, ...],
     labels: Path | None,
     clusters: Path | None,
+    det: Path | None,
     json_file: Path | None,
     stamp: tuple[str, ...],
     i_know: bool,
@@ -52,17 +54,30 @@ def main(
     seed1, …) is one system. UA at p < 0.05 decides; with several B, p is corrected by Holm's method. All systems must
     have been scored with the folds of the utt2fold beside UTT2LABEL.
 
+    On a trial list, A and B are score files of score-trials --scores: differences in EER, minDCF (and Cllr of calibrated
+    scores) with intervals and a t-test over speakers; EER decides. --clusters is their utt2spk, if it is not beside TRIALS.
+
     \b
     e.g.: compare-scores exp/folds/utt2label exp/transfer exp/scratch
           compare-scores --json c.json exp/folds/utt2label exp/transfer exp/scratch
-    See also: score-loso
+          compare-scores --det det.png data/voxceleb1_test/trials exp/resnet34/asnorm.scores exp/resnet34/plain.scores
+    See also: score-loso, score-trials
     """
     from sertk.atomic import atomic_file
     from sertk.scoring.evaluation import compare_systems
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
     from sertk.scoring.text import comparison_text
+    from sertk.scoring.trials import is_trial_list
 
-    results = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
+    if is_trial_list(utt2label):
+        if labels:
+            raise click.UsageError("--labels is for emotions, not for a trial list")
+        results, text = _compare_trials(utt2label, [Path(first), *map(Path, others)], clusters, stamp, i_know, det)
+    elif det:
+        raise click.UsageError("--det is for a trial list")
+    else:
+        results = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
+        text = comparison_text(results)
     for reason in results["unchecked"]:
         log.warning("leaks unchecked: %s", reason)
     if UNGROUPED in results["stamps"]:
@@ -71,4 +86,26 @@ def main(
         with atomic_file(json_file, "w") as file:
             json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
             file.write("\n")
-    click.echo(comparison_text(results), nl=False)
+    click.echo(text, nl=False)
+
+
+def _compare_trials(
+    trials: Path, sources: list[Path], utt2spk: Path | None, stamp: tuple[str, ...], i_know: bool, det: Path | None
+) -> tuple[dict, str]:
+    """Results of a comparison on trials, and their text; draws the DET curves."""
+    from sertk.atomic import atomic_file
+    from sertk.datadir.folder import STAMPS
+    from sertk.scoring.trialcomparison import compare_trials, trial_comparison_text
+
+    if det:
+        from sertk.report.det import det_figure
+        from sertk.report.drawing import check_format, in_format
+
+        check_format(det)
+    stamps = [*stamp, *(word for word in STAMPS if (trials.parent / word).exists())]
+    results, systems = compare_trials(trials, sources, utt2spk, stamps, i_know)
+    if det:
+        curves = {s.source: (s.scores[s.target], s.scores[~s.target]) for s in systems}
+        with atomic_file(det) as file:
+            file.write(in_format(det_figure(curves, results["stamps"]), det.suffix))
+    return results, trial_comparison_text(results)

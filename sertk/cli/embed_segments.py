@@ -18,6 +18,7 @@ from sertk.jobs.options import DrawOptions
 from sertk.kaldi.resumable import begun_with, is_resumable, resumable_writer
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 from sertk.kaldi.writer import table_writer
+from sertk.models.spec import places
 from sertk.training.progress import Stopped, never
 
 log = logging.getLogger("sertk")
@@ -25,13 +26,29 @@ log = logging.getLogger("sertk")
 DRAW_OPTIONS = ("chunk_frames", "augment", "padding", "mask_scope")
 
 
+class _At(click.ParamType):
+    """An output of the network: map, pool, embedding, or some of its stages."""
+
+    name = "map|pool|embedding|stage1,…"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the name."""
+        if value not in ("map", "pool", "embedding") and not places(value):
+            self.fail(f"'{value}' is not one of map, pool, embedding, stage1 to stage4 (several stages: stage3,stage4)")
+        return value
+
+
+AT = _At()
+
+
 @command
 @click.argument("model", metavar="MODEL", type=FILE)
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("vectors", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
-@click.option("--at", type=click.Choice(["map", "pool", "embedding"]), default=None,
+@click.option("--at", type=AT, default=None, metavar="map|pool|embedding|stage1,…",
               help="Output of the network: the trunk's last maps, flattened (--draws on one chunk length), the pooled"
-                   " statistics, or the layer after them.  [default: embedding; with --draws pool]")  # fmt: skip
+                   " statistics of its last stage or of any (stage1 to stage4, several side by side), or the layer after"
+                   " them.  [default: embedding; with --draws pool]")  # fmt: skip
 @click.option("--draws", type=click.IntRange(1, 100_000), metavar="N",
               help="Masked chunks of N training epochs, a matrix per segment.")  # fmt: skip
 @chunk_options
@@ -64,6 +81,7 @@ def main(
           embed-segments --draws 20 --at map --chunk-frames 300 exp/resnet34/final.pt scp:feats.scp \\
             ark,scp:maps.ark,maps.scp
           embed-segments --at pool exp/resnet34/final.pt scp:feats.scp ark,scp:whole.ark,whole.scp
+          embed-segments --at stage3,stage4 exp/resnet34/final.pt scp:feats.scp ark,scp:stages.ark,stages.scp
     See also: score-trials, transfer-head
     """
     at = at or ("pool" if draws else "embedding")
@@ -104,6 +122,7 @@ def _write_draws(
     """Write training draws; in a file, they can be resumed. Returns the exit status."""
     resumable = is_resumable(target)
     stop_requested = catch_signals() if resumable else never
+    from sertk.data.loader import behind
     from sertk.jobs.draws import prepare_trunk_pass
 
     tally = Tally(feats, max_skip)
@@ -127,11 +146,16 @@ def _write_draws(
             if table.done:
                 log.info("resuming after segment %d", table.done)
             draws = trunk_pass.run(first=table.done, stop_requested=stop_requested)
-            for key, rows in progress(draws, total - table.done):
+
+            def write(key: str, rows: Any) -> None:
                 table.write(key, rows)
                 tally.done()
                 if table.done % trunk_pass.window == 0:
                     table.checkpoint()
+
+            with behind(write, trunk_pass.window) as later:  # the trunk computes while a thread writes
+                for key, rows in progress(draws, total - table.done):
+                    later(key, rows)
     except Stopped as stopped:
         log.info("asked to stop: %s; rerun the same command to resume", stopped)
         return RUN_AGAIN

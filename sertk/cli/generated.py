@@ -67,6 +67,7 @@ KINDS = {
     "file": FILE,
     "folder": FOLDER,
     "rspecifier": RSPECIFIER,
+    "size": click.IntRange(0),
 }
 
 

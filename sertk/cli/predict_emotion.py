@@ -36,6 +36,9 @@ def main(
 ) -> None:
     """Compute the posterior probabilities of the model's labels for whole segments of any length.
 
+    A head on vectors (transfer-head none) takes a table of such vectors instead of features; of a matrix with several
+    rows it gives the mean over the rows.
+
     The output is a vector for each segment; the table's manifest names the labels in the vector's order.
 
     \b
@@ -43,6 +46,7 @@ def main(
           predict-emotion --utt2fold folds/utt2fold --fold 1 exp/exp1/1/final.pt scp:feats.scp ark:scores.1.ark
           predict-emotion --utt2fold folds/utt2fold --fold all \\
             exp/exp1/FOLD/final.pt scp:feats.scp ark:exp/exp1/FOLD/scores.ark
+          predict-emotion exp/functionals/1/final.pt scp:vectors.scp ark,t:-
     See also: score-loso, classify-audio
     """
     if (utt2fold is None) != (fold is None):

@@ -20,11 +20,13 @@ from sertk.training.settings import HeadSettings
 @click.argument("model", metavar="MODEL", type=FILE)
 @click.argument("draws", metavar="DRAWS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("sets", metavar="UTT2LABEL UTT2FOLD DIR…", type=FILE, nargs=-1, required=True)
+@options_of(HeadSettings, "The head", "embedding_dim", "layer_weights")
 @schedule_options
 @target_options
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
 @options_of(HeadOptions, HELD_OUT, "eval_vectors")
+@options_of(HeadOptions, "The head", "trained_on")
 @seed_option
 @device_option
 @threads_option
@@ -35,6 +37,10 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a network
     without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, are trained in one pass over the draws.
 
+    With MODEL none, heads are trained on any table of vectors (functionals, x-vectors), or of matrices whose rows are
+    draws, used in turn. Columns are standardised over each head's training segments. predict-emotion takes DIR/FOLD/final.pt
+    and such vectors.
+
     If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 
     \b
@@ -44,9 +50,16 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
             folds.exp3/utt2label folds.exp3/utt2fold exp/exp3
           transfer-head --select dev-session --eval-vectors scp:whole.scp exp/resnet34/final.pt scp:draws.scp \\
             folds/utt2label folds/utt2fold exp/exp1_dev-session
+          transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \
+            folds/utt2label folds/utt2fold exp/functionals
     See also: embed-segments, predict-emotion, train-resnet
     """
-    if (options["select"] == "last") != (options["eval_vectors"] is None):
+    alone = str(model) == "none"
+    for name in ("layer_weights", "trained_on"):
+        if options[name] and not alone:
+            raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")
+    whole = options["eval_vectors"] is not None
+    if (options["select"] == "last" and whole) or (options["select"] != "last" and not whole and not alone):
         raise click.UsageError("--eval-vectors goes with --select dev-session and --select oracle, which need it")
     if len(sets) % 3:
         raise click.UsageError(f"label sets are UTT2LABEL UTT2FOLD DIR each, but {len(sets)} paths were given")

@@ -48,10 +48,17 @@ class _Numbers(click.ParamType):
         return numbers
 
 
-class _Priors(click.ParamType):
-    """A comma-separated list of probabilities above 0 and below 1."""
+class _Floats(click.ParamType):
+    """A comma-separated list of numbers.
 
-    name = "P,P,…"
+    Args:
+        name: name of the type
+        what: what the numbers must be, for the message
+        valid: True for a list that is accepted
+    """
+
+    def __init__(self, name: str, what: str, valid: Callable[[tuple[float, ...]], bool]) -> None:
+        self.name, self.what, self.valid = name, what, valid
 
     def convert(
         self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
@@ -63,8 +70,8 @@ class _Priors(click.ParamType):
             numbers = tuple(float(word) for word in value.split(","))
         except ValueError:
             numbers = ()
-        if not all(0 < number < 1 for number in numbers) or len(set(numbers)) < len(numbers) or not numbers:
-            self.fail(f"'{value}' is not a comma-separated list of different probabilities", param, ctx)
+        if not numbers or not self.valid(numbers):
+            self.fail(f"'{value}' is not a comma-separated list of {self.what}", param, ctx)
         return numbers
 
 
@@ -109,7 +116,12 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers()
-PRIORS = _Priors()
+PRIORS = _Floats(
+    "P,P,…",
+    "different probabilities",
+    lambda numbers: all(0 < number < 1 for number in numbers) and len(set(numbers)) == len(numbers),
+)
+WEIGHTS = _Floats("W,W,…", "weights", lambda numbers: all(0 <= number < float("inf") for number in numbers))
 PAIRS = _Pairs()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)

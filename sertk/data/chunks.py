@@ -21,12 +21,14 @@ class ChunkRule:
         policies: mask policy of each version; an epoch holds every version of every segment.
         padding: how a segment shorter than T is padded: "repeat" (itself again), "zero" or "edge" (its last frame).
         mask_scope: draw masks over the "chunk", or over the whole "segment" before it is cut.
+        mean: (bins,) of the features, with which masks and padding "zero" are filled; None: 0.
     """
 
     seed: int
     policies: tuple[Policy, ...]
     padding: str = "repeat"
     mask_scope: str = "chunk"
+    mean: np.ndarray | None = None
 
     def draws(self, key: str, epoch: int, version: int, copy: int = 0) -> Draws:
         """The random stream of the chunk of segment `key` in this epoch, version and copy."""
@@ -68,21 +70,23 @@ class ChunkRule:
         first, valid, masks = self.place(segment.num_frames, out.shape[1], draws, version, frames)
         segment.rows(first, first + valid, out[:valid])
         if self.mask_scope == "segment":
-            apply_masks(out[:valid], masks)
-        fill(out, valid, self.padding)
+            apply_masks(out[:valid], masks, self.mean)
+        fill(out, valid, self.padding, self.mean)
         if self.mask_scope == "chunk":
-            apply_masks(out, masks)
+            apply_masks(out, masks, self.mean)
 
 
-def fill(chunk: np.ndarray, valid: int, padding: str) -> None:
-    """Pad a chunk (frames, bins) in place: rows from `valid` on are made from those before."""
+def fill(chunk: np.ndarray, valid: int, padding: str, mean: np.ndarray | None = None) -> None:
+    """Pad a chunk (frames, bins) in place: rows from `valid` on are made from those before, or are `mean` (None: 0)."""
     if padding == "repeat":
         while valid < len(chunk):
             more = min(valid, len(chunk) - valid)
             chunk[valid : valid + more] = chunk[:more]
             valid += more
+    elif padding == "zero":
+        chunk[valid:] = 0 if mean is None else mean
     else:
-        chunk[valid:] = 0 if padding == "zero" else chunk[valid - 1]
+        chunk[valid:] = chunk[valid - 1]
 
 
 def fit(feats: np.ndarray, frames: int, padding: str = "repeat") -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Batches of chunks, prefetched by threads."""
+"""Batches of chunks, prefetched by threads, and results that a thread writes while the next are computed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -73,3 +74,37 @@ def prefetch(
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def behind(do: Callable[..., object], depth: int) -> Iterator[Callable[..., None]]:
+    """A function that has a thread call `do`, in the order of its calls, while its caller goes on.
+
+    Leaving the block waits for the last call. After an error `do` is not called again.
+
+    Args:
+        do: called with the arguments of the function.
+        depth: calls that may wait; with more, the caller does.
+
+    Raises:
+        Exception: what `do` raised, at one of the next calls or at the end of the block.
+    """
+    waiting, failed = deque(), False
+
+    def call(*arguments: object) -> None:
+        nonlocal failed
+        if failed:
+            return
+        failed = True  # until it has returned
+        do(*arguments)
+        failed = False
+
+    def later(*arguments: object) -> None:
+        waiting.append(pool.submit(call, *arguments))
+        if len(waiting) > depth:
+            waiting.popleft().result()
+
+    with ThreadPoolExecutor(1) as pool:
+        yield later
+        for future in waiting:
+            future.result()

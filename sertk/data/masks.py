@@ -75,7 +75,13 @@ def draw_masks(policy: Policy, draws: Draws, frames: int, bins: int) -> list[tup
     return masks
 
 
-def apply_masks(feats: np.ndarray, masks: list[tuple[slice, slice]]) -> None:
-    """Set masked cells to 0, the mean of normalised features, in place. Shape: (frames, bins)."""
+def apply_masks(feats: np.ndarray, masks: list[tuple[slice, slice]], mean: np.ndarray | None = None) -> None:
+    """Set masked cells to the mean of the features, in place.
+
+    Args:
+        feats: (frames, bins).
+        masks: slices of frames and bins.
+        mean: (bins,) of the features; None: 0, the mean of normalised ones.
+    """
     for frames, bins in masks:
-        feats[frames, bins] = 0
+        feats[frames, bins] = 0 if mean is None else mean[bins]

@@ -34,6 +34,8 @@ class ResidentChunks:
                          depth=16, threads=store.readers)  # fmt: skip
         for start, end, rows in zip(self.starts.tolist(), ends.tolist(), whole):
             self.feats[start:end] = torch.from_numpy(rows)
+        mean = np.zeros(store.bins, np.float32) if rule.mean is None else rule.mean
+        self.mean = torch.from_numpy(mean).to(device)
         self.num_freq = max(policy.num_freq for policy in rule.policies)
         self.num_time = max(policy.num_time for policy in rule.policies)
 
@@ -68,7 +70,7 @@ class ResidentChunks:
         if self.rule.padding == "zero":
             in_time |= place >= valid
         hidden = in_time[:, :, None] | _within(bins, spans[:, : self.num_freq])[:, None, :]
-        return self.feats[first + row].masked_fill_(hidden, 0).transpose(1, 2)
+        return torch.where(hidden, self.mean, self.feats[first + row]).transpose(1, 2)
 
 
 def source_of_chunks(store: Store, rule: ChunkRule, device: torch.device) -> HostChunks | ResidentChunks:

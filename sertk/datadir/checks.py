@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sertk.datadir.folder import CHANNEL, MAY_LACK, columns, level, list_names
-from sertk.datadir.lists import column_problem, read_lines, split_words
+from sertk.datadir.lists import column_problem, read_lines, read_list, split_words
 from sertk.datadir.perturbations import parse
 from sertk.errors import SertkError
 from sertk.kaldi.filenames import parse_rxfilename
@@ -55,7 +55,12 @@ def problems(folder: str | os.PathLike, verify: bool = False) -> Iterator[str]:
 
 
 def remarks(folder: str | os.PathLike) -> Iterator[str]:
-    """What is valid here and refused by Kaldi's validate_data_dir.sh, one line each."""
+    """What is valid but not what it seems to be, one line each.
+
+    That is what Kaldi's validate_data_dir.sh refuses, and copies of utterances that are not perturbed: Kaldi's scripts do
+    not carry utt2perturb along.
+    """
+    yield from _unperturbed(Path(folder))
     path = Path(folder) / "segments"
     if path.is_file():
         lines = list(read_lines(path))
@@ -64,6 +69,25 @@ def remarks(folder: str | os.PathLike) -> Iterator[str]:
                 f"{path}: {count} of {len(lines)} lines have a channel column: make-fbank reads it,"
                 " Kaldi's validate_data_dir.sh refuses it"
             )
+
+
+def _unperturbed(folder: Path) -> Iterator[str]:
+    """Copies, by utt2uniq, of the same recording as their original, and nothing says how they are perturbed."""
+    source = folder / ("segments" if (folder / "segments").is_file() else "wav.scp")
+    if not (folder / "utt2uniq").is_file() or not source.is_file():
+        return
+    speech_of, original_of = read_list(source, columns=None), read_list(folder / "utt2uniq")
+    perturbed = read_list(folder / "utt2perturb", columns=None) if (folder / "utt2perturb").is_file() else {}
+    same = [
+        copy
+        for copy, original in original_of.items()
+        if copy != original and speech_of.get(copy) == speech_of.get(original, "") and copy not in perturbed
+    ]
+    if same:
+        yield (
+            f"{folder}: {len(same)} utterances have the speech of another one and no line in utt2perturb ({same[0]} that of"
+            f" {original_of[same[0]]}): their features will be the same"
+        )
 
 
 def inconsistencies(folder: str | os.PathLike, lists: Lists) -> Iterator[str]:

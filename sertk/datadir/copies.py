@@ -14,8 +14,10 @@ _FACTOR = r"(?:sp|tp|vp|vol|speed|tempo|volume|pitch)-?\d+\.\d+"
 _NUMBERED = r"(?:rvb|rev|reverb|noise|music|babble|speech|aug|codec|pv)\d+"
 # Kaldi appends these words; in front of a name they need a number (MUSAN has names like `noise-free…`).
 _WORD = r"(?:noise|music|babble|reverb|rvb|aug|codec)\d*"
+# What perturb-data appends too; with a number behind them they are the names of corpora (`clip2`).
+_PLAIN = "level|clip"
 _PREFIX = re.compile(rf"(?:{_FACTOR}|{_NUMBERED})[-_](?=.)")
-_SUFFIX = re.compile(rf"(?<=.)[-_+](?:{_FACTOR}|{_NUMBERED}|{_WORD})$")
+_SUFFIX = re.compile(rf"(?<=.)[-_+](?:{_FACTOR}|{_NUMBERED}|{_WORD}|{_PLAIN})$")
 # Names that many corpora have.
 _NUMBER = re.compile(r"(?:(?:s|sp|spk|speaker|subject|actor|f|m|female|male|p|u|utt|seg|file)[-_]?)?\d+[fm]?", re.I)
 _CELEBRITY = re.compile(r"id\d{5}")

@@ -33,8 +33,8 @@ class Record:
 def read_records(path: str | Path) -> Iterator[Record]:
     """Read the rows of a file.
 
-    `.json` is a list of objects, or an object of objects whose keys become the column "key"; `.jsonl` has an object per
-    line; other files are CSV with a header, separated by commas, semicolons or tabs.
+    `.json` is a list of objects, or an object of objects (or of lists: column "value") whose keys become the column "key";
+    `.jsonl` has an object per line; other files are CSV with a header, separated by commas, semicolons or tabs.
 
     Raises:
         SertkError: the file cannot be read, is not text, is empty, or its JSON is damaged.
@@ -100,8 +100,10 @@ def _csv_rows(path: Path, text: str) -> Iterator[Record]:
 def _json_rows(path: Path, text: str) -> Iterator[Record]:
     if path.suffix.lower() == ".json":
         content = _parsed(text, str(path))
-        if isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
-            content = [{"key": key, **row} for key, row in content.items()]
+        if isinstance(content, dict) and content and all(isinstance(row, dict | list) for row in content.values()):
+            content = [
+                {"key": key, **(row if isinstance(row, dict) else {"value": row})} for key, row in content.items()
+            ]
         if not isinstance(content, list):
             raise SertkError(f"{path}: neither a list of objects nor an object of objects")
         rows = ((f"{path}: entry {number}", row) for number, row in enumerate(content, 1))

@@ -47,6 +47,23 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
     return normal
 
 
+def statistics(feats: np.ndarray) -> np.ndarray:
+    """What `normalise` takes away: mean of every bin, then standard deviation of every bin.
+
+    Args:
+        feats: (frames, bins) float32, at least one frame
+
+    Returns:
+        (2 * bins,) float32
+
+    Example:
+        >>> statistics(np.array([[1, 5], [3, 5]], np.float32)).tolist()
+        [2.0, 5.0, 1.0, 0.0]
+    """
+    mean = column_means(feats)
+    return np.concatenate([mean, np.sqrt(column_means(feats - mean, np.square))])
+
+
 def column_means(feats: np.ndarray, of: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
     """Mean over the frames.
 
@@ -126,7 +143,12 @@ def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group: Pat
 
 
 def normalised_table(
-    source: Rspecifier | str, norm_vars: bool, utt2group: Path | None, verify: bool, skip: Callable[[str, str], None]
+    source: Rspecifier | str,
+    norm_vars: bool,
+    utt2group: Path | None,
+    verify: bool,
+    skip: Callable[[str, str], None],
+    on_statistics: Callable[[str, np.ndarray], None] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Normalise the segments of a table.
 
@@ -136,6 +158,7 @@ def normalised_table(
         utt2group: map from utterance to group, to normalise over groups; None: over each segment
         verify: check the table against its manifest first
         skip: called with key and reason for a segment that is empty or not in `utt2group`
+        on_statistics: called with key and `statistics` of each segment that is normalised alone
 
     Yields:
         Key and normalised segment, (frames, bins) float32.
@@ -145,6 +168,8 @@ def normalised_table(
     """
     if utt2group is None:
         for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
+            if on_statistics:
+                on_statistics(key, statistics(feats))
             yield key, normalise(feats, norm_vars)
         return
     source = as_rspecifier(source)

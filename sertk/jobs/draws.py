@@ -16,7 +16,7 @@ from sertk.jobs.embed import open_model
 from sertk.jobs.options import DrawOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, warn_of_skipped
-from sertk.models.spec import NetworkSpec
+from sertk.models.spec import NetworkSpec, places, stages_dim
 from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
@@ -79,7 +79,8 @@ def prepare_trunk_pass(
     if store.bins != spec.bins:
         raise SertkError(f"{feats}: {store.bins} bins, {model_path} takes {spec.bins}")
     policies = tuple(parse_policy(name) for name in options.augment)
-    rule = ChunkRule(options.seed, policies, options.padding, options.mask_scope)
+    mean = model.network.trunk.mean_input()
+    rule = ChunkRule(options.seed, policies, options.padding, options.mask_scope, mean)
     plan = DrawPlan(rule, options.num_epochs, chunk_frames)
     settings = {
         "model": model.digest,
@@ -90,6 +91,8 @@ def prepare_trunk_pass(
         "chunk_frames": list(chunk_frames),
         "padding": options.padding,
         "mask_scope": options.mask_scope,
+        "frontend": model.frontend,
+        "trained_on": model.card.get("trained_on", {}),
     }
     manifest = read_manifest(feats)
     no_labels = dict.fromkeys(store.keys, "")
@@ -116,7 +119,9 @@ def _resumed_precision(partial_table: dict, settings: dict, identity: dict) -> s
 
 
 def draw_dim(spec: NetworkSpec, at: str, chunk_frames: tuple[int, ...]) -> int:
-    """Dimension of a draw taken at "map", "pool" or "embedding"."""
+    """Dimension of a draw taken at "map", "pool", "embedding" or stages."""
+    if numbers := places(at):
+        return stages_dim(spec, numbers)
     if at == "embedding":
-        return spec.embedding_dim
+        return spec.embedding_dim or spec.pooled_dim
     return replace(spec, pooling="none", frames=chunk_frames[0]).pooled_dim if at == "map" else spec.pooled_dim

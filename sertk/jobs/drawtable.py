@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
+from sertk.jobs.vectortable import check_complete
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import Model, load_model
+from sertk.models.resnet import Head, ResNet
 from sertk.models.spec import NetworkSpec
+from sertk.training.head import with_head
+from sertk.training.labelling import Labelling
 from sertk.training.settings import HeadSettings
 
 
@@ -41,9 +43,30 @@ class DrawTable:
         """Draws of a segment in an epoch."""
         return len(self.settings.get("augment", ("none", "conservative", "aggressive")))
 
-    def head_spec(self, num_labels: int) -> NetworkSpec:
+    @property
+    def frontend(self) -> dict:
+        """Front end of the model's features."""
+        return self.model.frontend
+
+    @property
+    def trained_on(self) -> dict:
+        """Training record of the model, {} if unknown."""
+        return self.model.card.get("trained_on", {})
+
+    def head_spec(self, num_labels: int, settings: HeadSettings) -> NetworkSpec:
         """The network that results from a head of `num_labels` outputs on these draws."""
-        return head_spec(self.model, self.settings, num_labels)
+        return head_spec(self.model, self.settings, num_labels, settings.embedding_dim)
+
+    def fingerprint(self) -> dict:
+        """What a head depends on beside the draws, for its card: a rerun must have the same."""
+        return {"init": self.model.digest, "draws": _drawn(self.settings)}
+
+    def moments(self, store: Store, labelling: Labelling) -> None:
+        """Heads on a trunk do not standardise their input (Padi et al. 2021)."""
+
+    def network(self, spec: NetworkSpec, head: Head) -> ResNet:
+        """The whole network, trunk and head."""
+        return with_head(self.model.network, spec, head)
 
     def check(self, settings: HeadSettings, store: Store) -> None:
         """Check that the draws were computed by the model and suffice for the settings' epochs.
@@ -57,7 +80,7 @@ class DrawTable:
         """
         if self.settings.get("model", self.model.digest) != self.model.digest:
             raise SertkError(f"{self.source}: these draws were made by another model than {self.model_path}")
-        dim = self.head_spec(len(self.model.labels)).pooled_dim
+        dim = self.head_spec(len(self.model.labels), settings).pooled_dim
         if self.settings.get("at", "pool") not in ("pool", "map") or store.bins != dim:
             raise SertkError(
                 f"{self.source}: rows of {store.bins} numbers, the pooling of {self.model_path} gives {dim}"
@@ -71,7 +94,7 @@ class DrawTable:
                 f" {settings.versions} versions take {rows} (embed-segments --draws {settings.epochs})"
             )
 
-    def read_eval_vectors(self, source: Rspecifier, keys: list[str]) -> Tensor:
+    def whole(self, source: Rspecifier, keys: list[str]) -> dict[str, np.ndarray]:
         """Read pooled vectors of whole segments, the input of the head in prediction.
 
         Args:
@@ -79,12 +102,12 @@ class DrawTable:
             keys: of the segments to read.
 
         Returns:
-            (keys, dim) float32.
+            (1, dim) float32 of each.
 
         Raises:
             SertkError: they were computed by another model or at another place, or a segment has none.
         """
-        spec = self.head_spec(len(self.model.labels))
+        spec = self.head_spec(len(self.model.labels), HeadSettings())
         if spec.frames and not self.model.network.spec.frames:
             raise SertkError(
                 f"{source}: a head without pooling takes maps, not vectors of whole segments: --select last"
@@ -93,21 +116,17 @@ class DrawTable:
         settings = manifest.settings if manifest else {}
         if settings.get("model", self.model.digest) != self.model.digest:
             raise SertkError(f"{source}: these vectors were made by another model than {self.model_path}")
-        vectors = dict.fromkeys(keys)
+        vectors, wanted = {}, set(keys)
         for key, vector in read_table(source, kind="vector"):
-            if key in vectors:
+            if key in wanted:
                 if len(vector) != spec.pooled_dim or settings.get("at", "pool") != "pool":
                     raise SertkError(
                         f"{source}: {key}: {len(vector)} numbers, the pooling of {self.model_path} gives {spec.pooled_dim}"
                         " (embed-segments --at pool)"
                     )
-                vectors[key] = vector
-        missing = [key for key, vector in vectors.items() if vector is None]
-        if missing:
-            raise SertkError(
-                f"{source}: {len(missing)} of {len(keys)} segments are not in it, the first is {missing[0]}"
-            )
-        return torch.from_numpy(np.stack(list(vectors.values())))
+                vectors[key] = vector[None]
+        check_complete(vectors, keys, source)
+        return vectors
 
 
 def open_draws(model_path: Path, source: Rspecifier) -> DrawTable:
@@ -118,14 +137,21 @@ def open_draws(model_path: Path, source: Rspecifier) -> DrawTable:
     return DrawTable(model, model_path, source, load_store(source, resident_bytes=0), settings, sha256)
 
 
-def head_spec(model: Model, draw_settings: dict, num_labels: int) -> NetworkSpec:
+def head_spec(model: Model, draw_settings: dict, num_labels: int, embedding_dim: int | None = None) -> NetworkSpec:
     """The network that results from a new head on a model's draws.
 
     Args:
         model: the model whose trunk computed the draws.
         draw_settings: of the draws; on draws of maps (embed-segments --at map) the network has no pooling.
         num_labels: outputs of the head.
+        embedding_dim: of the head; None: as the model's.
     """
     maps = draw_settings.get("at") == "map"
     flat = {"pooling": "none", "frames": draw_settings["chunk_frames"][0]} if maps else {}
-    return model.network.spec.with_new_head(num_labels, **flat)
+    size = {} if embedding_dim is None else {"embedding_dim": embedding_dim}
+    return model.network.spec.with_new_head(num_labels, **flat, **size)
+
+
+def _drawn(settings: dict) -> dict:
+    """How draws were cut and masked, from their settings."""
+    return {name: value for name, value in settings.items() if name not in ("trained_on", "frontend")}

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.origins import check_space, transductive
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table, warn_of_skipped
 from sertk.models.inference import on_segments
 from sertk.models.modelfile import Model, check_frontend, check_outputs, load_model
+from sertk.models.vectorhead import VectorHead, on_vectors
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 
 Segments = Iterator[tuple[str, np.ndarray]]
@@ -28,8 +30,8 @@ def embed(
     """Compute a vector for every segment.
 
     Args:
-        model_path: the model.
-        feats: normalised features.
+        model_path: the model; for posteriors also a head on vectors.
+        feats: normalised features, or vectors for a head on vectors.
         at: "posterior", "logit", "embedding" or "pool".
         precision: "auto", "float32" or "bf16".
         device: "cpu", "cuda" or "cuda:N"; None: the GPU if there is one.
@@ -46,14 +48,19 @@ def embed(
     """
     torch_device, _ = choose_device(device), prepare_cpu(num_threads)
     precision = choose_precision(precision, torch_device)
-    model = open_model(model_path, feats)
+    model, manifest = open_model(model_path, feats, heads=at == "posterior"), read_manifest(feats)
     if at == "posterior":
         check_outputs(model, model_path)
-    segments = ((key, matrix) for key, matrix in read_table(feats, skip=skip) if wanted is None or wanted(key))
-    fitting = check_bins(filled(segments, skip), model.network.spec.bins, model_path, feats)
-    warn_of_emulated_bf16(precision, torch_device)
-    vectors = on_segments(model.network, fitting, at, torch_device, precision)
-    manifest = read_manifest(feats)
+    on_a_head = isinstance(model.network, VectorHead)
+    entries = read_table(feats, kind="numbers" if on_a_head else "matrix", skip=skip)
+    segments = filled(((key, value) for key, value in entries if wanted is None or wanted(key)), skip)
+    if on_a_head:
+        precision = "float32"
+        vectors = on_vectors(model.network, arranged(segments, model.network, model_path, feats), torch_device)
+    else:
+        fitting = check_bins(segments, model.network.spec.bins, model_path, feats)
+        warn_of_emulated_bf16(precision, torch_device)
+        vectors = on_segments(model.network, fitting, at, torch_device, precision)
     settings = {
         "model": model.digest,
         "at": at,
@@ -61,21 +68,45 @@ def embed(
         "frontend": model.frontend,
         "trained_on": model.card.get("trained_on", {}),
     }
+    if on_a_head and (transductive(model.frontend) or (manifest and transductive(manifest.settings))):
+        settings["frontend"] = {**model.frontend, "transductive": True}
     if at == "posterior":
         settings["labels"] = model.labels
     return vectors, manifest.keys if manifest and wanted is None else None, settings
 
 
-def open_model(path: Path, feats: Rspecifier) -> Model:
-    """Read a model and check that the features were made with its front-end settings.
+def open_model(path: Path, feats: Rspecifier, heads: bool = False) -> Model:
+    """Read a model and check that the features (or vectors) were made with its settings.
+
+    Args:
+        path: of the model.
+        feats: what it is to take.
+        heads: it may be a head on vectors.
 
     Raises:
         SertkError: the manifest of `feats` records other settings.
     """
-    model, manifest = load_model(path), read_manifest(feats)
-    if manifest:
+    model, manifest = load_model(path, heads), read_manifest(feats)
+    if manifest and isinstance(model.network, VectorHead):
+        check_space(model.frontend, manifest.settings, str(feats), str(path))
+    elif manifest:
         check_frontend(model, manifest.settings, path, str(feats))
     return model
+
+
+def arranged(
+    segments: Iterable[tuple[str, np.ndarray]], head: VectorHead, model_path: Path, vectors: Rspecifier
+) -> Segments:
+    """Pass vectors and matrices on as the rows that a head takes (see VectorHead.rows).
+
+    Raises:
+        SertkError: naming the first segment of another size.
+    """
+    for key, value in segments:
+        try:
+            yield key, head.rows(value)
+        except SertkError as error:
+            raise SertkError(f"{vectors}: {key}: {error} ({model_path})") from None
 
 
 def check_bins(segments: Iterable[tuple[str, np.ndarray]], bins: int, model_path: Path, feats: Rspecifier) -> Segments:

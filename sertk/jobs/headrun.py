@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.data.moments import FoldMoments
 from sertk.data.store import Store
+from sertk.jobs.drawtable import DrawTable
+from sertk.jobs.vectortable import VectorTable
 from sertk.models.modelfile import Model
 from sertk.runs.card import model_card, training_record
 from sertk.runs.run import Run
 from sertk.runs.state import ROUNDING
-from sertk.training.head import HeadTraining, with_head
+from sertk.training.head import HeadTraining
 from sertk.training.labelling import Labelling
 from sertk.training.model_selection import selection_record
 from sertk.training.targets import Targets
@@ -32,6 +35,7 @@ class LabelSet:
         store: the draws of its segments.
         targets: of its segments.
         fingerprint: of its data.
+        moments: of its folds, for heads that standardise their input.
     """
 
     directory: Path
@@ -39,6 +43,12 @@ class LabelSet:
     store: Store
     targets: Targets
     fingerprint: dict
+    moments: FoldMoments | None = None
+
+    def standardisation(self, *held_out: str | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and deviation of the vectors of all folds but these; None for heads that do not standardise."""
+        folds = [fold for fold in self.labelling.folds() if fold not in held_out]
+        return self.moments.of(folds) if self.moments else None
 
 
 class HeadRun(Run):
@@ -74,14 +84,17 @@ class HeadRun(Run):
         """Write a checkpoint after an epoch."""
         self.checkpoint(self.training.progress())
 
-    def write_model(self, trunk: Model) -> None:
-        """Write the finished model: a model's trunk with the head of the selected epoch."""
+    def write_model(self, table: DrawTable | VectorTable) -> None:
+        """Write the finished model: the head of the selected epoch, on the trunk if there is one."""
         keys, labelling = self.label_set.store.keys, self.label_set.labelling
         labels = {keys[index]: labelling.of_segment[keys[index]] for index in self.members}
         head, epoch = self.training.selected()
         development = [key for key in keys if labelling.fold_of[key] == self.development_fold]
         selection = selection_record(self.training.settings.select, epoch, self.development_fold, development)
-        record = training_record(labels, labelling.speaker_of, self.fold, selection, trunk=trunk)
-        network = with_head(trunk.network, self.training.spec, head)
+        record = training_record(labels, labelling.speaker_of, self.fold, selection, trunk=table.trained_on)
+        network = table.network(self.training.spec, head)
         card = model_card("transfer-head", self.settings, record)
-        self.finish(Model(network, labelling.labels, trunk.frontend, card), self.training.history)
+        if self.training.settings.layer_weights:
+            card["layer_weights"] = network.layer_weights().tolist()
+            log.info("%s: weights of the layers: %s", self, " ".join(f"{w:.3f}" for w in card["layer_weights"]))
+        self.finish(Model(network, labelling.labels, table.frontend, card), self.training.history)

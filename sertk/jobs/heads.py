@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sertk import __version__
 from sertk.data.store import RESIDENT_BYTES, Store
@@ -17,9 +17,11 @@ from sertk.jobs.drawtable import DrawTable, open_draws
 from sertk.jobs.headrun import HeadRun, LabelSet
 from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import HeadOptions
+from sertk.jobs.vectortable import NO_MODEL, VectorTable, open_vectors
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
 from sertk.models.resnet import Head
+from sertk.models.vectorhead import posteriors
 from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
 from sertk.runs.preemption import RUN_AGAIN
 from sertk.runtime import choose_device, prepare_cpu
@@ -50,8 +52,8 @@ def train_all_heads(
     If rerun, it skips finished heads and resumes the others.
 
     Args:
-        model_path: the model whose trunk is frozen.
-        draws: the trunk's training draws.
+        model_path: the model whose trunk is frozen; "none": heads on the vectors alone.
+        draws: the trunk's training draws, or vectors.
         label_sets: labels, folds and output folder of each label set.
         settings: how to train; `versions` is replaced by that of the draws.
         options: what to hold out, what selects the epoch, where to compute.
@@ -64,7 +66,10 @@ def train_all_heads(
         SertkError: the draws were computed by another model, or are too few for the epochs.
     """
     device, threads = choose_device(options.device), prepare_cpu(options.num_threads)
-    table = open_draws(model_path, draws)
+    if str(model_path) == NO_MODEL:
+        table = open_vectors(draws, settings.layer_weights, options.trained_on)
+    else:
+        table = open_draws(model_path, draws)
     settings = replace(settings, versions=table.versions)
     tasks = [read_label_set(paths, table, settings, options) for paths in label_sets]
     shared = run_settings(table, settings, options, device, threads)
@@ -74,20 +79,23 @@ def train_all_heads(
     with ExitStack() as locks:
         for run in runs:
             locks.enter_context(run.lock())
-            spec = table.head_spec(len(run.label_set.labelling.labels))
-            scorer = scorers.get(run)
-            run.start(HeadTraining(spec, run.members, run.label_set.targets, settings, device, scorer))
+            label_set, scorer = run.label_set, scorers.get(run)
+            spec = table.head_spec(len(label_set.labelling.labels), settings)
+            standardise = label_set.standardisation(run.fold, run.development_fold)
+            run.start(HeadTraining(spec, run.members, label_set.targets, settings, device, scorer, standardise))
         try:
             train_side_by_side(runs, table.store, device, stop_requested)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
         for run in runs:
-            run.write_model(table.model)
+            run.write_model(table)
     return 0
 
 
-def read_label_set(paths: LabelSetPaths, table: DrawTable, settings: HeadSettings, options: HeadOptions) -> LabelSet:
+def read_label_set(
+    paths: LabelSetPaths, table: DrawTable | VectorTable, settings: HeadSettings, options: HeadOptions
+) -> LabelSet:
     """Read labels and folds, and select the draws and targets of their segments.
 
     Raises:
@@ -104,19 +112,18 @@ def read_label_set(paths: LabelSetPaths, table: DrawTable, settings: HeadSetting
         "soft_labels": targets.fingerprint(),
         **data_fingerprint("data", labels_and_folds, store, table.sha256),
     }
-    return LabelSet(directory, labelling, store, targets, fingerprint)
+    return LabelSet(directory, labelling, store, targets, fingerprint, table.moments(store, labelling))
 
 
 def run_settings(
-    table: DrawTable, settings: HeadSettings, options: HeadOptions, device: torch.device, threads: int
+    table: DrawTable | VectorTable, settings: HeadSettings, options: HeadOptions, device: torch.device, threads: int
 ) -> dict:
     """Everything but the label set that the trained weights depend on, in plain types: a rerun must have the same."""
     manifest = read_manifest(options.eval_vectors) if options.eval_vectors else None
     return {
         "sertk": __version__,
         **vars(settings),
-        "init": table.model.digest,
-        "draws": table.settings,
+        **table.fingerprint(),
         **machine_fingerprint(device, threads),
         "eval_vectors": manifest.sha256 if manifest else None,
     }
@@ -143,7 +150,7 @@ def plan_runs(label_set: LabelSet, settings: HeadSettings, options: HeadOptions,
 
 
 def read_scorers(
-    runs: list[HeadRun], table: DrawTable, options: HeadOptions, device: torch.device
+    runs: list[HeadRun], table: DrawTable | VectorTable, options: HeadOptions, device: torch.device
 ) -> dict[HeadRun, Scorer]:
     """Read the evaluation vectors, and return the scorer of each run that selects its epoch by a fold.
 
@@ -155,35 +162,42 @@ def read_scorers(
         return {}
     keys = list(dict.fromkeys(key for run in runs for key in run.label_set.store.keys))
     # Read once for all runs: it may be a pipe.
-    vector_of = dict(zip(keys, table.read_eval_vectors(options.eval_vectors, keys).to(device)))
+    rows_of = table.whole(options.eval_vectors, keys)
     scorers = {}
     for run in selecting:
         label_set, labelling = run.label_set, run.label_set.labelling
         members = indices(label_set.store, labelling.of_fold(run.development_fold))
         if not len(members):
             raise SertkError(f"{table.source}: fold {run.development_fold}, which --select needs, has no draws")
-        vectors = torch.stack([vector_of[label_set.store.keys[index]] for index in members])
-        scorers[run] = head_scorer(vectors, label_set.targets.labels[members], len(labelling.labels))
+        rows = [rows_of[label_set.store.keys[index]] for index in members]
+        decide = decisions(rows, device)
+        truth, num_labels = label_set.targets.labels[members].tolist(), len(labelling.labels)
+        scorers[run] = partial(score_head, decide, truth, num_labels)
     return scorers
 
 
-def head_scorer(vectors: Tensor, truth: Tensor, num_labels: int) -> Scorer:
-    """The function that scores a head on whole segments.
+def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], list[int]]:
+    """The function that decides, with a head in training, on whole segments.
 
     Args:
-        vectors: (segments, dim), on the device.
-        truth: (segments,) indices of their labels.
-        num_labels: outputs of the head.
+        rows: (rows, dim) of each segment.
+        device: where to compute.
     """
+    together = torch.from_numpy(np.concatenate(rows)).to(device)
+    counts = torch.tensor([len(part) for part in rows], device=device)
 
-    def score(head: Head) -> dict[str, float]:
+    def decide(head: Head) -> list[int]:
         head.eval()
-        with torch.no_grad():
-            decisions = head(vectors).argmax(dim=1)
+        decided = posteriors(head, together, counts).argmax(dim=1).tolist()
         head.train()
-        return development_scores(truth.tolist(), decisions.tolist(), num_labels)
+        return decided
 
-    return score
+    return decide
+
+
+def score_head(decide: Callable[[Head], list[int]], truth: list[int], num_labels: int, head: Head) -> dict[str, float]:
+    """The scores of a head on whole segments (see development_scores)."""
+    return development_scores(truth, decide(head), num_labels)
 
 
 def train_side_by_side(

@@ -35,7 +35,7 @@ def import_model(checkpoint: Path, out: Path, config: Path | None, speakers: Pat
     Raises:
         SertkError: see import_network; `out` is another file; the speakers are not those of the checkpoint.
     """
-    if out.exists() and load_model(out).card.get("command") != COMMAND:
+    if out.exists() and load_model(out, heads=True).card.get("command") != COMMAND:
         raise SertkError(f"{out}: exists and is not an imported model; the last argument is the output")
     data = checkpoint.read_bytes()
     content = read_checkpoint(data, str(checkpoint))

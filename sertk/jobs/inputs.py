@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from sertk.data.statistics import bin_statistics
 from sertk.data.store import Store, load_store
 from sertk.errors import SertkError
 from sertk.jobs.labels import read_labelling, read_targets
@@ -122,7 +125,10 @@ def start_network(
         given["frames"] = settings.chunk_frames[0] if flat else 0
     if initial is None:
         spec = NetworkSpec(len(labels), bins, **given)
-        return seeded(lambda: ResNet(spec), settings.seed)
+        network = seeded(lambda: ResNet(spec), settings.seed)
+        if spec.input_norm:
+            network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
+        return network
     spec = initial.network.spec
     pooling = {name: given.pop(name) for name in ("pooling", "frames") if name in given}
     for name, value in given.items():

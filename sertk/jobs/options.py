@@ -50,8 +50,13 @@ class HeadOptions(JobOptions):
         None, "The folds to hold out, a head for each.", kind="names", metavar="N,N,…", unset="all"
     )
     eval_vectors: Rspecifier | None = option(
-        None, "Vectors of whole segments for --select, from embed-segments --at pool.",
+        None, "Vectors of whole segments for --select, from embed-segments --at pool. With MODEL none: the training vectors"
+        " themselves, if this is not given.",
         kind="rspecifier", metavar="RSPECIFIER",
+    )  # fmt: skip
+    trained_on: str | None = option(
+        None, "What the network behind the vectors was trained on, in words; 'nothing' for functionals and the like.",
+        metavar="TEXT", unset="as the manifest of the vectors says, else unknown",
     )  # fmt: skip
 
 

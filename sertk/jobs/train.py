@@ -23,7 +23,7 @@ from sertk.runs.preemption import RUN_AGAIN
 from sertk.runs.run import Run, restarted_by_this_job, stored_settings
 from sertk.runs.state import ROUNDING
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
-from sertk.training.compile import choose_compile
+from sertk.training.compile import choose_compile, keep_compiled_code
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labels_of
 from sertk.training.loop import OnBatch, Training
@@ -34,7 +34,7 @@ from sertk.training.settings import TrainingSettings
 log = logging.getLogger("sertk")
 
 # Properties of a network that options set; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation")
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 
 # Function of (epochs, batches per epoch[, name of one of several trainings]) that returns the callback which shows progress.
 ProgressBar = Callable[..., OnBatch]
@@ -138,6 +138,7 @@ def prepare_run(
     check_shares(settings, len(inputs.store), world)
     restart = options.restart and not restarted_by_this_job(directory)
     before = {} if restart else stored_settings(directory)
+    keep_compiled_code(directory)
     settings = resolve(settings, before, len(inputs.store), device, world)
     # With BatchNorm over all processes their number changes the last bits only.
     rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
@@ -217,9 +218,10 @@ def fit(
     """
     run, network, inputs, settings = prepared.run, prepared.network, prepared.inputs, prepared.settings
     labels, labelling = labels_of(inputs.store, inputs.labelling), inputs.labelling
+    init = inputs.initial.card.get("trained_on", {}) if inputs.initial else None
 
     def model(selection: dict) -> Model:
-        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=inputs.initial)
+        record = training_record(labels, labelling.speaker_of, inputs.held_out, selection, init=init)
         return Model(network, labelling.labels, inputs.frontend, model_card("train-resnet", run.settings, record))
 
     def model_of_epoch(epoch: int) -> Model:

@@ -25,6 +25,9 @@ from sertk.kaldi.streams import Input
 MATRICES = ("FM", "DM", "CM", "CM2", "CM3")
 VECTORS = ("FV", "DV")
 KINDS = ("matrix", "vector", "ints")
+# A reader may leave it open: "numbers" is a matrix or a vector, as stored.
+NUMBERS = "numbers"
+_FORMS = {"matrix": MATRICES, "vector": VECTORS, NUMBERS: MATRICES + VECTORS}
 _ITEM = {"FM": 4, "DM": 8, "FV": 4, "DV": 8, "CM": 1, "CM2": 2, "CM3": 1}
 _DTYPE = {"FM": "<f4", "DM": "<f8", "FV": "<f4", "DV": "<f8", "CM": "u1", "CM2": "<u2", "CM3": "u1"}
 # Well below the largest float32, so that rounding cannot reach infinity.
@@ -68,7 +71,7 @@ def decode(stream: Input, kind: str) -> np.ndarray:
 
     Args:
         stream: at the value.
-        kind: "matrix", "vector" or "ints".
+        kind: "matrix", "vector", "numbers" (either) or "ints".
 
     Returns:
         (rows, cols) or (dim,) float32, or (size,) int32.
@@ -113,7 +116,7 @@ def parse_header(head: bytes, kind: str) -> Header:
     form = name.decode("latin-1")
     if not space or form not in _ITEM:
         raise SertkError(f"unknown type {head[2:6]!r} (known: {', '.join(_ITEM)})")
-    if form not in (MATRICES if kind == "matrix" else VECTORS):
+    if form not in _FORMS[kind]:
         raise SertkError(f"is of type {form}, expected a {kind}")
     start = 3 + len(name)
     low = span = 0.0
@@ -297,7 +300,7 @@ def _decode_text(stream: Input, kind: str) -> np.ndarray:
         raise SertkError(f"rows of {sorted({len(row) for row in rows})} numbers in one matrix")
     with np.errstate(all="ignore"):
         values = np.array(rows, np.float64).astype(np.float32)
-    if kind == "vector":
+    if kind == "vector" or (kind == NUMBERS and len(lines) == 1):
         if len(rows) > 1:
             raise SertkError(f"is a matrix of {len(rows)} rows, expected a vector")
         return finite(values.reshape(-1))

@@ -19,7 +19,7 @@ import numpy as np
 
 from sertk.errors import SertkError, error_context
 from sertk.kaldi.archive import read_keys
-from sertk.kaldi.codec import KINDS, decode
+from sertk.kaldi.codec import KINDS, NUMBERS, decode
 from sertk.kaldi.manifest import Manifest, check_archive, file_sha256, joined, load_manifest
 from sertk.kaldi.randomtable import RandomTable
 from sertk.kaldi.ranges import cut
@@ -57,7 +57,7 @@ def read_table(
 
     Args:
         source: the table.
-        kind: "matrix", "vector" or "ints".
+        kind: "matrix", "vector", "numbers" (matrices or vectors, as they are stored) or "ints".
         verify: check the sha256 of every archive first.
         skip: called with (key, reason) for each bad entry that `p` skips; default: a warning.
 
@@ -68,7 +68,7 @@ def read_table(
         SertkError: an entry or pipe cannot be read, a value has NaN or infinite numbers, a key comes twice or out of the
             order that `s` promises, or the table has no entries.
     """
-    assert kind in KINDS, kind
+    assert kind in (*KINDS, NUMBERS), kind
     source = as_rspecifier(source)
     if verify:
         verify_table(source)

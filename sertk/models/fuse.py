@@ -32,7 +32,10 @@ def for_evaluation(network: ResNet, device: torch.device, precision: str = "floa
         block.conv2, block.bn2, block.act2 = folded(block.conv2, block.bn2), nn.Identity(), fixed(block.act2)
         if len(block.shortcut):
             block.shortcut = folded(*block.shortcut)
+    norm = trunk.norm
+    trunk.norm = nn.Identity()  # stays in float32
     trunk.to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    trunk.norm = norm
     return copied.to(device).to(memory_format=layout(network.spec))
 
 

@@ -9,9 +9,10 @@ from torch import Tensor
 from sertk.data.chunks import fit
 from sertk.errors import SertkError, out_of_memory
 from sertk.models.fuse import for_evaluation
-from sertk.models.pieces import longest, pooled_in_pieces
-from sertk.models.pooling import Flatten
+from sertk.models.pieces import longest, pooled_in_pieces, stages_in_pieces
+from sertk.models.pooling import Flatten, pooling_of
 from sertk.models.resnet import ResNet
+from sertk.models.spec import places, stage_pooling
 from sertk.runtime import release_memory
 
 Window = list[tuple[str, np.ndarray]]
@@ -37,7 +38,8 @@ def on_segments(network: ResNet, segments: Iterable[tuple[str, np.ndarray]], at:
     Args:
         network: left unchanged; a fused copy computes.
         segments: (key, (frames, bins) float32).
-        at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm) or "pool".
+        at: "posterior" (probabilities), "logit", "embedding" (the fully connected layer after its BatchNorm), "pool", or the
+            pooled maps of stages: "stage1" to "stage4", several with commas.
         device: where to compute.
         precision: "float32" or "bf16".
         skip: called with key and reason for a segment that does not fit into memory; without it that is an error.
@@ -76,10 +78,23 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
 
     Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
     """
-    feats = feats.to(network.trunk.stem.weight.dtype)
     if at == "map":
         return Flatten()(*network.trunk(feats, lengths))
+    if numbers := places(at):
+        return _pooled_stages(network, feats, lengths, numbers)
     return _after_pooling(network, network.pooled(feats, lengths), at)
+
+
+def _pooled_stages(network: ResNet, feats: Tensor, lengths: Tensor | None, numbers: list[int]) -> Tensor:
+    """The pooled maps of stages, side by side. Shape: (batch, bins, frames) -> (batch, dim), float32."""
+    pool, of_stage = pooling_of(stage_pooling(network.spec)), {}
+
+    def after_stage(number: int, maps: Tensor, lengths: Tensor | None) -> None:
+        if number in numbers:
+            of_stage[number] = pool(maps, lengths)
+
+    network.trunk(feats, lengths, after_stage)
+    return torch.cat([of_stage[number] for number in numbers], dim=1)
 
 
 def _after_pooling(network: ResNet, pooled: Tensor, at: str) -> Tensor:
@@ -151,7 +166,10 @@ def _together(network: ResNet, window: Window, picked: list[int], at: str,
 def _alone(network: ResNet, feats: np.ndarray, at: str, device: torch.device, most: int) -> np.ndarray:
     # An hour of samples was freed before: the C library keeps their memory, in pieces that the maps do not fit into.
     release_memory(torch.device("cpu"))
-    pooled = pooled_in_pieces(network, torch.from_numpy(np.asarray(feats, np.float32)).T, most, device)
+    bins_first = torch.from_numpy(np.asarray(feats, np.float32)).T
+    if numbers := places(at):
+        return stages_in_pieces(network, bins_first, most, device, numbers)[0].cpu().numpy()
+    pooled = pooled_in_pieces(network, bins_first, most, device)
     return _after_pooling(network, pooled, at)[0].cpu().numpy()
 
 

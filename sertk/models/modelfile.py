@@ -19,8 +19,12 @@ from torch import Tensor
 from sertk.atomic import atomic_file
 from sertk.errors import SertkError
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.models.spec import HeadSpec
+from sertk.models.vectorhead import VectorHead
 
 FORMAT = "sertk-model-1"
+# A head on vectors, without a trunk.
+HEAD_FORMAT = "sertk-head-1"
 _FOREIGN = " (import-resnet reads checkpoints of wespeaker, pyannote and 3D-Speaker)"
 
 
@@ -29,14 +33,15 @@ class Model:
     """A network with its labels, front end and card.
 
     Args:
-        network: in evaluation mode, on the CPU, when it comes from a file.
+        network: in evaluation mode, on the CPU, when it comes from a file. A head on vectors, which has no trunk, is read
+            only where load_model is asked for one.
         labels: names of the outputs, in their order.
-        frontend: settings of the features that it was trained on (from their manifest), {} if unknown.
+        frontend: settings of the features (or vectors) that it was trained on, from their manifest; {} if unknown.
         card: how it was made: command, seed, data, versions. Plain types.
         digest: of the file that it was read from, else "".
     """
 
-    network: ResNet
+    network: ResNet | VectorHead
     labels: list[str]
     frontend: dict = field(default_factory=dict)
     card: dict = field(default_factory=dict)
@@ -51,7 +56,7 @@ def finite(module: torch.nn.Module) -> bool:
 def save_model(path: Path, model: Model) -> None:
     """Write a model file atomically."""
     content = {
-        "format": FORMAT,
+        "format": HEAD_FORMAT if isinstance(model.network, VectorHead) else FORMAT,
         "network": model.network.spec.plain(),
         "labels": list(model.labels),
         "frontend": model.frontend,
@@ -61,18 +66,29 @@ def save_model(path: Path, model: Model) -> None:
     write_checked(path, content)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, heads: bool = False) -> Model:
     """Read a model file.
 
+    Args:
+        path: the file.
+        heads: True: it may be a head on vectors, which has no trunk.
+
     Raises:
-        SertkError: not a model file, damaged, or its weights do not fit its network.
+        SertkError: not a model file, damaged, its weights do not fit its network, or a head on vectors.
     """
     content, digest = read_checked(path)
-    if content.get("format") != FORMAT:
+    kind = content.get("format")
+    if kind not in (FORMAT, HEAD_FORMAT):
+        raise SertkError(f"{path}: not a model file of this version (expected format {FORMAT!r}, found {kind!r})")
+    if kind == HEAD_FORMAT and not heads:
         raise SertkError(
-            f"{path}: not a model file of this version (expected format {FORMAT!r}, found {content.get('format')!r})"
+            f"{path}: a head on vectors, without a trunk (transfer-head none): predict-emotion takes it, with a table of"
+            " such vectors"
         )
-    network = ResNet(NetworkSpec.from_plain(content["network"]))
+    if kind == HEAD_FORMAT:
+        network = VectorHead(HeadSpec.from_plain(content["network"]))
+    else:
+        network = ResNet(NetworkSpec.from_plain(content["network"]))
     load_weights(network, content["weights"], path)
     return Model(network.eval(), content["labels"], content["frontend"], content["card"], digest)
 

@@ -147,6 +147,8 @@ def load_onnx(path: Path, num_threads: int | None = None) -> OnnxModel:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     options.log_severity_level = 3
+    # Threads that wait take the cores from those that compute, where they have to share them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime has classes of its own for each

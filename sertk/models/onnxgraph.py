@@ -27,7 +27,7 @@ from sertk.models.fuse import for_evaluation
 from sertk.models.modelfile import Model, check_outputs
 from sertk.models.onnxfile import DIGEST, FORMAT, OUTPUTS, PREFIX, UNSIGNED, sealed
 from sertk.models.pooling import TINY
-from sertk.models.resnet import Block, ResNet
+from sertk.models.resnet import Block, InputNorm, ResNet
 from sertk.models.spec import STRIDES, NetworkSpec
 
 # ONNX Runtime 1.14 (February 2023) and later run it.
@@ -68,7 +68,8 @@ def onnx_bytes(model: Model, path: Path, at: str = "posterior") -> bytes:
 
 
 def _serialised(graph: "_Graph", model: Model, at: str) -> bytes:
-    dim = model.network.spec.embedding_dim if at == "embedding" else len(model.labels)
+    spec = model.network.spec
+    dim = (spec.embedding_dim or spec.pooled_dim) if at == "embedding" else len(model.labels)
     inputs = [
         helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["batch", "samples"]),
         helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
@@ -267,6 +268,9 @@ def _network(graph: _Graph, network: ResNet, feats: str, frames: str, at: str) -
     most = graph.size(maps, 3)
     mask = _mask(graph, lengths, most)
     trunk = network.trunk
+    if isinstance(trunk.norm, InputNorm):
+        centred = graph.add("Sub", maps, trunk.norm.mean.numpy()[:, None])
+        maps = graph.add("Div", centred, trunk.norm.deviation.numpy()[:, None])
     maps = _masked(graph, maps, mask)
     maps = _masked(graph, _activated(graph, trunk.act, _convolved(graph, trunk.stem, maps)), mask)
     for stride, stage in zip(STRIDES, trunk.stages):
@@ -352,13 +356,18 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
         linear, activation = head.hidden
         pooled = graph.add("Gemm", pooled, linear.weight.numpy(), linear.bias.numpy(), transB=1)
         pooled = _activated(graph, activation, pooled, axes=())
-    weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
-    if network.spec.embedding_norm:
-        scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
-        weight, bias = weight * scale[:, None], head.bn.bias.double() + scale * (bias - head.bn.running_mean.double())
-    embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
+    embedding = active = pooled
+    if network.spec.embedding_dim:
+        weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
+        if network.spec.embedding_norm:
+            scale = head.bn.weight.double() / (head.bn.running_var.double() + head.bn.eps).sqrt()
+            weight, bias = (
+                weight * scale[:, None],
+                head.bn.bias.double() + scale * (bias - head.bn.running_mean.double()),
+            )
+        embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
+        active = _activated(graph, head.act, embedding, axes=())
     if at == OUTPUTS[1]:
         return embedding
-    logits = graph.add("Gemm", _activated(graph, head.act, embedding, axes=()), head.output.weight.numpy(),
-                       head.output.bias.numpy(), transB=1)  # fmt: skip
+    logits = graph.add("Gemm", active, head.output.weight.numpy(), head.output.bias.numpy(), transB=1)
     return graph.add("Softmax", logits, axis=1)

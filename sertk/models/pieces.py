@@ -4,14 +4,16 @@ Pieces overlap by the trunk's receptive field (225 frames in the paper's network
 dropped, so that every map that is pooled equals the whole segment's. Zero padding is at the segment's true ends only.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sertk.models.pooling import Moments
+from sertk.models.pooling import Moments, pooling_of
 from sertk.models.resnet import NetworkSpec, ResNet, Trunk
+from sertk.models.spec import STRIDES, stage_pooling
 
 # Numbers of the widest map of a piece: 64 MB in float32, 4096 frames (41 s) of the paper's network; some eight are held at a
 # time. On a GPU as many as in a batch of short segments (see inference.TOGETHER).
@@ -87,9 +89,35 @@ def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
 
     Shape: (bins, frames) -> (1, pooled_dim), float32
     """
-    moments = Moments()
+    return network.pool.of(_moments(network, feats, most, device, [len(STRIDES)])[len(STRIDES)])
+
+
+def stages_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.device, numbers: list[int]) -> Tensor:
+    """The pooled maps of stages for a long segment, as pooled_in_pieces.
+
+    Args:
+        network: from for_evaluation.
+        feats: of the segment, on the CPU.
+        most: frames of a piece.
+        device: where to compute.
+        numbers: of the stages, from 1.
+
+    Shape: (bins, frames) -> (1, dim), float32
+    """
+    pool, moments = pooling_of(stage_pooling(network.spec)), _moments(network, feats, most, device, numbers)
+    return torch.cat([pool.of(moments[number]) for number in numbers], dim=1)
+
+
+def _moments(network: ResNet, feats: Tensor, most: int, device: torch.device, numbers: list[int]) -> dict[int, Moments]:
+    """Moments of the maps of stages over a long segment."""
+    moments = {number: Moments() for number in numbers}
     for piece in pieces(feats.shape[1], most, field(network.trunk)):
-        part = feats[None, :, piece.start : piece.stop].to(device, network.trunk.stem.weight.dtype)
-        maps, _ = network.trunk(part.contiguous())
-        moments.add(maps[..., piece.first : piece.last])
-    return network.pool.of(moments)
+
+        def add(number: int, maps: Tensor, _: Tensor | None, piece: Piece = piece) -> None:
+            if number in moments:  # frames of an earlier stage are shorter, and depend on fewer around them
+                finer = math.prod(STRIDES[number:])
+                moments[number].add(maps[..., piece.first * finer : piece.last * finer])
+
+        part = feats[None, :, piece.start : piece.stop].to(device)
+        network.trunk(part.contiguous(), None, add)
+    return moments

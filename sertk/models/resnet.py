@@ -3,6 +3,9 @@
 Source: Zeinali et al. 2019 (BUT's VoxSRC system), as PReLU network in Padi et al. 2021, section 4.2.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +13,9 @@ from sertk.models.activation import activation
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
-__all__ = ["Head", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
+AfterStage = Callable[[int, Tensor, Tensor | None], None]
+
+__all__ = ["Head", "InputNorm", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
 
 
 class Block(nn.Module):
@@ -43,6 +48,28 @@ class Block(nn.Module):
         return _masked(self.act2(y), mask)
 
 
+class InputNorm(nn.Module):
+    """Normalises every bin by its mean and deviation over the training segments.
+
+    Shape:
+        - Input and output: (batch, bins, frames)
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(bins))
+        self.register_buffer("deviation", torch.ones(bins))
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Normalise in float32: of a level of 15, bf16 keeps steps of 0.06."""
+        return (feats.float() - self.mean[:, None]) / self.deviation[:, None]
+
+    def adapt(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set the statistics, (bins,) each."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+
 class Trunk(nn.Module):
     """The convolutions: a stem and four stages of blocks, 4096 numbers a frame in the paper's size.
 
@@ -57,6 +84,7 @@ class Trunk(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         width = spec.channels
+        self.norm = InputNorm(spec.bins) if spec.input_norm else nn.Identity()
         self.stem = nn.Conv2d(1, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
         self.act = activation(spec.activation, width)
@@ -70,26 +98,42 @@ class Trunk(nn.Module):
                 channels_in = channels
             self.stages.append(stage)
 
-    def forward(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Maps of the last stage, and the lengths of the segments in its frames."""
-        x = feats[:, None]
+    def mean_input(self) -> np.ndarray | None:
+        """What the trunk normalises to 0, (bins,): with it masked cells are filled. None: 0 itself."""
+        return self.norm.mean.cpu().numpy() if isinstance(self.norm, InputNorm) else None
+
+    def forward(
+        self, feats: Tensor, lengths: Tensor | None = None, after_stage: AfterStage | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Maps of the last stage, and the lengths of the segments in its frames.
+
+        Args:
+            feats: (batch, bins, frames).
+            lengths: (batch,) in frames.
+            after_stage: called with number (from 1), maps and lengths of every stage.
+        """
+        # A trunk in bf16 has its input normalisation in float32 (see sertk.models.fuse).
+        x = self.norm(feats).to(self.stem.weight.dtype)[:, None]
         mask = None
         if lengths is not None:
             mask = frame_mask(lengths, x.shape[-1])
         x = _masked(self.act(self.bn(self.stem(_masked(x, mask)))), mask)
-        for stride, stage in zip(STRIDES, self.stages):
+        for number, (stride, stage) in enumerate(zip(STRIDES, self.stages), 1):
             if lengths is not None and stride > 1:
                 lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
                 mask = frame_mask(lengths, -(-x.shape[-1] // stride))
             for block in stage:
                 x = block(x, mask)
+            if after_stage:
+                after_stage(number, x, lengths)
         return x, lengths
 
 
 class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
-    An imported one may have a further layer before the embedding, no BatchNorm, and no output.
+    An imported one may have a further layer before the embedding, no BatchNorm, and no output. With an embedding of 0
+    numbers there is the output alone.
 
     Shape:
         - Input: (batch, pooled_dim)
@@ -102,10 +146,11 @@ class Head(nn.Module):
         if spec.hidden_dim:
             first = nn.Linear(spec.pooled_dim, spec.hidden_dim)
             self.hidden = nn.Sequential(first, activation(spec.activation, spec.hidden_dim))
-        self.embedding = nn.Linear(spec.hidden_dim or spec.pooled_dim, spec.embedding_dim)
-        self.bn = nn.BatchNorm1d(spec.embedding_dim) if spec.embedding_norm else nn.Identity()
-        self.act = activation(spec.activation, spec.embedding_dim)
-        self.output = nn.Linear(spec.embedding_dim, spec.num_labels) if spec.num_labels else nn.Identity()
+        before, dim = spec.hidden_dim or spec.pooled_dim, spec.embedding_dim
+        self.embedding = nn.Linear(before, dim) if dim else nn.Identity()
+        self.bn = nn.BatchNorm1d(dim) if dim and spec.embedding_norm else nn.Identity()
+        self.act = activation(spec.activation, dim) if dim else nn.Identity()
+        self.output = nn.Linear(dim or before, spec.num_labels) if spec.num_labels else nn.Identity()
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The embedding, after its BatchNorm where there is one. Shape: (batch, pooled_dim) -> (batch, embedding_dim)."""

@@ -12,8 +12,8 @@ ACTIVATIONS = ("prelu", "prelu-channel", "relu")
 DEVIATIONS = ("population", "unbiased")
 # Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
 POOLING_EPSILON = 1e-5
-# What imported networks alone have: left out of the plain form at its default, so that it is the same as before.
-_OF_IMPORTED = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm")
+# What few networks have: left out of the plain form at its default, so that it is the same as before.
+_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class NetworkSpec:
         pooling_epsilon: added to the variance before the square root.
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        input_norm: the trunk normalises features by the mean and deviation of the training segments.
     """
 
     num_labels: int
@@ -50,6 +51,8 @@ class NetworkSpec:
     pooling_epsilon: float = POOLING_EPSILON
     hidden_dim: int = 0
     embedding_norm: bool = True
+    input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
+                              " the training segments, which the model keeps.", unset="false")  # fmt: skip
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
@@ -69,7 +72,7 @@ class NetworkSpec:
 
     def plain(self) -> dict:
         """The fields as plain types, for the model file."""
-        usual = {field.name: field.default for field in fields(self) if field.name in _OF_IMPORTED}
+        usual = {field.name: field.default for field in fields(self) if field.name in _RARE}
         plain = asdict(self) | {"blocks": list(self.blocks)}
         return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
 
@@ -90,10 +93,11 @@ class HeadSpec:
     Args:
         pooled_dim: numbers of a vector.
         num_labels: outputs.
-        embedding_dim: size of the layer before the output.
+        embedding_dim: size of the layer before the output; 0: the output follows at once (multinomial logistic regression).
         activation: of that layer: "prelu", "prelu-channel" or "relu".
         hidden_dim: size of a layer with activation before it; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
+        layers: vectors that are averaged with trained weights before all this (an encoder's layers); 0: there is one only.
     """
 
     pooled_dim: int
@@ -102,10 +106,48 @@ class HeadSpec:
     activation: str = "prelu"
     hidden_dim: int = 0
     embedding_norm: bool = True
+    layers: int = 0
+
+    @property
+    def input_dim(self) -> int:
+        """Numbers of a segment's vector, all layers side by side."""
+        return self.pooled_dim * max(self.layers, 1)
+
+    def plain(self) -> dict:
+        """The fields as plain types, for the model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, fields: dict) -> "HeadSpec":
+        """The spec that plain() returned."""
+        return cls(**fields)
 
 
-def after_strides(size: int) -> int:
-    """Bins or frames that are left of `size` after the trunk's three strides of two."""
-    for stride in STRIDES:
+def after_strides(size: int, stages: int = len(STRIDES)) -> int:
+    """Bins or frames that are left of `size` after the strides of the trunk's first stages: three of two in all four."""
+    for stride in STRIDES[:stages]:
         size = -(-size // stride)
     return size
+
+
+def places(at: str) -> list[int]:
+    """The stages whose pooled maps are asked for, from 1; [] for other outputs, the plain "pool" among them.
+
+    Example:
+        >>> places("stage3,stage4"), places("stage1"), places("pool")
+        ([3, 4], [1], [])
+    """
+    names = {f"stage{number}": number for number in range(1, len(STRIDES) + 1)}
+    words = at.split(",")
+    return [names[word] for word in words] if set(words) <= names.keys() else []
+
+
+def stages_dim(spec: "NetworkSpec", numbers: list[int]) -> int:
+    """Numbers of the pooled maps of some stages, side by side."""
+    factor = POOLING_FACTORS[stage_pooling(spec).pooling]
+    return sum(factor * (spec.channels << number - 1) * after_strides(spec.bins, number) for number in numbers)
+
+
+def stage_pooling(spec: "NetworkSpec") -> "NetworkSpec":
+    """The spec whose pooling is that of a network's stages: the network's, or mean and deviation where it has none."""
+    return replace(spec, pooling="stats", frames=0) if spec.frames else spec

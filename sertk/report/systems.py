@@ -218,8 +218,12 @@ def _system(folder: Path, results: dict, test: Test, scheme: dict, i_know: bool)
 
 def _how(runs: list[Scored]) -> str:
     """How the models were trained, by the manifests of the scores; "" if not recorded."""
-    records = [(settings or {}).get("trained_on") or {} for scored in runs for settings in scored.settings.values()]
+    manifests = [settings or {} for scored in runs for settings in scored.settings.values()]
+    records = [settings.get("trained_on") or {} for settings in manifests]
     select = select_of(runs)
+    for how in ("fused", "imported"):
+        if any(settings.get(how) for settings in manifests):
+            return how
     if not any(records):
         return ""
     if all("trunk" in record for record in records):

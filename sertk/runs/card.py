@@ -10,7 +10,6 @@ import torch
 
 from sertk import __version__
 from sertk.atomic import atomic_file
-from sertk.models.modelfile import Model
 
 log = logging.getLogger("sertk")
 
@@ -19,7 +18,7 @@ MAX_KEYS = 100_000
 
 
 def training_record(
-    labels: dict[str, str], speaker_of: dict[str, str], fold: str | None, selection: dict, **initial: Model | None
+    labels: dict[str, str], speaker_of: dict[str, str], fold: str | None, selection: dict, **initial: dict | None
 ) -> dict:
     """Record what a model was trained on, for the leak guard (sertk.scoring.protocol).
 
@@ -28,7 +27,7 @@ def training_record(
         speaker_of: speaker of the segments, {} if unknown.
         fold: the held-out fold.
         selection: how the epoch was selected (model_selection.selection_record).
-        initial: the model that the training started from, as trunk=… or init=….
+        initial: training record of the model that it started from, as trunk=… or init=…; {} if unknown, None for none.
     """
     counts: dict[str, int] = {}
     for label in labels.values():
@@ -43,10 +42,7 @@ def training_record(
     record |= _speakers(labels, speaker_of)
     if "chosen_on" in selection:
         record["chosen_on"] = selection["chosen_on"] | _speakers(selection["chosen_on"]["keys"], speaker_of)
-    for name, model in initial.items():
-        if model:
-            record[name] = model.card.get("trained_on", {})
-    return record
+    return record | {name: started_from for name, started_from in initial.items() if started_from is not None}
 
 
 def _speakers(keys: Iterable[str], speaker_of: dict[str, str]) -> dict[str, list[str]]:
@@ -80,6 +76,8 @@ def write_conf(path: Path, settings: dict) -> None:
     """Write settings as lines of --name=value, which --config reads."""
     with atomic_file(path, "w") as file:
         for name, value in settings.items():
+            if value is None:
+                continue
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             text = text.lower() if isinstance(value, bool) else text
             file.write(f"--{name.replace('_', '-')}={text}\n")

@@ -70,7 +70,7 @@ class Run:
         if not self.final.exists():
             return False
         try:
-            trained = load_model(self.final).card.get("settings", {})
+            trained = load_model(self.final, heads=True).card.get("settings", {})
             reason = next(iter(differences(trained, self.settings, self.rounding)), "")
         except SertkError as error:  # a damaged model: nothing is lost
             log.warning("%s: trained again", error)
@@ -153,7 +153,7 @@ def stored_settings(directory: Path) -> dict:
         except SertkError as error:
             raise SertkError(f"{error} (--restart true starts a new run and moves this one aside)") from None
     try:
-        return load_model(directory / "final.pt").card.get("settings", {})
+        return load_model(directory / "final.pt", heads=True).card.get("settings", {})
     except (FileNotFoundError, SertkError):
         return {}  # a damaged model: nothing is lost
 

@@ -13,7 +13,7 @@ from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.asnorm import CohortScores, cohort_scores, normalise, speaker_means
 from sertk.scoring.options import NormOptions
 from sertk.scoring.protocol import Corpus, Guard
-from sertk.scoring.trials import Embeddings, Trials, cosine_scores, read_embeddings, voxceleb_speakers
+from sertk.scoring.trials import Embeddings, Trials, cosine_scores, read_embeddings, speaker_indices, voxceleb_speakers
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,7 @@ class ScoredTrials:
 
     def speaker_indices(self) -> tuple[np.ndarray, np.ndarray]:
         """(trials,) speaker index of each side."""
-        number = {name: k for k, name in enumerate(sorted(set(self.speakers.values())))}
-        of_name = np.array([number[self.speakers[name]] for name in self.trials.names])
-        return of_name[self.trials.first], of_name[self.trials.second]
+        return speaker_indices(self.trials, self.speakers)
 
 
 @dataclass(frozen=True)

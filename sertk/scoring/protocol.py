@@ -7,6 +7,9 @@ The manifest of a score archive records in its settings how the model was traine
                     "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
                     "trunk": {"keys": [...], ...}}}
 
+Fused scores have `fused`, a list of the settings of every archive that went into them, each of which is checked; imported
+ones have `imported`.
+
 `trunk` and `init` are the training records of the network that it was initialised from, recursively; an imported network has
 `source`, `sha256`, `licence`, `declared` (its training data in words) and, if they were listed, `speakers`. `keys` are the
 training segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training
@@ -37,6 +40,8 @@ from sertk.datadir.speakers import people
 from sertk.errors import SertkError
 
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
+# Stamp of imported predictions whose training data nobody has declared.
+UNDECLARED = "UNDECLARED"
 UNKNOWN_SCHEME = "UNKNOWN-SCHEME"
 CLEAN, LEAKING, UNCHECKED = "clean", "leaking", "unchecked"
 # The rule that selects the epoch by the score on the test fold.
@@ -175,9 +180,15 @@ class Guard:
             SertkError: a leak, without `i_know`.
         """
         settings, keys = settings or {}, list(keys)
+        if settings.get("fused"):
+            for part in settings["fused"]:
+                self.check(name, part, keys, corpus)
+            return
         trained_on = settings.get("trained_on")
         if not trained_on:
             self.doubt(name, "no manifest records what this was trained on")
+            if settings.get("imported"):
+                self.stamp(UNDECLARED)
         for what in corpus.apart if trained_on else ():
             utt2group = corpus.maps.get(what, {})
             if lacking := [key for key in keys if key not in utt2group]:

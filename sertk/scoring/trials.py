@@ -5,7 +5,7 @@ veri_test2.txt, list_test_all.txt …), whose files are the keys `id10270-5r0dWx
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,3 +207,23 @@ def trial_speakers(trials: str | Path, names: Iterable[str], utt2spk: str | Path
         return speakers
     speakers = read_speakers(Path(trials).with_name("utt2spk"))
     return speakers if all(name in speakers for name in names) else voxceleb_speakers(names)
+
+
+def speaker_indices(trials: Trials, speakers: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Speaker index of each side of the trials, (trials,) each.
+
+    Args:
+        trials: the trials.
+        speakers: utterance -> speaker.
+    """
+    number = {name: index for index, name in enumerate(sorted(set(speakers.values())))}
+    of_name = np.array([number[speakers[name]] for name in trials.names])
+    return of_name[trials.first], of_name[trials.second]
+
+
+def is_trial_list(path: str | Path) -> bool:
+    """True if the first line of a file is a trial: three words, as no label map has them."""
+    if not Path(path).is_file():  # a pipe can be read once only
+        return False
+    words = next((line for _, line in read_lines(path)), "").split()
+    return len(words) == 3 and (_kaldi(words) or _voxceleb(words)) is not None

@@ -1,7 +1,9 @@
 """torch.compile for the network: whether it pays, whether it works here, and the compiled forward pass."""
 
 import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -17,6 +19,15 @@ WORTHWHILE_STEPS = {"cpu": 5000, "cuda": 10_000}
 # torch's default recompilation limit; beyond it torch silently runs the function uncompiled.
 MAX_LENGTHS = 8
 BACKEND = "inductor"
+
+
+def keep_compiled_code(directory: Path) -> None:
+    """Have torch keep compiled code in a folder beside a run's, where later runs find it: .compiled, shared by the folds.
+
+    torch's own choice, a folder in /tmp, is lost with the machine. TORCHINDUCTOR_CACHE_DIR overrides this. Called before
+    anything is compiled; the folder is made when something is.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(directory.parent / ".compiled"))
 
 
 def choose_compile(

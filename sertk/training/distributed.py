@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import distributed
 
 from sertk.errors import SertkError
+from sertk.training.heartbeat import Heartbeat
 
 # Ports for the processes of a Slurm job: below Linux's ephemeral range, which starts at 32768.
 FIRST_PORT, NUM_PORTS = 15000, 17000
@@ -28,11 +29,13 @@ class World:
         rank: number of this process among all.
         size: number of processes.
         local_rank: number of this process on its machine.
+        heartbeat: notices processes that have died; None for a process that is alone.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    heartbeat: Heartbeat | None = field(default=None, compare=False, repr=False)
 
     def share(self, items: Items) -> Items:
         """Return this process's share of a batch's items."""
@@ -70,6 +73,8 @@ class World:
 
     def close(self) -> None:
         """Leave the process group."""
+        if self.heartbeat:
+            self.heartbeat.stop(leaving=True)
         if self.size > 1:
             distributed.destroy_process_group()
 
@@ -106,13 +111,14 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
         backend = "nccl" if device.type == "cuda" else "gloo"
         store = rendezvous_store(variables, world)
         distributed.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=TIMEOUT)
+        heartbeat = Heartbeat(connected_store(variables), world.rank, world.size)
     except RuntimeError as error:
         address = f"{variables['MASTER_ADDR']}:{variables['MASTER_PORT']}"
         raise SertkError(
             f"process {world.rank} of {world.size}: cannot reach the other processes at {address}:"
             f" {str(error).splitlines()[0]}"
         ) from None
-    return world, device
+    return replace(world, heartbeat=heartbeat), device
 
 
 def rendezvous_store(variables: Mapping[str, str], world: World) -> distributed.Store:
@@ -123,9 +129,15 @@ def rendezvous_store(variables: Mapping[str, str], world: World) -> distributed.
     """
     torchrun_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     serve = world.rank == 0 and not torchrun_serves
-    store = distributed.TCPStore(
-        variables["MASTER_ADDR"], int(variables["MASTER_PORT"]), world.size, is_master=serve, timeout=TIMEOUT
-    )
+    return connected_store(variables, world.size, serve)
+
+
+def connected_store(
+    variables: Mapping[str, str], size: int | None = None, serve: bool = False
+) -> distributed.PrefixStore:
+    """Connect to the store, or serve it; with `size`, wait for as many processes."""
+    address, port = variables["MASTER_ADDR"], int(variables["MASTER_PORT"])
+    store = distributed.TCPStore(address, port, size, is_master=serve, timeout=TIMEOUT)
     return distributed.PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 

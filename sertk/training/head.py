@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sertk.data.loader import prefetch
 from sertk.data.sampler import Batch, Sampler
-from sertk.data.store import RESIDENT_BYTES, Store
+from sertk.data.store import RESIDENT_BYTES, Segment, Store
 from sertk.errors import SertkError, error_context
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.models.spec import HeadSpec
+from sertk.models.vectorhead import VectorHead
 from sertk.training.freezing import decay_groups
 from sertk.training.loop import seeded
 from sertk.training.model_selection import selected_epoch
@@ -32,13 +33,14 @@ class HeadTraining:
     """A head in training on some of the segments.
 
     Args:
-        spec: of the head, or of the network whose head it is.
+        spec: of the head on vectors, or of the network whose head it is.
         members: (segments,) indices of the training segments among all.
         targets: of all segments.
         settings: how to train.
         device: where to compute.
         scorer: scores the head after every epoch: its figures join the epoch's record, and the head of the epoch with the
             highest dev_ua is kept (see model_selection).
+        standardise: mean and deviation of the training vectors, for a head on vectors that standardises them.
 
     Raises:
         SertkError: there is one training segment only.
@@ -52,12 +54,17 @@ class HeadTraining:
         settings: HeadSettings,
         device: torch.device,
         scorer: Callable[[Head], dict] | None = None,
+        standardise: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.spec, self.settings, self.device, self.scorer = spec, settings, device, scorer
         if settings.class_weights == "balanced":
             targets = targets.balanced(spec.num_labels, members)
         self.members, self.targets = members, targets.to(device)
-        self.head = seeded(lambda: Head(spec), settings.seed).to(device).train()
+        kind = VectorHead if isinstance(spec, HeadSpec) else Head
+        self.head = seeded(lambda: kind(spec), settings.seed)
+        if standardise:
+            self.head.standardise(*standardise)
+        self.head.to(device).train()
         self.best: Head | None = None
         groups = decay_groups(self.head, settings.weight_decay)
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
@@ -136,7 +143,7 @@ class HeadTraining:
         self.head.load_state_dict(progress.tensors["head"])
         self.optimiser.load_state_dict(progress.tensors["optimiser"])
         if "best" in progress.tensors:
-            self.best = Head(self.spec).to(self.device)
+            self.best = copy.deepcopy(self.head)
             self.best.load_state_dict(progress.tensors["best"])
 
     def selected(self) -> tuple[Head, int]:
@@ -150,7 +157,7 @@ class EpochDraws:
     Args:
         store: the draws of all segments and epochs.
         epoch: from 1.
-        versions: rows of a segment in an epoch.
+        versions: rows of a segment in an epoch; after its last row a segment begins again.
         device: where they are needed.
         resident_bytes: largest size to hold.
     """
@@ -162,7 +169,7 @@ class EpochDraws:
         if 4 * len(store) * versions * store.bins <= resident_bytes:
             rows = np.empty((len(store), versions, store.bins), np.float32)
             for index, out in enumerate(rows):
-                out[:] = store[index].rows(self.first, self.first + versions)
+                out[:] = self._rows(store[index])
             self.resident = torch.from_numpy(rows).to(device).flatten(0, 1)
 
     def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
@@ -170,9 +177,19 @@ class EpochDraws:
         if self.resident is not None:  # index_select: indexing with numpy arrays would wait for the GPU
             rows = torch.from_numpy(segments * self.versions + versions)
             return self.resident.index_select(0, rows.to(self.device, non_blocking=True))
-        places = zip(segments.tolist(), (self.first + versions).tolist())
-        rows = np.concatenate([self.store[segment].rows(row, row + 1) for segment, row in places])
-        return torch.from_numpy(rows).to(self.device)
+        rows = []
+        for index, row in zip(segments.tolist(), (self.first + versions).tolist()):
+            row %= int(self.store.num_frames[index])
+            rows.append(self.store[index].rows(row, row + 1))
+        return torch.from_numpy(np.concatenate(rows)).to(self.device)
+
+    def _rows(self, segment: Segment) -> np.ndarray:
+        """The epoch's rows of a segment. Shape: (versions, dim)."""
+        start = self.first % segment.num_frames
+        if start + self.versions <= segment.num_frames:
+            return segment.rows(start, start + self.versions)
+        turns = (row % segment.num_frames for row in range(start, start + self.versions))
+        return np.concatenate([segment.rows(row, row + 1) for row in turns])
 
 
 def train_heads(
@@ -202,8 +219,10 @@ def train_heads(
     """
     settings = [training.settings for training in trainings.values()]
     first = 1 + min((len(training.history) for training in trainings.values()), default=0)
+    draws = None
     for epoch in range(first, settings[0].epochs + 1 if settings else 0):
-        draws = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
+        if draws is None or store.num_frames.max() > settings[0].versions:  # else the rows of all epochs are the same
+            draws = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
         for name, training in trainings.items():
             if len(training.history) < epoch:
                 with error_context(str(name)):

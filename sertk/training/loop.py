@@ -79,7 +79,7 @@ class Training:
         self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
         self.sampler = settings.sampler(len(store), targets.labels.cpu().numpy())
         self.step = Step(self.network, self.optimiser, settings, device, world, self._largest_share)
-        self.chunks = source_of_chunks(store, settings.chunk_rule(), device)
+        self.chunks = source_of_chunks(store, settings.chunk_rule(network.trunk.mean_input()), device)
         self.progress = progress or Progress()
         if self.progress.tensors:
             self.network.load_state_dict(self.progress.tensors["network"])

@@ -47,9 +47,16 @@ class DescentSettings:
 
 @dataclass(frozen=True)
 class HeadSettings(DescentSettings):
-    """Training of a head on draws; `versions` is the number of draws of a segment in an epoch."""
+    """A head and its training on draws or vectors; `versions` is the number of rows of a segment in an epoch."""
 
     versions: int = 3
+    embedding_dim: int | None = option(
+        None, "Size of the layer before the output; 0: none, a linear classifier.", kind="size", metavar="N",
+        unset="that of MODEL; 256 without",
+    )  # fmt: skip
+    layer_weights: bool = option(
+        False, "Rows of a matrix are an encoder's layers: train a weighted sum of them (softmax) before the head.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,14 @@ class TrainingSettings(DescentSettings):
         """The fields as plain types, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
-    def chunk_rule(self) -> ChunkRule:
-        """How chunks are cut and masked."""
+    def chunk_rule(self, mean: np.ndarray | None = None) -> ChunkRule:
+        """How chunks are cut and masked.
+
+        Args:
+            mean: (bins,) of features that are not normalised (Trunk.mean_input).
+        """
         policies = tuple(parse_policy(name) for name in self.augment)
-        return ChunkRule(self.seed, policies, self.padding, self.mask_scope)
+        return ChunkRule(self.seed, policies, self.padding, self.mask_scope, mean)
 
     def sampler(self, num_segments: int, labels: np.ndarray | None = None) -> Sampler:
         """The sampler of an epoch's batches.

@@ -142,3 +142,17 @@ def test_torch_and_scipy_stay_out():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_removed_statistics_are_written_as_vectors(folder, call):
+    call("cmvn-segment", "--compress=none", "--stats", "ark,scp:s.ark,s.scp", "scp:f.scp", "ark,scp:n.ark,n.scp")
+    vectors, normal = dict(read_table("scp:s.scp", kind="vector")), dict(read_table("scp:n.scp"))
+    for i in range(4):
+        wide = segment(i).astype(np.float64)
+        np.testing.assert_allclose(vectors[f"u{i}"], np.concatenate([wide.mean(0), wide.std(0)]), rtol=1e-5)
+        mean, deviation = np.split(vectors[f"u{i}"], 2)
+        np.testing.assert_allclose(normal[f"u{i}"] * deviation + mean, segment(i), atol=1e-3)
+    assert read_manifest("s.scp").settings == SETTINGS | {"statistics": "mean, deviation", "trained_on": "nothing"}
+    (folder / "utt2dialog").write_text("u0 d1\nu1 d1\nu2 d2\nu3 d1\n")
+    err = call("cmvn-segment", "--utt2group=utt2dialog", "--stats", "ark:t.ark", "scp:f.scp", "ark:m.ark", code=2).err
+    assert "--stats is of segments that are normalised alone" in err

@@ -189,6 +189,18 @@ def test_version_and_the_usage_without_arguments(call):
             assert bare.out == b"" and bare.err == call(path.name, "--help").text
 
 
+@pytest.mark.parametrize(("given", "count"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"),
+                                              ({"OMP_WAIT_POLICY": "ACTIVE"}, None)])  # fmt: skip
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(call, monkeypatch, given, count):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # restored afterwards, also where a binary sets it
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    call("make-fbank", "--version")
+    assert os.environ.get("GOMP_SPINCOUNT") == count
+
+
 def test_verbose_0_says_nothing_of_what_went_well(here, call):
     assert call("make-fbank", "--verbose", 0, "scp:wav.scp", "ark:x.ark").err == ""
     assert call("make-fbank", "scp:wav.scp", "ark:x.ark").err == "make-fbank: Done 1, skipped 0\n"

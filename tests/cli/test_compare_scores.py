@@ -154,3 +154,14 @@ def test_wrong_calls_are_one_line_each(call, two, tmp_path, systems, options, co
     (tmp_path / "two").write_text("ang\nneu\n")
     result = compare(call, two[0], *[word.format(tmp_path) for word in options], systems=systems, code=code)
     assert message in result.err and result.err.count("\n") == 1 and result.out == b""
+
+
+def test_systems_are_compared_on_trials(call, box):
+    trials, scores = "data/voxceleb1_test/trials", ("exp/resnet34/asnorm.scores", "exp/resnet34/plain.scores")
+    result = call("compare-scores", "--json", "c.json", "--det", "d.svg", trials, *scores)
+    assert result.text.startswith("EER and detection costs [ ") and "A-B EER" in result.text
+    assert json.loads((box / "c.json").read_text())["primary"] == "EER"
+    assert "plain.scores, EER" in (box / "d.svg").read_text()
+    assert "--labels is for emotions" in call("compare-scores", "--labels", "x", trials, *scores, code=2).err
+    emotions = ("exp/folds/utt2label", "exp/transfer", "exp/scratch")
+    assert "--det is for a trial list" in call("compare-scores", "--det", "d.png", *emotions, code=2).err

@@ -1,11 +1,11 @@
-"""Prefetching: order, depth, errors of threads."""
+"""Prefetching, and writing behind: order, depth, errors of threads."""
 
 import threading
 import time
 
 import pytest
 
-from sertk.data.loader import prefetch
+from sertk.data.loader import behind, prefetch
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -45,3 +45,52 @@ def test_prefetching_ends_when_its_user_does():
     assert next(endless) == 0 and threading.active_count() > before
     endless.close()
     assert threading.active_count() == before
+
+
+def test_calls_behind_are_made_in_order_by_another_thread():
+    made, together = [], threading.Event()
+
+    def do(number):
+        assert number or together.wait(10)  # the first waits until the caller has gone on
+        made.append((number, threading.current_thread()))
+
+    with behind(do, depth=3) as later:
+        for number in range(3):
+            later(number)
+        together.set()
+        for number in range(3, 20):
+            later(number)
+    assert [number for number, _ in made] == list(range(20))
+    assert {thread for _, thread in made}.isdisjoint({threading.current_thread()})
+
+
+def test_no_more_calls_wait_behind_than_asked_for():
+    made = []
+    with behind(made.append, depth=2) as later:
+        for number in range(9):
+            later(number)
+            assert number - len(made) <= 2
+
+
+@pytest.mark.parametrize("last", [3, 20])
+def test_an_error_behind_ends_the_calls_and_is_raised(last):
+    made = []
+
+    def do(number):
+        if number == 3:
+            raise KeyError("full")
+        made.append(number)
+
+    with pytest.raises(KeyError, match="full"), behind(do, depth=4) as later:
+        for number in range(last + 1):
+            later(number)
+    assert made == [0, 1, 2]
+
+
+def test_an_error_before_the_end_leaves_nothing_uncalled():
+    made = []
+    with pytest.raises(ValueError, match="stopped"), behind(made.append, depth=9) as later:
+        for number in range(5):
+            later(number)
+        raise ValueError("stopped")
+    assert made == [0, 1, 2, 3, 4]

@@ -51,6 +51,19 @@ def test_chunks_of_the_device_have_the_hosts_bits(store, padding, mask_scope):
     assert len(seen) == len(store) * len(RULES) * 2
 
 
+def test_masks_hold_the_mean_of_the_features(store):
+    mean = np.arange(16, dtype=np.float32)
+    rule = ChunkRule(3, RULES, "zero", "chunk", mean)
+    batch = next(iter(Sampler(3, len(store), len(RULES), 2, 64, (150,)).batches(epoch=1)))
+    host, resident = (kind(store, rule, CPU) for kind in (HostChunks, ResidentChunks))
+    chunks = host.finish(host.prepare(batch, 1))
+    assert torch.equal(chunks, resident.finish(resident.prepare(batch, 1)))
+    zeros = HostChunks(store, ChunkRule(3, RULES, "zero", "chunk"), CPU)
+    filled = chunks != zeros.finish(zeros.prepare(batch, 1))
+    assert filled.any(dim=2).any(dim=0)[1:].all()  # every bin but the first, whose mean is 0
+    assert torch.equal(chunks[filled], torch.from_numpy(mean)[:, None].expand_as(chunks)[filled])
+
+
 def test_chunks_without_masks_are_gathered_too(store):
     rule = ChunkRule(0, (POLICIES["none"],))
     batch = Batch(0, 40, np.array([[0, 0, 0], [2, 0, 0], [14, 0, 0]]))

@@ -8,14 +8,15 @@ from sertk.datadir.copies import is_celebrity, original, renamed, telling
 @pytest.mark.parametrize(
     "name",
     ["sp0.9-u", "u-sp0.9", "rvb1-u", "rvb1_u", "u-noise", "u-music2", "u-babble", "u-reverb", "u-aug", "pv1-u", "u_vp1.2",
-     "u+codec", "sp1.1-rvb2_u-noise", "volume-0.5_u"],
+     "u+codec", "u-level", "sp0.9-u-clip", "sp1.1-rvb2_u-noise", "volume-0.5_u"],
 )  # fmt: skip
 def test_affixes_of_kaldi_and_lhotse_are_removed(name):
     assert original(name) == "u"
 
 
 @pytest.mark.parametrize(
-    "name", ["noise-free-sound-0001", "Ses01F_impro01_F000", "id10270-x6uYqmx31kE-00001", "speech", "sp-u"]
+    "name",
+    ["noise-free-sound-0001", "Ses01F_impro01_F000", "id10270-x6uYqmx31kE-00001", "speech", "sp-u", "dia1-clip2"],
 )
 def test_names_of_corpora_are_kept(name):
     assert original(name) == name

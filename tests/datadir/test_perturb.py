@@ -206,3 +206,15 @@ def test_too_few_speakers_for_babble_is_an_error(here):
         perturb("data", "out", PerturbOptions(babble="own"))
     with pytest.raises(SertkError, match="cannot be read and written at once"):
         perturb("data", "data", PerturbOptions(level=(-20,)))
+
+
+def test_copies_whose_perturbation_was_lost_are_noticed(data, call):
+    """As by Kaldi's subset_data_dir.sh, which does not know utt2perturb."""
+    perturb(data, "out", PerturbOptions(speed=(0.9,)))
+    assert call("validate-data", "out").err == "validate-data: out: valid\n"
+    Path("out/utt2perturb").unlink()
+    done = call("validate-data", "out")
+    expected = (
+        "12 utterances have the speech of another one and no line in utt2perturb (sp0.9-spk0-utt0 that of spk0-utt0)"
+    )
+    assert expected in done.err and done.code == 0

@@ -172,7 +172,7 @@ def test_torchaudio_finds_the_same_recordings_and_speakers(corpus, tmp_path):
     from torchaudio.datasets import VoxCeleb1Identification
 
     python(EGS / "voxceleb/local/prepare_voxceleb.py", "--simulated", "true", "--voxceleb1", corpus / "voxceleb1",
-           tmp_path / "data")  # fmt: skip
+           "--trials", "O,E,H", tmp_path / "data")  # fmt: skip
     ours = read_list(tmp_path / "data/train/utt2spk") | read_list(tmp_path / "data/test/utt2spk")
     # Their reader wants the speakers of dev and test in one folder, with the list inside it.
     (tmp_path / "merged" / "wav").mkdir(parents=True)
@@ -189,8 +189,10 @@ def test_torchaudio_finds_the_same_recordings_and_speakers(corpus, tmp_path):
             theirs[name] = f"id1{speaker:04}"
     assert theirs == ours
     assert len(set(ours.values())) == 7
-    trials = (tmp_path / "data/test/trials").read_text().splitlines()
-    for trial in trials:
-        first, second, label = trial.split()
-        assert (label == "target") == (first[:7] == second[:7])
-    assert Counter(trial.split()[2] for trial in trials)["target"] * 2 == len(trials)
+    for name in "OEH":
+        trials = (tmp_path / f"data/test/trials_{name}").read_text().splitlines()
+        for trial in trials:
+            first, second, label = trial.split()
+            assert (label == "target") == (first[:7] == second[:7])
+            assert name != "H" or int(first[6]) % 2 == int(second[6]) % 2  # of one sex
+        assert Counter(trial.split()[2] for trial in trials)["target"] * 2 == len(trials)

@@ -35,9 +35,10 @@ def test_a_later_stage_without_the_corpus_says_what_makes_it(tmp_path):
 @pytest.fixture
 def results(tmp_path):
     """The results of a run of experiments 1 and 3, without their runs."""
-    speakers = tmp_path / "voxceleb/exp/resnet34"
+    speakers = tmp_path / "voxceleb/exp/resnet34/trials"
     speakers.mkdir(parents=True)
-    (speakers / "results.json").write_text(json.dumps({"eer": 0.125, "trials": 540}))
+    (speakers / "O.json").write_text(json.dumps({"eer": 0.125, "trials": 540}))
+    (speakers / "O_asnorm.json").write_text(json.dumps({"eer": 0.1, "trials": 540}))
     for name, wa in (("exp1", 0.7), ("exp1_scratch", 0.6), ("exp3", 0.654), ("exp3_scratch", 0.5)):
         folder = tmp_path / "iemocap" / "exp" / name
         folder.mkdir(parents=True)
@@ -49,7 +50,7 @@ def results(tmp_path):
 def test_the_table_has_transfer_beside_no_transfer(shell, results):
     done = shell(f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py .")
     assert done.text.startswith("SIMULATED speech")
-    assert "equal error rate 12.50 % over 540 trials" in done.text
+    assert "equal error rate 12.50 % over 540 trials, 10.00 % with AS-Norm" in done.text
     assert re.search(r"^Exp 1: ang hap neu sad +70\.0 +65\.0 +60\.0 +55\.0$", done.text, re.M)
     assert re.search(r"^Exp 3: ang hap\+exc neu sad +65\.4 +60\.4 +50\.0 +45\.0$", done.text, re.M)
     assert "Exp 2" not in done.text

@@ -43,7 +43,7 @@ def test_dev_is_for_training_and_the_trials_for_testing(prepare, voxceleb1, tmp_
     assert train == {utt: f"{voxceleb1}/dev/wav/{name}.wav" for utt, name in zip(ids(DEV), DEV, strict=True)}
     assert list(read_list(tmp_path / "data/train/utt2spk").values()) == ["id10001", "id10001", "id10002"]
     assert list(read_list(tmp_path / "data/test/wav.scp")) == ids(TEST)
-    assert (tmp_path / "data/test/trials").read_text().splitlines() == [
+    assert (tmp_path / "data/test/trials_O").read_text().splitlines() == [
         "id10270-5r0dWxy17C8-00001 id10270-zjwijMp0Qyw-00003 target",
         "id10270-5r0dWxy17C8-00001 id10271-1gtz-CUIygI-00001 nontarget",
     ]
@@ -56,8 +56,23 @@ def test_flat_layout_training_leaves_the_trials_speakers_out(prepare, tmp_path):
     (tmp_path / "list.txt").write_text(TRIALS)
     prepare(SCRIPT, tmp_path / "data", "--voxceleb1", tmp_path / "flat", "--trials", tmp_path / "list.txt", *SIMULATED)
     assert list(read_list(tmp_path / "data/train/utt2spk")) == ids(DEV)
+    assert (tmp_path / "data/test/trials_list").exists()
     # Of the held-out speakers, only what the trials name is needed.
     assert list(read_list(tmp_path / "data/test/utt2spk")) == ids(TEST)
+
+
+def test_several_lists_share_a_test_folder(prepare, voxceleb1, tmp_path):
+    """E's speakers, who are of the dev set, are not trained on."""
+    lines = f"1 {DEV[0]}.wav {DEV[1]}.wav\n0 {DEV[0]}.wav {TEST[0]}.wav\n"
+    (voxceleb1.parent / "list_test_all2.txt").write_text(lines)
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, "--trials", "O,E", *SIMULATED)
+    assert list(read_list(tmp_path / "data/train/utt2spk").values()) == ["id10002"]
+    assert set(read_list(tmp_path / "data/test/utt2spk")) == {*ids(DEV[:2]), *ids(TEST)}
+    assert (tmp_path / "data/test/trials_E").read_text().splitlines()[0].endswith(" target")
+    # Prepared again for one list, the other's is gone.
+    prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED)
+    assert [path.name for path in (tmp_path / "data/test").glob("trials*")] == ["trials_O"]
+    assert len(read_list(tmp_path / "data/train/utt2spk")) == 3
 
 
 @needs_ffmpeg
@@ -154,7 +169,7 @@ def test_the_whole_corpora_leave_7205_speakers_to_train_with(prepare, tmp_path):
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", one.parent, "--voxceleb2", two.parents[1],
                      "--trials", tmp_path / "list", RECORDINGS={"VoxCeleb1": 1252, "VoxCeleb2": 5994})  # fmt: skip
     assert "PARTIAL" not in result.err and "7205 recordings of 7205 speakers" in result.err
-    assert "41 recordings of 40 speakers, 40 trials" in result.err
+    assert "41 recordings of 40 speakers, trials: list 40" in result.err
 
 
 def test_trials_without_their_recordings_are_named(prepare, voxceleb1, tmp_path):
@@ -162,7 +177,7 @@ def test_trials_without_their_recordings_are_named(prepare, voxceleb1, tmp_path)
     result = prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED, code=1)
     assert "has no recording id10271-1gtz-CUIygI-00001 of the trials" in result.err.splitlines()[-1]
     prepare(SCRIPT, tmp_path / "data", "--voxceleb1", voxceleb1, *SIMULATED, "--allow-partial", "true")
-    assert len((tmp_path / "data/test/trials").read_text().splitlines()) == 1
+    assert len((tmp_path / "data/test/trials_O").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,6 +190,9 @@ def test_trials_without_their_recordings_are_named(prepare, voxceleb1, tmp_path)
         (["--voxceleb1", "voxceleb1", "--trials", "empty"], 1, "empty: no trials in it"),
         (["--voxceleb1", "names"], 1, "names/wav/A.J._Buckley/x/00001.wav: not a recording of VoxCeleb1"),
         (["--voxceleb1", "bare"], 1, "bare/veri_test2.txt: no trial list"),
+        (["--voxceleb1", "voxceleb1", "--trials", "O,H"], 1, "voxceleb1/list_test_hard2.txt: no trial list"),
+        (["--voxceleb1", "voxceleb1", "--trials", "O,"], 1, ": neither a file nor one of VoxCeleb1's lists (O, E, H, "),
+        (["--voxceleb1", "voxceleb1", "--trials", "O,voxceleb1/veri_test2.txt"], 1, "two lists 'O'"),
     ],
 )
 def test_a_wrong_call_is_one_line(prepare, voxceleb1, tmp_path, monkeypatch, options, code, message):

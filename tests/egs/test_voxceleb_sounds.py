@@ -1,8 +1,11 @@
 """prepare_musan.py and prepare_rirs.py on small made-up folders in the corpora's layouts."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
+from support import ROOT
 
 from sertk.datadir.lists import read_list
 
@@ -87,3 +90,24 @@ def test_rirs_become_a_folder_of_responses(prepare, tmp_path, call):
     assert "not the whole RIRS_NOISES: smallroom: 2 responses, expected 20000" in done.err
     assert "'tiny' is not one of" in prepare(RIRS, "--sets", "tiny", root, tmp_path / "rirs", code=2).err
     assert "no room responses" in prepare(RIRS, tmp_path, tmp_path / "rirs", code=1).err
+
+
+def test_recipe_trains_on_perturbed_copies_when_asked(tmp_path, musan):
+    """Stages 1 and 2 on noise in VoxCeleb1's layout: folder and features of the originals and their copies."""
+    for speaker in range(10001, 10005):
+        put(tmp_path / f"voxceleb1/dev/wav/id{speaker}/abcdefghijk/00001.wav", 0.4)
+    for speaker in (10270, 10271):
+        put(tmp_path / f"voxceleb1/test/wav/id{speaker}/abcdefghijk/00001.wav", 0.4)
+    trial = "0 id10270/abcdefghijk/00001.wav id10271/abcdefghijk/00001.wav\n"
+    (tmp_path / "voxceleb1/veri_test2.txt").write_text(trial)
+    (tmp_path / "fbank.conf").write_text("--num-mel-bins=16\n")
+    words = ["--voxceleb1", "voxceleb1", "--simulated", "true", "--work", "work", "--stop-stage", "2", "--nj", "1"]
+    words += ["--fbank-conf", tmp_path / "fbank.conf", "--perturb-conf", "conf/perturb.conf"]
+    line = [ROOT / "egs/voxceleb/run.sh", *words]
+    done = subprocess.run(list(map(str, line)), cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "work/data/train_perturbed"
+    feats, utt2spk = (read_list(folder / name, columns=None) for name in ("feats.scp", "utt2spk"))
+    assert len(feats) == 4 * 3 * 2 and len(set(utt2spk.values())) == 12
+    assert {line.split("=")[0] for line in read_list(folder / "utt2perturb", columns=None).values()} >= {"speed"}
+    assert (folder / "SIMULATED").exists() and not (tmp_path / "work/data/train/feats.scp").exists()

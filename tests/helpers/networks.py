@@ -25,6 +25,8 @@ def trained(**fields):
     for name, parameter in network.named_parameters():
         if "act" in name:
             parameter.data.uniform_(-0.2, 0.6)
+    if network.spec.input_norm:
+        network.trunk.norm.adapt(torch.randn(network.spec.bins), 1 + torch.rand(network.spec.bins))
     return network.eval()
 
 

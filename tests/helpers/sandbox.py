@@ -101,6 +101,10 @@ def fill():
     ]
     Path("data/voxceleb1_test").mkdir()
     Path("data/voxceleb1_test/trials").write_text("".join(f"{a} {b} {kind}\n" for a, b, kind in pairs))
+    shutil.copy("data/test/utt2spk", "data/voxceleb1_test/utt2spk")
+    for name, options in (("plain", ()), ("asnorm", ("--cohort", "scp:exp/resnet34/train.scp"))):
+        scores = ("--scores", f"exp/resnet34/{name}.scores")
+        run("score-trials", *scores, *options, "data/voxceleb1_test/trials", "scp:exp/resnet34/test.scp")
 
     run("make-folds", "data/few", "folds")
     for name in ("folds.exp1", "folds.exp3"):
@@ -112,6 +116,11 @@ def fill():
         run("embed-segments", *draws, "exp/resnet34/final.pt", f"scp:{data}/feats.scp", table)
     whole = ("--at", "pool", "--num-threads", 1, "exp/resnet34/final.pt", "scp:feats.scp")
     run("embed-segments", *whole, "ark,scp:whole.ark,whole.scp")
+    run("cmvn-segment", "--verbose", 0, "--stats", "ark,scp:stats.ark,stats.scp", "scp:fbank.scp", "ark:n.ark")
+    Path("n.ark").unlink()
+    Path("vectors.scp").write_bytes(Path("stats.scp").read_bytes())
+    lists = ("none", "scp:vectors.scp", "folds/utt2label", "folds/utt2fold", "exp/functionals")
+    run("transfer-head", "--epochs", 2, "--num-threads", 1, "--folds", 1, *lists)
     for seed, name in enumerate(("exp1", "transfer", "scratch")):
         options = ("--epochs", 2, "--seed", seed, "--num-threads", 1)
         lists = ("exp/folds/utt2label", "exp/folds/utt2fold")
@@ -121,6 +130,12 @@ def fill():
             table = f"ark,scp:exp/{name}/{fold}/scores.ark,exp/{name}/{fold}/scores.scp"
             run("predict-emotion", *options, f"exp/{name}/{fold}/final.pt", "scp:data/all/feats.scp", table)
     run("make-folds", "--label-map", "conf/labels.exp3", "data/all", "exp/exp1/folds")
+    kept = read_list("exp/folds/utt2label")
+    classes = Path("exp/folds/labels.txt").read_text().split()
+    rows = [",".join([key, *("0.7" if label == right else "0.1" for label in classes)]) for key, right in kept.items()]
+    Path("predictions.csv").write_text(",".join(["file", *classes]) + "\n" + "\n".join(rows))
+    rows = [{"file": f"{key}.wav", "answer": [{"label": right, "score": 1.0}]} for key, right in kept.items()]
+    Path("pipeline.jsonl").write_text("\n".join(map(json.dumps, rows)))
     run("score-loso", "--json", "exp/exp1/results.json", *lists, "exp/exp1")
 
 

@@ -1,7 +1,10 @@
 """What a training starts from: the initial model, its head, features that do not fit."""
 
+import numpy as np
 import torch
 
+from sertk.kaldi.specifiers import parse_rspecifier
+from sertk.kaldi.tables import read_table
 from sertk.models.modelfile import load_model
 
 
@@ -11,6 +14,19 @@ def test_head_is_kept_if_labels_are_the_same(toy, train):
     assert "trunk and head are kept" in err
     pair = [load_model(toy / name / "final.pt").network.head.output.weight for name in ("first", "second")]
     torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
+
+
+def test_input_normalisation_comes_from_the_training_folds(toy, train):
+    """Its statistics are those of the segments that are trained on, and fine-tuning keeps them."""
+    train("first", "--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
+    network = load_model(toy / "first/final.pt").network
+    fold_of = dict(line.split() for line in (toy / "utt2fold").read_text().splitlines())
+    table = read_table(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    frames = np.concatenate([feats for key, feats in table if fold_of[key] != "1"])
+    np.testing.assert_allclose(network.trunk.norm.mean, frames.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(network.trunk.norm.deviation, frames.std(axis=0), rtol=1e-5)
+    train("second", "--epochs", 1, "--init", toy / "first/final.pt", network=())
+    assert torch.equal(load_model(toy / "second/final.pt").network.trunk.norm.mean, network.trunk.norm.mean)
 
 
 def test_options_that_contradict_the_initial_model_are_refused(toy, train):

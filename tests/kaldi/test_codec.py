@@ -162,3 +162,12 @@ def test_every_layout_of_a_text_matrix_is_read(here, text):
     with open("x.ark", "wb") as file:
         file.write(b"k " + text + b"l [ 1 ]\n")
     assert dict(read_table("ark:x.ark"))["k"].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("form", ["ark", "ark,t"])
+def test_numbers_are_vectors_or_matrices_as_stored(tmp_path, form):
+    for kind, value in (("vector", np.ones(3, np.float32)), ("matrix", np.ones((2, 3), np.float32))):
+        with table_writer(f"{form}:{tmp_path}/x.ark", kind=kind) as write:
+            write("k", value)
+        ((_, found),) = read_table(f"ark:{tmp_path}/x.ark", kind="numbers")
+        np.testing.assert_array_equal(found, value, strict=True)

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from networks import trained
@@ -51,6 +52,17 @@ def test_maps_and_networks_without_pooling_are_folded_too(frames):
     feats = torch.randn(3, 16, 24)
     with torch.no_grad():
         same(output(for_evaluation(network, CPU), feats, None, "map"), network.trunk(feats)[0].flatten(1))
+
+
+def test_input_is_normalised_in_float32():
+    """Of features around 1000, bf16 would keep nothing of what varies."""
+    network = trained(input_norm=True)
+    network.trunk.norm.adapt(torch.zeros(16), torch.ones(16))
+    segment = torch.randn(30, 16).numpy()
+    plain = dict(on_segments(network, [("a", segment)], "pool", CPU, "bf16"))
+    network.trunk.norm.adapt(torch.full((16,), 1000.0), torch.full((16,), 2.0))
+    moved = dict(on_segments(network, [("a", 2 * segment + 1000)], "pool", CPU, "bf16"))
+    np.testing.assert_allclose(moved["a"], plain["a"], atol=0.02 * abs(plain["a"]).max())
 
 
 def test_bf16_is_used_in_the_trunk_only():

@@ -23,11 +23,11 @@ class Full:
     def __init__(self, monkeypatch, most):
         self.asked, forward = [], Trunk.forward
 
-        def limited(trunk, feats, lengths=None):
+        def limited(trunk, feats, lengths=None, after_stage=None):
             self.asked.append(feats.shape[0] * feats.shape[2])
             if self.asked[-1] > most:
                 raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
-            return forward(trunk, feats, lengths)
+            return forward(trunk, feats, lengths, after_stage)
 
         monkeypatch.setattr(Trunk, "forward", limited)
 

@@ -12,7 +12,7 @@ from sertk.models.pieces import Field, field, pieces
 from sertk.models.resnet import NetworkSpec, Trunk
 
 CPU = torch.device("cpu")
-OUTPUTS = ["pool", "embedding", "logit", "posterior"]
+OUTPUTS = ["pool", "embedding", "logit", "posterior", "stage1,stage2,stage3,stage4"]
 
 
 def test_receptive_field_of_the_papers_network_is_225_frames():
@@ -54,7 +54,7 @@ def test_pieces_give_what_the_whole_gives(monkeypatch, pooling):
     lengths = [*range(300, 300 + 2 * seen.stride + 1), *range(440, 450), 1, 9, 601, 1234]
     rng = np.random.default_rng(0)
     segments = [(str(n), rng.normal(1, 2, (n, 16)).astype(np.float32)) for n in lengths]
-    for at in OUTPUTS if pooling == "stats" else ["pool"]:
+    for at in OUTPUTS if pooling == "stats" else ["pool", "stage2"]:
         whole = dict(on_segments(network, segments, at, CPU))
         with monkeypatch.context() as patch:
             patch.setitem(module.WIDEST, "cpu", 150 * 4 * 16)

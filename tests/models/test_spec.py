@@ -4,7 +4,7 @@ import pytest
 
 from sertk.models.activation import activation
 from sertk.models.pooling import POOLINGS
-from sertk.models.spec import ACTIVATIONS, POOLING_FACTORS, NetworkSpec, after_strides
+from sertk.models.spec import ACTIVATIONS, POOLING_FACTORS, HeadSpec, NetworkSpec, after_strides, stages_dim
 
 
 def test_names_are_those_of_the_modules():
@@ -26,3 +26,14 @@ def test_plain_form_is_read_back():
 def test_impossible_networks_are_refused(fields):
     with pytest.raises(ValueError):
         NetworkSpec(4, **fields)
+
+
+def test_every_stage_of_the_paper_network_pools_8192_numbers():
+    """Twice the channels of the stage before it, half its bins."""
+    assert [stages_dim(NetworkSpec(4), [number]) for number in (1, 2, 3, 4)] == [8192] * 4
+    assert stages_dim(NetworkSpec(4, bins=80, pooling="none", frames=300), [3, 4]) == 2 * (128 * 20 + 256 * 10)
+
+
+def test_head_spec_is_read_back():
+    spec = HeadSpec(5, 3, embedding_dim=0, layers=4)
+    assert HeadSpec.from_plain(spec.plain()) == spec and spec.input_dim == 20

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 
 from sertk.errors import SertkError
-from sertk.scoring.trials import cosine_scores, mean_vector, read_embeddings, read_trials
+from sertk.scoring.trials import cosine_scores, is_trial_list, mean_vector, read_embeddings, read_trials
 
 
 def written(tmp_path, text):
@@ -109,3 +109,18 @@ def test_what_is_not_there_is_told_apart():
     embeddings = read_embeddings([("b", np.array([0.0, 2.0]))], ["a", "b"], None, "e")
     assert embeddings.present.tolist() == [False, True] and embeddings.lengths.tolist() == [0, 2]
     assert embeddings.matrix.tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b target\n", True),
+        ("1 id1/v/1.wav id2/v/2.wav\n", True),
+        ("a happy\n", False),
+        ("", False),
+        ("a b c\n", False),
+    ],
+)
+def test_a_trial_list_is_told_from_a_map_of_labels(tmp_path, text, expected):
+    assert is_trial_list(written(tmp_path, text)) == expected
+    assert not is_trial_list(tmp_path / "none")

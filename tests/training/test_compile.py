@@ -10,7 +10,7 @@ from toydata import NETWORK
 from sertk.errors import SertkError
 from sertk.models.modelfile import load_model
 from sertk.training import compile as compiling
-from sertk.training.compile import choose_compile
+from sertk.training.compile import choose_compile, keep_compiled_code
 from sertk.training.settings import TrainingSettings
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -102,3 +102,14 @@ def test_run_compiled_by_inductor_resumes_bitwise(toy, shell):
     line = f"train-resnet {' '.join(map(str, options))} scp:{toy}/feats.scp {toy}/utt2label {toy}"
     shell(f"{line}/once --epochs 2 && {line}/twice --epochs 1 && {line}/twice --epochs 2")
     assert (toy / "once/final.pt").read_bytes() == (toy / "twice/final.pt").read_bytes()
+
+
+def test_compiled_code_is_kept_beside_the_run(tmp_path, monkeypatch):
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back afterwards
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_compiled_code(tmp_path / "exp/1")
+    assert cache_dir() == str(tmp_path / "exp/.compiled")
+    keep_compiled_code(tmp_path / "exp2/1")
+    assert cache_dir() == str(tmp_path / "exp/.compiled")  # as a user's own choice

@@ -21,12 +21,14 @@ def main(work):
     e.g.: local/print_table.py exp
     See also: score-loso
     """
-    speakers = json.loads((work / "voxceleb" / "exp" / "resnet34" / "results.json").read_text())
+    trials = work / "voxceleb" / "exp" / "resnet34" / "trials"
+    plain, normalised = (json.loads((trials / name).read_text()) for name in ("O.json", "O_asnorm.json"))
     rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
     if not any(rows):
         raise SertkError(f"{work}/iemocap/exp: no results")
     click.echo("SIMULATED speech: these figures show that the recipes work; they say nothing about people.\n")
-    click.echo(f"Speakers: equal error rate {100 * speakers['eer']:.2f} % over {speakers['trials']} trials")
+    click.echo(f"Speakers: equal error rate {100 * plain['eer']:.2f} % over {plain['trials']} trials, "
+               f"{100 * normalised['eer']:.2f} % with AS-Norm")  # fmt: skip
     click.echo("Emotions: mean over five held-out sessions in %; chance is UA 25.0\n")
     click.echo(f"{'SIMULATED':28}{'transfer':>14}{'no transfer':>16}")
     click.echo(f"{'':28}{'WA':>7}{'UA':>7}{'WA':>9}{'UA':>7}")

@@ -16,7 +16,10 @@ LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 
 def write_voxceleb1(root: Path, seed: int, speakers: dict[str, int]) -> int:
-    """Write dev/wav, test/wav, iden_split.txt and veri_test2.txt under `root`; return the number of recordings."""
+    """Write dev/wav, test/wav, iden_split.txt and three trial lists under `root`; return the number of recordings.
+
+    The lists that VoxCeleb makes of all speakers (E, H) are of the test speakers here, so that all others are trained on.
+    """
     names = defaultdict(list)
     for subset, count in speakers.items():
         for number in range(FIRST[subset], FIRST[subset] + count):
@@ -35,6 +38,8 @@ def write_voxceleb1(root: Path, seed: int, speakers: dict[str, int]) -> int:
                     names[subset].append(name)
     write_identification_split(root / "iden_split.txt", names["dev"] + names["test"])
     write_trials(root / "veri_test2.txt", names["test"], generator(seed, "trials"))
+    write_trials(root / "list_test_all2.txt", names["test"], generator(seed, "trials E"))
+    write_trials(root / "list_test_hard2.txt", names["test"], generator(seed, "trials H"), same_sex=True)
     return sum(map(len, names.values()))
 
 
@@ -62,12 +67,15 @@ def write_identification_split(path: Path, names: list[str]):
     path.write_text("".join(lines))
 
 
-def write_trials(path: Path, names: list[str], rng: np.random.Generator):
-    """Write trials: all pairs of one speaker's recordings from two videos, and as many nontargets."""
+def write_trials(path: Path, names: list[str], rng: np.random.Generator, same_sex: bool = False):
+    """Write trials: all pairs of one speaker's recordings from two videos, and as many nontargets if there are."""
     pairs = [(first.split("/"), second.split("/")) for first, second in combinations(names, 2)]
     same = [pair for pair in pairs if pair[0][0] == pair[1][0] and pair[0][1] != pair[1][1]]
     different = [pair for pair in pairs if pair[0][0] != pair[1][0]]
-    different = [different[index] for index in rng.choice(len(different), len(same), replace=False)]
+    if same_sex:  # numbers of one sex are all odd or all even
+        different = [pair for pair in different if int(pair[0][0][2:]) % 2 == int(pair[1][0][2:]) % 2]
+    number = min(len(same), len(different))
+    different = [different[index] for index in rng.choice(len(different), number, replace=False)]
     trials = [(1, *pair) for pair in same] + [(0, *pair) for pair in different]
     lines = (f"{target} {'/'.join(first)} {'/'.join(second)}\n" for target, first, second in trials)
     path.write_text("".join(lines))

@@ -13,7 +13,7 @@ import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
-from sertk.cli.types import BOOL, FILE, FOLDER
+from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
@@ -28,6 +28,15 @@ FOLDERS = {
     "VoxCeleb1": ("dev/wav", "test/wav", "wav"),
     "VoxCeleb2": ("dev/aac", "dev/wav", "aac", "wav"),
 }
+# VoxCeleb1's trial lists; O uses the 40 test speakers, E and H all 1251.
+LISTS = {
+    "O": "veri_test2.txt",
+    "E": "list_test_all2.txt",
+    "H": "list_test_hard2.txt",
+    "O-original": "veri_test.txt",
+    "E-original": "list_test_all.txt",
+    "H-original": "list_test_hard.txt",
+}
 # Only the last suffix is the type; converters may append theirs (00001.m4a.wav).
 RECORDING = re.compile(r"(id\d{5})/([^/]+)/([^/]+?)(?:\.(?:wav|flac|m4a))*\.(?:wav|flac|m4a)")
 # Preferred first, if a recording exists several times.
@@ -38,22 +47,24 @@ SUFFIXES = (".wav", ".flac", ".m4a")
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--voxceleb1", type=FOLDER, help="The folder that holds dev/wav and test/wav, or all of it in wav.")
 @click.option("--voxceleb2", type=FOLDER, help="The folder that holds dev/aac, or dev/wav if converted.")
-@click.option("--trials", type=FILE, help="The trial list.  [default: veri_test2.txt under --voxceleb1]")
+@click.option("--trials", default="O", show_default=True, metavar="LIST,LIST,…",
+              help="Trial lists: O, E, H (cleaned), O-original, E-original, H-original, or files.")  # fmt: skip
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
               help="Continue with an incomplete corpus and list the gaps in each folder's PARTIAL.")  # fmt: skip
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
               help="The corpus is simulated: check no counts, write a file SIMULATED.")  # fmt: skip
 def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
-    """Write DATA-DIR/train and, with VoxCeleb1, DATA-DIR/test with its trials.
+    """Write DATA-DIR/train and, with VoxCeleb1, DATA-DIR/test with trials_O (trials_E, …).
 
-    The speakers of the trial list are never in DATA-DIR/train; with veri_test2.txt (VoxCeleb1-O) 1211 + 5994 = 7205
-    speakers remain. Lists that use VoxCeleb1's dev set (E, H) remove all its speakers from the training. DATA-DIR/test
-    has the recordings of the trials. m4a is read through ffmpeg, unless the recording also exists as wav or flac (or
-    NAME.m4a.wav). Stops if the number of speakers or recordings is not that of the full corpus: 153,516 recordings in
-    VoxCeleb1, 1,092,009 in VoxCeleb2's dev set.
+    The speakers of the trial lists are never in DATA-DIR/train; with O (veri_test2.txt) 1211 + 5994 = 7205 speakers
+    remain. Lists that use VoxCeleb1's dev set (E, H) remove all its speakers from the training. DATA-DIR/test has the
+    recordings of all lists. Lists are looked for under VoxCeleb's names in and beside VoxCeleb1's folder. m4a is read
+    through ffmpeg, unless the recording also exists as wav or flac (or NAME.m4a.wav). Stops if the number of speakers or
+    recordings is not that of the full corpus: 153,516 recordings in VoxCeleb1, 1,092,009 in VoxCeleb2's dev set.
 
     \b
     e.g.: local/prepare_voxceleb.py --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
+          local/prepare_voxceleb.py --trials O,E,H --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
     See also: validate-data
     """
     roots = {"VoxCeleb1": voxceleb1, "VoxCeleb2": voxceleb2}
@@ -71,8 +82,8 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
                             f"expected {RECORDINGS[name]}")  # fmt: skip
         recordings |= found
 
-    tried = read_trials(trials or find_trials(voxceleb1)) if voxceleb1 else {}
-    wanted = {utterance for pair in tried for utterance in pair}
+    lists = {name: read_trials(path) for name, path in find_lists(trials, voxceleb1).items()} if voxceleb1 else {}
+    wanted = {utterance for tried in lists.values() for pair in tried for utterance in pair}
     if absent := sorted(wanted - recordings.keys()):
         problems += [f"{voxceleb1} has no recording {utterance} of the trials" for utterance in absent]
     report_problems(next(iter(roots.values())), " and ".join(roots), problems, allow_partial)
@@ -80,19 +91,27 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
     held_out = {speaker_of(utterance) for utterance in wanted}
     training = {utterance: path for utterance, path in recordings.items() if speaker_of(utterance) not in held_out}
     testing = {utterance: recordings[utterance] for utterance in sorted(wanted & recordings.keys())}
-    tried = {pair: label for pair, label in tried.items() if pair[0] in testing and pair[1] in testing}
+    lists = {
+        name: {pair: label for pair, label in tried.items() if pair[0] in testing and pair[1] in testing}
+        for name, tried in lists.items()
+    }
     if not training:
         raise SertkError(f"no speaker is left for training: all {len(held_out)} are in the trials")
-    if voxceleb1 and not tried:
-        raise SertkError(f"{voxceleb1}: none of the trials has its recordings there")
+    for name, tried in lists.items():
+        if not tried:
+            raise SertkError(f"{voxceleb1}: none of the trials of {name} has its recordings there")
     stamps = {"PARTIAL": problems, "SIMULATED": ["simulated speech"] if simulated else []}
     write_data_dir(data_dir / "train", data_maps(training), **stamps)
     log.info("%s: %d recordings of %d speakers", data_dir / "train", len(training), len(set(map(speaker_of, training))))
     if voxceleb1:
         write_data_dir(data_dir / "test", data_maps(testing), **stamps)
-        write_trials(data_dir / "test" / "trials", tried)
-        log.info("%s: %d recordings of %d speakers, %d trials",
-                 data_dir / "test", len(testing), len(held_out), len(tried))  # fmt: skip
+        for name, tried in lists.items():
+            write_trials(data_dir / "test" / f"trials_{name}", tried)
+        for other in (data_dir / "test").glob("trials*"):
+            if other.name.removeprefix("trials_") not in lists:  # of an earlier preparation
+                other.unlink()
+        log.info("%s: %d recordings of %d speakers, trials: %s", data_dir / "test", len(testing), len(held_out),
+                 ", ".join(f"{name} {len(tried)}" for name, tried in lists.items()))  # fmt: skip
 
 
 def find_recordings(name: str, root: Path) -> dict[str, Path]:
@@ -152,13 +171,29 @@ def speaker_of(utterance: str) -> str:
     return utterance.partition("-")[0]
 
 
-def find_trials(voxceleb1: Path) -> Path:
-    """Return VoxCeleb1-O's cleaned list, from the first of the usual places that has it."""
-    places = [voxceleb1 / "veri_test2.txt", voxceleb1 / "test" / "veri_test2.txt", voxceleb1.parent / "veri_test2.txt"]
-    for place in places:
-        if place.is_file():
-            return place
-    raise SertkError(f"{places[0]}: no trial list (put veri_test2.txt there, or name it with --trials)")
+def find_lists(words: str, voxceleb1: Path) -> dict[str, Path]:
+    """Return name → file of the trial lists, each from the first of the usual places that has it.
+
+    Raises:
+        SertkError: A list is nowhere, or two have one name.
+    """
+    lists = {}
+    for word in words.split(","):
+        if word in LISTS:
+            file = LISTS[word]
+            places = [voxceleb1 / file, voxceleb1 / "test" / file, voxceleb1.parent / file]
+            name, path = word, next((place for place in places if place.is_file()), None)
+            if path is None:
+                raise SertkError(f"{places[0]}: no trial list (put {file} there, or name another with --trials)")
+        else:
+            path = Path(word)
+            name = next((name for name, file in LISTS.items() if file == path.name), path.stem)
+            if not path.is_file():
+                raise SertkError(f"{word}: neither a file nor one of VoxCeleb1's lists ({', '.join(LISTS)})")
+        if name in lists or not re.fullmatch(r"[\w.-]+", name):
+            raise SertkError(f"--trials {words}: two lists '{name}', or a name with odd characters")
+        lists[name] = path
+    return lists
 
 
 def read_trials(path: Path) -> dict[tuple[str, str], str]:

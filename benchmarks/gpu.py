@@ -1,0 +1,137 @@
+"""What a GPU does in training, trunk passes, heads and prediction: figures of every part in six minutes.
+
+Usage: benchmarks/gpu.py [--only PART,…] [--skip PART,…] [--minutes 6] [--size paper|toy] [--device cuda|cpu]
+                         [--epochs 2] [--patience 1] [--out gpu.json]
+
+Needs the checkout, torch and numpy (the part table3 also what the binaries import). Every part is a process of its own
+with a time limit: what it has measured when the limit ends it, when it fails or when memory runs out is in the table
+and in the JSON file, which is written after every part. Without a GPU the size is toy, to check the script itself.
+
+  card       copy bandwidth and products in bf16 and float32: what the other figures are to be held against
+  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames: segments/s, host time, memory, TFLOP/s
+  profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
+  loop       the training loop with features on the device and on the host; chunks that a host thread prepares
+  folds      five trainings: one alone, five in turn in one process, five processes at once
+  draws      a frozen trunk's draws, computed only, and written
+  heads      15 heads on draws
+  predict    posteriors of whole segments in bf16 and float32
+  variants   the step without deterministic cuDNN, with its benchmark, in float32, with ReLU, in another layout
+  table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
+  compile    the compiled step, the time to compile, and the time in a second process with the same cache
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from paired import machine
+
+HERE = Path(__file__).resolve().parent
+# Seconds of each part at most, times --patience.
+PARTS = {
+    "card": 20, "steps": 50, "profile": 30, "loop": 35, "folds": 50, "draws": 30, "heads": 30, "predict": 45,
+    "variants": 60, "table3": 110, "compile": 120,
+}  # fmt: skip
+
+
+def run_part(part: str, limit: float, *words: str) -> dict:
+    """Run a part in a process of its own; return its rows, seconds and how it ended."""
+    command = [sys.executable, HERE / "gpu_parts.py", part, *words]
+    path = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
+    start, rows = time.monotonic(), []
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    errors: list[str] = []
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr))
+    reader.start()
+    over = threading.Event()
+
+    def end():
+        over.set()
+        os.killpg(process.pid, 9)  # with the processes that it has started
+
+    timer = threading.Timer(limit, end)
+    timer.start()
+    for line in process.stdout:
+        if line.startswith("{"):
+            rows.append(json.loads(line))
+            show(rows[-1])
+    code = process.wait()
+    timer.cancel()
+    reader.join()
+    ended = f"ended after {limit:.0f} s" if over.is_set() else f"failed: {last_line(errors)}" if code else "done"
+    return {"part": part, "ended": ended, "seconds": round(time.monotonic() - start, 1), "rows": rows}
+
+
+def last_line(lines: list[str]) -> str:
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no message")[:300]
+
+
+def show(row: dict) -> None:
+    figures = ", ".join(f"{value} {name}" for name, value in row.items() if name != "what")
+    print(f"| {row['what']} | {figures} |", flush=True)
+
+
+def write(path: Path, content: dict) -> None:
+    """Write a JSON file so that a killed benchmark leaves the last whole one."""
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    beside.replace(path)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
+    )
+
+    def parts(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in PARTS]:
+            raise argparse.ArgumentTypeError(f"no such part: {unknown[0]} (there are {' '.join(PARTS)})")
+        return names
+
+    parser.add_argument("--only", type=parts, default=list(PARTS))
+    parser.add_argument("--skip", type=parts, default=[])
+    parser.add_argument("--minutes", type=float, default=6)
+    parser.add_argument("--patience", type=float, default=1, help="factor of the parts' time limits")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--size", choices=("paper", "toy"))
+    parser.add_argument("--device")
+    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    import torch
+
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    size = options.size or ("paper" if device.startswith("cuda") else "toy")
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "no GPU"
+    start = time.monotonic()
+    found = {"device": name, "machine": machine(), "torch": torch.__version__, "cuda": torch.version.cuda,
+             "size": size, "parts": []}  # fmt: skip
+    print(f"{name}; torch {torch.__version__}, CUDA {torch.version.cuda}; {size} size; {machine()}\n")
+    print("| | |\n|---|---|", flush=True)
+    for part in (part for part in PARTS if part in options.only and part not in options.skip):
+        left = 60 * options.minutes - (time.monotonic() - start)
+        if left < 5:
+            done = {"part": part, "ended": "not started: no time left", "seconds": 0, "rows": []}
+        else:
+            more = [str(options.epochs)] if part == "table3" else []
+            done = run_part(part, min(PARTS[part] * options.patience, left), size, device, *more)
+        found["parts"].append(done)
+        write(options.out, found)
+        print(f"| **{part}** | {done['ended']}, {done['seconds']} s |", flush=True)
+    return int(any(done["ended"].startswith("failed") for done in found["parts"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""The kernels of a training step by groups and one by one, for gpu.py. Runs nothing by itself."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+STEPS, SHOWN = 3, 20
+# Groups of kernels by words in their names; the first that fits counts.
+GROUPS = {
+    "activation": ("prelu", "leaky_relu", "slopedrelu", "clamp", "threshold"),
+    "BatchNorm": ("batch_norm", "batchnorm", "bn_fw", "bn_bw"),
+    "optimiser": ("multi_tensor", "sgd", "foreach"),
+    "copies and casts": ("copy", "memcpy", "memset", "_to_", "nchwtonhwc", "nhwctonchw", "fill", "cat"),
+    "compiled": ("triton_",),
+    "convolution": ("conv", "xmma", "cudnn", "implicit", "dgrad", "wgrad", "mkldnn", "onednn"),
+    "products": ("gemm", "addmm", "cutlass", "cublas", "nvjet", "::mm", "::bmm"),
+    "sums": ("reduce", "sum", "softmax", "nll"),
+    "other": ("",),
+}
+
+
+def report(run: Callable[[], object], what: str, device: torch.device, row: Callable) -> None:
+    """Profile some steps and print their kernels (on a CPU: operations), grouped and the longest ones."""
+    kinds = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device.type == "cuda")]
+    for _ in range(3):
+        run()
+    with profile(activities=kinds, record_shapes=True) as prof:
+        for _ in range(STEPS):
+            run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    on_gpu = device.type == "cuda"
+    events = [event for event in prof.key_averages() if (event.device_type != torch.autograd.DeviceType.CPU) == on_gpu]
+    times = {event.key: (own_time(event, on_gpu) / STEPS, event.count / STEPS) for event in events}
+    total = sum(time for time, _ in times.values())
+    groups: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for name, (time, count) in times.items():
+        group = groups[group_of(name)]
+        group[0] += time
+        group[1] += count
+    row(f"profile of a step, {what}: {'kernels' if on_gpu else 'operations'}", ms=ms(total))
+    for name, (time, count) in sorted(groups.items(), key=lambda item: -item[1][0]):
+        row(f"- {name}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
+    for name, (time, count) in sorted(times.items(), key=lambda item: -item[1][0])[:SHOWN]:
+        row(f"-- {name[:90].replace('|', ' ')}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
+    operations(prof, on_gpu, row)
+
+
+def operations(prof: profile, on_gpu: bool, row: Callable) -> None:
+    """The longest operations with the bytes of their inputs and an output like the largest, two bytes a number."""
+    by_shape = [event for event in prof.key_averages(group_by_input_shape=True) if event.key.startswith("aten::")]
+    for event in sorted(by_shape, key=lambda event: -own_time(event, on_gpu))[: SHOWN // 2]:
+        sizes = [numel(shape) for shape in event.input_shapes]
+        size, time = 2 * (sum(sizes) + max(sizes, default=0)), own_time(event, on_gpu) / event.count
+        shapes = " ".join("×".join(map(str, shape)) for shape in event.input_shapes[:3] if numel(shape) > 1)
+        row(f"-- {event.key} of {shapes}", ms=ms(own_time(event, on_gpu) / STEPS), calls=round(event.count / STEPS),
+            MB_each=round(size / 1e6, 1), GB_per_s_estimated=round(size / max(time, 1e-3) / 1e3))  # fmt: skip
+
+
+def numel(shape: list) -> int:
+    """Numbers of a tensor; 0 for what is none, or a list of tensors."""
+    product = 1 if shape and all(isinstance(side, int) for side in shape) else 0
+    for side in shape if product else ():
+        product *= side
+    return product
+
+
+def own_time(event: object, on_gpu: bool) -> float:
+    """Microseconds of an event without those that it contains."""
+    names = ("self_device_time_total", "self_cuda_time_total") if on_gpu else ("self_cpu_time_total",)
+    return next(getattr(event, name) for name in names if hasattr(event, name))
+
+
+def group_of(name: str) -> str:
+    return next(group for group, words in GROUPS.items() if any(word in name.lower() for word in words))
+
+
+def ms(microseconds: float) -> float:
+    return round(microseconds / 1000, 3)

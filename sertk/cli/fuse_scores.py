@@ -1,0 +1,53 @@
+"""fuse-scores: weighted mean of the posteriors of several systems."""
+
+from pathlib import Path
+
+import click
+
+from sertk.cli.command import command
+from sertk.cli.messages import log
+from sertk.cli.types import FOLDER, WEIGHTS
+
+
+@command
+@click.argument("fold_dir", metavar="FOLD-DIR", type=FOLDER)
+@click.argument("systems", metavar="SYSTEM…", nargs=-1, required=True)
+@click.argument("out", metavar="DIR", type=FOLDER)
+@click.option("--weights", type=WEIGHTS, default=None, help="Weight of each system, in their order.  [default: equal]")
+@click.option(
+    "--average",
+    type=click.Choice(["log", "linear"]),
+    default="log",
+    show_default=True,
+    help="Mean of the logarithms of the probabilities, or of the probabilities.",
+)
+def main(fold_dir: Path, systems: tuple[str, ...], out: Path, weights: tuple[float, ...] | None, average: str) -> None:
+    """Average the posteriors of SYSTEMs, experiment folders with the folds of FOLD-DIR: writes DIR/1/scores.ark, ….
+
+    A SYSTEM with several training runs (seed0/1/scores.ark, …) counts as one, its runs in equal parts: of one such SYSTEM the
+    result is the ensemble of its runs. What the models of all systems were trained on goes along, so that the leak guard checks
+    each of them when the result is scored.
+
+    Weights must not be chosen by scores on these folds: such scores are too good. Equal weights need no choice.
+
+    \b
+    e.g.: fuse-scores exp/folds exp/transfer exp/scratch exp/fusion
+          fuse-scores --weights 2,1 --average linear exp/folds exp/transfer exp/scratch exp/fusion
+    See also: score-loso, import-scores
+    """
+    from sertk.kaldi.tables import table_writer
+    from sertk.scoring.evaluation import read_test
+    from sertk.scoring.fusion import fuse
+
+    if out in map(Path, systems):
+        raise click.UsageError(f"DIR {out} is one of the systems")
+    test = read_test(fold_dir / "utt2label", fold_dir / "utt2fold", None)
+    fused = fuse(test, systems, weights, average)
+    for fold, settings in fused.settings.items():
+        folder = out / str(fold)
+        folder.mkdir(parents=True, exist_ok=True)
+        with table_writer(f"ark:{folder}/scores.ark", kind="vector", settings=settings) as write:
+            for key, vector in zip(test.keys, fused.posteriors):
+                if test.utt2fold[key] == fold:
+                    write(key, vector.astype("float32"))
+    log.info("Done %d segments in %d folds", len(test.keys), len(fused.settings))

@@ -1,0 +1,107 @@
+"""benchmarks/gpu.py at toy size on a CPU, so that it works when a GPU is there."""
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from support import ROOT
+
+from sertk.training import loop
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """benchmark("gpu_parts"): a module of benchmarks/; what its measurements change is put back."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setattr(loop, "source_of_chunks", loop.source_of_chunks)
+    for name in ("benchmark", "deterministic"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    return importlib.import_module
+
+
+def rows(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "figures"),
+    [
+        ("card", "a copy in memory", {"GB/s"}),
+        ("steps", "step, 4 × 24", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
+        ("variants", "step, 4 × 24, as it is", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
+        ("profile", "profile of a step, 4 × 24: operations", {"ms"}),
+        ("loop", "training loop, batches of 4, features on the device", {"segments/s"}),
+        ("draws", "draws, computed only", {"chunks/s"}),
+        ("heads", "an epoch of 15 heads, 10 segments", {"s", "steps/s"}),
+        ("predict", "posteriors of 10 segments (0.0 h), bf16", {"s", "segments/s"}),
+    ],
+)
+def test_parts_print_their_figures(benchmark, capsys, monkeypatch, part, first, figures):
+    common = benchmark("gpu_common")
+    size = replace(common.SIZES["toy"], seconds=0.001)
+    benchmark("gpu_parts").PARTS[part](size, CPU)
+    found = rows(capsys)
+    assert found[0]["what"] == first and found[0].keys() == {"what"} | figures
+    assert all(value >= 0 for row in found for value in row.values() if not isinstance(value, str))
+
+
+def test_operations_of_a_profile_belong_to_groups(benchmark):
+    group_of = benchmark("gpu_profile").group_of
+    names = {
+        "sm90_xmma_fprop_implicit_gemm_bf16bf16_bf16f32_f32_nhwckrsc_nhwc": "convolution",
+        "void cudnn::bn_fw_tr_1C11_kernel_NCHW": "BatchNorm",
+        "void at::native::vectorized_elementwise_kernel<4, at::native::prelu_kernel>": "activation",
+        "void at::native::(anonymous namespace)::multi_tensor_apply_kernel<FusedSgd>": "optimiser",
+        "Memcpy HtoD (Pinned -> Device)": "copies and casts",
+        "void cudnn::ops::nchwToNhwcKernel": "copies and casts",
+        "triton_red_fused_native_batch_norm_backward_3": "BatchNorm",
+        "triton_poi_fused_add_7": "compiled",
+        "void at::native::reduce_kernel": "sums",
+        "void at::native::vectorized_elementwise_kernel<8, CUDAFunctor_add>": "other",
+    }
+    assert {name: group_of(name) for name in names} == names
+
+
+def test_a_part_over_its_time_leaves_what_it_measured(benchmark, tmp_path, monkeypatch, capsys):
+    """A stand-in part: one figure, then nothing for a minute; the next part fails."""
+    gpu = benchmark("gpu")
+    (tmp_path / "gpu_parts.py").write_text(
+        "import json, sys, time\n"
+        "print(json.dumps({'what': sys.argv[1], 'ms': 1}), flush=True)\n"
+        "if sys.argv[1] == 'card': time.sleep(60)\n"
+        "sys.exit('out of memory')\n"
+    )
+    monkeypatch.setattr(gpu, "HERE", tmp_path)
+    monkeypatch.setattr(gpu, "PARTS", {"card": 3, "steps": 50, "table3": 50})
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--skip", "table3", "--device", "cpu", "--out", str(out)]) == 1
+    card, steps = json.loads(out.read_text())["parts"]
+    assert (card["ended"], card["rows"]) == ("ended after 3 s", [{"what": "card", "ms": 1}])
+    assert (steps["ended"], steps["rows"]) == ("failed: out of memory", [{"what": "steps", "ms": 1}])
+    assert "| steps | 1 ms |\n| **steps** | failed: out of memory, " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_benchmark_runs_at_toy_size(tmp_path):
+    command = [
+        sys.executable,
+        ROOT / "benchmarks/gpu.py",
+        "--minutes",
+        "60",
+        "--patience",
+        "20",
+        "--size",
+        "toy",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run([*command, "--out", tmp_path / "gpu.json"], capture_output=True, text=True)
+    parts = json.loads((tmp_path / "gpu.json").read_text())["parts"]
+    assert [part for part in parts if part["ended"] != "done" or not part["rows"]] == []
+    assert done.returncode == 0
