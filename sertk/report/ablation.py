@@ -131,6 +131,7 @@ def ablation_figure(cells: Cells) -> Figure:
                              error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
             axes.bar_label(drawn, [_bar_words(*bar) for bar in bars], padding=2, fontsize=7)
             axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in present])
+            axes.margins(y=0.17)  # room for the labels
             axes.grid(False, axis="x")
             axes.set_title(wrapped(experiment, max(8, 6 * len(bars))))
         grid[0].set_ylabel("WA [%]")
