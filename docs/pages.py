@@ -19,6 +19,7 @@ PAGES = {
     "egs/mini/README.md": "recipes/mini.md",
     "egs/emodb/README.md": "recipes/emodb.md",
     "egs/emodb/RESULTS.md": "recipes/emodb-results.md",
+    "egs/benchmark/README.md": "recipes/benchmark.md",
     "egs/voxceleb/README.md": "recipes/voxceleb.md",
     "egs/iemocap/README.md": "recipes/iemocap.md",
     "benchmarks/README.md": "benchmarks.md",

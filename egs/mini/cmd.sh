@@ -3,6 +3,8 @@
 #   train_cmd="run-slurm --mem 16G --gpu 1 --time 24:00:00 --sbatch --partition=gpu" feats_cmd="run-slurm --mem 4G" ./run.sh
 # On one machine with GPUs, one GPU per job; with five GPUs the five folds train side by side:
 #   train_cmd="run-local --gpu 1" ./run.sh
+# With one GPU, the five folds at once on it:
+#   train_cmd="run-local --gpu 1 --jobs-per-gpu 5" ./run.sh
 # Kaldi's run.pl, slurm.pl and queue.pl take the same arguments and work too, if they are on PATH:
 #   train_cmd="queue.pl --mem 16G --gpu 1" feats_cmd="queue.pl --mem 4G" ./run.sh
 # shellcheck shell=bash

@@ -30,9 +30,9 @@ def main(model: Path, results: Path, out: Path) -> None:
     from sertk.models.modelfile import check_outputs, load_model, save_model
     from sertk.scoring.fitted import fitted_temperature
 
-    if out.exists() and temperature_of(load_model(out)) is None:
+    if out.exists() and temperature_of(load_model(out, heads=True)) is None:
         raise SertkError(f"{out}: exists and is not a calibrated model; the last argument is the output")
-    original = load_model(model)
+    original = load_model(model, heads=True)
     check_outputs(original, model)
     fold = original.card.get("trained_on", {}).get("fold")
     temperature = fitted_temperature(results, fold)

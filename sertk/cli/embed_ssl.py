@@ -94,7 +94,7 @@ def main(
     if not licence:
         log.warning("no --licence: reports will not name one")
     kind = "vector" if len(encoding.layers) == 1 else "matrix"
-    perturb = Perturb(utt2perturb)
+    perturb = Perturb.beside(wav_in, utt2perturb)
     jobs = perturb.jobs(recording_jobs(wav_in, segments, None if channel == -1 else channel, max_overshoot))
     settings = encoding.settings(licence, trained_on)
     with Tally(wav_in, max_skip) as tally, table_writer(vectors, kind=kind, settings=settings) as write:

@@ -127,7 +127,7 @@ def main(
     settings = {"fbank": fbank.settings(), "cmvn": normalisation}
     if channel is not None:
         settings["channel"] = channel
-    perturb = Perturb(utt2perturb)
+    perturb = Perturb.beside(wav_in, utt2perturb)
     jobs = perturb.jobs(recording_jobs(wav_in, segments, channel, max_overshoot))
 
     def worker() -> Callable:

@@ -7,6 +7,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
+from sertk.cli.gridfile import read_grid
 from sertk.cli.options import device_option, seed_option, threads_option
 from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
 from sertk.cli.types import FILE, RSPECIFIER
@@ -25,7 +26,7 @@ from sertk.training.settings import HeadSettings
 @target_options
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
-@options_of(HeadOptions, HELD_OUT, "eval_vectors")
+@options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion")
 @options_of(HeadOptions, "The head", "trained_on")
 @seed_option
 @device_option
@@ -41,6 +42,8 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     draws, used in turn. Columns are standardised over each head's training segments. predict-emotion takes DIR/FOLD/final.pt
     and such vectors.
 
+    With --grid, the settings of each head are chosen inside its training folds; DIR/FOLD/grid.tsv has all scores.
+
     If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 
     \b
@@ -52,21 +55,29 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
             folds/utt2label folds/utt2fold exp/exp1_dev-session
           transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \
             folds/utt2label folds/utt2fold exp/functionals
+          transfer-head --grid conf/head.grid none scp:vectors.scp folds/utt2label folds/utt2fold exp/chosen
     See also: embed-segments, predict-emotion, train-resnet
     """
     alone = str(model) == "none"
     for name in ("layer_weights", "trained_on"):
         if options[name] and not alone:
             raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")
-    whole = options["eval_vectors"] is not None
-    if (options["select"] == "last" and whole) or (options["select"] != "last" and not whole and not alone):
-        raise click.UsageError("--eval-vectors goes with --select dev-session and --select oracle, which need it")
+    whole, chooses = options["eval_vectors"] is not None, options["select"] != "last" or options["grid"] is not None
+    if (whole and not chooses) or (chooses and not whole and not alone):
+        raise click.UsageError("--eval-vectors goes with --select dev-session and --select oracle, and with --grid")
+    if options["grid"] and options["select"] != "last":
+        raise click.UsageError("--grid chooses the epochs too: not with --select dev-session or --select oracle")
     if len(sets) % 3:
         raise click.UsageError(f"label sets are UTT2LABEL UTT2FOLD DIR each, but {len(sets)} paths were given")
     label_sets = list(zip(sets[0::3], sets[1::3], sets[2::3]))
     if len({directory.resolve() for _, _, directory in label_sets}) < len(label_sets):
         raise click.UsageError("each label set has a DIR of its own")
     check_balance(options)
+    if options["grid"]:
+        options["grid"] = read_grid(options["grid"], click.get_current_context().command.params)
+        balances = [options["grid"].values.get(name, [options[name]]) for name in ("class_weights", "sampling")]
+        if all("balanced" in values for values in balances):
+            raise click.UsageError("--class-weights balanced and --sampling balanced do the same: not both in a grid")
     stop_requested = catch_signals()
     from sertk.jobs.heads import train_all_heads
 

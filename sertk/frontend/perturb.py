@@ -5,6 +5,7 @@
 20000
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_never
@@ -34,6 +35,9 @@ from sertk.frontend.perturb_room import reverberate, synthetic_response
 from sertk.frontend.recordings import Job, Speech
 from sertk.frontend.sounds import Sounds
 from sertk.frontend.unfit import UnfitAudio, one_recording
+from sertk.kaldi.specifiers import Rspecifier
+
+log = logging.getLogger("sertk")
 
 
 def perturbed(samples: np.ndarray, rate: int, text: str, sounds: Sounds | None = None) -> np.ndarray:
@@ -111,6 +115,21 @@ class Perturb:
         self.text_of = {} if empty else read_list(path, columns=None)
         self.path, self.sounds = path, Sounds()
         self.missed: set[str] = set(self.text_of)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "Perturb":
+        """The perturbations of a data folder, which need not have any."""
+        path = folder / "utt2perturb"
+        return cls(path if path.is_file() else None)
+
+    @classmethod
+    def beside(cls, source: Rspecifier, path: Path | None) -> "Perturb":
+        """The perturbations `path`; a warning if there is none, but a utt2perturb beside the script of recordings."""
+        script = Path(source.filename)
+        if path is None and source.script and script.is_file() and script.with_name("utt2perturb").is_file():
+            found = script.with_name("utt2perturb")
+            log.warning("%s is not read: --utt2perturb=%s perturbs the utterances", found, found)
+        return cls(path)
 
     def __call__(self, speech: Speech) -> Speech:
         """Perturb an utterance; a line or sound that cannot be used becomes its reason."""

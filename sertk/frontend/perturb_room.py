@@ -7,7 +7,7 @@ from sertk.frontend.unfit import UnfitAudio
 # Seconds between the direct sound and the tail of a synthetic room: a reflection that comes 0.9 m later.
 GAP = 0.0025
 # Samples that are convolved at a time.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 15
 
 
 def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:

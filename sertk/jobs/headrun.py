@@ -1,16 +1,21 @@
 """The run of a head: its training and its folder."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from sertk.atomic import remove
 from sertk.data.moments import FoldMoments
 from sertk.data.store import Store
 from sertk.jobs.drawtable import DrawTable
 from sertk.jobs.vectortable import VectorTable
 from sertk.models.modelfile import Model
+from sertk.models.resnet import Head
+from sertk.models.vectorhead import posteriors
 from sertk.runs.card import model_card, training_record
 from sertk.runs.run import Run
 from sertk.runs.state import ROUNDING
@@ -51,6 +56,30 @@ class LabelSet:
         return self.moments.of(folds) if self.moments else None
 
 
+def indices(store: Store, labels: dict[str, str]) -> np.ndarray:
+    """Indices of a store's segments that have one of the given labels."""
+    return np.array([index for index, key in enumerate(store.keys) if key in labels])
+
+
+def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], list[int]]:
+    """The function that decides, with a head in training, on whole segments.
+
+    Args:
+        rows: (rows, dim) of each segment.
+        device: where to compute.
+    """
+    together = torch.from_numpy(np.concatenate(rows)).to(device)
+    counts = torch.tensor([len(part) for part in rows], device=device)
+
+    def decide(head: Head) -> list[int]:
+        head.eval()
+        decided = posteriors(head, together, counts).argmax(dim=1).tolist()
+        head.train()
+        return decided
+
+    return decide
+
+
 class HeadRun(Run):
     """The run of a head with one fold held out.
 
@@ -70,6 +99,8 @@ class HeadRun(Run):
         self.label_set, self.fold, self.development_fold = label_set, fold, development_fold
         self.members = members
         self.training: HeadTraining | None = None
+        self.choice: dict | None = None  # of settings from a grid, see sertk.jobs.gridsearch
+        self.search = self.directory / "grid.pt"
 
     def start(self, training: HeadTraining) -> None:
         """Attach a training, resumed from the last checkpoint if there is one."""
@@ -97,4 +128,11 @@ class HeadRun(Run):
         if self.training.settings.layer_weights:
             card["layer_weights"] = network.layer_weights().tolist()
             log.info("%s: weights of the layers: %s", self, " ".join(f"{w:.3f}" for w in card["layer_weights"]))
+        if self.choice:
+            card["grid"] = self.choice
         self.finish(Model(network, labelling.labels, table.frontend, card), self.training.history)
+        remove(self.search)
+
+    def _tidy(self) -> None:
+        super()._tidy()
+        remove(self.search)

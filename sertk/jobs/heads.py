@@ -14,14 +14,14 @@ from sertk import __version__
 from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
 from sertk.jobs.drawtable import DrawTable, open_draws
-from sertk.jobs.headrun import HeadRun, LabelSet
+from sertk.jobs.gridsearch import choose_settings
+from sertk.jobs.headrun import HeadRun, LabelSet, decisions, indices
 from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import HeadOptions
 from sertk.jobs.vectortable import NO_MODEL, VectorTable, open_vectors
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
 from sertk.models.resnet import Head
-from sertk.models.vectorhead import posteriors
 from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
 from sertk.runs.preemption import RUN_AGAIN
 from sertk.runtime import choose_device, prepare_cpu
@@ -70,20 +70,24 @@ def train_all_heads(
         table = open_vectors(draws, settings.layer_weights, options.trained_on)
     else:
         table = open_draws(model_path, draws)
-    settings = replace(settings, versions=table.versions)
-    tasks = [read_label_set(paths, table, settings, options) for paths in label_sets]
+    settings, grid = replace(settings, versions=table.versions), options.grid
+    longest = max(grid.points(settings), key=lambda point: point.epochs) if grid else settings
+    tasks = [read_label_set(paths, table, longest, options) for paths in label_sets]
     shared = run_settings(table, settings, options, device, threads)
     runs = [run for task in tasks for run in plan_runs(task, settings, options, shared)]
     runs = [run for run in runs if not run.finished()]
-    scorers = read_scorers(runs, table, options, device)
+    rows_of = read_whole(runs, table, options)
+    scorers = make_scorers(runs, rows_of, device)
     with ExitStack() as locks:
         for run in runs:
             locks.enter_context(run.lock())
-            label_set, scorer = run.label_set, scorers.get(run)
-            spec = table.head_spec(len(label_set.labelling.labels), settings)
-            standardise = label_set.standardisation(run.fold, run.development_fold)
-            run.start(HeadTraining(spec, run.members, label_set.targets, settings, device, scorer, standardise))
         try:
+            chosen = dict.fromkeys(runs, settings)
+            if grid:
+                criterion = options.grid_criterion
+                chosen = choose_settings(runs, table, rows_of, grid, settings, criterion, device, stop_requested)
+            for run in runs:
+                start(run, table, chosen[run], device, scorers.get(run))
             train_side_by_side(runs, table.store, device, stop_requested)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
@@ -91,6 +95,20 @@ def train_all_heads(
         for run in runs:
             run.write_model(table)
     return 0
+
+
+def start(
+    run: HeadRun,
+    table: DrawTable | VectorTable,
+    settings: HeadSettings,
+    device: torch.device,
+    scorer: Scorer | None,
+) -> None:
+    """Create the training of a run, or resume it."""
+    label_set = run.label_set
+    spec = table.head_spec(len(label_set.labelling.labels), settings)
+    standardise = label_set.standardisation(run.fold, run.development_fold)
+    run.start(HeadTraining(spec, run.members, label_set.targets, settings, device, scorer, standardise))
 
 
 def read_label_set(
@@ -120,9 +138,11 @@ def run_settings(
 ) -> dict:
     """Everything but the label set that the trained weights depend on, in plain types: a rerun must have the same."""
     manifest = read_manifest(options.eval_vectors) if options.eval_vectors else None
+    chosen = {**options.grid.plain(), "grid_criterion": options.grid_criterion} if options.grid else {}
     return {
         "sertk": __version__,
         **vars(settings),
+        **chosen,
         **table.fingerprint(),
         **machine_fingerprint(device, threads),
         "eval_vectors": manifest.sha256 if manifest else None,
@@ -149,50 +169,37 @@ def plan_runs(label_set: LabelSet, settings: HeadSettings, options: HeadOptions,
     return runs
 
 
-def read_scorers(
-    runs: list[HeadRun], table: DrawTable | VectorTable, options: HeadOptions, device: torch.device
-) -> dict[HeadRun, Scorer]:
-    """Read the evaluation vectors, and return the scorer of each run that selects its epoch by a fold.
+def read_whole(runs: list[HeadRun], table: DrawTable | VectorTable, options: HeadOptions) -> dict[str, np.ndarray]:
+    """Read the vectors of whole segments that runs are scored on, {} if none is; once for all: it may be a pipe.
 
-    Raises:
-        SertkError: a development fold has no draws, or the vectors do not fit the model.
+    Returns:
+        (rows, dim) of each segment.
     """
-    selecting = [run for run in runs if run.development_fold]
-    if not selecting:
+    if not options.grid and not any(run.development_fold for run in runs):
         return {}
     keys = list(dict.fromkeys(key for run in runs for key in run.label_set.store.keys))
-    # Read once for all runs: it may be a pipe.
-    rows_of = table.whole(options.eval_vectors, keys)
+    return table.whole(options.eval_vectors, keys)
+
+
+def make_scorers(runs: list[HeadRun], rows_of: dict[str, np.ndarray], device: torch.device) -> dict[HeadRun, Scorer]:
+    """The scorer of each run that selects its epoch by a fold.
+
+    Raises:
+        SertkError: a development fold has no draws.
+    """
     scorers = {}
-    for run in selecting:
+    for run in runs:
+        if not run.development_fold:
+            continue
         label_set, labelling = run.label_set, run.label_set.labelling
         members = indices(label_set.store, labelling.of_fold(run.development_fold))
         if not len(members):
-            raise SertkError(f"{table.source}: fold {run.development_fold}, which --select needs, has no draws")
+            raise SertkError(f"{run}: fold {run.development_fold}, which --select needs, has no draws")
         rows = [rows_of[label_set.store.keys[index]] for index in members]
         decide = decisions(rows, device)
         truth, num_labels = label_set.targets.labels[members].tolist(), len(labelling.labels)
         scorers[run] = partial(score_head, decide, truth, num_labels)
     return scorers
-
-
-def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], list[int]]:
-    """The function that decides, with a head in training, on whole segments.
-
-    Args:
-        rows: (rows, dim) of each segment.
-        device: where to compute.
-    """
-    together = torch.from_numpy(np.concatenate(rows)).to(device)
-    counts = torch.tensor([len(part) for part in rows], device=device)
-
-    def decide(head: Head) -> list[int]:
-        head.eval()
-        decided = posteriors(head, together, counts).argmax(dim=1).tolist()
-        head.train()
-        return decided
-
-    return decide
 
 
 def score_head(decide: Callable[[Head], list[int]], truth: list[int], num_labels: int, head: Head) -> dict[str, float]:
@@ -243,8 +250,3 @@ def log_start(runs: list[HeadRun], store: Store, resident_bytes: int = RESIDENT_
         epoch = 4e-9 * store.bins * runs[0].training.settings.versions * len(store)
         where = "held in memory" if epoch <= resident_bytes / 1e9 else "read batch by batch"
         log.info("draws of %.3g GB in 32 bits, %.3g GB an epoch: %s", gigabytes, epoch, where)
-
-
-def indices(store: Store, labels: dict[str, str]) -> np.ndarray:
-    """Indices of a store's segments that have one of the given labels."""
-    return np.array([index for index, key in enumerate(store.keys) if key in labels])

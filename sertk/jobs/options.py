@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.options import MAX_SKIP, option
+from sertk.training.grid import CRITERIA, Grid
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class HeadOptions(JobOptions):
     trained_on: str | None = option(
         None, "What the network behind the vectors was trained on, in words; 'nothing' for functionals and the like.",
         metavar="TEXT", unset="as the manifest of the vectors says, else unknown",
+    )  # fmt: skip
+    grid: Grid | None = option(
+        None, "Choose settings from lines of --name=value,value…: each combination is scored with the other folds held out in"
+        " turn; the best is trained on all of them.", kind="file", metavar="FILE",
+    )  # fmt: skip
+    grid_criterion: str = option(
+        "ua", "Score that chooses: UA or WA of all inner folds together, or the mean of the folds' UA.", choices=CRITERIA,
     )  # fmt: skip
 
 

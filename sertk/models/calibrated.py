@@ -11,6 +11,7 @@ from torch import nn
 
 from sertk.errors import SertkError
 from sertk.models.modelfile import Model
+from sertk.models.resnet import Head
 
 
 def temperature_of(model: Model) -> float | None:
@@ -22,7 +23,7 @@ def calibrated(model: Model, temperature: float, source: str) -> Model:
     """The model with its logits divided by a temperature.
 
     Args:
-        model: stays as it is.
+        model: a network or a head on vectors; stays as it is.
         temperature: above 0; above 1 makes the model less confident.
         source: where the temperature is from, for the card.
 
@@ -32,7 +33,7 @@ def calibrated(model: Model, temperature: float, source: str) -> Model:
     if (present := temperature_of(model)) is not None:
         raise SertkError(f"is calibrated already, with temperature {present:g}")
     network = copy.deepcopy(model.network)
-    output = network.head.output
+    output = (network if isinstance(network, Head) else network.head).output
     if not isinstance(output, nn.Linear):
         raise SertkError("has no linear output layer to calibrate")
     output.weight.data /= temperature

@@ -23,6 +23,8 @@ from sertk.models.compute import autocast
 
 ARCHITECTURES = ("data2vec-audio", "hubert", "wav2vec2", "wavlm", "whisper")
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+# Where transformers 5 saves the front end together with a tokeniser.
+PROCESSOR = "processor_config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 # Added to the variance of samples, as by Wav2Vec2FeatureExtractor.
 EPSILON = 1e-7
@@ -154,19 +156,19 @@ def load_encoder(folder: Path, device: torch.device, precision: str = "float32")
         SertkError: a file is missing or damaged, the architecture is another, or weights are missing.
         ModuleNotFoundError: transformers is not installed.
     """
-    config, front = _read_json(folder, CONFIG), _read_json(folder, PREPROCESSOR)
+    config, (front_file, front) = _read_json(folder, CONFIG), _read_front_end(folder)
     if (kind := config.get("model_type")) not in ARCHITECTURES:
         raise SertkError(f"{folder / CONFIG}: model_type {kind!r}: expected one of {', '.join(ARCHITECTURES)}")
     weights = _weights(folder)
     network, extractor = _from_transformers(folder, kind)
     network = network.eval().requires_grad_(False).to(device)
     whisper = kind == "whisper"
-    sha256 = {path.name: file_sha256(path) for path in (folder / CONFIG, folder / PREPROCESSOR, *weights)}
+    sha256 = {path.name: file_sha256(path) for path in (folder / CONFIG, front_file, *weights)}
     digest = hashlib.sha256(json.dumps(sha256, sort_keys=True).encode()).hexdigest()
     return Encoder(
         network=network,
         kind=kind,
-        rate=int(front.get("sampling_rate", 16000)),
+        rate=front.get("sampling_rate", 16000),
         num_layers=len(network.layers if whisper else network.encoder.layers),
         dim=network.config.d_model if whisper else network.config.hidden_size,
         normalised=not whisper and bool(front.get("do_normalize", True)),
@@ -192,6 +194,13 @@ def _read_json(folder: Path, name: str) -> dict:
     if not isinstance(content, dict):
         raise SertkError(f"{path}: is damaged: expected a JSON object")
     return content
+
+
+def _read_front_end(folder: Path) -> tuple[Path, dict]:
+    """The file that describes the front end, and its settings."""
+    if (folder / PROCESSOR).exists() and not (folder / PREPROCESSOR).exists():
+        return folder / PROCESSOR, _read_json(folder, PROCESSOR).get("feature_extractor") or {}
+    return folder / PREPROCESSOR, _read_json(folder, PREPROCESSOR)
 
 
 def _weights(folder: Path) -> list[Path]:

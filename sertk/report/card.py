@@ -87,6 +87,8 @@ def _model_card(folder: Path) -> list[list[str]]:
     card = read_checked(path)[0].get("card", {})
     rows = [[name, card[name]] for name in ("command",) if card.get(name)]
     rows += [[name, _pairs(_flat(card[name]))] for name in ("settings", "versions") if card.get(name)]
+    if grid := card.get("grid"):
+        rows.append([f"chosen of {len(grid['tried'])} settings, inside the training folds", _pairs(grid["chosen"])])
     return [[f"{name} (fold 1's model)", value] for name, value in rows]
 
 

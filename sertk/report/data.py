@@ -12,6 +12,7 @@ import soundfile
 from sertk.datadir.lists import read_list, write_list
 from sertk.datadir.votes import Votes, read_votes
 from sertk.frontend.cmvn import normalise
+from sertk.frontend.perturb import Perturb
 from sertk.frontend.recordings import Speech, read_recordings
 from sertk.kaldi.randomtable import RandomTable
 from sertk.kaldi.specifiers import as_rspecifier
@@ -78,7 +79,8 @@ class Data:
             write_list(f"{folder}/wav.scp", {name: value for name, value in wavs.items() if name in recordings})
             choice = {"segments": f"{folder}/segments"} if lines else {}
             speeches = read_recordings(f"scp:{folder}/wav.scp", **choice)
-            return {speech.key: _wav(speech) for speech in speeches if speech.samples is not None}
+            perturbed = map(Perturb.of_folder(self.folder), speeches)
+            return {speech.key: _wav(speech) for speech in perturbed if speech.samples is not None}
 
 
 def _wav(speech: Speech) -> bytes:

@@ -189,7 +189,7 @@ def folds_of(folder: Path) -> Path:
     words = resolved.name.split("_")
     places = [resolved / "folds"]
     places += [resolved.parent / "_".join(words[:n]) / "folds" for n in range(len(words) - 1, 0, -1)]
-    for place in places:
+    for place in [*places, resolved.parent / "folds"]:
         if (place / "utt2fold").exists():
             return place
     raise SertkError(

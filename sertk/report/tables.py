@@ -187,7 +187,10 @@ def speakers_table(results: Mapping) -> Table:
     ends = results.get("interval")
     by = f" ({interval(ends['eer'], 2)} by {ends['speakers']} speakers)" if ends else ""
     rows = [["equal error rate [%]" + " (95 %)" * bool(ends), percent(results["eer"]) + by]]
-    rows += [[f"minDCF at p = {prior}", f"{cost:.4f}"] for prior, cost in results["min_dcf"].items()]
+    for prior, cost in results["min_dcf"].items():
+        low_high = (ends or {}).get("min_dcf", {}).get(prior)  # none in results of earlier versions
+        between = f" ({low_high[0]:.4f}–{low_high[1]:.4f})" if low_high else ""
+        rows.append([f"minDCF at p = {prior}" + " (95 %)" * bool(low_high), f"{cost:.4f}{between}"])
     rows += [[name, str(results[name])] for name in ("trials", "targets", "nontargets")]
     return Table(
         "speakers", "Speaker verification with the speaker network", ["what", "value"], rows, tuple(results["stamps"])

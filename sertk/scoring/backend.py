@@ -12,7 +12,7 @@ from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.asnorm import CohortScores, cohort_scores, normalise, speaker_means
 from sertk.scoring.options import NormOptions
-from sertk.scoring.protocol import Corpus, Guard
+from sertk.scoring.protocol import Corpus, Guard, chain, speakers_in
 from sertk.scoring.trials import Embeddings, Trials, cosine_scores, read_embeddings, speaker_indices, voxceleb_speakers
 
 
@@ -102,13 +102,25 @@ def read_cohort(
 ) -> np.ndarray:
     """The cohort, (speakers, dim), centred and length-normalised; test speakers in it are a leak."""
     check_model(norm.cohort, embeddings)
+    manifest = read_manifest(norm.cohort)
     utt2spk = read_list(norm.cohort_utt2spk) if norm.cohort_utt2spk else None
     keys: set[str] = set()
     means = speaker_means(noted(filled(read_table(norm.cohort, kind="vector")), keys), utt2spk, str(norm.cohort))
     of_key = utt2spk or voxceleb_speakers(keys)
     people = set(means) | {of_key[key] for key in keys if key in of_key}
     keep_apart(guard, f"{norm.cohort}: the cohort", keys, people, corpus)
+    # Vectors without speakers are apart from the test's if the network was trained on them, which the guard checks.
+    if not corpus.people or not (keys <= of_key.keys() or keys <= trained_on(manifest and manifest.settings)):
+        guard.doubt(str(norm.cohort), "the speakers of the cohort, or of the trials, are unknown: some may be in both")
     return read_embeddings(means.items(), means, offset, str(norm.cohort)).matrix
+
+
+def trained_on(settings: Mapping | None) -> set[str]:
+    """Segments and speakers that the network of a table, and those that it was initialised from, were trained on."""
+    names: set[str] = set()
+    for record in chain((settings or {}).get("trained_on")):
+        names.update(record.get("keys") or (), speakers_in(record, trials=True) or ())
+    return names
 
 
 def keep_apart(guard: Guard, what: str, keys: Iterable[str], people: Iterable[str], corpus: Corpus) -> None:

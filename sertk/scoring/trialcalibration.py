@@ -7,10 +7,10 @@ import numpy as np
 
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.scoring.backend import Backend, ScoredTrials, check_model, keep_apart
+from sertk.scoring.backend import Backend, ScoredTrials, check_model, keep_apart, trained_on
 from sertk.scoring.llr import features_of, fit_calibration
 from sertk.scoring.options import QUALITIES, CalibrationOptions
-from sertk.scoring.protocol import Corpus, Guard, chain, speakers_in
+from sertk.scoring.protocol import Corpus, Guard
 from sertk.scoring.trials import read_trials, trial_speakers
 
 
@@ -55,13 +55,12 @@ def calibrate(
     features = [_features(side, options, beside) for side, beside in ((other, path), (scored, trials_path))]
     fit = fit_calibration(features[0], other.trials.target)
     names = ["score", *(f"{end} {quality}" for quality in options.quality for end in ("lower", "higher"))]
-    trained = set().union(*(speakers_in(part, True) or () for part in chain((other.settings or {}).get("trained_on"))))
     return replace(scored, scores=fit(features[1])), {
         "trials": len(other.scores),
         "targets": int(other.trials.target.sum()),
         "source": str(path),
         "speakers": len(people) or None,
-        "training_speakers": len(people & trained),
+        "training_speakers": len(people & trained_on(other.settings)),
         "quality": list(options.quality),
         "offset": fit.offset,
         "weights": dict(zip(names, fit.weights.tolist())),

@@ -203,7 +203,7 @@ def train_heads(
     """Train several heads side by side, so that an epoch's draws are read once for all of them if they fit into memory.
 
     Args:
-        trainings: by name; all with the same epochs and versions. Each resumes after the epochs that it has finished.
+        trainings: by name; all with the same versions. Each resumes after the epochs that it has finished.
         store_indices: by name, (segments,) index in the store of each of a training's segments.
         store: the draws.
         device: where to compute.
@@ -217,14 +217,16 @@ def train_heads(
         Stopped: `stop_requested` returned True.
         SertkError: the loss or the weights of a head, which is named, are NaN or infinite.
     """
-    settings = [training.settings for training in trainings.values()]
-    first = 1 + min((len(training.history) for training in trainings.values()), default=0)
-    draws = None
-    for epoch in range(first, settings[0].epochs + 1 if settings else 0):
-        if draws is None or store.num_frames.max() > settings[0].versions:  # else the rows of all epochs are the same
-            draws = EpochDraws(store, epoch, settings[0].versions, device, resident_bytes)
+    unfinished = [one for one in trainings.values() if len(one.history) < one.settings.epochs]
+    if not unfinished:
+        return
+    versions, draws = unfinished[0].settings.versions, None
+    first, last = 1 + min(len(one.history) for one in unfinished), max(one.settings.epochs for one in unfinished)
+    for epoch in range(first, last + 1):
+        if draws is None or store.num_frames.max() > versions:  # else the rows of all epochs are the same
+            draws = EpochDraws(store, epoch, versions, device, resident_bytes)
         for name, training in trainings.items():
-            if len(training.history) < epoch:
+            if len(training.history) < epoch <= training.settings.epochs:
                 with error_context(str(name)):
                     record = training.train_epoch(_selecting(draws, store_indices[name]), stop_requested)
                 yield epoch, name, record

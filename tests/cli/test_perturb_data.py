@@ -74,3 +74,11 @@ def test_segments_are_cut_before_they_are_perturbed(data, call, here):
     words = ("--compress=none", "--segments=segments", "--utt2perturb=list", "--write-utt2dur=dur")
     call("make-fbank", *words, f"scp:{data}/wav.scp", "ark,scp:f.ark,f.scp")
     assert (here / "dur").read_text() == "x 0.5\nx-quiet 1\n"
+
+
+def test_a_list_that_is_not_read_is_a_warning(data, call):
+    """Without --utt2perturb copies would get the features of their originals, in silence."""
+    call("perturb-data", "--level=-20", data, "out")
+    done = call("make-fbank", "scp:out/wav.scp", "ark:f.ark")
+    assert "WARNING: out/utt2perturb is not read: --utt2perturb=out/utt2perturb perturbs the utterances" in done.err
+    assert "WARNING" not in call("make-fbank", "--utt2perturb=out/utt2perturb", "scp:out/wav.scp", "ark:f.ark").err

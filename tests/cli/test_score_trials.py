@@ -156,6 +156,25 @@ def test_a_cohort_with_test_speakers_is_refused(call, made, tmp_path):
     assert "the cohort has utterance id0-vid-0 and 19 more of the trials" in own.err
 
 
+def test_a_cohort_without_speakers_leaves_trials_unchecked(call, made, tmp_path):
+    """Unless the network was trained on it: the guard knows its training speakers."""
+    _, cohort = write_others(tmp_path, "cohort", ["c0", "c1"])
+    result = call("score-trials", "--cohort", cohort, made.list, made.write())
+    assert (
+        ", leaks unchecked ]" in result.text
+        and "the speakers of the cohort, or of the trials, are unknown" in result.err
+    )
+    known = call(
+        "score-trials", "--cohort", cohort, "--cohort-utt2spk", tmp_path / "cohort/utt2spk", made.list, made.write()
+    )
+    assert known.text.endswith(", no leak ]\n")
+    table = made.write()
+    with table_writer(f"ark:{tmp_path}/own.ark", kind="vector", settings=made.settings) as write:
+        for n, key in enumerate(["libri-1", "libri"]):
+            write(key, np.arange(20, dtype=np.float32) * (-1) ** n + 1)
+    assert call("score-trials", "--cohort", f"ark:{tmp_path}/own.ark", made.list, table).text.endswith(", no leak ]\n")
+
+
 def test_calibrated_scores_have_cllr_and_actual_costs(call, made, tmp_path):
     _, others = write_others(tmp_path, "cal", [f"c{n}" for n in range(12)])
     table = made.write()

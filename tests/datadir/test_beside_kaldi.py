@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from damaged_folders import DAMAGES, LOOSER, STRICTER, build
 from datafolder import UTTERANCES, content, make
+from support import needs_sox
 
 from sertk.datadir import edit as dataedit
 from sertk.datadir.checks import problems, remarks
 from sertk.datadir.folder import DataDir
+from sertk.datadir.perturb import perturb
+from sertk.datadir.perturb_options import PerturbOptions
 from sertk.errors import SertkError
 
 KALDI = os.environ.get("KALDI_S5")
@@ -139,3 +142,25 @@ def test_folders_are_put_together_as_kaldis_script_does(here):
     dataedit.combine(["a", "b"], "ours")
     theirs = content("theirs")
     assert {name: text for name, text in content("ours").items() if name in theirs} == theirs
+
+
+@needs_kaldi
+@needs_sox  # its script refuses to run without
+def test_speeds_are_called_as_kaldis_script_calls_them(here):
+    """utt2spk, utt2uniq, utt2dur and all other lists; its wav.scp has sox where ours has utt2perturb."""
+    make("data", reco2dur="".join(f"{key} 1.5\n" for key in UTTERANCES))
+    done = kaldi("perturb_data_dir_speed.sh", "0.9", "data", "theirs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    perturb("data", "ours", PerturbOptions(speed=(0.9,), keep_originals=False))
+    theirs, ours = content("theirs"), content("ours")
+    assert [line.split()[0] for line in theirs.pop("wav.scp").splitlines()] == [
+        line.split()[0] for line in ours["wav.scp"].splitlines()
+    ]
+    for name in ("utt2dur", "reco2dur"):  # six significant digits there, four decimals here
+        pairs = zip(theirs.pop(name).splitlines(), ours[name].splitlines(), strict=True)
+        for one, other in pairs:
+            assert one.split()[0] == other.split()[0]
+            assert float(one.split()[1]) == pytest.approx(float(other.split()[1]), abs=1e-4)
+    ours["text"] = ours["text"].replace("  ", " ")  # it leaves one space between words
+    assert {name: text for name, text in ours.items() if name in theirs} == theirs
+    assert validates("ours").returncode == 0

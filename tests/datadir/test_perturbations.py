@@ -111,3 +111,20 @@ def test_speeds_are_multiplied():
 
 def test_numbers_have_no_more_decimals_than_needed():
     assert [number(x) for x in (1, 0.9, -20.0, 0.00001, -0.00001, 1187.12)] == ["1", "0.9", "-20", "0", "0", "1187.12"]
+
+
+words = some.sampled_from(
+    ["speed=", "noise=", "babble=", "and=", "rir=synthetic", "rt60=", "drr=", "from=", "part=1-2", "snr=", "seed=", "band=",
+     "codec=", "level=", "clip=", "pink", "0.9", "-1e9", "nan", "a.wav", "'", '"', "\\", "=", " ", "\t", "é", "300-3400"]
+)  # fmt: skip
+
+
+@given(some.lists(words, max_size=12).map("".join) | some.text(max_size=60))
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_parsed_or_refused(text):
+    try:
+        found = parse(text)
+    except SertkError as error:
+        assert "\n" not in str(error)
+    else:
+        assert text_of(parse(text_of(found))) == text_of(found)

@@ -74,6 +74,20 @@ def test_gpus_threads_and_jobs_at_a_time_go_together(call_runner, tmp_path):
         assert {tuple(body(tmp_path / f"m.{n}.log")) for n in range(1, 3)} == {("1", gpu) for gpu in gpus}
 
 
+def test_jobs_that_share_gpus_run_at_once(call_runner, tmp_path):
+    """Each of four jobs waits for the others."""
+    (tmp_path / "job.sh").write_text(
+        "touch on.$1\nuntil [ -e on.1 ] && [ -e on.2 ] && [ -e on.3 ] && [ -e on.4 ]; do sleep 0.01; done\n"
+        "echo $CUDA_VISIBLE_DEVICES\n"
+    )
+    words = ("--gpu", "1", "--jobs-per-gpu", "2", "JOB=1:4", "s.JOB.log", "bash", "job.sh", "JOB")
+    done = call_runner("run-local", *words, CUDA_VISIBLE_DEVICES="4,5")
+    assert done.returncode == 0, done.stderr
+    assert sorted(gpu for n in range(1, 5) for gpu in body(tmp_path / f"s.{n}.log")) == ["4", "4", "5", "5"]
+    wrong = call_runner("run-local", "--gpu", "1", "--jobs-per-gpu", "0", "log/x.log", "true")
+    assert wrong.returncode == 2 and "--jobs-per-gpu is a number, not '0'" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("asked", "outer", "message"),
     [

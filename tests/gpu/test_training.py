@@ -102,6 +102,15 @@ def test_features_on_the_gpu_train_the_same_bits(toy, train, network, monkeypatc
     assert (toy / "resident/final.pt").read_bytes() == (toy / "host/final.pt").read_bytes()
 
 
+def test_folds_side_by_side_train_the_same_bytes(toy, train, network):
+    """On a GPU each fold has a stream of its own."""
+    folds = ("--epochs", 2, "--utt2fold", toy / "utt2fold", "--fold")
+    train("all/FOLD", *folds, "all", network=network)
+    for fold in (1, 2):
+        train(f"alone/{fold}", *folds, fold, network=network)
+        assert (toy / f"all/{fold}/final.pt").read_bytes() == (toy / f"alone/{fold}/final.pt").read_bytes()
+
+
 @pytest.fixture
 def little_memory(device, monkeypatch):
     """A GPU of which this process may have 400 MB; a CPU for which batches of 12 chunks are too large."""

@@ -78,6 +78,7 @@ def fill():
         write_voice(Path("recordings", f"{number}.flac"), number)
     write_voice(Path("interview.wav"), 7)
     Path("conf").mkdir()
+    Path("conf/head.grid").write_text("--learning-rate=0.01,0.1\n--epochs=1,2\n")
     Path("conf/labels.exp3").write_text("ang ang\nhap hap\nexc hap\nneu neu\nsad sad\n")
     Path("conf/speaker.conf").write_text("--channels=2\n--epochs=1\n--chunk-frames=20,30\n")
 

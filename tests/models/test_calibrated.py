@@ -12,6 +12,8 @@ from sertk.errors import SertkError
 from sertk.models.calibrated import calibrated, temperature_of
 from sertk.models.modelfile import Model
 from sertk.models.resnet import ResNet
+from sertk.models.spec import HeadSpec
+from sertk.models.vectorhead import VectorHead
 
 
 @pytest.fixture
@@ -34,6 +36,15 @@ def test_the_card_has_the_temperature_once(model):
     assert temperature_of(result) == 2.5 and result.card["command"] == "train-resnet"
     with pytest.raises(SertkError, match="calibrated already, with temperature"):
         calibrated(result, 2.0, "results.json")
+
+
+def test_a_head_on_vectors_is_scaled_too():
+    torch.manual_seed(0)
+    head = VectorHead(HeadSpec(6, 4, embedding_dim=0)).eval()
+    vectors = torch.randn(3, 6)
+    with torch.no_grad():
+        before, after = head(vectors), calibrated(Model(head, list("abcd")), 0.5, "").network(vectors)
+    np.testing.assert_allclose(after, 2 * before, rtol=1e-5)
 
 
 def test_a_network_without_output_is_refused(model):

@@ -107,6 +107,17 @@ def test_pytorch_weights_are_read(folders, tmp_path):
     np.testing.assert_array_equal(*sums)
 
 
+@pytest.mark.parametrize("kind", ["wavlm", "whisper"])
+def test_processors_of_transformers_5_are_read(folders, tmp_path, kind):
+    folder = write_encoder(tmp_path / kind, kind, do_normalize=False)
+    front = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": front}))
+    encoder = load_encoder(folder, CPU)
+    assert encoder.rate == RATE and not encoder.normalised
+    assert encoder.moments([encoder.scaled(SAMPLES[0])], [0])[0].frames == encoder.num_frames(len(SAMPLES[0]))
+
+
 def test_damaged_folders_are_named(tmp_path):
     def refusal(folder):
         with pytest.raises(SertkError) as error:

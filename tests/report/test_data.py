@@ -10,3 +10,6 @@ def test_segments_of_longer_recordings_are_cut_out_to_be_heard(experiments, root
     with Data(tmp_path) as data:
         sound = data.sounds([key])[key]
     assert len(sound) == 44 + 2 * 1600
+    (tmp_path / "utt2perturb").write_text(f"{key} speed=0.5\n")
+    with Data(tmp_path) as data:
+        assert len(data.sounds([key])[key]) == 44 + 2 * 3200

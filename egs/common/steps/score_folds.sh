@@ -22,10 +22,7 @@ need "$folds/utt2fold" "make-folds writes it"
 runs=("$dir"/seed*/)
 [ -d "${runs[0]}" ] || runs=("$dir")
 for run in "${runs[@]%/}"; do
-  # One job for all folds, which imports torch once.
-  $cmd --num-threads "$num_threads" "$run/log/predict.log" \
-    predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
-      --utt2fold "$folds/utt2fold" --fold all "$run/FOLD/final.pt" "scp:$feats" "ark:$run/FOLD/scores.ark"
+  predict_folds.sh --cmd "$cmd" --num-threads "$num_threads" --device "$device" "scp:$feats" "$folds" "$run"
 done
 
 score-loso ${clusters:+--clusters "$clusters"} ${data:+--data "$data"} --json "$dir/results.json" \

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""linear-svm: scikit-learn's linear SVM on vectors, one for each held-out fold; predictions as CSV."""
+
+import csv
+import logging
+
+import click
+
+from sertk.atomic import atomic_file
+from sertk.cli.command import command
+from sertk.cli.types import FILE, RSPECIFIER, WEIGHTS
+from sertk.datadir.lists import read_list
+from sertk.errors import SertkError
+from sertk.kaldi.tables import read_table
+from sertk.scoring.folds import read_labels, read_utt2fold
+
+log = logging.getLogger("sertk")
+
+
+@command
+@click.argument("vectors", metavar="VECTORS-RSPECIFIER", type=RSPECIFIER)
+@click.argument("fold_dir", metavar="FOLD-DIR", type=FILE)
+@click.argument("predictions", metavar="CSV", type=FILE)
+@click.option("--complexity", type=WEIGHTS, default="1e-5,1e-4,1e-3,1e-2,1e-1,1", show_default=True,
+              help="Values of C; each fold's is the best in a cross-validation of its training folds, by UA.")  # fmt: skip
+def main(vectors, fold_dir, predictions, complexity):
+    """Train a linear SVM with balanced classes for each fold of FOLD-DIR, and write the probabilities of its test segments.
+
+    Columns are standardised over the training segments. C, and the temperature that turns distances into probabilities, come
+    from a cross-validation within the training folds (one of them held out at a time): nothing is chosen on the test
+    fold. With two folds in all there is no inner cross-validation: the middle value of --complexity and the temperature 1
+    are used.
+
+    \b
+    e.g.: local/linear_svm.py scp:compare.scp exp/emodb/folds exp/emodb/svm.csv
+    See also: import-scores
+    """
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise SertkError(f"scikit-learn cannot be used ({error}): pip install scikit-learn") from None
+    import numpy as np
+
+    labels, utt2label = read_labels(fold_dir / "labels.txt"), read_list(fold_dir / "utt2label")
+    utt2fold = read_utt2fold(fold_dir / "utt2fold")
+    table = {key: vector for key, vector in read_table(vectors, kind="vector") if key in utt2label}
+    if missing := [key for key in utt2label if key not in table]:
+        raise SertkError(
+            f"{vectors}: no vector for {missing[0]}, {len(missing)} of {len(utt2label)} segments have none"
+        )
+    keys = list(utt2label)
+    values = np.stack([table.pop(key) for key in keys]).astype(np.float64)
+    truth = np.array([labels.index(utt2label[key]) for key in keys])
+    fold = np.array([utt2fold[key] for key in keys])
+    with atomic_file(predictions, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["utt", *labels])
+        for held_out in sorted(set(fold)):
+            test = fold == held_out
+            probabilities, chosen, temperature = held_out_fold(values, truth, fold, test, complexity, len(labels))
+            log.info("fold %d: C %g, temperature %.3g", held_out, chosen, temperature)
+            for n, row in zip(np.flatnonzero(test), probabilities):
+                writer.writerow([keys[n], *(f"{p:.6g}" for p in row)])
+
+
+def held_out_fold(values, truth, fold, test, complexity, num_classes):
+    """Train on all other folds.
+
+    Args:
+        values: (segments, columns).
+        truth: (segments,) class indices.
+        fold: (segments,) fold numbers.
+        test: (segments,) bool, the held-out segments.
+        complexity: values of C.
+        num_classes: number of classes.
+
+    Returns:
+        (test segments, classes) probabilities, C, temperature.
+    """
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+    from sklearn.metrics import balanced_accuracy_score
+
+    mean, deviation = values[~test].mean(axis=0), values[~test].std(axis=0)
+    scaled = (values - mean) / np.where(deviation > 0, deviation, 1)
+    # Only products of segments are needed, once for all values of C and all inner folds.
+    products = scaled @ scaled[~test].T
+    inner, kernel, labels = fold[~test], products[~test], truth[~test]
+    chosen, temperature = sorted(complexity)[len(complexity) // 2], 1.0
+    if len(set(inner)) > 1:
+        best = -1.0
+        for value in sorted(complexity):
+            distances = np.empty((len(inner), num_classes))
+            for part in set(inner):
+                out = inner == part
+                distances[out] = distances_of(
+                    kernel[~out][:, ~out], labels[~out], kernel[out][:, ~out], value, num_classes
+                )
+            accuracy = balanced_accuracy_score(labels, distances.argmax(axis=1))
+            if accuracy > best:
+                best, chosen, chosen_distances = accuracy, value, distances
+
+        def loss(log_temperature):
+            scores = log_softmax(chosen_distances / np.exp(log_temperature), axis=1)
+            return -scores[np.arange(len(labels)), labels].mean()
+
+        temperature = float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+    distances = distances_of(kernel, labels, products[test], chosen, num_classes)
+    return softmax(distances / temperature, axis=1), chosen, temperature
+
+
+def distances_of(kernel, truth, test_kernel, complexity, num_classes):
+    """Decisions of scikit-learn's SVC (one class against one) for each class: its votes, and distances within a vote.
+
+    Args:
+        kernel: (training, training) products of training segments.
+        truth: (training,) class indices.
+        test_kernel: (test, training) products.
+        complexity: C.
+        num_classes: number of classes.
+
+    Returns:
+        (test, classes); a class without training segments, as in an inner fold, is never chosen.
+    """
+    import numpy as np
+    from sklearn.svm import SVC
+
+    svm = SVC(C=complexity, kernel="precomputed", class_weight="balanced").fit(kernel, truth)
+    decisions = svm.decision_function(test_kernel)
+    distances = np.full((len(test_kernel), num_classes), -1e3)
+    distances[:, svm.classes_] = np.stack([-decisions, decisions], axis=1) if decisions.ndim == 1 else decisions
+    return distances
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""opensmile-functionals: openSMILE's functionals of whole segments as a table of vectors."""
+
+from pathlib import Path
+
+import click
+
+from sertk.cli.command import command
+from sertk.cli.options import max_skip_option
+from sertk.cli.tally import Tally, progress
+from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
+from sertk.errors import SertkError
+from sertk.frontend.audio import SCALE
+from sertk.frontend.recordings import read_recordings
+from sertk.kaldi.tables import table_writer
+
+SETS = ("eGeMAPSv02", "ComParE_2016")
+
+
+@command
+@click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
+@click.argument("vectors_out", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
+@click.option("--set", "name", type=click.Choice(SETS), default="eGeMAPSv02", show_default=True, help="Feature set.")
+@click.option("--segments", type=FILE, metavar="FILE", help="Kaldi's segments file.")
+@max_skip_option
+def main(wav_in, vectors_out, name, segments: Path | None, max_skip):
+    """Compute the 88 functionals of eGeMAPS or the 6373 of ComParE 2016 of each recording, or segment.
+
+    Recordings keep their sample rate. What openSMILE cannot compute is 0. Needs `pip install opensmile`, whose licence
+    allows research, not products.
+
+    \b
+    e.g.: local/opensmile_functionals.py --set ComParE_2016 scp:data/emodb/wav.scp ark,scp:compare.ark,compare.scp
+    See also: transfer-head
+    """
+    try:
+        import opensmile
+    except (ImportError, OSError) as error:
+        raise SertkError(f"opensmile cannot be used ({error}): pip install opensmile") from None
+    import numpy as np
+
+    smile = opensmile.Smile(getattr(opensmile.FeatureSet, name), opensmile.FeatureLevel.Functionals)
+    settings = {"opensmile": opensmile.__version__, "set": name, "trained_on": "nothing"}
+    with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
+        for speech in progress(read_recordings(wav_in, segments)):
+            if speech.samples is None:
+                tally.skip(speech.key, speech.reason)
+                continue
+            values = smile.process_signal(speech.take() / SCALE, speech.rate).to_numpy(np.float32)[0]
+            write(speech.key, np.nan_to_num(values, posinf=0, neginf=0))
+            tally.done()
+        tally.check()
+
+
+if __name__ == "__main__":
+    main()

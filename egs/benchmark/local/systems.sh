@@ -1,0 +1,89 @@
+# Functions of run.sh: training and scoring of a system in the folds of a corpus.
+# shellcheck shell=bash disable=SC2154  # variables of run.sh
+
+# Systems whose result depends on the seed.
+seeded=" frozen scratch finetune "
+
+# script_of SYSTEM: its script in local/systems.
+script_of() {
+  case $1 in
+    *=scp:*) echo local/systems/vectors.sh ;;
+    *=*+*) echo local/systems/fusion.sh ;;
+    *) echo "local/systems/$1.sh" ;;
+  esac
+}
+
+check_systems() {
+  local system
+  for system in $1; do
+    [ -x "$(script_of "$system")" ] || die "there is no system $system ($(script_of "$system"); see run.sh --help)"
+    [[ ${system%%=*} =~ ^[A-Za-z0-9_.-]+$ ]] || die "'${system%%=*}' cannot be the name of a system"
+    case $system in
+      frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
+    esac
+  done
+}
+
+# needs_features SYSTEMS: whether one of them is a network on log-mel features.
+needs_features() {
+  local system
+  for system in $1; do
+    case $system in frozen* | scratch | finetune) return 0 ;; esac
+  done
+  return 1
+}
+
+# train_system SYSTEM DATA EXP: writes EXP/SYSTEM/FOLD/scores.ark, or EXP/SYSTEM/seedN/FOLD/scores.ark of several runs.
+train_system() {
+  local name=${1%%=*} what=() s dir
+  [ "$name" = "$1" ] || what=(--what "${1#*=}")
+  for s in $([[ $seeded == *" $1 "* ]] && echo "$seeds" || echo "$seed"); do
+    dir=$3/$name
+    [[ $seeded != *" $1 "* ]] || dir=$(run_of "$3/$name" "$s")
+    "$(script_of "$1")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} --seed "$s" ${device:+--device "$device"} \
+      --nj "$nj" --num-threads "$num_threads" "$2" "$3/folds" "$dir"
+  done
+}
+
+# score_system FOLDS DIR [OPTIONS]
+score_system() {
+  local folds=$1 dir=$2
+  shift 2
+  score-loso "$@" --json "$dir/results.json" "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"
+  mv "$dir/RESULTS.tmp" "$dir/RESULTS"
+  head -n1 "$dir/RESULTS"
+}
+
+# combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have; the
+# labels are those of the folds. Fails if there are fewer than two.
+combine_pair() {
+  local shared
+  shared=$(comm -12 <(sort "$1/exp/$2/folds/labels.txt") <(sort "$1/exp/$3/folds/labels.txt"))
+  if [ "$(wc -w <<<"$shared")" -lt 2 ]; then
+    echo "run.sh: $2 and $3 share fewer than two labels: left out" >&2
+    return 1
+  fi
+  combine-data "$4" "$1/data/$2" "$1/data/$3"
+  sort "$1/exp/$2/folds/utt2label" "$1/exp/$3/folds/utt2label" |
+    awk 'NR == FNR { shared[$1]; next } $2 in shared' <(echo "$shared") - >"$4/utt2label.tmp"
+  mv "$4/utt2label.tmp" "$4/utt2label"
+  for name in "$2" "$3"; do
+    awk -v name="$name" '{ print $1, name }' "$1/data/$name/utt2spk"
+  done | sort >"$4/utt2split"
+}
+
+# score_directions EXP SYSTEM ONE OTHER: the test on each corpus alone, by the network trained on the other.
+score_directions() {
+  local name number=0 folds source
+  for name in "$3" "$4"; do
+    number=$((number + 1))
+    folds=$1/folds.$name
+    mkdir -p "$folds"
+    cp "$1/folds/"{labels.txt,scheme.json,utt2spk} "$folds"
+    awk -v n="$number" '$2 == n' "$1/folds/utt2fold" >"$folds/utt2fold"
+    awk 'NR == FNR { test[$1]; next } $1 in test' "$folds/utt2fold" "$1/folds/utt2label" >"$folds/utt2label"
+    source="ark:$1/$2/$number/scores.ark"
+    score-loso --json "$1/$2/tested_on_$name.json" "$folds/utt2label" "$folds/utt2fold" "$source" >"$1/$2/tested_on_$name"
+    echo "tested on $name: $(head -n1 "$1/$2/tested_on_$name")"
+  done
+}

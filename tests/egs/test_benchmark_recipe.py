@@ -1,0 +1,74 @@
+"""egs/benchmark/run.sh: what it refuses, and the whole recipe on two toy corpora (slow)."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from sandbox import write_voice
+from support import ROOT
+
+RUN = ROOT / "egs/benchmark/run.sh"
+CONFS = {
+    "draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
+    "head": "--epochs=2\n",
+    "scratch": "--channels=2\n--blocks=1,1,1,1\n--embedding-dim=4\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
+    "finetune": "--chunk-frames=20\n--augment=none\n--epochs=1\n",
+}
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [RUN, *map(str, words)], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no corpus (see run.sh --help)"),
+        (["--manifest", "x.csv"], "--manifest takes NAME=FILE pairs, not 'x.csv'"),
+        (["--emodb", "x", "--systems", "nosuch"], "there is no system nosuch (local/systems/nosuch.sh"),
+        (["--emodb", "x", "--systems", "frozen"], "frozen needs --init MODEL"),
+    ],
+)
+def test_wrong_calls_are_one_line(tmp_path, words, message):
+    done = run(tmp_path, *words)
+    assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
+    """From tables of files: a network from scratch in two runs, their ensemble, openSMILE and a fusion; both directions."""
+    pytest.importorskip("opensmile")
+    seed = 0
+    for corpus in ("one", "two"):
+        rows = ["file,speaker,emotion,gender"]
+        for speaker in range(4):
+            for label in ("ang", "sad", corpus):
+                for take in range(2):
+                    seed += 1
+                    write_voice(tmp_path / corpus / f"{speaker}-{label}{take}.wav", seed)
+                    rows.append(f"{speaker}-{label}{take}.wav,{corpus}{speaker},{label},{'mf'[speaker % 2]}")
+        (tmp_path / corpus / "list.csv").write_text("\n".join(rows))
+    (tmp_path / "conf").mkdir()
+    for name, text in CONFS.items():
+        (tmp_path / "conf" / f"{name}.conf").write_text(text)
+    systems = "opensmile-egemaps scratch ensemble=scratch+ mix=opensmile-egemaps+ensemble"
+    done = run(tmp_path, "--manifest", "one=one/list.csv two=two/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
+               "--conf", "conf", "--systems", systems, "--against", "opensmile-egemaps", "--repeats", 2, "--cross")  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    exp = tmp_path / "work/exp"
+    table = json.loads((exp / "results.json").read_text())
+    assert (
+        set(table["one"]["systems"])
+        == set(table["two"]["systems"])
+        == {"opensmile-egemaps", "scratch", "ensemble", "mix"}
+    )
+    assert table["one"]["systems"]["scratch"]["runs"]["number"] == 2
+    assert set(table["two"]["comparison"]) == {"scratch", "ensemble", "mix"}
+    assert all(system["guard"] == "clean" for system in table["one"]["systems"].values())
+    cells = json.loads((exp / "cross/results.json").read_text())
+    assert {(cell["trained_on"], cell["tested_on"]) for cell in cells["mix"]} == {("one", "two"), ("two", "one")}
+    assert "one and two share ang sad" in (exp / "cross/RESULTS").read_text()
+    assert (exp / "two/report/report.html").exists()

@@ -1,0 +1,127 @@
+"""The benchmark's own scripts: openSMILE's functionals, the linear SVM, the tables."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from sertk.datadir.lists import read_list
+from sertk.kaldi.tables import read_table, table_writer
+
+CLASSES = ["ang", "hap", "neu"]
+
+
+@pytest.fixture
+def vectors(call, here):
+    """Twelve speakers in three groups; vectors that say something of three classes; folds."""
+    keys = sorted(f"s{s:02}-{label}{n}" for s in range(12) for label in CLASSES for n in range(2))
+    Path("data").mkdir()
+    columns = {"utt2label": lambda k: k[4:7], "utt2spk": lambda k: k[:3], "utt2split": lambda k: int(k[1:3]) % 3 + 1}
+    for name, value in columns.items():
+        Path("data", name).write_text("".join(f"{key} {value(key)}\n" for key in keys))
+    call("make-folds", "--scheme", "given", "data", "exp/toy/folds")
+    random = np.random.default_rng(0)
+    table = {key: random.normal(0, 1.5, 5) + np.eye(3, 5)[CLASSES.index(key[4:7])] for key in keys}
+    with table_writer("ark,scp:v.ark,v.scp", kind="vector") as write:
+        for key, row in table.items():
+            write(key, row.astype(np.float32))
+    return table
+
+
+def rows(path):
+    return {row["utt"]: [float(row[label]) for label in CLASSES] for row in csv.DictReader(Path(path).open())}
+
+
+def test_the_svm_predicts_as_scikit_learns_own(prepare, vectors):
+    """With one value of C there is no choice: the classes are those of a pipeline of StandardScaler and SVC."""
+    prepare("benchmark/local/linear_svm.py", "--complexity", "0.1", "scp:v.scp", "exp/toy/folds", "p.csv")
+    found, utt2fold = rows("p.csv"), read_list("exp/toy/folds/utt2fold")
+    assert all(sum(row) == pytest.approx(1, abs=1e-4) for row in found.values())
+    stored = dict(read_table("scp:v.scp", kind="vector"))
+    for fold in "123":
+        train, test = [[key for key in stored if (utt2fold[key] == fold) == held_out] for held_out in (False, True)]
+        scaler = StandardScaler().fit([stored[key] for key in train])
+        svm = SVC(C=0.1, kernel="linear", class_weight="balanced")
+        svm.fit(scaler.transform([stored[key] for key in train]), [key[4:7] for key in train])
+        expected = svm.predict(scaler.transform([stored[key] for key in test]))
+        assert [CLASSES[int(np.argmax(found[key]))] for key in test] == list(expected)
+
+
+def test_test_labels_do_not_change_the_svm(prepare, vectors):
+    """C and the temperature of a fold are the same whatever the labels of its own segments are."""
+    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    before, utt2fold = rows("p.csv"), read_list("exp/toy/folds/utt2fold")
+    labels = read_list("exp/toy/folds/utt2label")
+    turned = {
+        key: CLASSES[CLASSES.index(label) - 1] if utt2fold[key] == "2" else label for key, label in labels.items()
+    }
+    Path("exp/toy/folds/utt2label").write_text("".join(f"{key} {label}\n" for key, label in turned.items()))
+    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    after = rows("p.csv")
+    assert all(after[key] == before[key] for key in before if utt2fold[key] == "2")
+    assert any(after[key] != before[key] for key in before if utt2fold[key] != "2")
+
+
+def test_missing_vectors_are_one_line(prepare, vectors):
+    Path("few.scp").write_text("".join(Path("v.scp").read_text().splitlines(keepends=True)[1:]))
+    result = prepare("benchmark/local/linear_svm.py", "scp:few.scp", "exp/toy/folds", "p.csv", code=1)
+    assert "scp:few.scp: no vector for s00-ang0, 1 of 72 segments have none" in result.err
+
+
+def test_functionals_are_opensmiles(prepare, here):
+    opensmile = pytest.importorskip("opensmile")
+    samples = np.random.default_rng(0).normal(0, 0.1, 16000)
+    soundfile.write("a.wav", samples, 16000)
+    Path("wav.scp").write_text("a a.wav\nmissing b.wav\n")
+    words = ("--max-skip", 0.5, "scp:wav.scp", "ark:f.ark")
+    result = prepare("benchmark/local/opensmile_functionals.py", *words)
+    assert "skipped missing" in result.err
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    expected = smile.process_file("a.wav").to_numpy()[0]
+    ((key, row),) = read_table("ark:f.ark", kind="vector")
+    assert key == "a" and row.shape == (88,) and row == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
+    """A system that knows all labels and one that guesses, as imported predictions."""
+    random = np.random.default_rng(1)
+    lists = ("exp/toy/folds/utt2label", "exp/toy/folds/utt2fold")
+    for name, known in (("good", 0.9), ("bad", 0.4)):
+        lines = ["utt,label"]
+        for key in vectors:
+            lines.append(f"{key},{key[4:7] if random.random() < known else random.choice(CLASSES)}")
+        Path(f"{name}.csv").write_text("\n".join(lines))
+        call("import-scores", "--trained-on", "folds", f"{name}.csv", "exp/toy/folds", f"exp/toy/{name}")
+        call("score-loso", "--json", f"exp/toy/{name}/results.json", *lists, f"exp/toy/{name}")
+    result = prepare("benchmark/local/table.py", "--against", "bad", "--json", "all.json", "exp", "toy")
+    heading, _, first, second, *_ = result.text.splitlines()
+    assert heading == "toy: 72 segments, ang hap neu; 3 folds, given; 12 speakers in 3 folds"
+    assert first.split()[0] == "good" and second.split()[0] == "bad" and second.split()[-3:] == ["-", "-", "-"]
+    call("compare-scores", "--json", "c.json", lists[0], "exp/toy/bad", "exp/toy/good")
+    expected = json.loads(Path("c.json").read_text())["comparisons"][0]["ua"]
+    comparison = json.loads(Path("all.json").read_text())["toy"]["comparison"]["good"]
+    assert comparison["difference"] == pytest.approx(-expected["value"]) and comparison["p"] == expected["p"]
+    assert comparison["interval"] == pytest.approx([-expected["interval"][1], -expected["interval"][0]])
+    assert Path("exp/toy/COMPARE").exists()
+    result = prepare("benchmark/local/table.py", "exp", "elsewhere", code=1)
+    assert "exp/elsewhere: no results.json of a system" in result.err
+
+
+def test_cross_corpus_results_are_matrices(prepare, here):
+    for tested, ua in (("one", 0.5), ("two", 0.75)):
+        path = Path(f"cross/one-two/svm/tested_on_{tested}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figures = {"pooled": {"ua": ua, "wa": ua}, "unit": "utt2spk", "labels": ["ang", "sad"], "stamps": ["PARTIAL"]}
+        path.write_text(json.dumps(figures | {"intervals": {"utt2spk": {"ua": [ua - 0.1, ua + 0.1]}}}))
+    result = prepare("benchmark/local/cross_table.py", "--json", "all.json", "cross")
+    assert "one and two share ang sad: chance 50.0" in result.text
+    lines = [line.split() for line in result.text.splitlines()[-3:]]
+    assert lines[0] == ["svm", "one", "two"]
+    assert lines[1] == ["one", "-", "75.0", "(65.0", "to", "85.0)", "PARTIAL"]  # trained on one, tested on two
+    assert lines[2] == ["two", "50.0", "(40.0", "to", "60.0)", "PARTIAL", "-"]
+    assert json.loads(Path("all.json").read_text())["svm"][0]["tested_on"] == "one"
