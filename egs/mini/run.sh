@@ -31,9 +31,9 @@ corpus=${corpus:-$PWD/corpus} work=${work:-$PWD/exp}
 egs=$SERTK_ROOT/egs
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
-speakers=(--speaker-conf "$PWD/conf/speaker.conf" --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf"
-  --cohort-per-speaker 3)
-[ "$perturb" = false ] || speakers+=(--perturb-conf "$PWD/conf/perturb.conf")
+speakers=(--speaker-conf "$PWD/conf/speaker.conf" --large-margin-conf "$PWD/conf/large-margin.conf"
+  --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf" --cohort-per-speaker 3)
+if [ "$perturb" = true ]; then speakers+=(--perturb-conf "$PWD/conf/perturb.conf"); else speakers+=(--perturb-conf=); fi
 
 if at_stage 1 "simulated speech of speakers and emotions"; then
   local/simulate_speech.py --seed "$seed" "$corpus"

@@ -3,38 +3,42 @@
 #
 # usage: ./run.sh [--voxceleb1 DIR] [--voxceleb2 DIR] [options]
 # e.g.: ./run.sh --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 --num-gpus 4
-#       ./run.sh --stage 3 --speaker-conf conf/my_speaker.conf
+#       ./run.sh --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 --config conf/paper.conf
 #
 #   --voxceleb1 DIR      holds dev/wav and test/wav, or all in wav; without it no trials are scored
 #   --voxceleb2 DIR      holds dev/aac (m4a, read through ffmpeg), or dev/wav
 #   --trials O,E,H       VoxCeleb1's trial lists (cleaned; or O-original, …), found in its folder; or a list's file [O]
 #                        E and H take all speakers of VoxCeleb1 out of the training
-#   --perturb-conf FILE  train on perturbed copies too: settings of perturb-data (conf/perturb.conf) [none]
+#   --perturb-conf FILE  train on perturbed copies too: settings of perturb-data [conf/perturb.conf]; with '' none
 #   --musan DIR --rirs DIR
 #                        MUSAN and RIRS_NOISES for the copies; without them noise and rooms are synthetic, and babble is
 #                        of the training speakers
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
-#     1 data folders  2 features  3 training  4 embeddings  5 equal error rates, plain and AS-Norm
+#     1 data folders  2 features  3 training, large-margin fine-tuning  4 embeddings  5 equal error rates, plain and AS-Norm
 #   --allow-partial true continue with incomplete corpora; results are stamped PARTIAL
 #   --simulated true     the corpus is simulated; results are stamped SIMULATED
 #   --speaker-conf FILE --fbank-conf FILE --trials-conf FILE
-#                        settings of train-resnet, make-fbank and score-trials
+#                        settings of train-resnet [conf/margin.conf], make-fbank and score-trials
+#   --large-margin-conf FILE
+#                        fine-tune the network with these settings, and score that one [conf/large-margin.conf]; with '' none
 #   --cohort-per-speaker 10
 #                        recordings of each training speaker for AS-Norm; 0: no AS-Norm
 #   --num-gpus 1         training processes, one per GPU, that share every batch
 #   --nj 32 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, device
-#   --config FILE        lines of --name=value with any of these
+#   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's training
 #
-# Results: exp/resnet34/{final.pt,RESULTS}, exp/resnet34/trials/{O,O_asnorm}.{json,scores}, O_asnorm.png
+# Results: exp/resnet34/final.pt; fine-tuned, with the scores: exp/resnet34_lm/{final.pt,RESULTS} and, of each list,
+# exp/resnet34_lm/trials/{O,O_asnorm}.{json,scores}, O_asnorm.png
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-voxceleb1='' voxceleb2='' trials=O work='' perturb_conf='' musan='' rirs='' stage=1 stop_stage=5 stamp=''
+voxceleb1='' voxceleb2='' trials=O work='' perturb_conf=conf/perturb.conf musan='' rirs='' stage=1 stop_stage=5 stamp=''
 allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0 cohort_per_speaker=10
-fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/speaker.conf trials_conf=conf/trials.conf
+fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/margin.conf trials_conf=conf/trials.conf
+large_margin_conf=conf/large-margin.conf
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
@@ -70,10 +74,16 @@ if at_stage 2 "features"; then
   [ ! -e "$test" ] || make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$test"
 fi
 
-if at_stage 3 "speaker network"; then
+if at_stage 3 "speaker network, and its fine-tuning with a large margin"; then
   $train_cmd "$dir/log/train.log" "${ranks[@]}" \
     train-resnet --config "$speaker_conf" --seed "$seed" "${compute[@]}" "scp:$train/feats.scp" "$train/utt2spk" "$dir"
+  if [ -n "$large_margin_conf" ]; then
+    $train_cmd "${dir}_lm/log/train.log" "${ranks[@]}" \
+      train-resnet --config "$large_margin_conf" --init "$dir/final.pt" --seed "$seed" "${compute[@]}" \
+        "scp:$train/feats.scp" "$train/utt2spk" "${dir}_lm"
+  fi
 fi
+[ -z "$large_margin_conf" ] || dir=${dir}_lm
 
 [ -e "$test" ] || stop_stage=3 # VoxCeleb2 alone has no trials
 

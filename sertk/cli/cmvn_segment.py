@@ -51,7 +51,7 @@ def main(
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
           cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
-    See also: make-fbank, paste-vectors
+    See also: make-fbank, join-vectors
     """
     if stats and utt2group:
         raise click.UsageError("--stats is of segments that are normalised alone: not with --utt2group")

@@ -14,6 +14,7 @@ from sertk.cli.training import (
     EpochBar,
     catch_signals,
     check_balance,
+    check_descent,
     schedule_options,
     select_option,
     target_options,
@@ -21,11 +22,13 @@ from sertk.cli.training import (
 from sertk.cli.types import FILE, FOLDER, RSPECIFIER
 from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
-from sertk.models.spec import NetworkSpec
+from sertk.models.spec import CLASSIFIER_OPTIONS, NETWORK_OPTIONS, NetworkSpec
 from sertk.options import take_options
 from sertk.training.settings import TrainingSettings
 
 chunk_options = options_of(TrainingSettings, "Chunks and masks", "chunk_frames", "augment", "padding", "mask_scope")
+LOSS = "Loss"
+MARGIN_OPTIONS = ("margin", "margin_from", "margin_to", "inter_topk", "inter_topk_penalty")
 run_options = group(
     "The run",
     *(option_of(TrainingSettings.__dataclass_fields__[name]) for name in ("precision", "compile", "sync_batchnorm")),
@@ -44,10 +47,12 @@ run_options = group(
 @click.argument("feats", metavar="FEATS-RSPECIFIER", type=RSPECIFIER)
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("directory", metavar="DIR", type=FOLDER)
-@options_of(NetworkSpec, "The network")
+@options_of(NetworkSpec, "The network", *NETWORK_OPTIONS)
 @chunk_options
 @options_of(TrainingSettings, "Chunks and masks", "copies")
 @schedule_options
+@options_of(TrainingSettings, LOSS, "loss", *MARGIN_OPTIONS)
+@options_of(NetworkSpec, LOSS, *CLASSIFIER_OPTIONS)
 @target_options
 @options_of(TrainingOptions, "Starting from another network", "init")
 @options_of(TrainingSettings, "Starting from another network", "train", "frozen_batchnorm", "trunk_scale")
@@ -80,6 +85,8 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     if options["train"] != "all" and options["init"] is None:
         raise click.UsageError(f"--train {options['train']} freezes a part of an initial network: give --init")
     check_balance(options)
+    check_descent(options)
+    check_loss(options)
     if options["train"] == "all" and options["frozen_batchnorm"] == "train":
         raise click.UsageError("--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)")
     if options["blocks"] and len(options["blocks"]) != 4:
@@ -96,3 +103,22 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     from sertk.jobs.train_folds import train_folds
 
     return train_folds(*words)
+
+
+def check_loss(options: dict[str, Any]) -> None:
+    """Check that the options of a margin loss fit together.
+
+    Raises:
+        click.UsageError: they do not.
+    """
+    if options["loss"] == "softmax":
+        if given := [name for name in MARGIN_OPTIONS + CLASSIFIER_OPTIONS if options[name]]:
+            raise click.UsageError(f"--{given[0].replace('_', '-')} belongs to a margin loss: give --loss am or aam")
+        return
+    if options["soft_labels"]:
+        raise click.UsageError(f"--loss {options['loss']}: a margin is that of one label: leave out --soft-labels")
+    first, last = options["margin_from"] or 1, options["margin_to"]
+    if last and last < first:
+        raise click.UsageError(f"--margin-to {last} is before --margin-from {first}")
+    if options["inter_topk_penalty"] and not options["inter_topk"]:
+        raise click.UsageError("--inter-topk-penalty needs --inter-topk")

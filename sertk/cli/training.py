@@ -18,6 +18,7 @@ __all__ = [
     "EpochBar",
     "catch_signals",
     "check_balance",
+    "check_descent",
     "precision_option",
     "schedule_options",
     "select_option",
@@ -27,7 +28,8 @@ log = logging.getLogger("sertk")
 
 HELD_OUT = "Held-out fold and model selection"
 SCHEDULE = (
-    "epochs", "batch_size", "learning_rate", "hold_epochs", "halve_every", "momentum", "weight_decay",
+    "epochs", "batch_size", "learning_rate", "schedule", "hold_epochs", "halve_every", "final_learning_rate", "warmup_epochs",
+    "momentum", "nesterov", "weight_decay", "decay_all",
 )  # fmt: skip
 
 schedule_options = options_of(DescentSettings, "Gradient descent", *SCHEDULE)
@@ -50,6 +52,23 @@ def check_balance(options: dict[str, Any]) -> None:
     """
     if options["class_weights"] == options["sampling"] == "balanced":
         raise click.UsageError("--class-weights balanced and --sampling balanced do the same: give one of them")
+
+
+def check_descent(options: dict[str, Any]) -> None:
+    """Check that the options of gradient descent fit together.
+
+    Raises:
+        click.UsageError: they do not.
+    """
+    final = options["final_learning_rate"]
+    if final and options["schedule"] == "halving":
+        raise click.UsageError("--final-learning-rate belongs to --schedule exponential or cosine")
+    if final and final > options["learning_rate"]:
+        raise click.UsageError(f"--final-learning-rate {final:g} is above --learning-rate {options['learning_rate']:g}")
+    if options["warmup_epochs"] > options["epochs"]:
+        raise click.UsageError(
+            f"--warmup-epochs {options['warmup_epochs']:g}: there are only {options['epochs']} epochs"
+        )
 
 
 def catch_signals() -> StopRequest:

@@ -9,7 +9,15 @@ from sertk.cli.command import command
 from sertk.cli.generated import options_of
 from sertk.cli.gridfile import read_grid
 from sertk.cli.options import device_option, seed_option, threads_option
-from sertk.cli.training import HELD_OUT, catch_signals, check_balance, schedule_options, select_option, target_options
+from sertk.cli.training import (
+    HELD_OUT,
+    catch_signals,
+    check_balance,
+    check_descent,
+    schedule_options,
+    select_option,
+    target_options,
+)
 from sertk.cli.types import FILE, RSPECIFIER
 from sertk.jobs.options import HeadOptions
 from sertk.kaldi.specifiers import Rspecifier
@@ -73,6 +81,7 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     if len({directory.resolve() for _, _, directory in label_sets}) < len(label_sets):
         raise click.UsageError("each label set has a DIR of its own")
     check_balance(options)
+    check_descent(options)
     if options["grid"]:
         options["grid"] = read_grid(options["grid"], click.get_current_context().command.params)
         balances = [options["grid"].values.get(name, [options[name]]) for name in ("class_weights", "sampling")]

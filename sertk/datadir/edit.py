@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sertk.datadir import perturbations
 from sertk.datadir.checks import inconsistencies, value_problem
 from sertk.datadir.folder import (
     FRAME_SHIFT,
@@ -362,7 +363,14 @@ def _add_segments(part: DataDir) -> None:
         raise SertkError(
             f"{part.folder}: has no segments, which another folder has; utt2dur would be needed to make them"
         )
-    part.lists["segments"] = {utterance: f"{utterance} 0 {seconds}" for utterance, seconds in durations.items()}
+    perturbed = part.lists.get("utt2perturb", {})
+
+    def recorded(utterance: str, seconds: str) -> str:
+        """The duration before the speed changes: segments are cut first."""
+        speed = perturbations.speed_of(perturbed.get(utterance, ""))
+        return seconds if speed == 1 else perturbations.number(float(seconds) * speed)
+
+    part.lists["segments"] = {key: f"{key} 0 {recorded(key, seconds)}" for key, seconds in durations.items()}
 
 
 def _valid_lines(path: Path, report: list[str]) -> dict[str, str]:

@@ -105,7 +105,7 @@ class HeadRun(Run):
     def start(self, training: HeadTraining) -> None:
         """Attach a training, resumed from the last checkpoint if there is one."""
         self.training = training
-        settings = {name: value for name, value in vars(training.settings).items() if name != "versions"}
+        settings = {name: value for name, value in training.settings.plain().items() if name != "versions"}
         self.write_conf(settings)
         training.load_progress(self.resume())
         if training.history:

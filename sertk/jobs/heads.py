@@ -141,7 +141,7 @@ def run_settings(
     chosen = {**options.grid.plain(), "grid_criterion": options.grid_criterion} if options.grid else {}
     return {
         "sertk": __version__,
-        **vars(settings),
+        **settings.fingerprint(),
         **chosen,
         **table.fingerprint(),
         **machine_fingerprint(device, threads),

@@ -1,29 +1,19 @@
-"""What a training starts from: initial model, labels, features, targets, and the network."""
+"""What a training starts from: initial model, labels, features and targets."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from sertk.data.statistics import bin_statistics
 from sertk.data.store import Store, load_store
-from sertk.errors import SertkError
 from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import TrainingOptions
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest
 from sertk.models.modelfile import Model, check_frontend, load_model
-from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runs.fingerprint import data_fingerprint, label_order_fingerprint
 from sertk.training.labelling import Labelling, labelled, labels_of
-from sertk.training.loop import seeded
 from sertk.training.model_selection import development_fold
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
-
-log = logging.getLogger("sertk")
 
 
 @dataclass(frozen=True)
@@ -100,52 +90,3 @@ def read_inputs(
         check_frontend(initial, frontend, options.init, str(feats))
         frontend = frontend or initial.frontend
     return Inputs(initial, labelling, store, targets, frontend, sha256, held_out, fold, development)
-
-
-def start_network(
-    inputs: Inputs, path: Path | None, settings: TrainingSettings, network_options: dict[str, Any]
-) -> ResNet:
-    """Create a network, or take the initial model's: with a new head unless labels and pooling are the same.
-
-    Args:
-        inputs: initial model, labels and features.
-        path: of the initial model, for messages.
-        settings: chunk lengths and seed.
-        network_options: fields of NetworkSpec; None for those that are not set.
-
-    Raises:
-        SertkError: options contradict the initial network, or the features have another number of bins.
-    """
-    initial, labels, bins = inputs.initial, inputs.labelling.labels, inputs.store.bins
-    given = {name: value for name, value in network_options.items() if value is not None}
-    if "pooling" in given:
-        flat = given["pooling"] == "none"
-        if flat and len(settings.chunk_frames) > 1:
-            raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
-        given["frames"] = settings.chunk_frames[0] if flat else 0
-    if initial is None:
-        spec = NetworkSpec(len(labels), bins, **given)
-        network = seeded(lambda: ResNet(spec), settings.seed)
-        if spec.input_norm:
-            network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
-        return network
-    spec = initial.network.spec
-    pooling = {name: given.pop(name) for name in ("pooling", "frames") if name in given}
-    for name, value in given.items():
-        if getattr(spec, name) != value:
-            raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
-    if spec.bins != bins:
-        raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
-    if not pooling and spec.frames and settings.chunk_frames != (spec.frames,):
-        raise SertkError(
-            f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
-        )
-    needed = spec.with_new_head(len(labels), **pooling)
-    if initial.labels == labels and needed == spec:
-        log.info("%s: trunk and head are kept (the labels are the same)", path)
-        return initial.network
-    before, now, names = len(initial.labels), len(labels), " ".join(labels[:8])
-    log.info("%s: the trunk is kept, the head of %d labels is replaced by one of %d (%s)", path, before, now, names)
-    network = seeded(lambda: ResNet(needed), settings.seed)
-    network.trunk.load_state_dict(initial.network.trunk.state_dict())
-    return network

@@ -11,8 +11,9 @@ import torch
 
 from sertk import __version__
 from sertk.errors import SertkError
-from sertk.jobs.inputs import Inputs, read_inputs, start_network
+from sertk.jobs.inputs import Inputs, read_inputs
 from sertk.jobs.options import TrainingOptions
+from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.models.modelfile import Model
 from sertk.models.resnet import ResNet
@@ -32,9 +33,6 @@ from sertk.training.progress import Stopped, StopRequested, never
 from sertk.training.settings import TrainingSettings
 
 log = logging.getLogger("sertk")
-
-# Properties of a network that options set; the others follow from labels and features.
-NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 
 # Function of (epochs, batches per epoch[, name of one of several trainings]) that returns the callback which shows progress.
 ProgressBar = Callable[..., OnBatch]
@@ -192,7 +190,7 @@ def run_settings(
 ) -> dict:
     """Everything that the trained weights depend on, in plain types: a rerun must have the same."""
     return {
-        **settings.plain(),
+        **settings.fingerprint(),
         "sertk": __version__,
         **{f"network.{name}": value for name, value in network.spec.plain().items()},
         "init": inputs.initial.digest if inputs.initial else None,
@@ -248,7 +246,7 @@ def fit(
     log_start(training, labelling, settings)
     warn_of_emulated_bf16(settings.precision, device)
     if world.rank == 0:
-        run.write_conf({**vars(settings), **{name: getattr(network.spec, name) for name in NETWORK_OPTIONS}})
+        run.write_conf({**settings.plain(), **options_of_network(network.spec)})
     on_batch = bar(settings.epochs, training.sampler.num_batches())
     yield from training.steps(on_batch, stop_requested, checkpoint_every=60 * options.checkpoint_every)
     if world.rank == 0:

@@ -12,6 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch.nn import functional
 
 from sertk import __version__
 from sertk.atomic import atomic_file
@@ -23,6 +24,7 @@ from sertk.frontend.fbank import FLOOR, mel_filters, window
 from sertk.frontend.options import FbankOptions
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.calibrated import temperature_of
+from sertk.models.cosine import CosineOutput
 from sertk.models.fuse import for_evaluation
 from sertk.models.modelfile import Model, check_outputs
 from sertk.models.onnxfile import DIGEST, FORMAT, OUTPUTS, PREFIX, UNSIGNED, sealed
@@ -356,7 +358,7 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
         linear, activation = head.hidden
         pooled = graph.add("Gemm", pooled, linear.weight.numpy(), linear.bias.numpy(), transB=1)
         pooled = _activated(graph, activation, pooled, axes=())
-    embedding = active = pooled
+    embedding = pooled
     if network.spec.embedding_dim:
         weight, bias = head.embedding.weight.double(), head.embedding.bias.double()
         if network.spec.embedding_norm:
@@ -366,8 +368,19 @@ def _head(graph: _Graph, network: ResNet, pooled: str, at: str) -> str:
                 head.bn.bias.double() + scale * (bias - head.bn.running_mean.double()),
             )
         embedding = graph.add("Gemm", pooled, weight.float().numpy(), bias.float().numpy(), transB=1)
-        active = _activated(graph, head.act, embedding, axes=())
     if at == OUTPUTS[1]:
         return embedding
+    if network.spec.output == "cosine":
+        return graph.add("Softmax", _cosines(graph, head.output, embedding), axis=1)
+    active = _activated(graph, head.act, embedding, axes=()) if network.spec.embedding_dim else embedding
     logits = graph.add("Gemm", active, head.output.weight.numpy(), head.output.bias.numpy(), transB=1)
     return graph.add("Softmax", logits, axis=1)
+
+
+def _cosines(graph: _Graph, output: CosineOutput, embedding: str) -> str:
+    norm = graph.add("Max", graph.add("ReduceL2", embedding, [1], keepdims=1), np.float32(1e-12))
+    centres = output.scale * functional.normalize(output.weight.detach().double())
+    logits = graph.add("MatMul", graph.add("Div", embedding, norm), centres.float().T.contiguous().numpy())
+    if output.subcentres == 1:
+        return logits
+    return graph.add("ReduceMax", graph.add("Reshape", logits, [0, -1, output.subcentres]), [2], keepdims=0)

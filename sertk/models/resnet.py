@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.models.activation import activation
+from sertk.models.cosine import CosineOutput
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
@@ -133,7 +134,8 @@ class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
     An imported one may have a further layer before the embedding, no BatchNorm, and no output. With an embedding of 0
-    numbers there is the output alone.
+    numbers there is the output alone. With cosines as the output there is no activation: they are those of the embedding
+    itself, which speakers are compared by.
 
     Shape:
         - Input: (batch, pooled_dim)
@@ -149,6 +151,10 @@ class Head(nn.Module):
         before, dim = spec.hidden_dim or spec.pooled_dim, spec.embedding_dim
         self.embedding = nn.Linear(before, dim) if dim else nn.Identity()
         self.bn = nn.BatchNorm1d(dim) if dim and spec.embedding_norm else nn.Identity()
+        if isinstance(spec, NetworkSpec) and spec.output == "cosine":
+            self.act = nn.Identity()
+            self.output = CosineOutput(dim or before, spec.num_labels, spec.scale, spec.subcentres)
+            return
         self.act = activation(spec.activation, dim) if dim else nn.Identity()
         self.output = nn.Linear(dim or before, spec.num_labels) if spec.num_labels else nn.Identity()
 

@@ -12,8 +12,12 @@ ACTIVATIONS = ("prelu", "prelu-channel", "relu")
 DEVIATIONS = ("population", "unbiased")
 # Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
 POOLING_EPSILON = 1e-5
+OUTPUTS = ("linear", "cosine")
+# Properties that options set, those of a margin loss's classifier apart; the others follow from labels and features.
+NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
+CLASSIFIER_OPTIONS = ("scale", "subcentres")
 # What few networks have: left out of the plain form at its default, so that it is the same as before.
-_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm")
+_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm", "output", "scale", "subcentres")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class NetworkSpec:
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
         input_norm: the trunk normalises features by the mean and deviation of the training segments.
+        output: "linear", or "cosine": scaled cosines between the embedding, without activation, and a centre for each label.
+        scale: of the cosines.
+        subcentres: centres for each label, of which the nearest counts.
     """
 
     num_labels: int
@@ -53,6 +60,9 @@ class NetworkSpec:
     embedding_norm: bool = True
     input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
                               " the training segments, which the model keeps.", unset="false")  # fmt: skip
+    output: str = "linear"
+    scale: float = option(32.0, "Factor of the cosines in the logits of a margin loss.", above=0, unset="32")
+    subcentres: int = option(1, "Centres of each label under a margin loss; the nearest counts.", least=1, unset="1")
 
     def __post_init__(self) -> None:
         if len(self.blocks) != len(STRIDES):
@@ -61,6 +71,8 @@ class NetworkSpec:
             raise ValueError(f"no such pooling or activation: {self.pooling}, {self.activation}")
         if self.deviation not in DEVIATIONS or self.pooling_epsilon < 0:
             raise ValueError(f"no such deviation: {self.deviation}, epsilon {self.pooling_epsilon:g}")
+        if self.output not in OUTPUTS or self.scale <= 0 or self.subcentres < 1:
+            raise ValueError(f"no such output: {self.output}, scale {self.scale:g}, {self.subcentres} sub-centres")
         if (self.pooling == "none") != (self.frames > 0):
             raise ValueError("a network without pooling, and no other, has a fixed number of frames")
 
@@ -77,8 +89,9 @@ class NetworkSpec:
         return {name: value for name, value in plain.items() if name not in usual or value != usual[name]}
 
     def with_new_head(self, num_labels: int, **changed: Any) -> "NetworkSpec":
-        """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before the output."""
-        return replace(self, num_labels=num_labels, hidden_dim=0, embedding_norm=True, **changed)
+        """The same trunk under a head of sertk's own: one fully connected layer with BatchNorm before a linear output."""
+        usual = {"hidden_dim": 0, "embedding_norm": True, "output": "linear", "scale": 32.0, "subcentres": 1}
+        return replace(self, num_labels=num_labels, **(usual | changed))
 
     @classmethod
     def from_plain(cls, fields: dict) -> "NetworkSpec":

@@ -221,10 +221,8 @@ def _how(runs: list[Scored]) -> str:
     manifests = [settings or {} for scored in runs for settings in scored.settings.values()]
     records = [settings.get("trained_on") or {} for settings in manifests]
     select = select_of(runs)
-    for how in ("fused", "imported"):
-        if any(settings.get(how) for settings in manifests):
-            return how
-    if not any(records):
+    # Imported and fused systems are known by their names alone.
+    if not any(records) or any(settings.get("imported") or settings.get("fused") for settings in manifests):
         return ""
     if all("trunk" in record for record in records):
         how = FROZEN

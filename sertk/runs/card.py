@@ -78,6 +78,6 @@ def write_conf(path: Path, settings: dict) -> None:
         for name, value in settings.items():
             if value is None:
                 continue
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
             text = text.lower() if isinstance(value, bool) else text
             file.write(f"--{name.replace('_', '-')}={text}\n")

@@ -46,3 +46,16 @@ class CalibrationOptions:
     utt2dur: Path | None = option(
         None, "Seconds of all utterances, for --quality duration.", kind="file", unset="utt2dur beside the trial lists"
     )
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """Which pairs of utterances become trials."""
+
+    number: int = option(20_000, "Draw at most N targets and N nontargets; 0: all pairs.", least=0)
+    apart: Path | None = option(
+        None, "Targets differ in this map, e.g. utt2session.", kind="file", metavar="UTT2X", unset="any two utterances"
+    )
+    same: Path | None = option(
+        None, "Nontargets agree in this map, e.g. utt2gender.", kind="file", metavar="UTT2X", unset="any two speakers"
+    )

@@ -3,11 +3,13 @@
 import re
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from sertk.errors import SertkError
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.resnet import ResNet
+from sertk.training.settings import DescentSettings
 
 
 @dataclass(frozen=True)
@@ -57,31 +59,47 @@ def freeze(network: ResNet, part: str, batchnorm: str = "eval") -> Freezing:
     return Freezing(tuple(frozen), batchnorm)
 
 
-def parameter_groups(network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float) -> list[dict]:
+def parameter_groups(
+    network: ResNet, learning_rate: float, trunk_scale: float, weight_decay: float, decay_all: bool = True
+) -> list[dict]:
     """Parameter groups of a network for an optimiser.
 
     Args:
         network: the trainable parameters are those that require gradients.
         learning_rate: of the head.
         trunk_scale: factor of the trunk's learning rate, stored in a group as `scale` for the schedule.
-        weight_decay: of all but the slopes of PReLU.
+        weight_decay: see decay_groups.
+        decay_all: see decay_groups.
     """
     return [
         group | {"lr": learning_rate * scale, "scale": scale}
         for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0))
-        for group in decay_groups(part, weight_decay)
+        for group in decay_groups(part, weight_decay, decay_all)
     ]
 
 
-def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """Parameter groups of a module: weight decay for all trainable parameters but the slopes of PReLU.
+def decay_groups(module: nn.Module, weight_decay: float, decay_all: bool = True) -> list[dict]:
+    """Parameter groups of a module, those with weight decay first.
 
-    A slope that decays to 0 turns PReLU into ReLU (He et al. 2015, section 2.1).
+    A slope that decays to 0 turns PReLU into ReLU (He et al. 2015, section 2.1): slopes never decay.
+
+    Args:
+        module: the trainable parameters are those that require gradients.
+        weight_decay: of the others.
+        decay_all: if False, BatchNorm's scales and shifts and all biases do not decay either.
     """
     slopes = {p for m in module.modules() if isinstance(m, LayerPReLU | ChannelPReLU) for p in m.parameters()}
     trainable = [p for p in module.parameters() if p.requires_grad]
+    # Convolutions and fully connected layers have weights of two axes and more.
+    decaying = {p for p in trainable if p not in slopes and (decay_all or p.ndim > 1)}
     groups = [
-        {"params": [p for p in trainable if p not in slopes], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p in slopes], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p in decaying], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p not in decaying], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def sgd(groups: list[dict], settings: DescentSettings) -> torch.optim.SGD:
+    """The optimiser of parameter groups. Without momentum Nesterov's is plain descent, which torch refuses to call so."""
+    nesterov = settings.nesterov and settings.momentum > 0
+    return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=nesterov, fused=True)

@@ -55,18 +55,15 @@ def trained_alike(points: Sequence[HeadSettings]) -> list[list[HeadSettings]]:
         >>> points = [HeadSettings(epochs=e, momentum=m) for m in (0, 0.9) for e in (20, 5)]
         >>> [[(point.momentum, point.epochs) for point in group] for group in trained_alike(points)]
         [[(0, 5), (0, 20)], [(0.9, 5), (0.9, 20)]]
+        >>> [len(group) for group in trained_alike([HeadSettings(epochs=e, schedule="cosine") for e in (20, 5)])]
+        [1, 1]
     """
     groups: dict[HeadSettings, list[HeadSettings]] = {}
     for point in points:
-        groups.setdefault(replace(point, epochs=1), []).append(point)
-    alike = []
-    for group in groups.values():
-        group.sort(key=lambda point: point.epochs)
-        longest = group[-1].schedule()
-        same = [all(p.schedule().rate(e) == longest.rate(e) for e in range(1, p.epochs + 1)) for p in group]
-        alike.append([point for point, is_same in zip(group, same) if is_same])
-        alike += [[point] for point, is_same in zip(group, same) if not is_same]
-    return alike
+        # Rates of the other schedules fall over all epochs.
+        same_rates = replace(point, epochs=1) if point.schedule == "halving" else point
+        groups.setdefault(same_rates, []).append(point)
+    return [sorted(group, key=lambda point: point.epochs) for group in groups.values()]
 
 
 def scores_of(truth: dict[str, list[int]], decisions: dict[str, list[int]], num_labels: int) -> dict[str, float]:

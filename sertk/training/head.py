@@ -17,7 +17,7 @@ from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.models.spec import HeadSpec
 from sertk.models.vectorhead import VectorHead
-from sertk.training.freezing import decay_groups
+from sertk.training.freezing import decay_groups, sgd
 from sertk.training.loop import seeded
 from sertk.training.model_selection import selected_epoch
 from sertk.training.progress import Progress, Stopped, StopRequested, never
@@ -66,9 +66,9 @@ class HeadTraining:
             self.head.standardise(*standardise)
         self.head.to(device).train()
         self.best: Head | None = None
-        groups = decay_groups(self.head, settings.weight_decay)
-        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
-        self.schedule = settings.schedule()
+        groups = decay_groups(self.head, settings.weight_decay, settings.decay_all)
+        self.optimiser = sgd(groups, settings)
+        self.schedule = settings.learning_rates()
         # One chunk length will do here: the draws have theirs.
         classes = targets.labels[members].numpy() if settings.sampling == "balanced" else None
         self.sampler = Sampler(settings.seed, len(members), settings.versions, 1, settings.batch_size, (1,), classes)
@@ -91,9 +91,7 @@ class HeadTraining:
             SertkError: the loss or the weights are NaN or infinite.
         """
         epoch = len(self.history) + 1
-        rate = self.schedule.rate(epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        rate, batches = 0.0, self.sampler.num_batches()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
 
@@ -101,9 +99,12 @@ class HeadTraining:
             segments = self.members[batch.items[:, 0]]
             return segments, vectors(segments, batch.items[:, 1])
 
-        for segments, pooled in prefetch(prepare, self.sampler.batches(epoch)):
+        for batch, (segments, pooled) in enumerate(prefetch(prepare, self.sampler.batches(epoch))):
             if stop_requested():
                 raise Stopped(f"in epoch {epoch}")
+            rate = self.schedule.rate(epoch, batch, batches)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
             targets = self.targets.of(torch.from_numpy(segments).to(self.device, non_blocking=True))
             logits = self.head(pooled)
             loss = targets.loss(logits, self.settings.label_smoothing)

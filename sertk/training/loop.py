@@ -18,7 +18,7 @@ from sertk.models.compute import layout
 from sertk.models.modelfile import finite
 from sertk.models.resnet import ResNet
 from sertk.training.distributed import World
-from sertk.training.freezing import freeze, parameter_groups
+from sertk.training.freezing import freeze, parameter_groups, sgd
 from sertk.training.memory import rehearse
 from sertk.training.model_selection import selected_epoch
 from sertk.training.progress import Progress, Stopped, StopRequested, never
@@ -75,8 +75,9 @@ class Training:
         if settings.sync_batchnorm and world.size > 1:
             synchronise(self.network, world)
         self.freezing = freeze(network, settings.train, settings.frozen_batchnorm)
-        groups = parameter_groups(network, settings.learning_rate, settings.trunk_scale, settings.weight_decay)
-        self.optimiser = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, fused=True)
+        rates = (settings.learning_rate, settings.trunk_scale)
+        self.optimiser = sgd(parameter_groups(network, *rates, settings.weight_decay, settings.decay_all), settings)
+        self.schedule, self.margins = settings.learning_rates(), settings.margins()
         self.sampler = settings.sampler(len(store), targets.labels.cpu().numpy())
         self.step = Step(self.network, self.optimiser, settings, device, world, self._largest_share)
         self.chunks = source_of_chunks(store, settings.chunk_rule(network.trunk.mean_input()), device)
@@ -92,7 +93,7 @@ class Training:
         """Train to the last epoch (see steps).
 
         Returns:
-            one record per epoch: loss, accuracy, learning_rate, chunks, seconds, chunks_per_second.
+            one record per epoch: loss, accuracy, learning_rate (of its last step), chunks, seconds, chunks_per_second.
         """
         for _ in self.steps(on_batch, stop_requested, checkpoint_every):
             pass
@@ -121,14 +122,13 @@ class Training:
 
     def _epoch(self, on_batch: OnBatch, stop_requested: StopRequested, checkpoint_every: float) -> Iterator[None]:
         progress, epoch = self.progress, len(self.progress.history) + 1
-        rate = self.settings.schedule().rate(epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["scale"]
         self.freezing.train_mode(self.network)
         sums = progress.sums or {"loss": 0.0, "correct": 0.0, "chunks": 0.0, "seconds": 0.0}
         seconds_before, started, saved = sums["seconds"], time.monotonic(), time.monotonic()
         last, unread = self.sampler.num_batches() - 1, []
+        rate = self._set_rate(epoch, last)  # of the record, if all batches were finished before
         for batch, chunks in self._batches(epoch, progress.batch):
+            rate = self._set_rate(epoch, batch.number)
             targets = self.targets.of(self._segments(batch))
             unread.append((batch, self.step(chunks, targets, len(batch.items), stop_requested())))
             yield
@@ -148,6 +148,15 @@ class Training:
         progress.history.append(_record(epoch, rate, sums))
         progress.batch, progress.sums = 0, {}
         self._finish_epoch(epoch, rate)
+
+    def _set_rate(self, epoch: int, batch: int) -> float:
+        """Set learning rates and margin of a step; returns the head's learning rate."""
+        batches = self.sampler.num_batches()
+        rate = self.schedule.rate(epoch, batch, batches)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.step.margin = self.margins.at(epoch, batch, batches)
+        return rate
 
     def _batches(self, epoch: int, first: int) -> Iterator[tuple[Batch, Tensor]]:
         """Batches from `first` on, each with this process's chunks of it on the device: (share, bins, T)."""

@@ -1,6 +1,6 @@
 """Training settings of networks and heads. Defaults are the paper's (Padi et al. 2021, section 4.2). No torch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -8,7 +8,14 @@ from sertk.data.chunks import MASK_SCOPES, PADDINGS, ChunkRule
 from sertk.data.masks import parse_policy
 from sertk.data.sampler import Sampler
 from sertk.options import option
-from sertk.training.schedule import HalvingSchedule
+from sertk.training.schedule import SCHEDULES, Rise, Schedule
+
+LOSSES = ("softmax", "am", "aam")
+# Fields of later versions, left out of the plain form at their defaults: runs of earlier ones are the same as before.
+_ADDED = (
+    "schedule", "final_learning_rate", "warmup_epochs", "nesterov", "decay_all", "loss", "margin", "margin_from", "margin_to",
+    "inter_topk", "inter_topk_penalty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,23 @@ class DescentSettings:
         32, "Chunks per step, over all processes.", least=2, most=1 << 31, names=["--global-batch"]
     )
     learning_rate: float = option(0.01, "Initial learning rate.", above=0)
-    hold_epochs: int = option(8, "Epochs before the learning rate is first halved.", least=0)
-    halve_every: int = option(2, "Epochs between halvings.", least=1)
+    schedule: str = option(
+        "halving", "Learning rate: constant and then halved; or falling from batch to batch to the final one, by the same"
+        " factor (exponential) or as a cosine.", choices=SCHEDULES,
+    )  # fmt: skip
+    hold_epochs: int = option(8, "Epochs before the learning rate is first halved (--schedule halving).", least=0)
+    halve_every: int = option(2, "Epochs between halvings (--schedule halving).", least=1)
+    final_learning_rate: float = option(
+        0.0, "Learning rate at the end, of --schedule exponential and cosine.", above=0,
+        unset="a thousandth of the initial one",
+    )  # fmt: skip
+    warmup_epochs: float = option(
+        0.0, "Epochs in which the learning rate rises from 0, on top of the schedule.", least=0
+    )
     momentum: float = option(0.9, "SGD momentum.", least=0, below=1)
+    nesterov: bool = option(False, "Nesterov's momentum.")
     weight_decay: float = option(0.0, "Weight decay (not applied to PReLU slopes).", least=0)
+    decay_all: bool = option(True, "Weight decay of BatchNorm and biases too.")
     label_smoothing: float = option(0.0, "Fraction of the target spread over all labels.", least=0, below=1)
     class_weights: str = option(
         "none", "Loss weight of a segment: 1, or more for rarer labels (1 on average).",
@@ -40,9 +60,21 @@ class DescentSettings:
         choices=("last", "dev-session", "oracle"),
     )  # fmt: skip
 
-    def schedule(self) -> HalvingSchedule:
-        """The learning rate schedule."""
-        return HalvingSchedule(self.learning_rate, self.hold_epochs, self.halve_every)
+    def learning_rates(self) -> Schedule:
+        """The learning rate of every step."""
+        final = self.final_learning_rate or self.learning_rate / 1000
+        return Schedule(self.schedule, self.learning_rate, self.epochs, self.hold_epochs, self.halve_every,
+                        self.warmup_epochs, final)  # fmt: skip
+
+    def plain(self) -> dict:
+        """The fields as plain types, tuples as lists."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        added = {field.name: field.default for field in fields(self) if field.name in _ADDED}
+        return {name: value for name, value in values.items() if name not in added or value != added[name]}
+
+    def fingerprint(self) -> dict:
+        """The plain form, with the number of epochs where the rates fall over all of them: such a run cannot get more."""
+        return self.plain() | ({} if self.schedule == "halving" else {"schedule.epochs": self.epochs})
 
 
 @dataclass(frozen=True)
@@ -74,6 +106,19 @@ class TrainingSettings(DescentSettings):
     mask_scope: str = option(
         "chunk", "Draw masks over the chunk, or over the segment before it is cut.", choices=MASK_SCOPES
     )
+    loss: str = option(
+        "softmax", "Cross-entropy of the softmax; or of cosines to the centre of each label, with a margin on the cosine (am) or"
+        " the angle (aam) to that of the segment.", choices=LOSSES,
+    )  # fmt: skip
+    margin: float = option(0.2, "Margin; of aam in radians.", above=0, below=1.5, unset="0.2")
+    margin_from: int = option(1, "Epoch in which the margin starts to rise from 0.", least=1, unset="1")
+    margin_to: int = option(1, "Epoch from which it is constant.", least=1, unset="that of --margin-from")
+    inter_topk: int = option(
+        0, "Number of the most similar other labels that come nearer by a penalty.", least=0, unset="0"
+    )
+    inter_topk_penalty: float = option(
+        0.06, "Their penalty at the largest margin, in proportion before.", above=0, below=1.5, unset="0.06"
+    )
     train: str = option(
         "all",
         "Layers to train; from-block-N: blocks N (from 1) to the last, and the head.",
@@ -96,9 +141,9 @@ class TrainingSettings(DescentSettings):
     )  # fmt: skip
     sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as in a single process.")
 
-    def plain(self) -> dict:
-        """The fields as plain types, tuples as lists."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+    def margins(self) -> Rise:
+        """The margin of every step."""
+        return Rise(self.margin, self.margin_from, max(self.margin_from, self.margin_to))
 
     def chunk_rule(self, mean: np.ndarray | None = None) -> ChunkRule:
         """How chunks are cut and masked.

@@ -10,6 +10,7 @@ from sertk.models.compute import autocast
 from sertk.models.resnet import ResNet
 from sertk.training.compile import compile_network
 from sertk.training.distributed import World
+from sertk.training.margin import MarginLoss
 from sertk.training.memory import advice
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
@@ -40,6 +41,9 @@ class Step:
         self.device, self.world, self.largest = device, world, largest
         self.compiled = compile_network(network, device) if settings.compile == "true" else network
         self.full_share = len(world.share(range(settings.batch_size)))
+        self.margin = settings.margin  # of the step, set by the loop as the learning rates are
+        self.margin_loss = MarginLoss(settings.loss, settings.margin, network.spec.scale, settings.inter_topk,
+                                      settings.inter_topk_penalty)  # fmt: skip
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
     def __call__(self, chunks: Tensor, targets: Targets, size: int, stop: bool = False) -> Tensor:
@@ -80,7 +84,8 @@ class Step:
         """Forward, loss, backward: leaves gradients in the parameters; returns the summed loss and the logits."""
         with autocast(self.device, self.settings.precision):
             logits = network(chunks)
-        loss = targets.loss(logits.float(), self.settings.label_smoothing)
+        harder = self.margin_loss(logits.float(), targets.labels, self.margin)
+        loss = targets.loss(harder, self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         (loss / size).backward()
         return loss, logits

@@ -164,6 +164,18 @@ def test_folders_can_be_split_and_joined_with_what_is_done(data):
     assert not list(problems("all"))
 
 
+def test_made_segments_are_those_before_the_speed_changes(here):
+    """Joined with a folder of segments: 1.3636 s at a speed of 1.1 are cut from a recording of 1.5 s."""
+    make(here / "whole", UTTERANCES[:6], utt2num_frames=None)
+    segments = "".join(f"{key} {key} 0 1.5\n" for key in UTTERANCES[6:])
+    make(here / "parts", UTTERANCES[6:], utt2num_frames=None, segments=segments)
+    perturb("whole", "sp", PerturbOptions(speed=(1.1,), keep_originals=False))
+    combine(["sp", "parts"], "all")
+    assert read_list("all/utt2dur")["sp1.1-spk0-utt0"] == "1.3636"
+    _, start, end = read_list("all/segments", columns=4)["sp1.1-spk0-utt0"].split()
+    assert start == "0" and float(end) == pytest.approx(1.5, abs=1e-4)
+
+
 def test_perturbing_again_adds_to_what_is_done(data):
     perturb(data, "sp", PerturbOptions(speed=(0.9,), keep_originals=False))
     perturb("sp", "out", PerturbOptions(level=(-20,), keep_originals=False))

@@ -108,6 +108,12 @@ def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
     assert comparison["difference"] == pytest.approx(-expected["value"]) and comparison["p"] == expected["p"]
     assert comparison["interval"] == pytest.approx([-expected["interval"][1], -expected["interval"][0]])
     assert Path("exp/toy/COMPARE").exists()
+    # The report finds the folds beside the systems, and calls imported ones by their names.
+    call("make-report", "exp/toy", "report")
+    text = Path("report/report.md").read_text()
+    assert "**sertk: good**" in text and (
+        "bad is worse than good" in text or "bad does not differ significantly from good" in text
+    )
     result = prepare("benchmark/local/table.py", "exp", "elsewhere", code=1)
     assert "exp/elsewhere: no results.json of a system" in result.err
 

@@ -10,6 +10,10 @@ EGS = ROOT / "egs"
 READERS = {
     "common/conf/fbank.conf": "make-fbank",
     "voxceleb/conf/speaker.conf": "train-resnet",
+    "voxceleb/conf/margin.conf": "train-resnet",
+    "voxceleb/conf/large-margin.conf": "train-resnet",
+    "voxceleb/conf/perturb.conf": "perturb-data",
+    "voxceleb/conf/trials.conf": "score-trials",
     "iemocap/conf/draws.conf": "embed-segments",
     "iemocap/conf/head.conf": "transfer-head",
     "iemocap/conf/scratch.conf": "train-resnet",
@@ -30,7 +34,12 @@ def settings(path):
 
 def test_every_conf_is_read_by_one_binary():
     found = {path.relative_to(EGS).as_posix() for recipe in RECIPES for path in (EGS / recipe).glob("conf/*.conf")}
-    of_scripts = {"emodb/conf/paper.conf", "emodb/conf/ablation.conf", "iemocap/conf/ablation.conf"}
+    of_scripts = {
+        "voxceleb/conf/paper.conf",
+        "emodb/conf/paper.conf",
+        "emodb/conf/ablation.conf",
+        "iemocap/conf/ablation.conf",
+    }
     assert found - of_scripts == set(READERS) - {"common/conf/fbank.conf"}
 
 
@@ -70,6 +79,12 @@ def test_the_paper_conf_names_the_two_real_recipes_own_settings():
     for option, path in named.items():
         assert (EGS / "emodb" / path).is_file(), option
         assert "emodb" not in path
+
+
+def test_voxcelebs_paper_conf_is_the_papers_training_alone():
+    assert settings("voxceleb/conf/paper.conf") == {
+        "perturb-conf": "", "speaker-conf": "conf/speaker.conf", "large-margin-conf": "",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from support import ROOT
 
 from sertk.datadir.lists import read_list
 
@@ -124,3 +125,17 @@ def test_the_whole_emodb_has_535_recordings(prepare, tmp_path):
     put(tmp_path / "emodb" / "wav", "03a01Wa.wav")
     result = prepare(EMODB, "--whole", "true", tmp_path / "emodb", tmp_path / "data", "--allow-partial", "true")
     assert "bor: 0 recordings, expected 81" in result.err and "ang: 1 recordings, expected 127" in result.err
+
+
+def test_speechocean_holds_its_last_speakers_out(prepare, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "egs/emodb/local")  # where a script that is run finds its neighbours
+    put(tmp_path / "WAVE", *(f"SPEAKER{number:04d}/0{number}0{n}.WAV" for number in range(5) for n in range(2)))
+    put(tmp_path / "WAVE", "SPEAKER0000/notes.txt", "SPEAKER0000/._00001.WAV")
+    script = "emodb/local/prepare_speechocean.py"
+    prepare(script, "--test-speakers", 2, tmp_path, tmp_path / "data")
+    train, test = (read_list(tmp_path / "data" / name / "utt2spk") for name in ("train", "test"))
+    assert set(train.values()) == {"SPEAKER0000", "SPEAKER0001", "SPEAKER0002"} and len(train) == 6
+    assert list(test) == [f"SPEAKER000{number}-0{number}0{n}" for number in (3, 4) for n in range(2)]
+    assert (tmp_path / "data/test/trials").read_text().count(" target\n") == 2
+    err = prepare(script, "--test-speakers", 5, tmp_path, tmp_path / "other", code=1).err
+    assert "5 speakers in WAVE/SPEAKER…, more than 5 are needed" in err

@@ -35,7 +35,7 @@ def test_a_later_stage_without_the_corpus_says_what_makes_it(tmp_path):
 @pytest.fixture
 def results(tmp_path):
     """The results of a run of experiments 1 and 3, without their runs."""
-    speakers = tmp_path / "voxceleb/exp/resnet34/trials"
+    speakers = tmp_path / "voxceleb/exp/resnet34_lm/trials"
     speakers.mkdir(parents=True)
     (speakers / "O.json").write_text(json.dumps({"eer": 0.125, "trials": 540}))
     (speakers / "O_asnorm.json").write_text(json.dumps({"eer": 0.1, "trials": 540}))

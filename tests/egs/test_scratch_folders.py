@@ -70,8 +70,9 @@ def test_mini_writes_to_its_work_folder_only(scratch):
     tiny = ["--draws-conf", conf / "draws.conf", "--head-conf", conf / "head.conf", "--simulated", "true", "--exp", "1"]
     run_and_look(scratch, "iemocap", [corpus], "work/iemocap", "--stage", "3", "--init", init, *tiny)
     run_and_look(
-        scratch, "voxceleb", [corpus], "work/voxceleb", "--stage", "3", "--speaker-conf", conf / "speaker.conf"
-    )
+        scratch, "voxceleb", [corpus], "work/voxceleb", "--stage", "3", "--speaker-conf", conf / "speaker.conf",
+        "--large-margin-conf", conf / "large-margin.conf", "--perturb-conf=",
+    )  # fmt: skip
 
 
 def test_emodb_writes_to_its_work_folder_only(scratch, librispeech, emodb):

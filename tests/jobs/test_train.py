@@ -192,6 +192,19 @@ CHANGES = {
     "learning-rate": (0.5, "learning_rate=0.01, now it is 0.5"),
     "hold-epochs": (7, "hold_epochs=8, now it is 7"),
     "halve-every": (3, "halve_every=2, now it is 3"),
+    "schedule": ("cosine", "schedule=None, now it is cosine"),
+    "final-learning-rate": (1e-4, "final_learning_rate=None, now it is 0.0001"),
+    "warmup-epochs": (0.5, "warmup_epochs=None, now it is 0.5"),
+    "nesterov": ("true", "nesterov=None, now it is True"),
+    "decay-all": ("false", "decay_all=None, now it is False"),
+    "loss": ("am", "loss=None, now it is am"),
+    "margin": (0.3, "margin=None, now it is 0.3"),
+    "margin-from": (2, "margin_from=None, now it is 2"),
+    "margin-to": (3, "margin_to=None, now it is 3"),
+    "inter-topk": (2, "inter_topk=None, now it is 2"),
+    "inter-topk-penalty": (0.1, "inter_topk_penalty=None, now it is 0.1"),
+    "scale": (16, "network.scale=None, now it is 16"),
+    "subcentres": (2, "network.subcentres=None, now it is 2"),
     "momentum": (0.5, "momentum=0.9, now it is 0.5"),
     "weight-decay": (0.1, "weight_decay=0.0, now it is 0.1"),
     "label-smoothing": (0.1, "label_smoothing=0.0, now it is 0.1"),
@@ -214,6 +227,12 @@ CHANGES = {
 
 # What goes with them.
 NEEDED = ("--init", "other/final.pt", "--train", "head")
+MARGIN = ("--loss", "aam", "--inter-topk", 1)
+EXTRA = {
+    "train": NEEDED[:2], "frozen-batchnorm": NEEDED, "final-learning-rate": ("--schedule", "exponential"),
+    **dict.fromkeys(("margin", "margin-from", "margin-to", "scale", "subcentres", "inter-topk-penalty"), MARGIN),
+    "inter-topk": MARGIN[:2],
+}  # fmt: skip
 
 
 # Options that a run may change on its way: they shape what is left of it, or how it is watched, not what it computes.
@@ -247,8 +266,7 @@ def located(folder, options):
 def test_changed_option_is_refused_and_named(started, call, monkeypatch, option):
     monkeypatch.setattr(compiling, "obstacle", lambda *_: None)  # not tried: nothing is compiled before the refusal
     value, difference = CHANGES[option]
-    extra = {"train": NEEDED[:2], "frozen-batchnorm": NEEDED}.get(option, ())
-    options = located(started, [*STARTED, "--epochs", 2, f"--{option}", value, *extra])
+    options = located(started, [*STARTED, "--epochs", 2, f"--{option}", value, *EXTRA.get(option, ())])
     before = (started / "exp/state.pt").read_bytes()
     err = call("train-resnet", *train_words(started, "exp", *options), code=1).err
     line = err.strip().splitlines()[-1]

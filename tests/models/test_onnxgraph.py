@@ -70,8 +70,8 @@ def test_every_front_end_equals_ours(tmp_path, name, cmvn):
 
 
 NETWORKS = [{"pooling": "mean"}, {"activation": "relu"}, {"activation": "prelu-channel"}, {"pooling": "none", "frames": 30},
-            {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6}, {"embedding_norm": False},
-            {"input_norm": True}]  # fmt: skip
+            {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6}, {"embedding_norm": False}, {"input_norm": True},
+            {"output": "cosine"}, {"output": "cosine", "scale": 8.0, "subcentres": 3}]  # fmt: skip
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)

@@ -22,7 +22,34 @@ def test_plain_form_is_read_back():
     assert NetworkSpec.from_plain(spec.plain()) == spec and spec.pooled_dim == 2 * 8 * 2 * 3
 
 
-@pytest.mark.parametrize("fields", [{"blocks": (1, 1)}, {"pooling": "max"}, {"activation": "gelu"}, {"frames": 9}])
+def test_fields_of_later_versions_are_not_in_older_models():
+    plain = NetworkSpec(3).plain()
+    assert set(plain) == {
+        "num_labels",
+        "bins",
+        "channels",
+        "blocks",
+        "pooling",
+        "embedding_dim",
+        "activation",
+        "frames",
+    }
+    cosine = NetworkSpec(3, output="cosine", subcentres=2)
+    assert set(cosine.plain()) - set(plain) == {"output", "subcentres"}
+    assert NetworkSpec.from_plain(cosine.plain()) == cosine and cosine.with_new_head(3) == NetworkSpec(3)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"blocks": (1, 1)},
+        {"pooling": "max"},
+        {"activation": "gelu"},
+        {"frames": 9},
+        {"output": "norm"},
+        {"subcentres": 0},
+    ],
+)
 def test_impossible_networks_are_refused(fields):
     with pytest.raises(ValueError):
         NetworkSpec(4, **fields)

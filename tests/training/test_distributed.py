@@ -39,6 +39,17 @@ def test_finished_run_is_left_unchanged_by_several_processes(toy, train):
     assert (toy / "exp/final.pt").read_bytes() == before
 
 
+def test_processes_with_a_margin_equal_one(toy, train):
+    """Up to rounding, which the scale of the cosines multiplies."""
+    margins = ("--loss", "aam", "--margin-to", 2, "--inter-topk", 2, "--subcentres", 2, "--schedule", "exponential",
+               "--nesterov", "true")  # fmt: skip
+    train("one", *STEPS, *margins)
+    Ranks(toy, 2, train_words(toy, "two", *STEPS, *margins, "--sync-batchnorm", "true")).ended_well()
+    two = weights(toy / "two/final.pt")
+    for name, tensor in weights(toy / "one/final.pt").items():
+        torch.testing.assert_close(two[name], tensor, atol=2e-4, rtol=0)
+
+
 def test_shares_are_the_chunks_of_one_process(toy):
     store = load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
     settings = TrainingSettings(chunk_frames=(24, 32), batch_size=10)

@@ -47,8 +47,14 @@ def test_frozen_batchnorm_in_evaluation_or_training_mode(toy, train, mode):
 def test_slopes_are_not_decayed():
     from sertk.training.freezing import decay_groups
 
-    groups = decay_groups(Head(NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)), 0.1)
+    head = Head(NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8))
+    groups = decay_groups(head, 0.1)
     assert [(group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups] == [
         (0.1, 64 * 8 + 8 + 16 + 8 * 4 + 4),
         (0.0, 1),
+    ]
+    groups = decay_groups(head, 0.1, decay_all=False)  # neither BatchNorm nor biases
+    assert [(group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups] == [
+        (0.1, 64 * 8 + 8 * 4),
+        (0.0, 8 + 16 + 4 + 1),
     ]

@@ -1,9 +1,11 @@
 """The training loop: reading of losses, sources of chunks, the best epoch."""
 
 import copy
+import itertools
 
 import torch
 from toydata import LABELS
+from trainings import StopAfter
 
 from sertk.data.loader import HostChunks
 from sertk.data.resident import ResidentChunks
@@ -15,6 +17,7 @@ from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training import loop
 from sertk.training.distributed import World
 from sertk.training.loop import Training, seeded
+from sertk.training.progress import Stopped
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
 
@@ -87,3 +90,40 @@ def test_first_of_equal_epochs_is_kept_over_a_resume(toy):
     kept, epoch = training.selected()
     assert epoch == 2 and len(seen) == 4
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in kept.state_dict().items())
+
+
+MARGINS = {"loss": "aam", "margin_from": 2, "margin_to": 3, "inter_topk": 2, "schedule": "cosine", "warmup_epochs": 0.5,
+           "nesterov": True, "weight_decay": 1e-3, "decay_all": False, "batch_size": 8}  # fmt: skip
+
+
+def margin_training(toy, progress=None, save=None, **changed):
+    store, truth = load_store(parse_rspecifier(f"scp:{toy}/feats.scp")), read_list(toy / "utt2label")
+    targets = Targets(torch.tensor([LABELS.index(truth[key]) for key in store.keys]))
+    settings = TrainingSettings(epochs=3, chunk_frames=(24,), augment=("none",), **(MARGINS | changed))
+    spec = NetworkSpec(4, 16, 2, (1, 1, 1, 1), embedding_dim=8, output="cosine", subcentres=2)
+    network = seeded(lambda: ResNet(spec), 0)
+    return Training(network, store, targets, settings, torch.device("cpu"), World(), progress=progress, save=save)
+
+
+def test_margins_and_rates_resume_bitwise(toy):
+    """Stopped after every second batch: in the warm-up, as the margin rises, at the end of an epoch."""
+    straight = margin_training(toy)
+    seen = []
+    straight.run(lambda *_: seen.append((straight.step.margin, straight.optimiser.param_groups[0]["lr"])))
+    assert [margin for margin, _ in seen[:6]] == [0] * 6 and seen[7][0] < seen[8][0] < seen[-1][0] == 0.2
+    assert seen[0][1] < seen[1][1] < seen[2][1] > seen[3][1] > seen[-1][1] > 0
+    progress, resumed = None, []
+    for _ in itertools.count():
+        saved = []
+        training = margin_training(toy, progress, lambda p, saved=saved: saved.append(copy.deepcopy(p)))
+        try:
+            training.run(lambda *_: resumed.append((training.step.margin, training.optimiser.param_groups[0]["lr"])),  # noqa: B023
+                         StopAfter(1))  # fmt: skip
+            break
+        except Stopped:
+            progress = saved[-1]
+    assert resumed == seen
+    states = [training.network.state_dict() for training in (straight, training)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    rates = [[record["learning_rate"] for record in training.progress.history] for training in (straight, training)]
+    assert rates[0] == rates[1] == [seen[index][1] for index in (4, 9, 14)]

@@ -39,5 +39,6 @@ def test_defaults_are_the_papers():
     settings = TrainingSettings()
     assert (settings.epochs, settings.batch_size, settings.learning_rate, settings.momentum) == (20, 32, 0.01, 0.9)
     assert settings.plain()["chunk_frames"] == [150, 200, 250, 300]
+    assert settings.loss == "softmax" and "loss" not in settings.plain() and "schedule" not in settings.fingerprint()
     assert len(settings.chunk_rule().policies) == 3 and settings.chunk_rule().policies[0].num_freq == 0
-    assert [settings.schedule().rate(epoch) for epoch in (8, 9)] == [0.01, 0.005]
+    assert [settings.learning_rates().rate(epoch) for epoch in (8, 9)] == [0.01, 0.005]

@@ -1,6 +1,7 @@
 """One step of gradient descent."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,14 +18,15 @@ SPEC = NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
 
 def new_step(**settings):
     torch.manual_seed(0)
-    network = ResNet(SPEC).train()
+    network = ResNet(replace(SPEC, output="cosine" if "loss" in settings else "linear")).train()
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
-    return Step(network, optimiser, TrainingSettings(chunk_frames=(24,), precision="float32", **settings), CPU, World())
+    settings = {"chunk_frames": (24,), "precision": "float32"} | settings
+    return Step(network, optimiser, TrainingSettings(**settings), CPU, World())
 
 
 def test_other_errors_are_not_caught():
     with pytest.raises(RuntimeError, match="type"):
-        new_step()(torch.zeros(4, 16, 24).double(), Targets(torch.zeros(4, dtype=torch.long)), 4)
+        new_step()(torch.zeros(4, 16, 24), Targets(torch.zeros(4)), 4)  # labels that are no integers
 
 
 def test_step_is_plain_sgd_on_the_mean_loss():
@@ -39,3 +41,17 @@ def test_step_is_plain_sgd_on_the_mean_loss():
     assert correct == (logits.argmax(1) == labels).sum()
     for updated, before in zip(step.network.parameters(), reference.parameters()):
         torch.testing.assert_close(updated, before - 0.1 * before.grad)
+
+
+@pytest.mark.parametrize("loss", ["am", "aam"])
+def test_step_with_a_margin_in_bf16_is_that_of_float32(loss):
+    """Within the rounding of the trunk's maps: losses within 2 %, gradients within a fifth of their length."""
+    chunks, targets, found = torch.randn(12, 16, 24), Targets(torch.arange(12) % 3), []
+    for precision in ("float32", "bf16"):
+        step = new_step(loss=loss, inter_topk=1, precision=precision)
+        total, logits = step.gradients(step.network, chunks, targets, 12)
+        gradients = torch.cat([p.grad.flatten() for p in step.network.parameters()])
+        assert logits.dtype == torch.float32 and step.margin == 0.2
+        found.append((total.item(), gradients))
+    (plain, wanted), (rounded, close) = found
+    assert rounded == pytest.approx(plain, rel=0.02) and (close - wanted).norm() < 0.2 * wanted.norm()

@@ -21,7 +21,7 @@ def main(work):
     e.g.: local/print_table.py exp
     See also: score-loso
     """
-    trials = work / "voxceleb" / "exp" / "resnet34" / "trials"
+    trials = work / "voxceleb" / "exp" / "resnet34_lm" / "trials"
     plain, normalised = (json.loads((trials / name).read_text()) for name in ("O.json", "O_asnorm.json"))
     rows = [row(work / "iemocap" / "exp", number) for number in CLASSES]
     if not any(rows):

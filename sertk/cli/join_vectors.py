@@ -1,4 +1,4 @@
-"""paste-vectors: vectors of several tables side by side."""
+"""join-vectors: vectors of several tables side by side."""
 
 import os
 from itertools import chain
@@ -23,12 +23,12 @@ def main(sources: tuple[Rspecifier, ...], target: Wspecifier, max_skip: float) -
     are not in all tables are skipped. The manifest keeps what each part was computed by and trained on.
 
     \b
-    e.g.: paste-vectors scp:whole.scp scp:stats.scp ark,scp:both.ark,both.scp
-          paste-vectors scp:draws.scp scp:stats.scp ark,scp:both.ark,both.scp
+    e.g.: join-vectors scp:whole.scp scp:stats.scp ark,scp:both.ark,both.scp
+          join-vectors scp:draws.scp scp:stats.scp ark,scp:both.ark,both.scp
     See also: transfer-head, embed-segments, cmvn-segment
     """
     if len(sources) < 2:
-        raise click.UsageError("at least two tables are pasted")
+        raise click.UsageError("at least two tables are joined")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from sertk.kaldi.origins import pasted
     from sertk.kaldi.paste import paste

@@ -1,4 +1,4 @@
-"""paste-vectors as a user runs it."""
+"""join-vectors as a user runs it."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ def tables(here):
 
 
 def test_tables_are_pasted_and_missing_keys_counted(tables, call):
-    err = call("paste-vectors", "scp:a.scp", "scp:b.scp", "ark,scp:c.ark,c.scp").err
+    err = call("join-vectors", "scp:a.scp", "scp:b.scp", "ark,scp:c.ark,c.scp").err
     assert "WARNING: skipped u19: not in scp:b.scp" in err and "Done 19, skipped 1" in err
     assert dict(read_table("scp:c.scp", kind="vector"))["u07"].tolist() == [7, 97, 7, 98]
     assert read_manifest("c.scp").settings["pasted"] == {"1": {"tool": "a"}, "2": {"tool": "b"}}
 
 
 def test_too_many_missing_keys_leave_no_table(tables, call):
-    err = call("paste-vectors", "--max-skip", 0.01, "scp:a.scp", "scp:b.scp", "ark:c.ark", code=1).err
+    err = call("join-vectors", "--max-skip", 0.01, "scp:a.scp", "scp:b.scp", "ark:c.ark", code=1).err
     assert "1 of 20 skipped, more than --max-skip" in err and not (tables / "c.ark").exists()

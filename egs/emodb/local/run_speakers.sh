@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Speaker networks compared, with the same network and number of steps: by equal error rates on two lists of trials, and by
+# what heads on their frozen trunks recognise of EmoDB's emotions, with several seeds.
+#
+# usage: local/run_speakers.sh --librispeech DIR --speechocean DIR [options]
+# e.g.: local/run_speakers.sh --librispeech /corpora/LibriSpeech --speechocean /corpora/speechocean762
+#       local/run_speakers.sh --cells "plain aam" --stage 2
+#
+#   --librispeech DIR --speechocean DIR
+#                        LibriSpeech as for run.sh; speechocean762 holds WAVE, its last 20 speakers are for the trials
+#   --cells "plain aam cosine speeds all"
+#                        networks: plain softmax; with a margin; with a margin and a cosine schedule; with a margin and
+#                        three speeds as classes; all of these, and a perturbed copy of each recording
+#   --train-per-speaker 4
+#                        recordings of each training speaker of LibriSpeech; 0: all
+#   --epochs 8           of the recordings as they are; perturbed copies take as many steps
+#   --seeds 3            heads with the seeds 0, 1, …
+#   --stage 1 --stop-stage 4
+#     1 data folders, features  2 networks  3 equal error rates  4 heads on the frozen trunks, the table
+#   --work DIR           of run.sh, after its stage 5; writes data/speakers and exp/speakers there [this recipe]
+#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
+#                        feature jobs, CPU threads of a training, device
+#   --config FILE        lines of --name=value with any of these
+#
+# Results: exp/speakers/{RESULTS,CELL/RESULTS.*}
+set -euo pipefail
+recipe=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=../path.sh
+. "$recipe/path.sh"
+# shellcheck source=../cmd.sh
+. "$recipe/cmd.sh"
+
+librispeech='' speechocean='' cells='plain aam cosine speeds all' train_per_speaker=4 epochs=8 seeds=3 work=''
+stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device=''
+. sertk_options.sh
+. recipe.sh
+[ $# -eq 0 ] || die "unexpected argument '$1' (see run_speakers.sh --help)"
+for name in librispeech speechocean work; do
+  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
+done
+cd "$recipe"
+work=${work:-.}
+data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/emodb folds=$work/exp/emodb/folds
+compute=(--num-threads "$num_threads" ${device:+--device "$device"})
+need "$folds/utt2fold" "run.sh --stop-stage 5 makes it"
+
+# The data of a cell, and its chunks of each recording in an epoch: the product with the copies is 6 in all.
+data_of() { case $1 in speeds) echo "$data/speeds" ;; all) echo "$data/all" ;; *) echo "$data/train" ;; esac; }
+copies_of() { case $1 in speeds) echo 2 ;; all) echo 1 ;; *) echo 6 ;; esac; }
+
+# The options of a cell: its epochs are those of margin.conf in proportion.
+options_of() {
+  local margin=(--loss aam --margin 0.2 --margin-from 2 --margin-to 4)
+  case $1 in
+    plain) echo --loss softmax ;;
+    aam | speeds) echo "${margin[@]}" ;;
+    cosine | all) echo "${margin[@]}" --schedule cosine --warmup-epochs 0.5 --nesterov true --learning-rate 0.05 \
+      --weight-decay 0.0001 --decay-all false ;;
+    *) die "there is no cell '$1' (plain aam cosine speeds all)" ;;
+  esac
+}
+
+if at_stage 1 "data folders and features"; then
+  [ -n "$librispeech" ] && [ -n "$speechocean" ] || die "stage 1 needs --librispeech DIR and --speechocean DIR"
+  local/prepare_librispeech.py --train-per-speaker "$train_per_speaker" "$librispeech" "$data/librispeech"
+  local/prepare_speechocean.py "$speechocean" "$data/speechocean"
+  combine-data "$data/train" "$data/librispeech/train" "$data/speechocean/train"
+  sets=("$data/train" "$data/librispeech/test" "$data/speechocean/test")
+  if [[ " $cells " == *" speeds "* ]]; then
+    perturb-data --speed 0.9,1.1 "$data/train" "$data/speeds"
+    sets+=("$data/speeds")
+  fi
+  if [[ " $cells " == *" all "* ]]; then
+    perturb-data --speed 0.9,1.1 --noise synthetic --babble own --rir synthetic --each-kind false "$data/train" "$data/all"
+    sets+=("$data/all")
+  fi
+  for set in "${sets[@]}"; do
+    make_feats.sh --cmd "$feats_cmd" --nj "$nj" "$set"
+  done
+fi
+
+if at_stage 2 "networks: $cells"; then
+  for cell in $cells; do
+    read -ra options <<<"$(options_of "$cell")"
+    train=$(data_of "$cell")
+    $train_cmd --num-threads "$num_threads" "$exp/$cell/log/train.log" \
+      train-resnet --config conf/speaker.conf --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
+        --augment none --copies "$(copies_of "$cell")" "${options[@]}" "${compute[@]}" \
+        "scp:$train/feats.scp" "$train/utt2spk" "$exp/$cell"
+  done
+fi
+
+if at_stage 3 "equal error rates"; then
+  for cell in $cells; do
+    for set in librispeech speechocean; do
+      test=$data/$set/test vectors=$exp/$cell/$set
+      $train_cmd --num-threads "$num_threads" "$exp/$cell/log/embed.$set.log" \
+        embed-segments "${compute[@]}" "$exp/$cell/final.pt" "scp:$test/feats.scp" "ark,scp:$vectors.ark,$vectors.scp"
+      score-trials --utt2spk <(cat "$(data_of "$cell")/utt2spk" "$test/utt2spk") --json "$exp/$cell/$set.json" \
+        --scores "$exp/$cell/$set.scores" "$test/trials" "scp:$vectors.scp" | tee "$exp/$cell/RESULTS.$set"
+    done
+  done
+fi
+
+if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
+  for cell in $cells; do
+    dir=$exp/$cell/emodb
+    for ((seed = 0; seed < seeds; seed++)); do
+      draws=$exp/$cell/draws.$seed
+      $train_cmd --num-threads "$num_threads" "$exp/$cell/log/draws.$seed.log" \
+        embed-segments --config conf/draws.conf --seed "$seed" "${compute[@]}" \
+          "$exp/$cell/final.pt" "scp:$emodb/feats.scp" "ark,scp:$draws.ark,$draws.scp"
+      $train_cmd --num-threads "$num_threads" "$exp/$cell/log/transfer.$seed.log" \
+        transfer-head --config conf/head.conf --seed "$seed" "${compute[@]}" \
+          "$exp/$cell/final.pt" "scp:$draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir/seed$seed"
+    done
+    score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" --data "$emodb" \
+      "$emodb/feats.scp" "$folds" "$dir"
+  done
+  systems=() directories=()
+  for cell in $cells; do systems+=("$cell=$exp/$cell/emodb") directories+=("$exp/$cell/emodb"); done
+  {
+    for cell in $cells; do
+      for set in librispeech speechocean; do printf '%-10s %-12s %s\n' "$cell" "$set" "$(cat "$exp/$cell/RESULTS.$set")"; done
+    done
+    echo
+    local/compare.py "${systems[@]}"
+    [ "${#directories[@]}" -lt 2 ] || compare-scores "$folds/utt2label" "${directories[@]}"
+  } | tee "$exp/RESULTS"
+fi
