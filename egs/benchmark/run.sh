@@ -15,11 +15,12 @@
 #     frozen                                the paper: a head on the frozen trunk of --init
 #     frozen-stats                          logistic regression on statistics of its stages 3 and 4, whole segments
 #     scratch finetune                      the network trained from scratch; the network of --init fine-tuned
+#     level                                 small network from scratch, features not normalised per segment
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A
 #   --init MODEL         speaker network, for frozen, frozen-stats and finetune
 #   --against SYSTEM     system that the others are tested against [opensmile-compare]
-#   --repeats 1          training runs of frozen, scratch and finetune, with seeds --seed, --seed + 1, …
+#   --repeats 1          training runs of frozen, scratch, finetune and level, with seeds --seed, --seed + 1, …
 #   --cross false        also train on each corpus and test on each other, on the labels that both have
 #   --num-folds 5        groups of speakers, for corpora without sessions or splits of their own
 #   --work DIR           where data/ and exp/ are written [this folder]
@@ -57,6 +58,11 @@ for pair in $manifest; do
   corpora+=" ${pair%%=*}"
 done
 [ -n "$corpora" ] || die "no corpus (see run.sh --help)"
+# As the other paths, those of vectors are relative to the user's folder.
+systems=" $systems"
+while [[ $systems =~ (.*=scp:)([^/].*) ]]; do
+  systems="${BASH_REMATCH[1]}$here/${BASH_REMATCH[2]}"
+done
 check_systems "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
 

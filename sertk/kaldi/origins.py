@@ -80,8 +80,9 @@ def pasted(tables: list[Mapping[str, Any]]) -> dict[str, Any]:
     for record in reversed(records):
         trained_on = record if trained_on == NOTHING else {"keys": [], "trunk": record, "init": trained_on}
     settings: dict[str, Any] = {"pasted": {str(number): space(table) for number, table in enumerate(tables, 1)}}
-    versions = [table["augment"] for table in tables if "augment" in table]
-    return settings | ({"augment": versions[0]} if versions else {}) | {"trained_on": trained_on}
+    # What the rows of a matrix are: versions of draws, or layers.
+    rows = {name: table[name] for table in tables for name in ("augment", "layers") if len(table.get(name, ())) > 1}
+    return settings | rows | {"trained_on": trained_on}
 
 
 def _short(value: object) -> str:

@@ -50,7 +50,7 @@ class VectorHead(Head):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The embedding of vectors that are not standardised yet. Shape: (batch, input_dim) -> (batch, embedding_dim)."""
-        normal = (pooled - self.mean) * self.scale
+        normal = (pooled - self.mean).mul_(self.scale)
         if self.layers is not None:
             layers = normal.unflatten(1, (self.spec.layers, self.spec.pooled_dim))
             normal = torch.einsum("l,bld->bd", self.layers.softmax(dim=0), layers)

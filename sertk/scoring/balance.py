@@ -61,7 +61,7 @@ def divide_evenly(shares: np.ndarray, number: int) -> np.ndarray:
 
     Example:
         >>> divide_evenly(np.array([[5.0], [4], [3], [2], [2]]), 2).tolist()
-        [0, 1, 1, 0, 1]
+        [1, 0, 1, 0, 0]
     """
     group = np.full(len(shares), -1)
     sums, sizes = np.zeros((number, shares.shape[1])), np.zeros(number, int)

@@ -13,6 +13,8 @@ CONFS = {
     "draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
     "head": "--epochs=2\n",
     "scratch": "--channels=2\n--blocks=1,1,1,1\n--embedding-dim=4\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
+    "level": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
+    "level.fbank": "--num-mel-bins=16\n--allow-resample=true\n",
     "finetune": "--chunk-frames=20\n--augment=none\n--epochs=1\n",
 }
 
@@ -54,7 +56,7 @@ def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
     (tmp_path / "conf").mkdir()
     for name, text in CONFS.items():
         (tmp_path / "conf" / f"{name}.conf").write_text(text)
-    systems = "opensmile-egemaps scratch ensemble=scratch+ mix=opensmile-egemaps+ensemble"
+    systems = "opensmile-egemaps scratch level ensemble=scratch+ mix=opensmile-egemaps+ensemble"
     done = run(tmp_path, "--manifest", "one=one/list.csv two=two/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
                "--conf", "conf", "--systems", systems, "--against", "opensmile-egemaps", "--repeats", 2, "--cross")  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -63,10 +65,10 @@ def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
     assert (
         set(table["one"]["systems"])
         == set(table["two"]["systems"])
-        == {"opensmile-egemaps", "scratch", "ensemble", "mix"}
+        == {"opensmile-egemaps", "scratch", "level", "ensemble", "mix"}
     )
     assert table["one"]["systems"]["scratch"]["runs"]["number"] == 2
-    assert set(table["two"]["comparison"]) == {"scratch", "ensemble", "mix"}
+    assert set(table["two"]["comparison"]) == {"scratch", "level", "ensemble", "mix"}
     assert all(system["guard"] == "clean" for system in table["one"]["systems"].values())
     cells = json.loads((exp / "cross/results.json").read_text())
     assert {(cell["trained_on"], cell["tested_on"]) for cell in cells["mix"]} == {("one", "two"), ("two", "one")}

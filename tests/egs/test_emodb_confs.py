@@ -23,8 +23,15 @@ READERS = {
     "emodb/conf/head.conf": "transfer-head",
     "emodb/conf/scratch.conf": "train-resnet",
     "emodb/conf/finetune.conf": "train-resnet",
+    "benchmark/conf/draws.conf": "embed-segments",
+    "benchmark/conf/head.conf": "transfer-head",
+    "benchmark/conf/linear.conf": "transfer-head",
+    "benchmark/conf/scratch.conf": "train-resnet",
+    "benchmark/conf/finetune.conf": "train-resnet",
+    "benchmark/conf/level.fbank.conf": "make-fbank",
+    "benchmark/conf/level.conf": "train-resnet",
 }
-RECIPES = ["iemocap", "voxceleb", "emodb"]
+RECIPES = ["iemocap", "voxceleb", "emodb", "benchmark"]
 
 
 def settings(path):
@@ -48,6 +55,10 @@ def test_the_binary_knows_every_setting(conf):
     main = importlib.import_module(f"sertk.cli.{READERS[conf].replace('-', '_')}").main
     words = main._with_config(["--config", str(EGS / conf)])
     assert len(words) == len(settings(conf)) > 0
+
+
+def test_the_benchmarks_heads_have_a_draw_for_each_epoch():
+    assert settings("benchmark/conf/draws.conf")["draws"] == settings("benchmark/conf/head.conf")["epochs"]
 
 
 @pytest.mark.parametrize("conf", ["voxceleb/conf/speaker.conf", "iemocap/conf/scratch.conf"])
@@ -99,7 +110,9 @@ def test_voxcelebs_paper_conf_is_the_papers_training_alone():
     ],
 )
 def test_a_wrong_call_of_a_recipe_is_one_line(tmp_path, recipe, words, message, code):
-    done = subprocess.run([EGS / recipe / "run.sh", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    corpora = ["--emodb", "x"] if recipe == "benchmark" else []  # it has none of its own
+    line = [EGS / recipe / "run.sh", *corpora, *words]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == code
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

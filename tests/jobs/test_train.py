@@ -183,6 +183,7 @@ CHANGES = {
     "pooling": ("mean", "network.pooling=stats, now it is mean"),
     "embedding-dim": (9, "network.embedding_dim=8, now it is 9"),
     "activation": ("relu", "network.activation=prelu, now it is relu"),
+    "input-norm": ("true", "network.input_norm=None, now it is True"),
     "chunk-frames": ("24", "chunk_frames=[24, 32], now it is [24]"),
     "augment": ("none", "augment=['none', 'conservative', 'aggressive'], now it is ['none']"),
     "padding": ("zero", "padding=repeat, now it is zero"),

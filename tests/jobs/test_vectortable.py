@@ -118,6 +118,14 @@ def test_network_behind_the_vectors_is_in_the_record(folder, call):
     assert "the network it was initialised from had test segment spk0-u000 and 2 more in its training" in err
 
 
+def test_vectors_of_features_normalised_over_groups_are_stamped(folder, call):
+    write_table("w", settings={"pasted": {"1": {"transductive": True}}, "trained_on": "nothing"})
+    transfer(call, "--epochs", 1, table="w")
+    for fold in "123":
+        predict(call, fold, "w")
+    assert "TRANSDUCTIVE" in call("score-loso", "utt2label", "utt2fold", "exp").text.splitlines()[0]
+
+
 def test_rows_are_used_in_turn_and_averaged_in_prediction(folder, call):
     write_table("m", rows=3)
     transfer(call, "--epochs", 4, "--folds", 1, table="m")

@@ -26,6 +26,9 @@ def test_pasted_vectors_keep_all_training_records():
     ]  # fmt: skip
     assert pasted([parts[1], parts[1]])["trained_on"] == "nothing"
     assert training_record(settings) == settings["trained_on"]
+    assert pasted([{"layers": [2, 9]}, {"layers": [4]}])["layers"] == [2, 9] and "layers" not in pasted(
+        [{"layers": [4]}]
+    )
     assert "augment" not in settings and pasted([{"augment": ["none", "aggressive"]}, {}])["augment"] == [
         "none",
         "aggressive",

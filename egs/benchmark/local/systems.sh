@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154  # variables of run.sh
 
 # Systems whose result depends on the seed.
-seeded=" frozen scratch finetune "
+seeded=" frozen scratch finetune level "
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {
@@ -72,18 +72,24 @@ combine_pair() {
   done | sort >"$4/utt2split"
 }
 
-# score_directions EXP SYSTEM ONE OTHER: the test on each corpus alone, by the network trained on the other.
+# score_directions EXP SYSTEM ONE OTHER: the test on each corpus alone, by the networks trained on the other.
 score_directions() {
-  local name number=0 folds source
+  local name number=0 folds run part tested
   for name in "$3" "$4"; do
     number=$((number + 1))
-    folds=$1/folds.$name
+    folds=$1/folds.$name tested=$1/$2/tested_on_$name
     mkdir -p "$folds"
     cp "$1/folds/"{labels.txt,scheme.json,utt2spk} "$folds"
     awk -v n="$number" '$2 == n' "$1/folds/utt2fold" >"$folds/utt2fold"
     awk 'NR == FNR { test[$1]; next } $1 in test' "$folds/utt2fold" "$1/folds/utt2label" >"$folds/utt2label"
-    source="ark:$1/$2/$number/scores.ark"
-    score-loso --json "$1/$2/tested_on_$name.json" "$folds/utt2label" "$folds/utt2fold" "$source" >"$1/$2/tested_on_$name"
-    echo "tested on $name: $(head -n1 "$1/$2/tested_on_$name")"
+    # Of each training run only the fold whose test is this corpus.
+    for run in "$1/$2" "$1/$2"/seed*; do
+      [ -e "$run/$number/scores.ark" ] || continue
+      part=$tested.scores/$(realpath --relative-to="$1/$2" "$run")
+      mkdir -p "$part"
+      ln -sfr "$run/$number/"scores.* "$part"
+    done
+    score-loso --json "$tested.json" "$folds/utt2label" "$folds/utt2fold" "$tested.scores" >"$tested"
+    echo "tested on $name: $(head -n1 "$tested")"
   done
 }
