@@ -19,7 +19,6 @@ from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
 from sertk.datadir.speakers import people, read_speakers, recordings
 from sertk.errors import SertkError
-from sertk.scoring.balance import balanced_groups
 
 log = logging.getLogger("sertk")
 
@@ -125,6 +124,8 @@ def divide(
     fold_of = None
     if scheme == "speaker" and num_folds and (labelled := len({groups.get(utt) for utt in utt2label})) > num_folds:
         _check_grouped(utt2label, groups, what)
+        from sertk.scoring.balance import balanced_groups  # numpy, which no other scheme needs
+
         fold_of = balanced_groups(utt2label, labels, groups, maps.get("gender", {}), num_folds)
         log.info("%d speakers in %d groups", labelled, num_folds)
     folds = grouped_folds(scheme, utt2label, labels, groups, persons, fold_of)
