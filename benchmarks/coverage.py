@@ -1,7 +1,7 @@
 """Coverage of the 95 % intervals, false positives and power of the paired test, by simulation.
 
-Usage: benchmarks/coverage.py [sets] [seed]; `sets` simulated data sets per row (default 100: minutes; the tables of
-docs/reliability.md have 1000). Prints Markdown.
+Usage: benchmarks/coverage.py [sets] [seed] [name]; `sets` simulated data sets per row (default 100: minutes; the tables of
+docs/reliability.md have 1000), only rows that contain `name` if it is given. Prints Markdown.
 
 A data set has speakers in folds, four classes of unequal size, and a network per fold and training run. A segment is
 classified correctly with a probability whose logit is that of its class plus random effects, drawn for each data set:
@@ -18,7 +18,6 @@ from functools import cache
 import numpy as np
 from scipy.special import expit, ndtri
 
-from sertk.scoring.emotion import confusion
 from sertk.scoring.intervals import cluster_intervals, plain_intervals
 from sertk.scoring.paired import ALPHA, compare, holm
 
@@ -32,7 +31,10 @@ OWN = 0.3
 
 @dataclass(frozen=True)
 class Design:
-    """Speakers in folds, with so many segments altogether; accuracy: of a segment of an average class and speaker."""
+    """Speakers in folds, with so many segments altogether; accuracy: of a segment of an average class and speaker.
+
+    Stratified folds share all speakers.
+    """
 
     name: str
     speakers: int
@@ -42,6 +44,7 @@ class Design:
     luck: float = 0.0
     run: float = 0.0
     runs: int = 1
+    stratified: bool = False
 
     @property
     def base(self) -> np.ndarray:
@@ -60,6 +63,14 @@ DESIGNS = (
     Design("91 speakers (CREMA-D)", 91, 91, 7438),
     Design("91 speakers in 10 folds", 91, 10, 7438),
 )
+STRATIFIED = (
+    Design("10 speakers, 5 stratified folds", 10, 5, 339, stratified=True),
+    Design("24 speakers, 5 stratified folds", 24, 5, 1440, stratified=True),
+)
+EMODB, LARGER = (replace(DESIGNS[k], luck=0.25) for k in (3, 6))
+SINGLE = [replace(d, accuracy=p, luck=luck) for d in DESIGNS + STRATIFIED for p in (0.65, 0.9) for luck in (0.0, 0.25)]
+SEVERAL = [replace(EMODB, run=0.1)]
+SEVERAL += [replace(d, run=run, runs=runs) for d in (EMODB, LARGER) for run in (0.1, 0.25) for runs in (2, 3, 5)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,11 @@ class Layout:
         each = np.maximum(1, np.round(design.segments / design.speakers * SHARES)).astype(int)
         truth = np.tile(np.repeat(np.arange(len(SHARES)), each), design.speakers)
         speaker = np.repeat(np.arange(design.speakers), each.sum())
-        return cls(truth, speaker, speaker * design.folds // design.speakers)
+        if design.stratified:
+            fold = np.tile(np.concatenate([np.arange(number) for number in each]), design.speakers) % design.folds
+        else:
+            fold = speaker * design.folds // design.speakers
+        return cls(truth, speaker, fold)
 
 
 def effects(rng, number: int, whole: float, by_class: float) -> np.ndarray:
@@ -128,14 +143,13 @@ def coverage(design: Design, sets: int, seed: int = 0) -> dict[str, np.ndarray]:
         logits = design.base + effects(rng, design.speakers, SPEAKER, SPEAKER_CLASS)
         logits = logits[layout.speaker, layout.truth] + networks(rng, design)[:, layout.fold, layout.truth]
         guess = answers(rng, layout, logits)
-        counts = sum(confusion(layout.truth, one, len(SHARES)) for one in guess)
         kinds = {
             "sertk": cluster_intervals(layout.truth, guess, layout.speaker, len(SHARES), layout.fold),
             "speakers alone": cluster_intervals(layout.truth, guess, layout.speaker, len(SHARES)),
             "bootstrap": cluster_intervals(
                 layout.truth, guess, layout.speaker, len(SHARES), layout.fold, "bootstrap", draws=500
             ),
-            "segments": plain_intervals(counts, design.runs),
+            "segments": plain_intervals(layout.truth, guess, len(SHARES)),
         }
         for kind, found in kinds.items():
             inside = [low <= value <= high for value, (low, high) in zip(wanted, (found.wa, found.ua))]
@@ -175,38 +189,35 @@ def shift_for(design: Design, difference: float) -> float:
     return (low + high) / 2
 
 
-def main(sets: int = 100, seed: int = 0):
+def title(design: Design) -> str:
+    """First cells of a design's row."""
+    return f"{design.name} | {design.luck}" + f", run {design.run}" * bool(design.run) + f" | {design.runs}"
+
+
+def main(sets: str = "100", seed: str = "0", name: str = ""):
     """Print the tables."""
+    number, start = int(sets), int(seed)
     print(f"Coverage of 95 % intervals, WA / UA, {sets} data sets a row, seed {seed}\n")
     print(
         "| | accuracy | network sd | runs | sertk | speakers alone | bootstrap | segments |\n|---|---|---|---|---|---|---|---|"
     )
-    rows = [replace(d, accuracy=p, luck=luck) for d in DESIGNS for p in (0.65, 0.9) for luck in (0.0, 0.25)]
-    emodb = replace(DESIGNS[3], luck=0.25)
-    rows += [replace(emodb, run=0.1, runs=runs) for runs in (1, 2, 3, 5)]
-    for d in rows:
-        found = coverage(d, sets, seed)
-        cells = [f"{wa:.1f} / {ua:.1f}" for wa, ua in found.values()]
-        luck = f"{d.luck}" + f", run {d.run}" * bool(d.run)
-        print(f"| {d.name} | {d.accuracy} | {luck} | {d.runs} | {' | '.join(cells)} |", flush=True)
+    for design in (d for d in SINGLE + SEVERAL if name in title(d)):
+        cells = [f"{wa:.1f} / {ua:.1f}" for wa, ua in coverage(design, number, start).values()]
+        first, _, rest = title(design).partition(" | ")
+        print(f"| {first} | {design.accuracy} | {rest} | {' | '.join(cells)} |", flush=True)
     print(f"\nFalse positives at p < 0.05 of equal systems, and power, per cent, {sets} data sets a row\n")
     print(
         "| | network sd | runs | sertk | permutation alone | McNemar | family of 3, Holm | detectable, points | detected, % |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    rows = [replace(d, luck=luck) for d in DESIGNS[3:] for luck in (0.0, 0.25)]
-    rows += [replace(emodb, run=0.1, runs=runs) for runs in (1, 2, 3, 5)]
-    for d in rows:
-        null = positives(d, sets, seed)
-        power = positives(d, sets, seed + 1, shift_for(d, null["could"] / 100))
+    rows = [d for d in SINGLE if d.accuracy == 0.65 and d not in SINGLE[:12]] + SEVERAL
+    for design in (d for d in rows if name in title(d)):
+        null = positives(design, number, start)
+        power = positives(design, number, start + 1, shift_for(design, null["could"] / 100))
         cells = [f"{null[kind]:.1f}" for kind in ("sertk", "permutation alone")]
-        cells += [f"{null['McNemar']:.1f}" if d.runs == 1 else "–", f"{family(d, sets, seed):.1f}"]
-        luck = f"{d.luck}" + f", run {d.run}" * bool(d.run)
-        print(
-            f"| {d.name} | {luck} | {d.runs} | {' | '.join(cells)} | {null['could']:.1f} | {power['sertk']:.0f} |",
-            flush=True,
-        )
+        cells += [f"{null['McNemar']:.1f}" if design.runs == 1 else "–", f"{family(design, number, start):.1f}"]
+        print(f"| {title(design)} | {' | '.join(cells)} | {null['could']:.1f} | {power['sertk']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -15,10 +15,12 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from sertk.errors import SertkError
-from sertk.report.document import Figure, Table, percent
+from sertk.report.document import Figure, Table, interval, percent
 from sertk.report.drawing import COLOURS, INK, figure
 from sertk.report.lettering import wrapped
 from sertk.report.systems import ordered, read_json
+from sertk.scoring.groups import unit_words
+from sertk.scoring.intervals import Ends
 from sertk.scoring.protocol import DEPENDENT
 
 PARTS = {"transfer": "TL", "masks": "Aug", "pooling": "SP"}
@@ -34,12 +36,16 @@ class Cells:
 
     Args:
         accuracies: cell -> WA of every fold, as fractions.
+        intervals: cell -> 95 % interval of the pooled WA of every seed, as fractions.
+        units: what the intervals generalise over, in words: "10 speakers".
         stamps: stamps of any cell.
         scheme: the scheme of all folds.
         seeds: number of seeds.
     """
 
     accuracies: dict[Cell, list[float]]
+    intervals: dict[Cell, list[Ends]]
+    units: str
     stamps: tuple[str, ...]
     scheme: str
     seeds: int
@@ -57,12 +63,16 @@ def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
     """
     paths = sorted(path for path in folder.rglob("cell.json") if (path.parent / "results.json").exists())
     accuracies: dict[Cell, list[float]] = {}
-    stamps, schemes, seeds = [], {}, set()
+    intervals: dict[Cell, list[Ends]] = {}
+    stamps, schemes, seeds, units = [], {}, set(), {}
     for path in paths:
         cell, results = read_json(path), read_json(path.parent / "results.json")
         try:
             key = (titles.get(cell["experiment"], cell["experiment"]), tuple(bool(cell[part]) for part in PARTS))
             accuracies.setdefault(key, []).extend(fold["wa"] for fold in results["folds"].values())
+            ends = results["intervals"][results["unit"]]
+            intervals.setdefault(key, []).append(ends["wa"])
+            units[unit_words(results["unit"], ends["clusters"], ends["units"])] = path
             stamps += results["stamps"]
             schemes.setdefault(results["scheme"], path)
             seeds.add(cell["seed"])
@@ -75,7 +85,7 @@ def read_cells(folder: Path, titles: Mapping[str, str]) -> Cells | None:
         raise SertkError(
             f"cells of one figure were scored with different schemes: {first[1]} {first[0]}, {other[1]} {other[0]}"
         )
-    return Cells(accuracies, ordered(stamps), str(next(iter(schemes))), len(seeds))
+    return Cells(accuracies, intervals, " or ".join(units), ordered(stamps), str(next(iter(schemes))), len(seeds))
 
 
 def parts_table(cells: Cells) -> Table:
@@ -106,7 +116,7 @@ def ablation_figure(cells: Cells) -> Figure:
     experiments = sorted({experiment for experiment, _ in accuracies})
     kinds = sorted({parts for _, parts in accuracies}, key=lambda parts: (sum(parts), parts[::-1]))
     statistics = {
-        key: (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
+        key: (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
         for key, values in accuracies.items()
     }
 
@@ -115,28 +125,33 @@ def ablation_figure(cells: Cells) -> Figure:
         for axes, experiment in zip(grid, experiments):
             present = [parts for parts in kinds if (experiment, parts) in statistics]
             bars = [statistics[experiment, parts] for parts in present]
-            drawn = axes.bar(range(len(bars)), [100 * mean for mean, _, _ in bars], 0.72,
-                             yerr=[100 * (deviation or 0) for _, deviation, _ in bars], capsize=3,
+            drawn = axes.bar(range(len(bars)), [100 * mean for mean, _ in bars], 0.72,
+                             yerr=[100 * (deviation or 0) for _, deviation in bars], capsize=3,
                              color=[FACES[sum(parts)] for parts in present],
                              error_kw={"ecolor": INK, "elinewidth": 1.1})  # fmt: skip
-            axes.bar_label(drawn, [f"{100 * mean:.1f}" for mean, _, _ in bars], padding=2, fontsize=7)
+            axes.bar_label(drawn, [_bar_words(*bar) for bar in bars], padding=2, fontsize=7)
             axes.set_xticks(range(len(bars)), [_label(parts).replace(" + ", "\n") for parts in present])
+            axes.margins(y=0.17)  # room for the labels
             axes.grid(False, axis="x")
             axes.set_title(wrapped(experiment, max(8, 6 * len(bars))))
         grid[0].set_ylabel("WA [%]")
 
-    rows = [
-        [experiment, _label(parts), percent(mean), percent(deviation), str(number)]
-        for (experiment, parts), (mean, deviation, number) in sorted(statistics.items())
-    ]
-    table = Table("ablation-numbers", "Data of the figure", ["experiment", "with", "WA [%]", "± folds", "folds"], rows,
-                  stamps, words=2)  # fmt: skip
+    rows = []
+    for (experiment, parts), (mean, deviation) in sorted(statistics.items()):
+        ends = np.mean(np.array(cells.intervals[experiment, parts], dtype=np.float64), axis=0)
+        number = str(len(accuracies[experiment, parts]))
+        shown = interval([None if np.isnan(end) else end for end in ends])
+        rows.append([experiment, _label(parts), percent(mean), percent(deviation), number, shown])
+    columns = ["experiment", "with", "WA [%]", "± folds", "folds", f"95 % by {cells.units}"]
+    table = Table("ablation-numbers", "Data of the figure", columns, rows, stamps, words=2)
     dependent = (
         "Speakers occur in both training and test: these results are speaker-dependent." if DEPENDENT in stamps else ""
     )
     notes = (
         "TL: transfer learning from the speaker network; Aug: masks in training; SP: statistics pooling. Bars: means over the"
-        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, error bars: standard deviation.",
+        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, error bars and ±: standard deviation.",
+        f"In the data of the figure: the 95 % interval of the pooled WA by {cells.units}"
+        + (", mean over the seeds of its ends (which is conservative)." if repeats > 1 else "; one training run."),
         *filter(None, [dependent]),
     )
     alt = "Bar chart of WA with and without transfer, masks and pooling: " + "; ".join(
@@ -144,6 +159,11 @@ def ablation_figure(cells: Cells) -> Figure:
     )
     size = (max(4.5, 0.5 * len(accuracies) + 1.2), 3.4)
     return figure("figure-4", "Figure 4. Ablation", draw, size, alt, stamps, notes, table)
+
+
+def _bar_words(mean: float, deviation: float | None) -> str:
+    """Mean and standard deviation in per cent, on two lines."""
+    return f"{100 * mean:.1f}" + (f"\n±{100 * deviation:.1f}" if deviation is not None else "")
 
 
 def _label(parts: tuple[bool, bool, bool]) -> str:

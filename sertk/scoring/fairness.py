@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sertk.scoring.intervals import FEW, run_counts
+from sertk.scoring.intervals import FEW
 from sertk.scoring.paired import holm
+from sertk.scoring.variance import run_counts
 
 DRAWS = 9999
 # Most elements of the group sums in memory at once.

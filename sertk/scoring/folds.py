@@ -124,7 +124,7 @@ def divide(
     fold_of = None
     if scheme == "speaker" and num_folds and (labelled := len({groups.get(utt) for utt in utt2label})) > num_folds:
         _check_grouped(utt2label, groups, what)
-        from sertk.scoring.balance import balanced_groups  # imports numpy, which --help does not need
+        from sertk.scoring.balance import balanced_groups  # numpy, which no other scheme needs
 
         fold_of = balanced_groups(utt2label, labels, groups, maps.get("gender", {}), num_folds)
         log.info("%d speakers in %d groups", labelled, num_folds)

@@ -16,9 +16,10 @@ from statistics import NormalDist
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from sertk.scoring.intervals import Ends, Variance, score_interval
+from sertk.scoring.intervals import Ends, score_interval
 from sertk.scoring.paired import Difference
 from sertk.scoring.speaker import bits
+from sertk.scoring.variance import Variance
 
 # Sorted score indices of removed targets and nontargets, if nothing is removed.
 _NONE = [np.empty(0, dtype=int)] * 2

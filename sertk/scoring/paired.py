@@ -21,7 +21,8 @@ from statistics import NormalDist
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from sertk.scoring.intervals import Ends, beyond_chance, combined, joined, run_counts
+from sertk.scoring.intervals import Ends
+from sertk.scoring.variance import difference_variance, joined, run_counts
 
 # Up to this many clusters all permutations (2^16) are evaluated and the p-value is exact.
 MAX_EXACT = 16
@@ -169,71 +170,25 @@ def compare(
     """
     systems = [np.atleast_2d(guess) for guess in (guess_a, guess_b)]
     exchanged = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    hits, rows = _hits(truth, systems, exchanged, num_classes)
+    parts = _parts(truth, systems, exchanged, num_classes)
     # Class counts are fixed, so a difference is a sum over clusters, and exchanging a cluster flips its sign.
-    whole = rows.sum(axis=0)
-    p_values = exchange_p(_accuracies(_gain(hits), rows, whole), draws, seed)
-    units, crossed = joined(exchanged, fold)
-    errors = [_clustered_error(*_hits(truth, systems, units, num_classes))]
-    if crossed:
-        errors.append(_clustered_error(*_hits(truth, systems, fold, num_classes)))
-    values, error, freedom = errors[0][0], np.hypot.reduce([e for _, e, _ in errors]), errors[0][2]
-    if crossed:
-        freedom = np.minimum(freedom, errors[1][2])
+    p_values = exchange_p(parts, draws, seed)
+    found = difference_variance(truth, systems, exchanged, num_classes, fold)
     alone = _independent_error(truth, systems, num_classes)
-    wa, ua = (_difference(*row) for row in zip(values, p_values, error, freedom, alone))
-    runs = (len(systems[0]), len(systems[1]))
-    return Comparison(*_discordant(truth, systems), wa, ua, len(rows), len(np.unique(units)), runs)
+    rows = zip(found.values, p_values, np.sqrt(found.variances), found.freedom, alone)
+    wa, ua = (_difference(*row) for row in rows)
+    units, runs = len(np.unique(joined(exchanged, fold)[0])), (len(systems[0]), len(systems[1]))
+    return Comparison(*_discordant(truth, systems), wa, ua, len(parts), units, runs)
 
 
-def _hits(
-    truth: np.ndarray, systems: Sequence[np.ndarray], units: np.ndarray, num_classes: int
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Correct segments [(runs, units, classes)] of A and B, and all segments (units, classes)."""
-    counts = [run_counts(truth, guess, units, num_classes) for guess in systems]
-    return [np.diagonal(c, axis1=2, axis2=3).astype(np.float64) for c in counts], counts[0][0].sum(axis=2)
-
-
-def _gain(hits: Sequence[np.ndarray]) -> np.ndarray:
-    """Correct segments of A minus B, means over runs, (units, classes)."""
-    return hits[0].mean(axis=0) - hits[1].mean(axis=0)
-
-
-def _accuracies(hits: np.ndarray, rows: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """WA and UA from counts per class; UA is NaN if `whole` lacks a class that `rows` has.
-
-    Args:
-        hits: (…, classes) correct segments.
-        rows: (units, classes) all segments, which tell the classes that UA averages over.
-        whole: (…, classes) segments to divide by.
-
-    Shape:
-        - Output: (…, 2)
-    """
-    classes = rows.reshape(-1, rows.shape[-1]).sum(axis=0) > 0
-    recall = np.divide(hits, whole, out=np.full(np.broadcast_shapes(hits.shape, whole.shape), np.nan), where=whole > 0)
-    return np.stack([hits.sum(axis=-1) / whole.sum(axis=-1), recall[..., classes].mean(axis=-1)], axis=-1)
-
-
-def _clustered_error(hits: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Differences in WA and UA, their jackknife standard errors over units and runs, and degrees of freedom, (2,) each."""
-    units, whole = len(rows), rows.sum(axis=0)
-
-    def leave_one_out(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values (…, 2) and shifts (…, units, 2) of (…, units, classes) correct segments."""
-        total = correct.sum(axis=-2)
-        values = _accuracies(total, rows, whole)
-        with np.errstate(invalid="ignore"):
-            return values, values[..., None, :] - _accuracies(total[..., None, :] - correct, rows, whole - rows)
-
-    values, shifts = leave_one_out(_gain(hits))
-    sources = [((units - 1) / units * (shifts**2).sum(axis=0), units - 1)]
-    for correct in hits:
-        if len(correct) > 1:
-            each, shifts = leave_one_out(correct)
-            sources.append((beyond_chance(each, (units - 1) * shifts), len(correct) - 1))
-    estimate = combined(values, sources)
-    return estimate.values, np.sqrt(estimate.variances), estimate.freedom
+def _parts(truth: np.ndarray, systems: Sequence[np.ndarray], clusters: np.ndarray, num_classes: int) -> np.ndarray:
+    """Contribution of each cluster to the differences in WA and UA, means over runs, (clusters, 2)."""
+    a, b = (run_counts(truth, guess, clusters, num_classes) for guess in systems)
+    gain = np.diagonal(a.mean(axis=0) - b.mean(axis=0), axis1=1, axis2=2)
+    number = a[0].sum(axis=(0, 2))
+    present = number > 0
+    ua = (gain[:, present] / number[present]).mean(axis=1)
+    return np.stack([gain.sum(axis=1) / len(truth), ua], axis=1)
 
 
 def _independent_error(truth: np.ndarray, systems: Sequence[np.ndarray], num_classes: int) -> np.ndarray:

@@ -23,7 +23,8 @@ from sertk.scoring.calibration import (
 )
 from sertk.scoring.emotion import Accuracy, confusion, row_normalised, score_folds
 from sertk.scoring.fairness import gaps
-from sertk.scoring.intervals import Intervals, cluster_intervals, joined, plain_intervals
+from sertk.scoring.intervals import Intervals, cluster_intervals, plain_intervals
+from sertk.scoring.variance import joined
 
 # A numeric map with more different values is a measurement, split into quartiles; with fewer, the numbers are names.
 _MOST_NAMES = 50
@@ -66,7 +67,7 @@ def evaluate(
         name: cluster_intervals(truth, guess, values, len(labels), fold, method, seed=seed)
         for name, values in clusters.items()
     }
-    intervals["segment"] = plain_intervals(counts, number)
+    intervals["segment"] = plain_intervals(truth, guess, len(labels))
     by = next(iter(clusters.values()), None)
     return {
         "labels": list(labels),

@@ -137,8 +137,9 @@ def test_an_ablation_that_stands_alone_is_a_report(call, tmp_path):
         '{"experiment": "exp1", "transfer": true, "masks": true, "pooling": true, "seed": 0}'
     )
     results = {"scheme": "stratified", "stamps": ["SPEAKER-DEPENDENT"], "folds": {"1": {"wa": 0.5}, "2": {"wa": 0.75}}}
-    (cell / "results.json").write_text(json.dumps(results))
+    interval = {"clusters": 10, "units": 10, "wa": [0.5, 0.75]}
+    (cell / "results.json").write_text(json.dumps(results | {"unit": "utt2spk", "intervals": {"utt2spk": interval}}))
     call("make-report", tmp_path / "exp", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "| exp1 | TL + Aug + SP | 62.50 | 17.68 | 2 |" in text
+    assert "| exp1 | TL + Aug + SP | 62.50 | 17.68 | 2 | 50.0–75.0 |" in text
     assert "SPEAKER-DEPENDENT" in text.splitlines()[0]

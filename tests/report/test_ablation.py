@@ -8,7 +8,12 @@ import pytest
 from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
 
-RESULTS = {"scheme": "stratified", "stamps": ["SPEAKER-DEPENDENT"]}
+RESULTS = {
+    "scheme": "stratified",
+    "stamps": ["SPEAKER-DEPENDENT"],
+    "unit": "utt2spk",
+    "intervals": {"utt2spk": {"clusters": 10, "units": 10, "wa": [0.35, 0.55]}},
+}
 
 
 def put(folder, cell, accuracies, **results):
@@ -24,15 +29,17 @@ def cell(transfer, masks, pooling, seed=0):
 
 def test_bars_are_means_and_deviations_over_folds_of_all_seeds(tmp_path):
     put(tmp_path / "a" / "0", cell(True, True, True), [0.6, 0.7])
-    put(tmp_path / "a" / "1", cell(True, True, True, 1), [0.8, 0.9])
+    wider = {"utt2spk": {"clusters": 10, "units": 10, "wa": [0.25, 0.65]}}
+    put(tmp_path / "a" / "1", cell(True, True, True, 1), [0.8, 0.9], intervals=wider)
     put(tmp_path / "b", cell(False, False, True), [0.4, 0.5])
     found = ablation_figure(read_cells(tmp_path, {"exp1": "Exp 1"}))
     assert found.stamps == ("SPEAKER-DEPENDENT",)
     deviation = f"{100 * np.std([0.6, 0.7, 0.8, 0.9], ddof=1):.2f}"
     assert found.table.rows == [
-        ["Exp 1", "SP", "45.00", "7.07", "2"],
-        ["Exp 1", "TL + Aug + SP", "75.00", deviation, "4"],
+        ["Exp 1", "SP", "45.00", "7.07", "2", "35.0–55.0"],
+        ["Exp 1", "TL + Aug + SP", "75.00", deviation, "4", "30.0–60.0"],
     ]
+    assert found.table.columns[-1] == "95 % by 10 speakers" and "conservative" in found.notes[1]
     assert "of 2 seeds" in found.notes[0] and "SPEAKER-DEPENDENT" in found.svg
 
 

@@ -24,12 +24,17 @@ def test_a_simulated_population_is_what_the_accuracies_tend_to():
     assert (np.abs(np.mean(drawn, axis=0) - wanted) < 4 * error).all()
 
 
+# Two runs cannot show effects of whole runs that exceed those of many speakers (docs/reliability.md).
+COVERED = [d for d in coverage.SINGLE if d.accuracy == 0.65] + [
+    d for d in coverage.SEVERAL if (d.speakers, d.run, d.runs) != (24, 0.25, 2)
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("luck", [0.0, 0.25])
-@pytest.mark.parametrize("design", coverage.DESIGNS, ids=lambda design: design.name)
-def test_intervals_hold_the_population_as_often_as_they_say(design, luck):
+@pytest.mark.parametrize("design", COVERED, ids=coverage.title)
+def test_intervals_hold_the_population_as_often_as_they_say(design):
     """Within 2 points of 95 %, and what 600 data sets leave open: two standard deviations, 1.8 points."""
-    found = coverage.coverage(replace(design, luck=luck), sets=600)
+    found = coverage.coverage(design, sets=600)
     assert (np.abs(found["sertk"] - 95) <= 2 + 1.8).all(), found
 
 
