@@ -235,7 +235,7 @@ def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise SertkError(f"'{text[:60]}': {error}") from None
+        raise SertkError(f"{text[:60]!r}: {error}") from None
 
 
 def _step(kind: str, value: str, settings: list[tuple[str, str]]) -> Step:

@@ -37,6 +37,10 @@ class World:
     local_rank: int = 0
     heartbeat: Heartbeat | None = field(default=None, compare=False, repr=False)
 
+    def __deepcopy__(self, memo: dict) -> "World":
+        """Itself: a copy of a synchronised network, for scoring, belongs to the same processes."""
+        return self
+
     def share(self, items: Items) -> Items:
         """Return this process's share of a batch's items."""
         return items[self.rank :: self.size]

@@ -51,6 +51,7 @@ def test_many_options_stand_in_groups_and_each_once(call):
         "The network",
         "Chunks and masks",
         "Gradient descent",
+        "Loss",
         "Targets",
         "Starting from another network",
         "Held-out fold and model selection",

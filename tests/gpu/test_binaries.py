@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from encoders import write_encoder
 from support import ROOT
 
 from sertk.datadir.lists import write_list
@@ -13,7 +14,7 @@ from sertk.kaldi.tables import read_table
 
 LABELS = ["ang", "hap", "neu", "sad"]
 KEYS = [f"spk{number % 3}-utt{number:02}" for number in range(12)]
-BINARIES = ["classify-audio", "embed-segments", "predict-emotion", "train-resnet", "transfer-head"]
+BINARIES = ["classify-audio", "embed-segments", "embed-ssl", "predict-emotion", "train-resnet", "transfer-head"]
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def words(here):
     for number, key in enumerate(KEYS):
         sound = rng.normal(size=8000 + 700 * number) * np.linspace(0.02, 0.2, 8000 + 700 * number)
         soundfile.write(here / f"wav/{key}.wav", sound, 16000)
+    write_encoder(here / "hubert-tiny", "hubert")
     write_list(here / "wav.scp", {key: f"wav/{key}.wav" for key in KEYS})
     write_list(here / "utt2label", {key: LABELS[number % 4] for number, key in enumerate(KEYS)})
     write_list(here / "utt2fold", {key: str(1 + number // 6) for number, key in enumerate(KEYS)})
@@ -33,6 +35,7 @@ def words(here):
         "embed-segments": (*draws, "exp/final.pt", "scp:feats.scp", "ark,scp:draws.ark,draws.scp"),
         "transfer-head": ("--epochs", 2, "exp/final.pt", "scp:draws.scp", "utt2label", "utt2fold", "heads"),
         "predict-emotion": ("heads/1/final.pt", "scp:feats.scp", "ark,scp:scores.ark,scores.scp"),
+        "embed-ssl": ("--licence", "MIT", "hubert-tiny", "scp:wav.scp", "ark:layers.ark"),
         "classify-audio": ("--format", "jsonl", "heads/1/final.pt", "wav"),
     }
 
