@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""differences: the same system under several conditions, with paired differences from the first one."""
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from sertk.atomic import atomic_file
+from sertk.cli.command import command
+from sertk.cli.types import FILE, FOLDER
+from sertk.errors import SertkError
+from sertk.scoring.columns import aligned
+from sertk.scoring.evaluation import comparison_notes, read_test
+from sertk.scoring.groups import unit_words
+from sertk.scoring.paired import compare, holm
+from sertk.scoring.posteriors import guesses_of, read_runs
+from sertk.scoring.text import p_value
+
+
+@command
+@click.argument("folds", metavar="FOLD-DIR", type=FOLDER)
+@click.argument("conditions", metavar="NAME=DIR", nargs=-1, required=True)
+@click.option("--title", default="", help="Start of the heading.")
+@click.option("--json", "json_file", type=FILE, help="Also write all figures to this file, as JSON.")
+def main(folds, conditions, title, json_file):
+    """Print WA and UA of each condition, and the differences from the first one, with 95 % intervals over speakers.
+
+    A condition is a folder of scores with the results.json of score-loso; all have the segments of FOLD-DIR, which are
+    paired. The folds are the first one's; those of the others may differ, which compare-scores refuses. p is that of
+    compare-scores, corrected by Holm's method over the conditions. Stamps are those of each results.json.
+
+    \b
+    e.g.: local/differences.py exp/emodb/folds "speakers apart=exp/emodb/scratch" shared=exp/inflation/emodb/shared/scratch
+    See also: compare-scores, score-loso
+    """
+    pairs = [condition.rpartition("=")[::2] for condition in conditions]
+    if wrong := next((f"{name}={folder}" for name, folder in pairs if not name or not folder), None):
+        raise click.UsageError(f"NAME=DIR: '{wrong}' is not that")
+    test = read_test(folds / "utt2label", folds / "utt2fold", None)
+    if len(pairs) < 2:
+        raise click.UsageError("two conditions or more are needed")
+    if "speaker" not in test.maps:
+        raise SertkError(f"{folds}/utt2spk: is missing: intervals are over speakers")
+    speakers = [test.maps["speaker"][key] for key in test.keys]
+    fold = np.array([test.utt2fold[key] for key in test.keys])
+    guesses = [guesses_of(read_runs(folder, test.keys, test.labels)) for _, folder in pairs]
+    results = [read_results(Path(folder) / "results.json") for _, folder in pairs]
+    comparisons = [compare(test.truth, guess, guesses[0], speakers, len(test.labels), fold) for guess in guesses[1:]]
+    rows = [
+        {
+            "name": name,
+            "ua": found["pooled"]["ua"],
+            "wa": found["pooled"]["wa"],
+            "stamps": found["stamps"],
+            "differences": {},
+        }
+        for (name, _), found in zip(pairs, results)
+    ]
+    for what in ("ua", "wa"):
+        adjusted = holm([getattr(comparison, what).p for comparison in comparisons])
+        for row, comparison, p in zip(rows[1:], comparisons, adjusted):
+            difference = getattr(comparison, what)
+            row["differences"][what] = {
+                "value": difference.value,
+                "interval": difference.interval,
+                "p": difference.p,
+                "holm": p,
+            }
+    units = unit_words("utt2spk", comparisons[0].clusters, comparisons[0].units)
+    words = [title, f"{len(test.keys)} segments, {' '.join(test.labels)}; {units}"]
+    lines = [": ".join(filter(None, words)), *aligned([headings(pairs[0][0]), *map(cells, rows)])]
+    lines += [note for note in comparison_notes(comparisons, "utt2spk") if not note.startswith("detectable")]
+    if json_file:
+        with atomic_file(json_file, "w") as file:
+            json.dump(
+                {"title": title, "units": units, "conditions": rows},
+                file,
+                indent=1,
+                ensure_ascii=False,
+                allow_nan=False,
+            )
+            file.write("\n")
+    click.echo("\n".join(lines))
+
+
+def read_results(path: Path) -> dict:
+    """What score-loso --json wrote. Raises SertkError."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        return {name: results[name] for name in ("pooled", "stamps")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
+
+
+def headings(first: str) -> list[str]:
+    """The first row."""
+    return ["pooled", "UA", "WA", f"UA - {first}", "95 %", "p", f"WA - {first}", "95 %", "p", ""]
+
+
+def cells(row: dict) -> list[str]:
+    """The row of a condition."""
+    line = [row["name"], f"{100 * row['ua']:.1f}", f"{100 * row['wa']:.1f}"]
+    for difference in row["differences"].values():
+        low, high = difference["interval"]
+        line += [
+            f"{100 * difference['value']:+.1f}",
+            f"{100 * low:+.1f} to {100 * high:+.1f}",
+            p_value(difference["holm"]),
+        ]
+    return [*line, *["-"] * (9 - len(line)), ", ".join(row["stamps"])]
+
+
+if __name__ == "__main__":
+    main()

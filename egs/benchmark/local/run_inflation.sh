@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# What a protocol is worth: the same systems with speakers held apart, with all speakers in training and test, and with the
+# epoch chosen on the test; the differences with their intervals over speakers.
+#
+# usage: local/run_inflation.sh --corpora "NAME …" [--systems "NAME …"] [options]
+# e.g.: ./run.sh --cremad /corpora/CREMA-D --systems "opensmile-egemaps level"
+#       local/run_inflation.sh --corpora cremad --systems "opensmile-egemaps level"
+#
+#   --corpora "NAME …"   corpora of run.sh
+#   --systems "NAME …"   systems of run.sh, after its stage 4 [opensmile-egemaps]
+#   --init MODEL --conf DIR --repeats 1 --seed 0
+#                        as given to run.sh
+#   --work DIR           of run.sh; writes exp/inflation there [this recipe]
+#   --stage 1 --stop-stage 3
+#     1 stratified folds, as many as the corpus has  2 systems in them, and with the epoch chosen on the test  3 tables
+#   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
+#   --config FILE        lines of --name=value with any of these
+#
+# "apart" are the results of run.sh. The epoch is chosen (--select oracle) for scratch, finetune and level, in both kinds of
+# folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
+# Results: exp/inflation/RESULTS, exp/inflation/CORPUS/SYSTEM.json
+set -euo pipefail
+recipe=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=../path.sh
+. "$recipe/path.sh"
+# shellcheck source=../cmd.sh
+. "$recipe/cmd.sh"
+
+corpora='' systems=opensmile-egemaps init='' conf='' repeats=1 work='' stage=1 stop_stage=3 stamp='' nj=4 num_threads=1
+device='' seed=0
+. sertk_options.sh
+. recipe.sh
+[ $# -eq 0 ] || die "unexpected argument '$1' (see run_inflation.sh --help)"
+[ -n "$corpora" ] || die "no corpus: give --corpora (see run_inflation.sh --help)"
+for name in init conf work; do
+  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
+done
+cd "$recipe"
+# shellcheck source=systems.sh
+. local/systems.sh
+work=${work:-.} conf=${conf:-conf}
+check_systems "$systems"
+seeds=$(seeds_of "$seed" "$repeats")
+out=$work/exp/inflation
+for corpus in $corpora; do
+  for system in $systems; do
+    need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
+  done
+done
+
+chosen_on_test() {
+  case $1 in scratch | finetune | level) return 0 ;; *) return 1 ;; esac
+}
+
+if at_stage 1 "folds that share the speakers"; then
+  for corpus in $corpora; do
+    map=()
+    [ "$corpus" != emodb ] || map=(--label-map ../emodb/conf/labels.exp1)
+    make-folds --scheme stratified --num-folds "$(count_folds "$work/exp/$corpus/folds")" "${map[@]}" \
+      "$work/data/$corpus" "$out/$corpus/shared/folds"
+    for pair in apart:"$work/exp/$corpus" shared:"$out/$corpus/shared"; do
+      rm -rf "$out/$corpus/${pair%%:*}-oracle/folds"
+      mkdir -p "$out/$corpus/${pair%%:*}-oracle"
+      cp -r "${pair#*:}/folds" "$out/$corpus/${pair%%:*}-oracle/folds"
+    done
+  done
+fi
+
+if at_stage 2 "systems"; then
+  oracle=$out/conf
+  rm -rf "$oracle"
+  cp -r "$conf" "$oracle"
+  for name in scratch finetune level; do
+    [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
+  done
+  for corpus in $corpora; do
+    for system in $systems; do
+      echo "-- $corpus: ${system%%=*}"
+      train_system "$system" "$work/data/$corpus" "$out/$corpus/shared"
+      score_system "$out/$corpus/shared/folds" "$out/$corpus/shared/${system%%=*}"
+      chosen_on_test "$system" || continue
+      for folds in apart shared; do
+        conf=$oracle train_system "$system" "$work/data/$corpus" "$out/$corpus/$folds-oracle"
+        score_system "$out/$corpus/$folds-oracle/folds" "$out/$corpus/$folds-oracle/$system"
+      done
+    done
+  done
+fi
+
+if at_stage 3 "tables"; then
+  for corpus in $corpora; do
+    for system in $systems; do
+      name=${system%%=*}
+      conditions=("apart=$work/exp/$corpus/$name" "shared speakers=$out/$corpus/shared/$name")
+      if chosen_on_test "$system"; then
+        conditions+=("apart, epoch by the test=$out/$corpus/apart-oracle/$name")
+        conditions+=("shared, epoch by the test=$out/$corpus/shared-oracle/$name")
+      fi
+      local/differences.py --title "$corpus, $name" --json "$out/$corpus/$name.json" \
+        "$work/exp/$corpus/folds" "${conditions[@]}"
+      echo
+    done
+  done | tee "$out/RESULTS.tmp"
+  mv "$out/RESULTS.tmp" "$out/RESULTS"
+fi

@@ -1,0 +1,114 @@
+"""egs/benchmark: what a protocol is worth and what perturbed audio costs; differences of conditions."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+from sandbox import write_voice
+from support import ROOT
+
+from sertk.kaldi.tables import table_writer
+
+LOCAL = ROOT / "egs/benchmark/local"
+NETWORK = "--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=2\n"
+
+
+def run(script, *words, cwd):
+    path = f"{ROOT}/bin:{ROOT}/.venv/bin:{os.environ['PATH']}"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([script, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def put_scores(folder, guess, keys, stamps=()):
+    folder.mkdir(parents=True)
+    with table_writer(f"ark:{folder}/scores.ark", kind="vector") as write:
+        for key, one in zip(keys, guess):
+            write(key, np.eye(2, dtype=np.float32)[one] * 0.8 + 0.1)
+    ua = np.mean([np.mean(guess[truth::2] == truth) for truth in (0, 1)])
+    pooled = {"ua": ua, "wa": ua}
+    (folder / "results.json").write_text(json.dumps({"pooled": pooled, "stamps": list(stamps)}))
+
+
+def test_differences_worked_by_hand(tmp_path):
+    """Of eight speakers the first condition has both segments right, the second loses the second segment of all."""
+    keys = [f"s{n}-{label}" for n in range(8) for label in ("a", "b")]
+    folds = tmp_path / "folds"
+    folds.mkdir()
+    (folds / "labels.txt").write_text("a\nb\n")
+    for name, of in (("utt2label", lambda key: key[-1]), ("utt2fold", lambda key: int(key[1]) // 2 + 1),
+                     ("utt2spk", lambda key: key[:2])):  # fmt: skip
+        (folds / name).write_text("".join(f"{key} {of(key)}\n" for key in keys))
+    put_scores(tmp_path / "clean", np.tile([0, 1], 8), keys)
+    put_scores(tmp_path / "noisy", np.tile([0, 0], 8), keys, ["LEAKY"])
+    done = run(LOCAL / "differences.py", "--title", "toy", "--json", "all.json", "folds", "clean=clean", "with noise=noisy",
+               cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "toy: 16 segments, a b; 8 speakers in 4 folds" in done.stdout and "LEAKY" in done.stdout
+    clean, noisy = json.loads((tmp_path / "all.json").read_text())["conditions"]
+    assert clean["differences"] == {} and (clean["ua"], noisy["ua"]) == (1.0, 0.5)
+    found = noisy["differences"]["ua"]
+    low, high = found["interval"]
+    assert found["value"] == -0.5 and low < -0.5 < high < 0
+    assert found["p"] >= 2 ** (1 - 8)
+    (folds / "utt2spk").unlink()
+    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
+    assert done.returncode != 0 and "utt2spk: is missing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "message"),
+    [
+        ("run_inflation.sh", [], "no corpus: give --corpora"),
+        ("run_inflation.sh", ["--corpora", "one", "--work", "w"], "opensmile-egemaps/results.json is missing"),
+        ("run_robustness.sh", ["--corpora", "one"], "give --corpora and --systems"),
+        ("run_robustness.sh", ["--corpora", "one", "--systems", "opensmile-egemaps"], "only frozen, scratch"),
+    ],
+)
+def test_wrong_calls_are_one_line(tmp_path, script, words, message):
+    done = run(LOCAL / script, *words, cwd=tmp_path)
+    assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_network_under_every_protocol_and_perturbation(tmp_path):
+    rows = ["file,speaker,emotion,gender"]
+    for speaker in range(6):
+        for number, label in enumerate(["ang", "sad"] * 2):
+            write_voice(tmp_path / f"one/{speaker}-{number}.wav", 4 * speaker + number + 1)
+            rows.append(f"{speaker}-{number}.wav,one{speaker},{label},{'mf'[speaker % 2]}")
+    (tmp_path / "one/list.csv").write_text("\n".join(rows))
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings/level.conf").write_text("--input-norm=true\n" + NETWORK)
+    (tmp_path / "settings/level.fbank.conf").write_text("--num-mel-bins=16\n--allow-resample=true\n")
+    options = ["--systems", "level", "--conf", "settings", "--work", "work", "--nj", 1]
+    done = run(ROOT / "egs/benchmark/run.sh", "--manifest", "one=one/list.csv", "--num-folds", 3, "--stop-stage", 4, *options,
+               cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    done = run(LOCAL / "run_inflation.sh", "--corpora", "one", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = json.loads((tmp_path / "work/exp/inflation/one/level.json").read_text())["conditions"]
+    assert [(row["name"], row["stamps"]) for row in found] == [
+        ("apart", []),
+        ("shared speakers", ["SPEAKER-DEPENDENT"]),
+        ("apart, epoch by the test", ["LEAKY"]),
+        ("shared, epoch by the test", ["SPEAKER-DEPENDENT", "LEAKY"]),
+    ]
+    done = run(LOCAL / "run_robustness.sh", "--corpora", "one", "--conditions", "noise0 telephone reverb quiet clipped", *options,
+               cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    table = (tmp_path / "work/exp/robustness/RESULTS").read_text()
+    assert [line.split()[0] for line in table.splitlines()[2:8]] == [
+        "clean",
+        "noise0",
+        "telephone",
+        "reverb",
+        "quiet",
+        "clipped",
+    ]
+    found = json.loads((tmp_path / "work/exp/robustness/one/level.json").read_text())["conditions"]
+    clean = json.loads((tmp_path / "work/exp/one/level/results.json").read_text())["pooled"]
+    assert found[0]["ua"] == clean["ua"] and all(row["stamps"] == [] for row in found)
+    for row in found[1:]:
+        assert row["differences"]["ua"]["value"] == pytest.approx(row["ua"] - clean["ua"])
