@@ -36,7 +36,8 @@ def test_help_shows_defaults_that_depend(call):
     for field in fields(NetworkSpec):
         if "unset" in field.metadata:
             default = field.default if not isinstance(field.default, tuple) else ",".join(map(str, field.default))
-            default = str(default).lower() if isinstance(default, bool) else str(default)
+            # As in the help: true, not True; 32, not 32.0.
+            default = str(default).lower().removesuffix(".0")
             assert field.metadata["unset"] == default
             assert f"{field.metadata['help']} [default: {default}]" in text
     assert "[default: 1; with --init 0.1]" in text
