@@ -39,16 +39,15 @@ set -euo pipefail
 . "$(dirname "$0")/cmd.sh"
 
 emodb='' emodb7='' ravdess='' cremad='' manifest='' systems='opensmile-egemaps opensmile-compare' init=''
-against=opensmile-compare repeats=1 cross=false num_folds=5 work='' conf=conf
+against=opensmile-compare repeats=1 cross=false num_folds=5 work='' conf=''
 stage=1 stop_stage=7 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 here=$PWD
-[ "$conf" = conf ] || conf=$(realpath -ms -- "$conf")
-enter_recipe emodb emodb7 ravdess cremad init work
+enter_recipe emodb emodb7 ravdess cremad init conf work
 . local/systems.sh
-work=${work:-.}
+work=${work:-.} conf=${conf:-conf}
 corpora=''
 for name in emodb emodb7 ravdess cremad; do
   [ -z "${!name}" ] || corpora+=" $name"

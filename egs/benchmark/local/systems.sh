@@ -70,6 +70,7 @@ combine_pair() {
   for name in "$2" "$3"; do
     awk -v name="$name" '{ print $1, name }' "$1/data/$name/utt2spk"
   done | sort >"$4/utt2split"
+  fix-data "$4" # without the utterances of other labels, which split-data would miss
 }
 
 # score_directions EXP SYSTEM ONE OTHER: the test on each corpus alone, by the networks trained on the other.
