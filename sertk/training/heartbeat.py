@@ -14,7 +14,7 @@ from torch import distributed
 
 log = logging.getLogger("sertk")
 
-# Seconds between two beats, and without a beat until a process is taken for dead.
+# Seconds between two beats, and without a beat until a process counts as dead.
 INTERVAL, SILENCE = 5.0, 25.0
 # Added to its count by a process that leaves.
 LEFT = 1 << 40
@@ -42,7 +42,7 @@ class Heartbeat:
         """Stop the threads.
 
         Args:
-            leaving: tell the others that this process has finished; otherwise they will take it for dead.
+            leaving: tell the others that this process has finished; otherwise it counts as dead.
         """
         self.leaving = leaving
         self.stopped.set()

@@ -15,7 +15,7 @@ class MarginLoss:
     """What a loss does to the logits of a cosine classifier (sertk.models.cosine), s cos θ of angles θ to the centres.
 
     "am" subtracts the margin from the cosine of the segment's label, s (cos θ - m) (Wang et al. 2018); "aam" adds it to the
-    angle, s cos(θ + m) (Deng et al. 2019), and beyond θ + m = π goes on with the cosine's own slope, so that it falls
+    angle, s cos(θ + m) (Deng et al. 2019), and beyond θ + m = π has the slope of the cosine itself, so that it falls
     everywhere, s (cos θ - (1 - cos m)), as in wespeaker. "softmax" does nothing, to any logits.
 
     With an inter-top-k penalty p the most similar other labels come nearer by it: s (cos θ + p) or s cos(θ - p) (Zhao et

@@ -45,7 +45,7 @@ def test_margin_loss_has_a_cosine_classifier():
 
 @pytest.mark.parametrize("options", [{}, {"scale": 16.0, "subcentres": 2}, {"scale": 40.0}])
 def test_centres_are_kept_if_labels_are_the_same(caplog, options):
-    """Large-margin fine-tuning goes on with them; scale and sub-centres are the initial model's unless given."""
+    """Large-margin fine-tuning keeps them; scale and sub-centres are the initial model's unless given."""
     initial = model(**COSINE)
     with caplog.at_level(logging.INFO):
         network = start(initial, loss="aam", options=options)
