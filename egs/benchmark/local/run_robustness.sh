@@ -40,6 +40,8 @@ done
 cd "$recipe"
 # shellcheck source=systems.sh
 . local/systems.sh
+# shellcheck source=level.sh
+. local/level.sh
 work=${work:-.} conf=${conf:-conf}
 out=$work/exp/robustness
 for system in $systems; do
@@ -75,8 +77,7 @@ if at_stage 1 "perturbed data folders and features"; then
         make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$work/exp/fbank.conf" "$data"
       fi
       if [[ " $systems " == *" level "* ]]; then
-        combine-data "$data/level" "$data"
-        make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$data/level"
+        make_level_feats "$data" "$conf"
       fi
     done
   done
@@ -94,10 +95,8 @@ if at_stage 2 "predictions by the networks that were trained on clean audio"; th
         [ "$system" != level ] || feats=$(dirname "$feats")/level/feats.scp
         for run in "${runs[@]%/}"; do
           to=$dir${run#"$work/exp/$corpus/$system"}
-          for fold in $(seq "$(count_folds "$folds")"); do mkdir -p "$to/$fold"; done
-          $train_cmd --num-threads "$num_threads" "$to/log/predict.log" \
-            predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" --utt2fold "$folds/utt2fold" \
-              --fold all "$run/FOLD/final.pt" "scp:$feats" "ark:$to/FOLD/scores.ark"
+          predict_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" --to "$to" \
+            "scp:$feats" "$folds" "$run"
         done
         score_system "$folds" "$dir"
       done

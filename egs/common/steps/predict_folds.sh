@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
 # Classifies the held-out segments of every fold with that fold's network.
 #
-# usage: predict_folds.sh [--cmd run-local] [--num-threads 1] [--device D] FEATS-RSPECIFIER FOLD-DIR DIR
+# usage: predict_folds.sh [--cmd run-local] [--num-threads 1] [--device D] [--to DIR] FEATS-RSPECIFIER FOLD-DIR DIR
 # e.g.: predict_folds.sh scp:data/all/feats.scp exp/exp1/folds exp/exp1
 #
-# FOLD-DIR is written by make-folds; the networks are DIR/<fold>/final.pt. Writes DIR/<fold>/scores.ark.
+# FOLD-DIR is written by make-folds; the networks are DIR/<fold>/final.pt. Writes DIR/<fold>/scores.ark, or with --to
+# the posteriors of other features into another folder.
 set -euo pipefail
 
-cmd=run-local num_threads=1 device=''
+cmd=run-local num_threads=1 device='' to=''
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
 feats=$1 folds=$2 dir=$3
+to=${to:-$dir}
 
 need "$folds/utt2fold" "make-folds writes it"
+if [ "$to" != "$dir" ]; then
+  for fold in $(seq "$(count_folds "$folds")"); do mkdir -p "$to/$fold"; done
+fi
 # One job for all folds, which imports torch once.
-$cmd --num-threads "$num_threads" "$dir/log/predict.log" \
+$cmd --num-threads "$num_threads" "$to/log/predict.log" \
   predict-emotion ${device:+--device "$device"} --num-threads "$num_threads" \
-    --utt2fold "$folds/utt2fold" --fold all "$dir/FOLD/final.pt" "$feats" "ark:$dir/FOLD/scores.ark"
+    --utt2fold "$folds/utt2fold" --fold all "$dir/FOLD/final.pt" "$feats" "ark:$to/FOLD/scores.ark"

@@ -4,14 +4,11 @@
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"
+. "$(dirname "$0")/../level.sh"
 
-# The features of all runs, in a data folder of their own; computed again if wav.scp is newer.
-level=$data/level
-if ! [ "$level/feats.scp" -nt "$data/wav.scp" ]; then
-  combine-data "$level" "$data"
-  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$level"
-fi
+# Of all runs; computed again if wav.scp is newer.
+[ "$data/level/feats.scp" -nt "$data/wav.scp" ] || make_level_feats "$data" "$conf"
 $train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
   train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
-    --utt2fold "$folds/utt2fold" --fold all "scp:$level/feats.scp" "$folds/utt2label" "$dir/FOLD"
-predict_folds "scp:$level/feats.scp"
+    --utt2fold "$folds/utt2fold" --fold all "scp:$data/level/feats.scp" "$folds/utt2label" "$dir/FOLD"
+predict_folds "scp:$data/level/feats.scp"
