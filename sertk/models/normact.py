@@ -80,7 +80,7 @@ class FusedNormAct(torch.autograd.Function):
             weight.new_empty(2, len(weight)),
         )
         size = (plan.rows, plan.channels)
-        kernels.partial_statistics[plan.grid_of_spans](x, *partial, *size, **plan.span)
+        kernels.partial_statistics[plan.grid_of_spans](x, *partial, *size, plan.tiles, **plan.tile)
         kernels.whole_statistics[plan.grid_of_sums(1)](
             *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, *size, plan.spans,
             plan.span_rows, norm.eps, norm.momentum, **plan.sums,
@@ -91,7 +91,7 @@ class FusedNormAct(torch.autograd.Function):
             mask = mask.expand(len(x), 1, 1, x.shape[3]).contiguous()
         out = torch.empty_like(x)
         ctx.given = {"SHORTCUT": shortcut is not None, "MASKED": mask is not None, "SLOPES": slopes}
-        kernels.forward[plan.grid_of_tiles](
+        kernels.norm_act_forward[plan.grid_of_tiles](
             x, _or(shortcut, x), _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *size, *plan.plane,
             **ctx.given, **plan.tile,
         )  # fmt: skip
@@ -109,12 +109,12 @@ class FusedNormAct(torch.autograd.Function):
         size = (plan.rows, plan.channels)
         layer = (_or(mask, x), *statistics, weight, bias, _or(slope, x))
         kernels.partial_gradients[plan.grid_of_spans](
-            grad, x, _or(shortcut, x), *layer, _or(grad_z, x), partial, *size, *plan.plane,
-            **ctx.given, **plan.span,
+            grad, x, _or(shortcut, x), *layer, _or(grad_z, x), partial, *size, *plan.plane, plan.tiles,
+            **ctx.given, **plan.tile,
         )  # fmt: skip
         kernels.whole_gradients[plan.grid_of_sums(3)](partial, totals, plan.channels, plan.spans, **plan.sums)
         grad_x = torch.empty_like(x)
-        kernels.backward[plan.grid_of_tiles](
+        kernels.norm_act_backward[plan.grid_of_tiles](
             grad, x, _or(grad_z, x), *layer, totals, grad_x, *size, *plan.plane, **ctx.given, **plan.tile
         )
         of_bias, of_weight, of_slope = totals
@@ -133,11 +133,9 @@ class _Plan:
         height = TILE // width
         self.tile = {"ROWS": height, "CHANNELS": width}
         tiles = _ratio_up(self.rows, height)
-        # Of a span. The kernels are compiled for each number: powers of two, so that there are few.
-        self.tiles = _power_of_2(_ratio_up(tiles, SPANS))
+        self.tiles = _ratio_up(tiles, SPANS)  # of a span
         self.spans, self.span_rows = _ratio_up(tiles, self.tiles), self.tiles * height
-        self.span = {"TILES": self.tiles, **self.tile}
-        self.sums = {"SPANS": _power_of_2(self.spans), "CHANNELS": SUM_CHANNELS}
+        self.sums = {"SPANS": _power_of_2(SPANS), "CHANNELS": SUM_CHANNELS}
         groups = _ratio_up(self.channels, width)
         self.grid_of_tiles, self.grid_of_spans = (tiles, groups), (self.spans, groups)
 

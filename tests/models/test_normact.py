@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from normacts import results, worst
+from normacts import FEW_PROGRAMS, results, worst
 from torch import nn
 
 from sertk.models import normact
@@ -61,8 +61,8 @@ def test_statistics_hold_where_the_mean_is_large():
 
 @pytest.mark.usefixtures("interpreter")
 def test_a_network_in_the_fused_form_learns_the_same(monkeypatch):
-    for name in ("TILE", "SUM_CHANNELS"):  # the interpreter's time is that of the programs, whatever their size
-        monkeypatch.setattr(normact, name, 1 << 13)
+    for name, value in FEW_PROGRAMS.items():
+        monkeypatch.setattr(normact, name, value)
     torch.manual_seed(0)
     network = ResNet(NetworkSpec(3, bins=8, channels=16, blocks=(1, 1, 1, 1), embedding_dim=8))
     network.to(memory_format=torch.channels_last)
