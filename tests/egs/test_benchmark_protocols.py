@@ -84,7 +84,7 @@ def test_systems_under_every_protocol_and_perturbation(tmp_path):
     """A network in two runs, openSMILE and their fusion: tables, and sections of the report."""
     pytest.importorskip("opensmile")
     rows = ["file,speaker,emotion,gender"]
-    for speaker in range(6):
+    for speaker in range(4):
         for number, label in enumerate(["ang", "sad"] * 2):
             write_voice(tmp_path / f"one/{speaker}-{number}.wav", 4 * speaker + number + 1)
             rows.append(f"{speaker}-{number}.wav,one{speaker},{label},{'mf'[speaker % 2]}")
@@ -93,11 +93,13 @@ def test_systems_under_every_protocol_and_perturbation(tmp_path):
     (tmp_path / "settings/level.conf").write_text("--input-norm=true\n" + NETWORK)
     (tmp_path / "settings/level.fbank.conf").write_text("--num-mel-bins=16\n--allow-resample=true\n")
     systems = "opensmile-egemaps level mix=opensmile-egemaps+level"
-    options = ["--systems", systems, "--conf", "settings", "--work", "work", "--nj", 1]
-    done = run(ROOT / "egs/benchmark/run.sh", "--manifest", "one=one/list.csv", "--num-folds", 3, "--stop-stage", 4,
-               "--repeats", 2, *options, cwd=tmp_path)  # fmt: skip
+    options = ["--conf", "settings", "--work", "work", "--nj", 1]
+    done = run(ROOT / "egs/benchmark/run.sh", "--manifest", "one=one/list.csv", "--num-folds", 2, "--stop-stage", 4,
+               "--repeats", 2, "--systems", systems, *options, cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    done = run(LOCAL / "run_inflation.sh", "--corpora", "one", *options, cwd=tmp_path)
+    done = run(
+        LOCAL / "run_inflation.sh", "--corpora", "one", "--systems", "level", "--stop-stage", 3, *options, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     exp = tmp_path / "work/exp/one"
     found = json.loads((exp / "inflation/level.json").read_text())["conditions"]
@@ -107,18 +109,18 @@ def test_systems_under_every_protocol_and_perturbation(tmp_path):
         ("apart, epoch selected on the test", ["LEAKY"]),
         ("shared, epoch selected on the test", ["SPEAKER-DEPENDENT", "LEAKY"]),
     ]
-    done = run(LOCAL / "run_robustness.sh", "--corpora", "one", "--conditions", "noise0 telephone reverb quiet clipped", *options,
+    done = run(LOCAL / "run_robustness.sh", "--corpora", "one", "--conditions", "noise0 reverb", "--systems", systems, *options,
                cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     table = (exp / "robustness/RESULTS").read_text()
-    conditions = ["clean", "noise, 0 dB", "telephone", "reverberation", "20 dB quieter", "clipping"]
-    assert all(line.startswith(f"{name}  ") for line, name in zip(table.splitlines()[2:8], conditions))
+    conditions = ["clean", "noise, 0 dB", "reverberation"]
+    assert all(line.startswith(f"{name}  ") for line, name in zip(table.splitlines()[2:5], conditions))
     for system in ("opensmile-egemaps", "level", "mix"):
         found = json.loads((exp / f"robustness/{system}.json").read_text())["conditions"]
         clean = json.loads((exp / system / "results.json").read_text())["pooled"]
         assert found[0]["ua"] == clean["ua"] and all(row["stamps"] == [] for row in found)
         for row in found[1:]:
             assert row["differences"]["ua"]["value"] == pytest.approx(row["ua"] - clean["ua"])
-    assert len(list((exp / "robustness/noise0/level").glob("seed*/*/scores.ark"))) == 6
+    assert len(list((exp / "robustness/noise0/level").glob("seed*/*/scores.ark"))) == 4
     report = (exp / "report/report.md").read_text()
     assert "## Effect of the protocol" in report and "## Perturbed test audio" in report
