@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sertk.datadir import perturbations
 from sertk.datadir.checks import inconsistencies, value_problem
 from sertk.datadir.folder import (
     FRAME_SHIFT,
@@ -25,6 +24,8 @@ from sertk.datadir.folder import (
     utterances_of,
 )
 from sertk.datadir.lists import column_problem, read_lines, split_words
+from sertk.datadir.perturb_steps import number
+from sertk.datadir.perturbations import speed_of
 from sertk.datadir.publish import backup_folder, publish_files, restore_files
 from sertk.errors import SertkError
 from sertk.kaldi.tables import open_table
@@ -367,8 +368,8 @@ def _add_segments(part: DataDir) -> None:
 
     def recorded(utterance: str, seconds: str) -> str:
         """The duration before the speed changes: segments are cut first."""
-        speed = perturbations.speed_of(perturbed.get(utterance, ""))
-        return seconds if speed == 1 else perturbations.number(float(seconds) * speed)
+        speed = speed_of(perturbed.get(utterance, ""))
+        return seconds if speed == 1 else number(float(seconds) * speed)
 
     part.lists["segments"] = {key: f"{key} 0 {recorded(key, seconds)}" for key, seconds in durations.items()}
 
@@ -376,16 +377,18 @@ def _add_segments(part: DataDir) -> None:
 def _valid_lines(path: Path, report: list[str]) -> dict[str, str]:
     """The valid lines of a list; the others are added to `report`."""
     values: dict[str, str] = {}
-    for number, line in read_lines(path):
+    for line_number, line in read_lines(path):
         words = split_words(line)
         if problem := column_problem(path, len(words), columns(path.name)):
-            report.append(f"{path}:{number}: {problem}: left out")
+            report.append(f"{path}:{line_number}: {problem}: left out")
             continue
         value = line[len(words[0]) :].strip()
         if path.name in ("utt2dur", "utt2num_frames", "segments") and (problem := value_problem(path.name, value)):
-            report.append(f"{path}:{number}: {problem}: left out")
+            report.append(f"{path}:{line_number}: {problem}: left out")
         elif values.setdefault(words[0], value) != value:
-            raise SertkError(f"{path}:{number}: key {words[0]} comes twice with different values: nothing was changed")
+            raise SertkError(
+                f"{path}:{line_number}: key {words[0]} comes twice with different values: nothing was changed"
+            )
     return values
 
 
