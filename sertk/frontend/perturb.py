@@ -36,8 +36,8 @@ from sertk.frontend.perturb_noise import add_noise, coloured_noise, power
 from sertk.frontend.perturb_rate import change_speed
 from sertk.frontend.perturb_room import reverberate, synthetic_response
 from sertk.frontend.perturb_shoebox import shoebox_response
-from sertk.frontend.recordings import Job, Speech
 from sertk.frontend.sounds import Sounds
+from sertk.frontend.speech import Job, Speech
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.kaldi.specifiers import Rspecifier
 
