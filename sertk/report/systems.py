@@ -17,10 +17,10 @@ from sertk.scoring.emotion import confusion
 from sertk.scoring.evaluation import Test, read_system, read_test
 from sertk.scoring.groups import UNGROUPED
 from sertk.scoring.posteriors import Scored, guesses_of, select_of
-from sertk.scoring.protocol import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
+from sertk.scoring.protocol import CROSS_FITTED, DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 
 # Order of stamps in a title, most serious first.
-STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED)
+STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED, CROSS_FITTED)
 # How a system was trained, by the manifests of its scores.
 FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
 # Fields of results.json that the report needs.
