@@ -69,9 +69,18 @@ def test_every_front_end_equals_ours(tmp_path, name, cmvn):
         assert graph([samples])[0] == pytest.approx(expected(ours, samples), abs=1e-5), len(samples)
 
 
-NETWORKS = [{"pooling": "mean"}, {"activation": "relu"}, {"activation": "prelu-channel"}, {"pooling": "none", "frames": 30},
-            {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6}, {"embedding_norm": False}, {"input_norm": True},
-            {"output": "cosine"}, {"output": "cosine", "scale": 8.0, "subcentres": 3}]  # fmt: skip
+NETWORKS = [
+    {"pooling": "mean"},
+    {"pooling": "attentive"},
+    {"pooling": "none", "frames": 30},
+    {"activation": "relu"},
+    {"activation": "prelu-channel"},
+    {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6},
+    {"embedding_norm": False},
+    {"input_norm": True},
+    {"output": "cosine"},
+    {"output": "cosine", "scale": 8.0, "subcentres": 3},
+]
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)
@@ -83,7 +92,7 @@ def test_every_network_equals_ours(tmp_path, fields):
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
-@pytest.mark.parametrize("fields", [{}, {"pooling": "none", "frames": 30}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"pooling": "none", "frames": 30}, {"pooling": "attentive"}], ids=str)
 def test_recordings_in_a_batch_do_not_change_each_other(tmp_path, snip_edges, fields):
     graph = exported(model(FbankOptions(num_mel_bins=16, snip_edges=snip_edges), **fields), tmp_path)
     some = voices(16000, 400, 1700, 8000)
