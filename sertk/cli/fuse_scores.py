@@ -8,7 +8,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.messages import log
 from sertk.cli.types import FOLDER, WEIGHTS
-from sertk.scoring.protocol import FOLDS, INNER
+from sertk.scoring.leakguard import FOLDS, INNER
 
 
 class _Weights(click.ParamType):
@@ -60,8 +60,8 @@ def main(
     See also: score-loso, import-scores
     """
     from sertk.kaldi.tables import table_writer
-    from sertk.scoring.evaluation import read_test
     from sertk.scoring.fusion import fuse
+    from sertk.scoring.testset import read_test
 
     if isinstance(weights, str) and average == "linear":
         raise click.UsageError(f"--weights {weights} fits factors of log probabilities: not with --average linear")

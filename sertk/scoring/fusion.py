@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.scoring.evaluation import Test
+from sertk.scoring.leakguard import FOLDS
 from sertk.scoring.posteriors import INNER_SCORES, Scored, check_folds, read_posteriors, read_runs
-from sertk.scoring.protocol import FOLDS, ORACLE, chain
 from sertk.scoring.stacking import Pool, fit_pool
+from sertk.scoring.testset import Test
+from sertk.scoring.trainingrecords import ORACLE, chain
 
 log = logging.getLogger("sertk")
 
