@@ -16,12 +16,12 @@ from sertk.errors import SertkError
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
 from sertk.scoring.groups import UNGROUPED
-from sertk.scoring.leakguard import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
+from sertk.scoring.leakguard import CROSS_FITTED, DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 from sertk.scoring.posteriors import Scored, guesses_of, select_of
 from sertk.scoring.testset import Test, read_system, read_test
 
 # Order of stamps in a title, most serious first.
-STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED)
+STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED, CROSS_FITTED)
 # How a system was trained, by the manifests of its scores.
 FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
 # Fields of results.json that the report needs.
