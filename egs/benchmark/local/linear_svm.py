@@ -4,16 +4,19 @@
 import csv
 import json
 import logging
+from pathlib import Path
 
 import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
-from sertk.cli.types import FILE, RSPECIFIER, WEIGHTS
+from sertk.cli.types import FILE, FOLDER, RSPECIFIER, WEIGHTS
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.kaldi.tables import read_table
-from sertk.scoring.folds import read_labels, read_utt2fold
+from sertk.kaldi.tables import read_table, table_writer
+from sertk.scoring.folds import read_labels, read_maps, read_utt2fold
+from sertk.scoring.foreign import training_record
+from sertk.scoring.posteriors import INNER_SCORES
 
 log = logging.getLogger("sertk")
 
@@ -28,7 +31,9 @@ log = logging.getLogger("sertk")
     "--fitted", type=FILE, help="Choose nothing: C and temperatures that an earlier call wrote beside its CSV."
 )
 @click.option("--test-vectors", type=RSPECIFIER, help="Test on these vectors of the same segments, of perturbed audio.")
-def main(vectors, fold_dir, predictions, complexity, fitted, test_vectors):
+@click.option("--inner-scores", type=FOLDER, metavar="DIR",
+              help="Also write DIR/FOLD/inner.ark, scores of the training segments for fuse-scores --weights inner.")  # fmt: skip
+def main(vectors, fold_dir, predictions, complexity, fitted, test_vectors, inner_scores):
     """Train a linear SVM with balanced classes for each fold of FOLD-DIR, and write the probabilities of its test segments.
 
     Columns are standardised over the training segments. C, and the temperature that turns distances into probabilities, come
@@ -56,6 +61,7 @@ def main(vectors, fold_dir, predictions, complexity, fitted, test_vectors):
     tested = values if test_vectors is None else read_vectors(test_vectors, keys)
     truth = np.array([labels.index(utt2label[key]) for key in keys])
     fold = np.array([utt2fold[key] for key in keys])
+    speaker_of = read_maps(fold_dir / "utt2fold").get("speaker", {})
     choices = {} if fitted is None else read_choices(fitted, set(map(str, fold)))
     with atomic_file(predictions, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -66,7 +72,11 @@ def main(vectors, fold_dir, predictions, complexity, fitted, test_vectors):
             # Only products of segments are needed, once for all values of C and all inner folds.
             kernel = training @ training.T
             if fitted is None:
-                choices[str(held_out)] = choose(kernel, truth[train], fold[train], complexity, len(labels))
+                *choice, inner = choose(kernel, truth[train], fold[train], complexity, len(labels))
+                choices[str(held_out)] = choice
+                if inner_scores and inner is not None:
+                    scored = dict(zip((keys[n] for n in np.flatnonzero(train)), inner))
+                    write_inner(inner_scores / str(held_out), labels, scored, speaker_of)
             chosen, temperature = choices[str(held_out)]
             log.info("fold %d: C %g, temperature %.3g", held_out, chosen, temperature)
             distances = distances_of(kernel, truth[train], testing @ training.T, chosen, len(labels))
@@ -97,6 +107,16 @@ def read_choices(path, folds):
         raise SertkError(f"{path}: not what linear-svm wrote for these folds: {error!r}") from None
 
 
+def write_inner(folder: Path, labels, scored, speaker_of):
+    """Write FOLDER/inner.ark: the probabilities of the training segments of a fold, {key: (classes,)}."""
+    record = training_record(folder.name, scored, None, None, speaker_of)
+    settings = {"labels": list(labels), "trained_on": record}
+    folder.mkdir(parents=True, exist_ok=True)
+    with table_writer(f"ark:{folder / INNER_SCORES}", kind="vector", settings=settings) as write:
+        for key in sorted(scored):
+            write(key, scored[key].astype("float32"))
+
+
 def standardised(training, testing):
     """Both by the mean and deviation of the training segments' columns."""
     import numpy as np
@@ -117,15 +137,16 @@ def choose(kernel, truth, fold, complexity, num_classes):
         num_classes: number of classes.
 
     Returns:
-        C, temperature; the middle value of C and 1 if there is only one training fold.
+        C, temperature, (training, classes) probabilities of the cross-validation; without one, as there is only one training
+        fold: the middle value of C, 1, None.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
+    from scipy.special import log_softmax, softmax
     from sklearn.metrics import balanced_accuracy_score
 
     if len(set(fold)) < 2:
-        return sorted(complexity)[len(complexity) // 2], 1.0
+        return sorted(complexity)[len(complexity) // 2], 1.0, None
     best = -1.0
     for value in sorted(complexity):
         distances = np.empty((len(fold), num_classes))
@@ -141,7 +162,8 @@ def choose(kernel, truth, fold, complexity, num_classes):
         scores = log_softmax(chosen_distances / np.exp(log_temperature), axis=1)
         return -scores[np.arange(len(truth)), truth].mean()
 
-    return chosen, float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+    temperature = float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+    return chosen, temperature, softmax(chosen_distances / temperature, axis=1)
 
 
 def distances_of(kernel, truth, test_kernel, complexity, num_classes):

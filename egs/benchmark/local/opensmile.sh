@@ -8,7 +8,7 @@ opensmile_svm() {
   [ "$data/$1.scp" -nt "$data/wav.scp" ] || functionals "$here" "$1"
   if trains; then
     cp "$data/$1.scp" "$dir/vectors.scp"
-    fitted=("scp:$dir/vectors.scp")
+    fitted=(--inner-scores "$dir" "scp:$dir/vectors.scp")
   else
     fitted=(--fitted "$models/predictions.json" --test-vectors "scp:$data/$1.scp" "scp:$models/vectors.scp")
   fi

@@ -17,8 +17,8 @@
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #   --config FILE        lines of --name=value with any of these
 #
-# "Speakers apart" are the results of run.sh. The epoch is selected (--select oracle) for scratch, finetune and level, in both kinds of
-# folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
+# "Speakers apart" are the results of run.sh. The epoch is selected on the test (--select oracle) for networks that
+# train-resnet trains in each fold, in both kinds of folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
 # Results: exp/CORPUS/inflation/RESULTS, exp/CORPUS/inflation/SYSTEM.json, and a section of the corpus's report.
 set -euo pipefail
 recipe=$(cd "$(dirname "$0")/.." && pwd)
@@ -49,7 +49,7 @@ for corpus in $corpora; do
 done
 
 chosen_on_test() {
-  case $1 in scratch | finetune | level) return 0 ;; *) return 1 ;; esac
+  case $1 in frozen-attentive | scratch | finetune | level | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
 }
 
 if at_stage 1 "folds that share the speakers"; then
@@ -70,7 +70,7 @@ if at_stage 2 "systems"; then
   oracle=$work/exp/conf.oracle
   rm -rf "$oracle"
   cp -r "$conf" "$oracle"
-  for name in scratch finetune level; do
+  for name in attentive scratch finetune level; do
     [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
   done
   for corpus in $corpora; do

@@ -44,6 +44,7 @@ work=${work:-.} conf=${conf:-conf}
 check_systems "$systems"
 for system in $systems; do
   [[ $system != *=scp:* ]] || die "${system%%=*} is of vectors, which cannot be made of perturbed audio"
+  [[ $system != *+*:* ]] || die "${system%%=*}: fitted weights are not carried to perturbed audio; fuse without '${system##*:}'"
   for corpus in $corpora; do
     need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
   done

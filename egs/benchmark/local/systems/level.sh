@@ -4,16 +4,7 @@
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"
+. "$(dirname "$0")/../level.sh"
 
-# Features in a data folder of their own, for all runs; computed again if wav.scp is newer.
-feats=$data/level/feats.scp
-if ! [ "$feats" -nt "$data/wav.scp" ]; then
-  combine-data "$data/level" "$data"
-  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$data/level"
-fi
-if trains; then
-  $train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
-    train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
-      --utt2fold "$folds/utt2fold" --fold all "scp:$feats" "$folds/utt2label" "$dir/FOLD"
-fi
-predict_folds "scp:$feats"
+level_feats
+level_network "scp:$data/level/feats.scp"
