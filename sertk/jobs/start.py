@@ -86,7 +86,7 @@ def start_network(
             path,
             _kind(spec),
         )
-    network.trunk.load_state_dict(initial.network.trunk.state_dict())
+    network.take_trunk(initial.network)
     return network
 
 

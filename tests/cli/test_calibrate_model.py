@@ -64,6 +64,14 @@ def test_wrong_calls_are_one_line(here, call):
         in call("calibrate-model", "final.pt", "results.json", "final.pt", code=1).err
     )
     call("calibrate-model", "final.pt", "results.json", "out.pt")
+    save_model(here / "plain.pt", Model(trained(), LABELS, FRONTEND, {"trained_on": "by hand"}))
+    call("calibrate-model", "plain.pt", "results.json", "out.pt")
+    (here / "other.json").write_text(json.dumps({"labels": ["a", "b"], "calibration": {"temperatures": {"1": 8}}}))
+    result = call("calibrate-model", "final.pt", "other.json", "new.pt", code=1)
+    assert "other.json: the scores of a b; the model has ang hap neu sad" in result.err
     assert "out.pt: is calibrated already" in call("calibrate-model", "out.pt", "results.json", "new.pt", code=1).err
-    assert "a.wav: not a results.json" in call("calibrate-model", "final.pt", "a.wav", "new.pt", code=1).err
+    assert (
+        "a.wav: not UTF-8 (byte 24); expected a results.json"
+        in call("calibrate-model", "final.pt", "a.wav", "new.pt", code=1).err
+    )
     assert not (here / "new.pt").exists()

@@ -122,6 +122,23 @@ def test_network_without_pooling_starts_from_one_with_it(toy, train):
     assert load_model(toy / "again/final.pt").network.spec == before.spec
 
 
+def test_attention_is_trained_on_a_frozen_trunk(toy, train):
+    train("first", "--epochs", 1)
+    before = load_model(toy / "first/final.pt").network
+    frozen = ("--epochs", 1, "--train", "head", "--num-threads", 1)
+    train("attentive", *frozen, "--init", toy / "first/final.pt", "--pooling", "attentive", network=())
+    after = load_model(toy / "attentive/final.pt").network
+    assert after.spec.pooling == "attentive" and same(before.trunk, after.trunk)
+    assert after.pool.score.weight.abs().min() > 0
+
+
+def test_other_labels_keep_a_trained_attention():
+    initial = model(pooling="attentive")
+    initial.network.pool.score.weight.data.normal_()
+    assert same(start(initial, labels=["angry", "sad"]).pool, initial.network.pool)
+    assert not same(start(initial, options={"pooling": "stats"}).head, initial.network.head)
+
+
 def test_input_normalisation_comes_from_the_training_folds(toy, train):
     """Its statistics are those of the segments that are trained on, and fine-tuning keeps them."""
     train("first", "--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
