@@ -55,7 +55,7 @@ def test_all_folds_in_one_call_have_the_bytes_of_their_own_calls(box, call):
     assert not (box / "two.2.ark").exists()
 
 
-def test_posteriors_of_an_averaged_margin_network_are_those_of_its_cosines(toy, train, call):
+def test_posteriors_of_an_averaged_margin_network(toy, train, call):
     """Emotions by a margin loss with sub-centres: written out from the embeddings and the average of the centres."""
     fold = ("--utt2fold", toy / "utt2fold", "--fold", 1)
     train("exp", "--epochs", 2, "--keep", 2, "--loss", "am", "--scale", 12, "--subcentres", 2, *fold)
