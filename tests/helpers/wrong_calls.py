@@ -102,7 +102,9 @@ CALLS = {
     ],
     "fuse-scores": [
         ("exp/folds", "Missing argument 'SYSTEM…'"),
-        ("exp/folds exp/transfer exp/transfer", "DIR exp/transfer is one of the systems"),
+        ("exp/folds exp/transfer exp/transfer", "exp/transfer: cannot be read and written at once"),
+        ("exp/folds exp/transfer exp/scratch exp/exp1/../scratch", "cannot be read and written at once"),
+        ("exp/folds exp/transfer exp/transfer out", "exp/transfer: is given twice"),
         ("nowhere exp/transfer exp/scratch out", "nowhere"),
         ("exp/folds exp/nowhere exp/scratch out", "exp/nowhere"),
         ("--average middle exp/folds exp/transfer exp/scratch out", "'middle' is not one of"),
