@@ -319,7 +319,7 @@ CALLS = {
     ],
     "plot-training": [
         ("--verbose 0", "Missing argument 'DIR…'"),
-        ("exp/resnet34 curves.jpg", "'curves.jpg': OUT must end in .png or .pdf"),
+        ("exp/resnet34 curves.jpg", "curves.jpg: a picture's name ends in .png, .svg or .pdf"),
         ("nowhere curves.png", "nowhere: no train.jsonl"),
         ("exp/resnet34 folds curves.png", "folds: no train.jsonl"),
         ("exp/resnet34 nowhere/curves.png", "nowhere/curves.png"),
