@@ -433,7 +433,7 @@ CALLS = {
         (f"--rate 16000 {MODEL} interview.wav", "--rate is for raw samples on standard input"),
         (f"{MODEL} - interview.wav", "- (standard input) is given alone"),
         (f"--temperature 0 {MODEL} interview.wav", "0 is not a temperature above 0"),
-        (f"--temperature interview.wav {MODEL} interview.wav", "interview.wav: not a results.json of score-loso"),
+        (f"--temperature interview.wav {MODEL} interview.wav", "expected a results.json of score-loso"),
         ("conf/labels.exp3.onnx interview.wav", "conf/labels.exp3.onnx"),
         (f"--device cuda:99 {MODEL} interview.wav", "--device cuda:99"),
         ("exp/functionals/1/final.pt interview.wav", "a head on vectors, without a trunk"),
