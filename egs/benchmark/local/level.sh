@@ -1,4 +1,4 @@
-# Functions of the systems level, segment-mean and speaker-norm, and of run_robustness.sh.
+# Functions of the systems level, segment-mean, speaker-norm and frozen-level, and of run_robustness.sh.
 # shellcheck shell=bash disable=SC2154  # variables of the script that sources this
 
 # make_level_feats DATA CONF: features that are not normalised by segments, in a data folder of their own, DATA/level.
@@ -18,4 +18,13 @@ level_network() {
     train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
       --utt2fold "$folds/utt2fold" --fold all "$1" "$folds/utt2label" "$dir/FOLD"
   predict_folds "$1"
+}
+
+# raw_feats: those of the front end of --init before normalisation, in a data folder of their own, $data/raw; computed
+# again if wav.scp is newer.
+raw_feats() {
+  [ "$data/raw/feats.scp" -nt "$data/wav.scp" ] && return
+  combine-data "$data/raw" "$data"
+  { cat "$(fbank_conf_of "$init")" && echo "--allow-resample=true"; } >"$data/raw/fbank.conf"
+  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$data/raw/fbank.conf" "$data/raw"
 }
