@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
@@ -275,17 +276,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**63
     return value is None or isinstance(value, float)
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object. Raises SertkError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SertkError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise SertkError(f"{path}: is not a JSON object")
-    return content
 
 
 def read_json_lines(path: Path) -> list[dict]:

@@ -12,6 +12,7 @@ from sertk.errors import SertkError
 from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table
+from sertk.models.calibrated import calibrated
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.labelling import Labelling
@@ -52,6 +53,11 @@ def test_centres_are_kept_if_labels_are_the_same(caplog, options):
     assert "trunk and head are kept" in caplog.text and same(network, initial.network)
     assert (network.spec.subcentres, network.spec.scale) == (2, options.get("scale", 16.0))
     assert network.head.output.scale == network.spec.scale
+
+
+def test_training_goes_on_with_the_scale_of_before_calibration():
+    network = start(calibrated(model(**COSINE), 4.0, "results.json"), loss="aam")
+    assert network.spec.scale == network.head.output.scale == 16
 
 
 @pytest.mark.parametrize(
