@@ -46,9 +46,11 @@ def fuse(
         average: "log" for the mean of logarithms, "linear" for that of probabilities.
 
     Raises:
-        SertkError: as `read_runs` and `check_folds`; there is one run in all, a wrong number of weights, or nothing to fit
-            weights on.
+        SertkError: as `read_runs` and `check_folds`; a system is given twice, there is one run in all, a wrong number of
+            weights, or nothing to fit weights on.
     """
+    if twice := next((source for source in sources if list(sources).count(source) > 1), None):
+        raise SertkError(f"{twice} is given twice")
     fitted = weights if isinstance(weights, str) else None
     given = None if fitted else Pool(_of_sum_one(weights, len(sources)))
     systems = [read_runs(source, test.keys, test.labels) for source in sources]
