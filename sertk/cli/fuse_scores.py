@@ -36,8 +36,8 @@ def main(fold_dir: Path, systems: tuple[str, ...], out: Path, weights: tuple[flo
     See also: score-loso, import-scores
     """
     from sertk.kaldi.tables import table_writer
-    from sertk.scoring.evaluation import read_test
     from sertk.scoring.fusion import fuse
+    from sertk.scoring.testset import read_test
 
     if out in map(Path, systems):
         raise click.UsageError(f"DIR {out} is one of the systems")

@@ -11,9 +11,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from sertk.datadir.edit import check_distinct, publish_folders
 from sertk.datadir.folder import DataDir, level
 from sertk.datadir.lists import read_list, split_words
+from sertk.datadir.overwrite import check_distinct, publish_folders
 from sertk.datadir.perturb_options import CODECS, OWN, SNRS, SUFFIXES, PerturbOptions
 from sertk.datadir.perturbations import (
     SYNTHETIC,

@@ -32,8 +32,8 @@ from sertk.frontend.perturb_channel import band_pass, clip, g711, gain
 from sertk.frontend.perturb_noise import add_noise, coloured_noise, power
 from sertk.frontend.perturb_rate import change_speed
 from sertk.frontend.perturb_room import reverberate, synthetic_response
-from sertk.frontend.recordings import Job, Speech
 from sertk.frontend.sounds import Sounds
+from sertk.frontend.speech import Job, Speech
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.kaldi.specifiers import Rspecifier
 

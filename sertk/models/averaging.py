@@ -98,7 +98,7 @@ def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> Non
 
 
 def union(records: Iterable[dict]) -> dict:
-    """The training record of an average (read by sertk.scoring.protocol): the union of the models' records.
+    """The training record of an average (read by sertk.scoring.trainingrecords): the union of the models' records.
 
     Example:
         >>> union([{"keys": ["a", "b"], "fold": "1", "select": "last"}, {"keys": ["b", "c"], "fold": "1", "select": "oracle"}])

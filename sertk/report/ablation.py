@@ -21,7 +21,7 @@ from sertk.report.lettering import wrapped
 from sertk.report.systems import ordered, read_json
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import Ends
-from sertk.scoring.protocol import DEPENDENT
+from sertk.scoring.leakguard import DEPENDENT
 
 PARTS = {"transfer": "TL", "masks": "Aug", "pooling": "SP"}
 # Colour shows the number of parts; labels name them.

@@ -29,7 +29,7 @@ from sertk.report.tables import (
 )
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import FEW
-from sertk.scoring.protocol import CLEAN
+from sertk.scoring.leakguard import CLEAN
 from sertk.scoring.text import runs_words
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
-from sertk.scoring.evaluation import Test, read_system, read_test
 from sertk.scoring.groups import UNGROUPED
+from sertk.scoring.leakguard import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 from sertk.scoring.posteriors import Scored, guesses_of, select_of
-from sertk.scoring.protocol import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
+from sertk.scoring.testset import Test, read_system, read_test
 
 # Order of stamps in a title, most serious first.
 STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED)

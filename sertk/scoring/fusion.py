@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.scoring.evaluation import Test
 from sertk.scoring.posteriors import Scored, check_folds, read_runs
-from sertk.scoring.protocol import ORACLE, chain
+from sertk.scoring.testset import Test
+from sertk.scoring.trainingrecords import ORACLE, chain
 
 # A label that a system gave no probability at all does not veto it in the mean of logarithms.
 FLOOR = 1e-6

@@ -9,10 +9,12 @@ import soundfile
 from datafolder import UTTERANCES, content, kaldi_accepts, make
 
 from sertk.datadir.checks import problems
-from sertk.datadir.edit import combine, split, subset
+from sertk.datadir.combine import combine
 from sertk.datadir.lists import read_list
 from sertk.datadir.perturb import perturb
 from sertk.datadir.perturb_options import PerturbOptions
+from sertk.datadir.split import split
+from sertk.datadir.subset import subset
 from sertk.errors import SertkError
 
 

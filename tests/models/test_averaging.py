@@ -8,7 +8,8 @@ from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.models.averaging import average_models, union
 from sertk.models.modelfile import Model, load_model, save_model
-from sertk.scoring.protocol import Corpus, Guard
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 
 
 def model_with(path, call, train, toy, value, counted):

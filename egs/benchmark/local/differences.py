@@ -12,10 +12,11 @@ from sertk.cli.command import command
 from sertk.cli.types import FILE, FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
-from sertk.scoring.evaluation import comparison_notes, read_test
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import guesses_of, read_runs
+from sertk.scoring.systemcomparison import comparison_notes
+from sertk.scoring.testset import read_test
 from sertk.scoring.text import p_value
 
 
