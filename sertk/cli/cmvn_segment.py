@@ -50,6 +50,7 @@ def main(
     \b
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
+          cmvn-segment --utt2group data/all/utt2spk scp:fbank.scp ark,scp:feats.ark,feats.scp
           cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
     See also: make-fbank, join-vectors
     """

@@ -6,9 +6,10 @@ Source: Kaldi, egs/wsj/s5/utils/combine_data.sh.
 from collections.abc import Sequence
 from pathlib import Path
 
-from sertk.datadir import perturbations
 from sertk.datadir.folder import FRAME_SHIFT, STAMPS, DataDir, level
 from sertk.datadir.overwrite import Folder, check_distinct, publish_folders
+from sertk.datadir.perturb_steps import number
+from sertk.datadir.perturbations import speed_of
 from sertk.datadir.publish import restore_files
 from sertk.errors import SertkError
 
@@ -95,7 +96,7 @@ def _add_segments(part: DataDir) -> None:
 
     def recorded(utterance: str, seconds: str) -> str:
         """The duration before the speed changes: segments are cut first."""
-        speed = perturbations.speed_of(perturbed.get(utterance, ""))
-        return seconds if speed == 1 else perturbations.number(float(seconds) * speed)
+        speed = speed_of(perturbed.get(utterance, ""))
+        return seconds if speed == 1 else number(float(seconds) * speed)
 
     part.lists["segments"] = {key: f"{key} 0 {recorded(key, seconds)}" for key, seconds in durations.items()}

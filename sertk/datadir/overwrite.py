@@ -28,7 +28,7 @@ def publish_folders(out: Path, parts: Mapping[str, DataDir], keep_fitting: bool 
         problems = list(inconsistencies(out / name, lists | {"spk2utt": data.spk2utt()}))
         if problems:
             more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise SertkError(f"{problems[0]}{more}: nothing was written (fix-data repairs what it can)")
+            raise SertkError(f"{problems[0]}{more}: nothing was written (fix-data repairs what is read)")
     if out.is_dir():
         restore_files(out)
     contents, away, warnings = {}, {}, []
@@ -67,7 +67,7 @@ def back_up(folder: Path) -> Path:
 
 
 def check_distinct(out: Folder, folders: Iterable[Folder]) -> None:
-    """Check that the folder to write is none of those that are read.
+    """Check that the file or folder to write is none of those that are read.
 
     Raises:
         SertkError: it is.

@@ -4,7 +4,7 @@ A head that is trained without the folds f and g serves both: it is scored on g 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -33,8 +33,8 @@ TOGETHER = 12
 Rows = dict[str, np.ndarray]
 # A head without these two folds.
 Pair = tuple[str, str]
-# Function of a head that returns its decisions on a fold's segments.
-Decider = Callable[[Head], list[int]]
+# Function of a head that returns its decisions (or predictions) on a fold's segments.
+Decider = Callable[[Head], Sequence]
 
 
 @dataclass
@@ -200,7 +200,7 @@ class Trial:
 
     def decisions(
         self, pairs: list[Pair], stop_requested: StopRequested
-    ) -> dict[tuple[Pair, HeadSettings], dict[str, list[int]] | None]:
+    ) -> dict[tuple[Pair, HeadSettings], dict[str, Sequence] | None]:
         """Train a head without each pair of folds, and decide on the segments of both.
 
         Returns:
@@ -209,7 +209,7 @@ class Trial:
         Raises:
             Stopped: `stop_requested` returned True.
         """
-        results: dict[tuple[Pair, HeadSettings], dict[str, list[int]] | None] = {}
+        results: dict[tuple[Pair, HeadSettings], dict[str, Sequence] | None] = {}
         try:
             self._train(pairs, stop_requested, results)
         except SertkError as error:  # one of them has a loss that is NaN or infinite: each is tried alone

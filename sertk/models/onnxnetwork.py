@@ -8,7 +8,7 @@ from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.cosine import CosineOutput
 from sertk.models.onnxfile import OUTPUTS
 from sertk.models.onnxgraph import Graph
-from sertk.models.pooling import TINY
+from sertk.models.pooling import TINY, AttentivePool
 from sertk.models.resnet import Block, InputNorm, ResNet
 from sertk.models.spec import STRIDES, NetworkSpec
 
@@ -34,7 +34,10 @@ def network_nodes(graph: Graph, network: ResNet, feats: str, frames: str, at: st
             mask = _mask(graph, lengths, most)
         for block in stage:
             maps = _block(graph, block, maps, mask)
-    pooled = _pooled(graph, network.spec, maps, lengths, mask)
+    if isinstance(network.pool, AttentivePool):
+        pooled = _attentive(graph, network.pool, maps, mask)
+    else:
+        pooled = _pooled(graph, network.spec, maps, lengths, mask)
     return _head(graph, network, pooled, at)
 
 
@@ -83,6 +86,21 @@ def _middle(graph: Graph, feats: str, frames: str, wanted: int) -> str:
     index = graph.add("Add", graph.add("Mod", np.arange(wanted), kept), graph.add("Unsqueeze", first, [1]))
     shape = graph.add("Concat", graph.add("Shape", index), graph.size(feats, 2), axis=0)
     return graph.add("GatherElements", feats, graph.add("Expand", graph.add("Unsqueeze", index, [2]), shape), axis=1)
+
+
+def _attentive(graph: Graph, pool: AttentivePool, maps: str, mask: str) -> str:
+    hidden, score = pool.hidden, pool.score.weight.detach().numpy()
+    frames = graph.add("Reshape", maps, [0, hidden.in_features, -1])
+    inner = graph.add("Add", graph.add("MatMul", hidden.weight.numpy(), frames), hidden.bias.numpy()[:, None])
+    scores = graph.add("Unsqueeze", graph.add("MatMul", score, graph.add("Tanh", inner)), [1])
+    beyond = graph.add("Mul", graph.add("Sub", mask, np.float32(1)), np.float32(1e9))
+    weights = graph.add("Softmax", graph.add("Add", scores, beyond), axis=3)
+    mean = graph.add("ReduceSum", graph.add("Mul", weights, maps), [3], keepdims=1)
+    apart = graph.add("Sub", maps, mean)
+    squares = graph.add("Mul", weights, graph.add("Mul", apart, apart))
+    variance = graph.add("ReduceSum", squares, [3], keepdims=1)
+    deviation = graph.add("Sqrt", graph.add("Add", variance, np.float32(pool.epsilon)))
+    return graph.add("Concat", graph.add("Flatten", mean), graph.add("Flatten", deviation), axis=1)
 
 
 def _pooled(graph: Graph, spec: NetworkSpec, maps: str, lengths: str | None, mask: str | None) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, gaps_table, raters_table
@@ -14,7 +15,7 @@ from sertk.report.figures import calibration_figure, confusion_figure, curves_fi
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
 from sertk.report.selection import selection_table
-from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json, scored_folders
+from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, scored_folders
 from sertk.report.tables import (
     EXCEPT,
     as_number,

@@ -27,6 +27,10 @@ from sertk.scoring.trainingrecords import ORACLE, chain, speakers_in
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
 # Stamp of imported predictions whose training data nobody has declared.
 UNDECLARED = "UNDECLARED"
+# What the weights of a fusion are fitted on: predictions of the other folds' segments by the networks that are tested on
+# them, which have trained on the test fold (stamped); or by networks that have trained on neither.
+FOLDS, INNER = "folds", "inner"
+CROSS_FITTED = "CROSS-FITTED"
 UNKNOWN_SCHEME = "UNKNOWN-SCHEME"
 CLEAN, LEAKING, UNCHECKED = "clean", "leaking", "unchecked"
 
@@ -106,6 +110,8 @@ class Guard:
         """
         settings, keys = settings or {}, list(keys)
         if settings.get("fused"):
+            if settings.get("fusion", {}).get("fitted_on") == FOLDS:
+                self.stamp(CROSS_FITTED)
             for part in settings["fused"]:
                 self.check(name, part, keys, corpus)
             return

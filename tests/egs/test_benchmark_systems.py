@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,10 @@ import pytest
 import soundfile
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from support import ROOT
 
 from sertk.datadir.lists import read_list
-from sertk.kaldi.tables import read_table, table_writer
+from sertk.kaldi.tables import read_manifest, read_table, table_writer
 
 CLASSES = ["ang", "hap", "neu"]
 
@@ -54,17 +58,48 @@ def test_the_svm_predicts_as_scikit_learns_own(prepare, vectors):
 
 def test_test_labels_do_not_change_the_svm(prepare, vectors):
     """C and the temperature of a fold are the same whatever the labels of its own segments are."""
-    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", "--inner-scores", "svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    inner = Path("svm/2/inner.ark").read_bytes()
     before, utt2fold = rows("p.csv"), read_list("exp/toy/folds/utt2fold")
     labels = read_list("exp/toy/folds/utt2label")
     turned = {
         key: CLASSES[CLASSES.index(label) - 1] if utt2fold[key] == "2" else label for key, label in labels.items()
     }
     Path("exp/toy/folds/utt2label").write_text("".join(f"{key} {label}\n" for key, label in turned.items()))
-    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", "--inner-scores", "svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    assert Path("svm/2/inner.ark").read_bytes() == inner
     after = rows("p.csv")
     assert all(after[key] == before[key] for key in before if utt2fold[key] == "2")
     assert any(after[key] != before[key] for key in before if utt2fold[key] != "2")
+
+
+def test_inner_scores_are_by_an_svm_without_both_folds(call, prepare, vectors):
+    """As predictions, with one value of C; the fusion takes them."""
+    words = ("--complexity", "0.1", "--inner-scores", "exp/toy/svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", *words)
+    found, utt2fold = (
+        dict(read_table("ark:exp/toy/svm/2/inner.ark", kind="vector")),
+        read_list("exp/toy/folds/utt2fold"),
+    )
+    assert set(found) == {key for key, fold in utt2fold.items() if fold != "2"}
+    stored = dict(read_table("scp:v.scp", kind="vector"))
+    scaler = StandardScaler().fit([stored[key] for key in stored if utt2fold[key] != "2"])
+    train, test = ([key for key in stored if utt2fold[key] == fold] for fold in "13")
+    svm = SVC(C=0.1, kernel="linear", class_weight="balanced")
+    svm.fit(scaler.transform([stored[key] for key in train]), [key[4:7] for key in train])
+    expected = svm.decision_function(scaler.transform([stored[key] for key in test])).argmax(axis=1)
+    assert [np.argmax(found[key]) for key in test] == list(expected)
+    call("import-scores", "--trained-on", "folds", "p.csv", "exp/toy/folds", "exp/toy/svm")
+    shutil.copytree("exp/toy/svm", "exp/toy/same")
+    system = ROOT / "egs/benchmark/local/systems/fusion.sh"
+    path = f"{ROOT / 'bin'}:{ROOT / 'egs/common/utils'}:{ROOT / 'egs/common/steps'}:{os.environ['PATH']}"
+    words = ("--what", "svm+same:inner", "data", "exp/toy/folds", "exp/toy/fusion")
+    done = subprocess.run([system, *words], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    settings = read_manifest("ark:exp/toy/fusion/2/scores.ark").settings
+    assert settings["fusion"]["fitted_on"] == "inner" and len(settings["fused"]) == 4
+    lists = ("exp/toy/folds/utt2label", "exp/toy/folds/utt2fold")
+    assert "CROSS-FITTED" not in call("score-loso", *lists, "exp/toy/fusion").text
 
 
 def test_missing_vectors_are_one_line(prepare, vectors):

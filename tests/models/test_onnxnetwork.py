@@ -6,9 +6,18 @@ from onnxmodels import expected, exported, model, voices
 
 from sertk.frontend.options import FbankOptions
 
-NETWORKS = [{"pooling": "mean"}, {"activation": "relu"}, {"activation": "prelu-channel"}, {"pooling": "none", "frames": 30},
-            {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6}, {"embedding_norm": False}, {"input_norm": True},
-            {"output": "cosine"}, {"output": "cosine", "scale": 8.0, "subcentres": 3}]  # fmt: skip
+NETWORKS = [
+    {"pooling": "mean"},
+    {"pooling": "attentive"},
+    {"pooling": "none", "frames": 30},
+    {"activation": "relu"},
+    {"activation": "prelu-channel"},
+    {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6},
+    {"embedding_norm": False},
+    {"input_norm": True},
+    {"output": "cosine"},
+    {"output": "cosine", "scale": 8.0, "subcentres": 3},
+]
 
 
 @pytest.mark.parametrize("fields", NETWORKS, ids=str)
@@ -20,7 +29,7 @@ def test_every_network_equals_ours(tmp_path, fields):
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
-@pytest.mark.parametrize("fields", [{}, {"pooling": "none", "frames": 30}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"pooling": "none", "frames": 30}, {"pooling": "attentive"}], ids=str)
 def test_recordings_in_a_batch_do_not_change_each_other(tmp_path, snip_edges, fields):
     graph = exported(model(FbankOptions(num_mel_bins=16, snip_edges=snip_edges), **fields), tmp_path)
     some = voices(16000, 400, 1700, 8000)

@@ -3,16 +3,19 @@
 
 import csv
 import logging
+from pathlib import Path
 
 import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
-from sertk.cli.types import FILE, RSPECIFIER, WEIGHTS
+from sertk.cli.types import FILE, FOLDER, RSPECIFIER, WEIGHTS
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
-from sertk.kaldi.tables import read_table
-from sertk.scoring.folds import read_labels, read_utt2fold
+from sertk.kaldi.tables import read_table, table_writer
+from sertk.scoring.folds import read_labels, read_maps, read_utt2fold
+from sertk.scoring.foreign import training_record
+from sertk.scoring.posteriors import INNER_SCORES
 
 log = logging.getLogger("sertk")
 
@@ -23,7 +26,9 @@ log = logging.getLogger("sertk")
 @click.argument("predictions", metavar="CSV", type=FILE)
 @click.option("--complexity", type=WEIGHTS, default="1e-5,1e-4,1e-3,1e-2,1e-1,1", show_default=True,
               help="Values of C; each fold's is the best in a cross-validation of its training folds, by UA.")  # fmt: skip
-def main(vectors, fold_dir, predictions, complexity):
+@click.option("--inner-scores", type=FOLDER, metavar="DIR",
+              help="Also write DIR/FOLD/inner.ark, scores of the training segments for fuse-scores --weights inner.")  # fmt: skip
+def main(vectors, fold_dir, predictions, complexity, inner_scores):
     """Train a linear SVM with balanced classes for each fold of FOLD-DIR, and write the probabilities of its test segments.
 
     Columns are standardised over the training segments. C, and the temperature that turns distances into probabilities, come
@@ -57,10 +62,26 @@ def main(vectors, fold_dir, predictions, complexity):
         writer.writerow(["utt", *labels])
         for held_out in sorted(set(fold)):
             test = fold == held_out
-            probabilities, chosen, temperature = held_out_fold(values, truth, fold, test, complexity, len(labels))
+            probabilities, inner, chosen, temperature = held_out_fold(
+                values, truth, fold, test, complexity, len(labels)
+            )
             log.info("fold %d: C %g, temperature %.3g", held_out, chosen, temperature)
             for n, row in zip(np.flatnonzero(test), probabilities):
                 writer.writerow([keys[n], *(f"{p:.6g}" for p in row)])
+            if inner_scores and inner is not None:
+                speaker_of = read_maps(fold_dir / "utt2fold").get("speaker", {})
+                scored = dict(zip((keys[n] for n in np.flatnonzero(~test)), inner))
+                write_inner(inner_scores / str(held_out), labels, scored, speaker_of)
+
+
+def write_inner(folder: Path, labels, scored, speaker_of):
+    """Write FOLDER/inner.ark: the probabilities of the training segments of a fold, {key: (classes,)}."""
+    record = training_record(folder.name, scored, None, None, speaker_of)
+    settings = {"labels": list(labels), "trained_on": record}
+    folder.mkdir(parents=True, exist_ok=True)
+    with table_writer(f"ark:{folder / INNER_SCORES}", kind="vector", settings=settings) as write:
+        for key in sorted(scored):
+            write(key, scored[key].astype("float32"))
 
 
 def held_out_fold(values, truth, fold, test, complexity, num_classes):
@@ -75,7 +96,8 @@ def held_out_fold(values, truth, fold, test, complexity, num_classes):
         num_classes: number of classes.
 
     Returns:
-        (test segments, classes) probabilities, C, temperature.
+        (test segments, classes) probabilities; (training segments, classes) those of the inner cross-validation, None
+        without one; C; temperature.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
@@ -87,7 +109,7 @@ def held_out_fold(values, truth, fold, test, complexity, num_classes):
     # Only products of segments are needed, once for all values of C and all inner folds.
     products = scaled @ scaled[~test].T
     inner, kernel, labels = fold[~test], products[~test], truth[~test]
-    chosen, temperature = sorted(complexity)[len(complexity) // 2], 1.0
+    chosen, temperature, of_training = sorted(complexity)[len(complexity) // 2], 1.0, None
     if len(set(inner)) > 1:
         best = -1.0
         for value in sorted(complexity):
@@ -106,8 +128,9 @@ def held_out_fold(values, truth, fold, test, complexity, num_classes):
             return -scores[np.arange(len(labels)), labels].mean()
 
         temperature = float(np.exp(minimize_scalar(loss, bounds=(-6, 6), method="bounded").x))
+        of_training = softmax(chosen_distances / temperature, axis=1)
     distances = distances_of(kernel, labels, products[test], chosen, num_classes)
-    return softmax(distances / temperature, axis=1), chosen, temperature
+    return softmax(distances / temperature, axis=1), of_training, chosen, temperature
 
 
 def distances_of(kernel, truth, test_kernel, complexity, num_classes):

@@ -18,6 +18,6 @@ opensmile_svm() {
     for job in $(seq "$nj"); do cat "$table.$job.scp"; done | sort >"$data/$1.scp.tmp"
     mv "$data/$1.scp.tmp" "$data/$1.scp"
   fi
-  $train_cmd "$dir/log/svm.log" "$here/linear_svm.py" "scp:$data/$1.scp" "$folds" "$dir/predictions.csv"
+  $train_cmd "$dir/log/svm.log" "$here/linear_svm.py" --inner-scores "$dir" "scp:$data/$1.scp" "$folds" "$dir/predictions.csv"
   import-scores --trained-on folds "$dir/predictions.csv" "$folds" "$dir"
 }

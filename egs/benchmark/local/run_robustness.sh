@@ -7,7 +7,8 @@
 #       local/run_robustness.sh --corpora emodb --systems "level frozen"
 #
 #   --corpora "NAME …"   corpora of run.sh
-#   --systems "NAME …"   networks of run.sh, after its stage 4: frozen, scratch, finetune, level
+#   --systems "NAME …"   networks of run.sh, after its stage 4: frozen, frozen-attentive, scratch,
+#                        finetune, level
 #   --conditions "noise20 noise10 noise0 telephone reverb quiet clipped"
 #                        pink noise at 20, 10, 0 dB; 300 to 3400 Hz and G.711; a synthetic room (T60 0.6 s); 20 dB quieter;
 #                        the loudest 10 % of samples clipped
@@ -46,8 +47,8 @@ work=${work:-.} conf=${conf:-conf}
 out=$work/exp/robustness
 for system in $systems; do
   case $system in
-    frozen | scratch | finetune | level) ;;
-    *) die "$system: only frozen, scratch, finetune and level are tested on perturbed audio" ;;
+    frozen | frozen-attentive | scratch | finetune | level) ;;
+    *) die "$system: only frozen, frozen-attentive, scratch, finetune and level are tested on perturbed audio" ;;
   esac
   for corpus in $corpora; do
     need "$work/exp/$corpus/$system/results.json" "run.sh --systems $system makes it"

@@ -24,7 +24,7 @@ predict_folds() {
 # the training folds, of which there must be two for that.
 linear_heads() {
   local choice=()
-  [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid")
+  [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid" --inner-scores true)
   $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
     transfer-head --config "$conf/linear.conf" "${choice[@]}" --seed "$seed" "${compute[@]}" \
       none "scp:$1" "$folds/utt2label" "$folds/utt2fold" "$dir"
