@@ -124,7 +124,7 @@ fi
 
 if at_stage 6 "reports with figures"; then
   for corpus in $corpora; do
-    make-report --data "$work/data/$corpus" "$work/exp/$corpus" "$work/exp/$corpus/report"
+    report_on "$corpus"
   done
 fi
 

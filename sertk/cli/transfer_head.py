@@ -62,7 +62,7 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
             folds.exp3/utt2label folds.exp3/utt2fold exp/exp3
           transfer-head --select dev-session --eval-vectors scp:whole.scp exp/resnet34/final.pt scp:draws.scp \\
             folds/utt2label folds/utt2fold exp/exp1_dev-session
-          transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \
+          transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \\
             folds/utt2label folds/utt2fold exp/functionals
           transfer-head --grid conf/head.grid none scp:vectors.scp folds/utt2label folds/utt2fold exp/chosen
     See also: embed-segments, predict-emotion, train-resnet
