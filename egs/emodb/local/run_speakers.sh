@@ -18,10 +18,9 @@
 #   --seeds 3            heads with the seeds 0, 1, …
 #   --stage 1 --stop-stage 4
 #     1 data folders, features  2 networks  3 equal error rates  4 heads on the frozen trunks, the table
-#   --speaker-conf FILE --draws-conf FILE --head-conf FILE --fbank-conf FILE
-#                        settings of train-resnet, embed-segments, transfer-head and make-fbank, as for run.sh, whose
-#                        stage 2 needs the same --fbank-conf
-#   --work DIR           of run.sh, after its stage 5; writes data/speakers and exp/speakers there [this recipe]
+#   --conf DIR           fbank.conf, speaker.conf, draws.conf, head.conf: settings of make-fbank (of all data folders),
+#                        train-resnet, embed-segments and transfer-head [conf/speakers]
+#   --work DIR           of run.sh, after its stages 1 and 5; writes data/speakers and exp/speakers there [this recipe]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #                        feature jobs, CPU threads of a training, device
 #   --config FILE        lines of --name=value with any of these
@@ -35,18 +34,16 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 . "$recipe/cmd.sh"
 
 librispeech='' speechocean='' cells='plain speeds noise aam all' train_per_speaker=4 epochs=8 seeds=3 work=''
-stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device=''
-speaker_conf=conf/speaker.conf draws_conf=conf/draws.conf head_conf=conf/head.conf fbank_conf=''
+stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' conf=''
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_speakers.sh --help)"
-for name in librispeech speechocean work speaker_conf draws_conf head_conf fbank_conf; do
-  # A relative name of a conf that is not there is the recipe's.
-  [ -z "${!name}" ] || [[ $name == *_conf && ! -e ${!name} ]] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
+for name in librispeech speechocean work conf; do
+  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 cd "$recipe"
-work=${work:-.}
-data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/emodb folds=$work/exp/emodb/folds
+work=${work:-.} conf=${conf:-conf/speakers}
+data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/speakers/emodb folds=$work/exp/emodb/folds
 compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 need "$folds/utt2fold" "run.sh --stop-stage 5 makes it"
 
@@ -81,7 +78,8 @@ if at_stage 1 "data folders and features"; then
   local/prepare_speechocean.py "$speechocean" "$data/speechocean"
   combine-data "$data/train" "$data/librispeech/train" "$data/speechocean/train"
   noise=(--noise synthetic --babble own --rir synthetic --each-kind false)
-  sets=("$data/librispeech/test" "$data/speechocean/test")
+  combine-data "$emodb" "$work/data/emodb"
+  sets=("$emodb" "$data/librispeech/test" "$data/speechocean/test")
   for cell in $cells; do
     train=$(data_of "$cell")
     case $train in
@@ -91,7 +89,7 @@ if at_stage 1 "data folders and features"; then
     esac
     [[ " ${sets[*]} " == *" $train "* ]] || sets+=("$train")
   done
-  features=(--cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf")
+  features=(--cmd "$feats_cmd" --nj "$nj" --config "$conf/fbank.conf")
   for set in "${sets[@]}"; do
     make_feats.sh "${features[@]}" "$set"
   done
@@ -108,7 +106,7 @@ if at_stage 2 "networks: $cells"; then
     read -ra options <<<"$(options_of "$cell")"
     train=$(data_of "$cell")
     $train_cmd --num-threads "$num_threads" "$exp/$cell/log/train.log" \
-      train-resnet --config "$speaker_conf" --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
+      train-resnet --config "$conf/speaker.conf" --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
         --augment none --copies "$(copies_of "$cell")" "${options[@]}" "${compute[@]}" \
         "scp:$(feats_of "$cell" "$train")" "$train/utt2spk" "$exp/$cell"
   done
@@ -132,10 +130,10 @@ if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
     for ((seed = 0; seed < seeds; seed++)); do
       draws=$exp/$cell/draws.$seed
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/draws.$seed.log" \
-        embed-segments --config "$draws_conf" --seed "$seed" "${compute[@]}" \
+        embed-segments --config "$conf/draws.conf" --seed "$seed" "${compute[@]}" \
           "$exp/$cell/final.pt" "scp:$(feats_of "$cell" "$emodb")" "ark,scp:$draws.ark,$draws.scp"
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/transfer.$seed.log" \
-        transfer-head --config "$head_conf" --seed "$seed" "${compute[@]}" \
+        transfer-head --config "$conf/head.conf" --seed "$seed" "${compute[@]}" \
           "$exp/$cell/final.pt" "scp:$draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir/seed$seed"
     done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" --data "$emodb" \
