@@ -29,6 +29,7 @@ READERS = {
     "emodb/conf/speakers/head.conf": "transfer-head",
     "benchmark/conf/draws.conf": "embed-segments",
     "benchmark/conf/head.conf": "transfer-head",
+    "benchmark/conf/attentive.conf": "train-resnet",
     "benchmark/conf/linear.conf": "transfer-head",
     "benchmark/conf/scratch.conf": "train-resnet",
     "benchmark/conf/finetune.conf": "train-resnet",
