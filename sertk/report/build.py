@@ -8,6 +8,7 @@ from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, gaps_table, raters_table
 from sertk.report.card import card_table
+from sertk.report.conditions import conditions_sections
 from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
 from sertk.report.document import Figure, Headline, Paragraph, Report, Section, interval, percent
@@ -79,6 +80,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
     pairs = all_pairs(experiments)
     transfer = [rules(pairs), transfer_figure(pairs, stamps), differences_table(pairs, stamps)]
+    question = "Does transfer help?" if any(s.transfers for s, _ in systems) else "Systems compared"
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
     cells = read_cells(folder / "ablation", {e.name: e.short for e in experiments})
     ablation = [ablation_figure(cells), parts_table(cells)] if cells else []
@@ -94,10 +96,11 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
         if table
     ]
     sections = [
-        Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
+        Section("transfer-section", question, [item for item in transfer if item]),
         Section("results", "Results beside published results", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
+        *conditions_sections(folder),
         Section("confusions", "Confusion matrices", [confusion_figure(experiments, "figure-3", stamps)]),
         Section("mistakes", "Most confident errors", [table for table in mistakes if table.rows]),
         Section("breakdowns", "Results by subgroup", by),
@@ -129,7 +132,7 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
         for what in ("ua", "wa")
     ]
     answers = [verdict(pair) for pair in pairs]
-    if not any(pair.of_transfer for pair in pairs):
+    if any(s.transfers for s in experiment.systems) and not any(pair.of_transfer for pair in pairs):
         answers.append(
             "There is no system without transfer and with the same model selection: the effect of transfer is unknown."
         )

@@ -1,6 +1,7 @@
 """Whether transfer helps, and how sure that is."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,29 @@ def test_without_a_baseline_the_first_system_is_the_reference(experiments):
     pairs = pairs_of(few)
     assert [(pair.system.name, pair.other.name) for pair in pairs] == [("exp1", "exp1_finetune")]
     assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
+
+
+def test_imported_systems_say_nothing_of_transfer(experiments):
+    """Their training is unknown: neither for nor against it."""
+    pair = pairs_of(experiments[0])[0]
+    other = replace(pair, system=replace(pair.system, what=""))
+    assert not other.of_transfer and verdict(other).startswith("exp1 ") and " than without transfer: " in verdict(other)
+
+
+def test_a_report_without_transfer_does_not_ask_for_it(tmp_path):
+    corpus = make(tmp_path)
+    shutil.rmtree(tmp_path / "exp/exp3")
+    shutil.rmtree(tmp_path / "exp/exp1_scratch")
+    corpus.write_system("exp1_other", 0.8, kind="")
+    corpus.write_system("exp1_more", 1.2, kind="")
+    for name in ("results.json", *"12345"):
+        path = tmp_path / "exp/exp1" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = build_report(tmp_path / "exp", Choices(cards=False, mistakes=0))
+    assert found.sections[0].title == "Systems compared"
+    assert not any(
+        "transfer" in answer.lower().replace("without transfer", "") for answer in found.headlines[0].answers
+    )
 
 
 DRAWN = "by 10 speakers in 5 folds"
