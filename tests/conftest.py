@@ -134,6 +134,14 @@ def stamped_folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures without content: exporting them is most of the time of a report whose words are tested."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **options: file.write(b'<svg width="1pt"></svg>'))
+
+
 @pytest.fixture(scope="session")
 def page(stamped_folder):
     """The page, its Markdown and its folder, made once."""
