@@ -22,7 +22,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--utt2group",
     type=FILE,
     metavar="MAP",
-    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is stamped transductive.",
+    help="Normalise over all segments of a group (utt2dialog, utt2spk); results on it are stamped TRANSDUCTIVE.",
 )
 @click.option(
     "--stats",

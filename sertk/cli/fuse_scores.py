@@ -59,14 +59,14 @@ def main(
           fuse-scores --weights folds exp/folds exp/transfer exp/scratch exp/stacked
     See also: score-loso, import-scores
     """
+    from sertk.datadir.overwrite import check_distinct
     from sertk.kaldi.tables import table_writer
     from sertk.scoring.fusion import fuse
     from sertk.scoring.testset import read_test
 
     if isinstance(weights, str) and average == "linear":
         raise click.UsageError(f"--weights {weights} fits factors of log probabilities: not with --average linear")
-    if out in map(Path, systems):
-        raise click.UsageError(f"DIR {out} is one of the systems")
+    check_distinct(out, [fold_dir, *(system for system in systems if Path(system).is_dir())])
     test = read_test(fold_dir / "utt2label", fold_dir / "utt2fold", None)
     fused = fuse(test, systems, weights, average)
     for fold, settings in fused.settings.items():

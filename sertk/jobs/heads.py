@@ -70,7 +70,7 @@ def train_all_heads(
     if str(model_path) == NO_MODEL:
         table = open_vectors(draws, settings.layer_weights, options.trained_on)
     else:
-        table = open_draws(model_path, draws)
+        table = open_draws(model_path, draws, options.aux)
     settings, grid = replace(settings, versions=table.versions), options.grid
     longest = max(grid.points(settings), key=lambda point: point.epochs) if grid else settings
     tasks = [read_label_set(paths, table, longest, options) for paths in label_sets]

@@ -8,6 +8,7 @@ from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, gaps_table, raters_table
 from sertk.report.card import card_table
+from sertk.report.conditions import conditions_sections
 from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
 from sertk.report.document import Figure, Headline, Paragraph, Report, Section, interval, percent
@@ -98,6 +99,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
         Section("results", "Results beside published results", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
+        *conditions_sections(folder),
         Section("confusions", "Confusion matrices", [confusion_figure(experiments, "figure-3", stamps)]),
         Section("mistakes", "Most confident errors", [table for table in mistakes if table.rows]),
         Section("breakdowns", "Results by subgroup", by),

@@ -46,9 +46,11 @@ def fuse(
         average: "log" for the mean of logarithms, "linear" for that of probabilities.
 
     Raises:
-        SertkError: as `read_runs` and `check_folds`; there is one run in all, a wrong number of weights, or nothing to fit
-            weights on.
+        SertkError: as `read_runs` and `check_folds`; there is one run in all, a system given twice, a wrong number of weights, or
+            nothing to fit weights on.
     """
+    if twice := next((source for source in sources if list(sources).count(source) > 1), None):
+        raise SertkError(f"{twice}: is given twice (--weights gives a system more weight)")
     fitted = weights if isinstance(weights, str) else None
     given = None if fitted else Pool(_of_sum_one(weights, len(sources)))
     systems = [read_runs(source, test.keys, test.labels) for source in sources]
@@ -83,7 +85,8 @@ def _of_sum_one(weights: Sequence[float] | None, number: int) -> tuple[float, ..
         raise SertkError(f"{len(weights)} weights for {number} systems")
     if min(weights) < 0 or not sum(weights) > 0:
         raise SertkError("weights must be positive or 0, and not all 0")
-    return tuple(weight / sum(weights) for weight in weights)
+    shares = [weight / max(weights) for weight in weights]  # their sum is finite
+    return tuple(share / sum(shares) for share in shares)
 
 
 def _fit(test: Test, systems: Sequence[Sequence[Scored]], fold: int, fitted_on: str) -> tuple[Pool, list[Scored]]:

@@ -87,7 +87,11 @@ def test_a_leak_of_one_system_is_the_fusions(call, box):
             "not a comma-separated list of weights",
         ),
         (["--weights", "0,0", "exp/folds", "exp/transfer", "exp/scratch", "x"], 1, "and not all 0"),
-        (["exp/folds", "exp/transfer", "exp/scratch", "exp/scratch"], 2, "DIR exp/scratch is one of the systems"),
+        (
+            ["exp/folds", "exp/transfer", "exp/scratch", "exp/scratch"],
+            1,
+            "exp/scratch: cannot be read and written at once",
+        ),
     ],
 )
 def test_what_cannot_be_fused_is_one_line(call, box, words, code, message):

@@ -15,6 +15,8 @@ from sklearn.svm import SVC
 from support import ROOT
 
 from sertk.datadir.lists import read_list
+from sertk.frontend.audio import SCALE
+from sertk.frontend.perturb import perturbed
 from sertk.kaldi.tables import read_manifest, read_table, table_writer
 
 CLASSES = ["ang", "hap", "neu"]
@@ -73,6 +75,29 @@ def test_test_labels_do_not_change_the_svm(prepare, vectors):
     assert any(after[key] != before[key] for key in before if utt2fold[key] != "2")
 
 
+def test_the_svm_of_an_earlier_call_predicts_other_vectors(prepare, vectors):
+    """On the same vectors it predicts the same; on others what scikit-learn's own does; nothing is chosen again."""
+    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    again = ("benchmark/local/linear_svm.py", "--fitted", "p.json", "--complexity", "1e-9", "--test-vectors")
+    prepare(*again, "scp:v.scp", "scp:v.scp", "exp/toy/folds", "q.csv")
+    assert Path("q.csv").read_text() == Path("p.csv").read_text()
+    with table_writer("ark,scp:w.ark,w.scp", kind="vector") as write:
+        for key, row in vectors.items():
+            write(key, (3 - 2 * row).astype(np.float32))
+    prepare(*again, "scp:w.scp", "scp:v.scp", "exp/toy/folds", "q.csv")
+    found, utt2fold = rows("q.csv"), read_list("exp/toy/folds/utt2fold")
+    stored, other = (dict(read_table(f"scp:{name}.scp", kind="vector")) for name in "vw")
+    train, test = [[key for key in stored if (utt2fold[key] == "1") == held_out] for held_out in (False, True)]
+    scaler = StandardScaler().fit([stored[key] for key in train])
+    svm = SVC(C=json.loads(Path("p.json").read_text())["1"]["C"], kernel="linear", class_weight="balanced")
+    svm.fit(scaler.transform([stored[key] for key in train]), [key[4:7] for key in train])
+    expected = svm.predict(scaler.transform([other[key] for key in test]))
+    assert [CLASSES[int(np.argmax(found[key]))] for key in test] == list(expected)
+    Path("p.json").write_text('{"1": {"C": 1}}')
+    result = prepare(*again, "scp:w.scp", "scp:v.scp", "exp/toy/folds", "q.csv", code=1)
+    assert "p.json: not what linear-svm wrote for these folds" in result.err
+
+
 def test_inner_scores_are_by_an_svm_without_both_folds(call, prepare, vectors):
     """As predictions, with one value of C; the fusion takes them."""
     words = ("--complexity", "0.1", "--inner-scores", "exp/toy/svm", "scp:v.scp", "exp/toy/folds", "p.csv")
@@ -120,6 +145,12 @@ def test_functionals_are_opensmiles(prepare, here):
     expected = smile.process_file("a.wav").to_numpy()[0]
     ((key, row),) = read_table("ark:f.ark", kind="vector")
     assert key == "a" and row.shape == (88,) and row == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    # Of perturbed recordings: those of the samples that make-fbank would see.
+    Path("utt2perturb").write_text("a level=-20\n")
+    prepare("benchmark/local/opensmile_functionals.py", "--utt2perturb", "utt2perturb", *words)
+    ((_, row),) = read_table("ark:f.ark", kind="vector")
+    expected = smile.process_signal(perturbed(SCALE * soundfile.read("a.wav")[0], 16000, "level=-20") / SCALE, 16000)
+    assert row == pytest.approx(expected.to_numpy()[0], rel=1e-3, abs=1e-3)
 
 
 def test_the_table_has_every_system_with_its_test(call, prepare, vectors):

@@ -102,7 +102,9 @@ CALLS = {
     ],
     "fuse-scores": [
         ("exp/folds", "Missing argument 'SYSTEM…'"),
-        ("exp/folds exp/transfer exp/transfer", "DIR exp/transfer is one of the systems"),
+        ("exp/folds exp/transfer exp/transfer", "exp/transfer: cannot be read and written at once"),
+        ("exp/folds exp/transfer exp/scratch exp/exp1/../scratch", "cannot be read and written at once"),
+        ("exp/folds exp/transfer exp/transfer out", "exp/transfer: is given twice"),
         ("nowhere exp/transfer exp/scratch out", "nowhere"),
         ("exp/folds exp/nowhere exp/scratch out", "exp/nowhere"),
         ("--average middle exp/folds exp/transfer exp/scratch out", "'middle' is not one of"),
@@ -317,7 +319,7 @@ CALLS = {
     ],
     "plot-training": [
         ("--verbose 0", "Missing argument 'DIR…'"),
-        ("exp/resnet34 curves.jpg", "'curves.jpg': OUT must end in .png or .pdf"),
+        ("exp/resnet34 curves.jpg", "curves.jpg: a picture's name ends in .png, .svg or .pdf"),
         ("nowhere curves.png", "nowhere: no train.jsonl"),
         ("exp/resnet34 folds curves.png", "folds: no train.jsonl"),
         ("exp/resnet34 nowhere/curves.png", "nowhere/curves.png"),
@@ -431,7 +433,7 @@ CALLS = {
         (f"--rate 16000 {MODEL} interview.wav", "--rate is for raw samples on standard input"),
         (f"{MODEL} - interview.wav", "- (standard input) is given alone"),
         (f"--temperature 0 {MODEL} interview.wav", "0 is not a temperature above 0"),
-        (f"--temperature interview.wav {MODEL} interview.wav", "interview.wav: not a results.json of score-loso"),
+        (f"--temperature interview.wav {MODEL} interview.wav", "expected a results.json of score-loso"),
         ("conf/labels.exp3.onnx interview.wav", "conf/labels.exp3.onnx"),
         (f"--device cuda:99 {MODEL} interview.wav", "--device cuda:99"),
         ("exp/functionals/1/final.pt interview.wav", "a head on vectors, without a trunk"),

@@ -54,6 +54,7 @@ def main(folds, conditions, title, json_file):
             "name": name,
             "ua": found["pooled"]["ua"],
             "wa": found["pooled"]["wa"],
+            "intervals": found["intervals"],
             "stamps": found["stamps"],
             "differences": {},
         }
@@ -90,7 +91,10 @@ def read_results(path: Path) -> dict:
     """What score-loso --json wrote. Raises SertkError."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        return {name: results[name] for name in ("pooled", "stamps")}
+        ends = results["intervals"][results["unit"]]
+        return {name: results[name] for name in ("pooled", "stamps")} | {
+            "intervals": {what: ends[what] for what in ("ua", "wa")}
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
 
