@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sertk.models.activation import activation
 from sertk.models.cosine import CosineOutput
+from sertk.models.normact import norm_act
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.segmentnorm import normalise_segments
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
@@ -46,10 +47,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Add the block's output to its shortcut; frames beyond the mask are 0."""
-        y = self.act1(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(_masked(y, mask)))
-        y += self.shortcut(x)
-        return _masked(self.act2(y), mask)
+        y = norm_act(self.conv1(x), self.bn1, self.act1, mask=mask)
+        return norm_act(self.conv2(y), self.bn2, self.act2, self.shortcut(x), mask)
 
 
 class InputNorm(nn.Module):
@@ -121,7 +120,7 @@ class Trunk(nn.Module):
         mask = None
         if lengths is not None:
             mask = frame_mask(lengths, x.shape[-1])
-        x = _masked(self.act(self.bn(self.stem(_masked(x, mask)))), mask)
+        x = norm_act(self.stem(x if mask is None else x * mask), self.bn, self.act, mask=mask)
         for number, (stride, stage) in enumerate(zip(STRIDES, self.stages), 1):
             if lengths is not None and stride > 1:
                 lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
@@ -245,7 +244,3 @@ class ResNet(nn.Module):
 def count_parameters(module: nn.Module) -> int:
     """Trainable numbers in `module`."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask
