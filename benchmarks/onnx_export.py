@@ -17,8 +17,8 @@ from sertk.frontend.audio import read_audio
 from sertk.frontend.options import FbankOptions
 from sertk.models.classifier import Classifier
 from sertk.models.modelfile import Model, load_model, save_model
+from sertk.models.onnxexport import export_onnx
 from sertk.models.onnxfile import load_onnx
-from sertk.models.onnxgraph import export_onnx
 from sertk.models.resnet import NetworkSpec, ResNet
 
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 40, 60)

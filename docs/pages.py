@@ -20,6 +20,7 @@ PAGES = {
     "egs/emodb/README.md": "recipes/emodb.md",
     "egs/emodb/RESULTS.md": "recipes/emodb-results.md",
     "egs/benchmark/README.md": "recipes/benchmark.md",
+    "egs/benchmark/RESULTS.md": "recipes/benchmark-results.md",
     "egs/voxceleb/README.md": "recipes/voxceleb.md",
     "egs/iemocap/README.md": "recipes/iemocap.md",
     "benchmarks/README.md": "benchmarks.md",

@@ -24,9 +24,11 @@ def temporary(path: Path | str) -> str:
     """Name of the temporary file for `path`, in the folder of the file that a link points at.
 
     Raises:
-        SertkError: there is no such folder.
+        SertkError: there is no such folder, or the path is one.
     """
     target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise SertkError(f"{path}: cannot be written: {os.strerror(errno.EISDIR)}")
     if not os.path.isdir(os.path.dirname(target)):
         folder = os.path.dirname(target if os.path.islink(path) else path)
         raise SertkError(f"{path}: cannot be written: there is no folder {folder}")

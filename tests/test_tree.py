@@ -88,14 +88,6 @@ def test_prediction_does_not_import_training():
     assert not {name for name in reached if name.startswith("sertk.training")} - plain
 
 
-def test_every_module_has_its_tests():
-    """tests/ mirrors sertk/: a file a module. Scoring and report are tested by subject."""
-    for path, floor in modules():
-        if path.name != "__init__.py" and floor not in ("scoring", "report"):
-            mirror = ROOT / "tests" / path.relative_to(ROOT / "sertk").with_name(f"test_{path.name}")
-            assert mirror.is_file(), f"{path}: there is no {mirror}"
-
-
 def test_libraries_are_imported_only_on_their_floors():
     for path, floor in modules():
         for name in imports(path):

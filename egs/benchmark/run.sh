@@ -14,13 +14,16 @@
 #     opensmile-egemaps opensmile-compare   openSMILE's functionals, linear SVM; C chosen within the training folds
 #     frozen                                the paper: a head on the frozen trunk of --init
 #     frozen-stats                          logistic regression on statistics of its stages 3 and 4, whole segments
+#     frozen-attentive                      attentive pooling and a head, trained on its maps
 #     scratch finetune                      the network trained from scratch; the network of --init fine-tuned
 #     level                                 small network from scratch, features not normalised per segment
+#     segment-mean speaker-norm             the same without each segment's mean; normalised by speaker (TRANSDUCTIVE)
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A
-#   --init MODEL         speaker network, for frozen, frozen-stats and finetune
+#     NAME=A+B:folds NAME=A+B:inner         with weights fitted on the training folds (fuse-scores --weights)
+#   --init MODEL         speaker network, for frozen, frozen-stats, frozen-attentive and finetune
 #   --against SYSTEM     system that the others are tested against [opensmile-compare]
-#   --repeats 1          training runs of frozen, scratch, finetune and level, with seeds --seed, --seed + 1, …
+#   --repeats 1          training runs of systems that train a network, with seeds --seed, --seed + 1, …
 #   --cross false        also train on each corpus and test on each other, on the labels that both have
 #   --num-folds 5        groups of speakers, for corpora without sessions or splits of their own
 #   --work DIR           where data/ and exp/ are written [this folder]
@@ -121,7 +124,7 @@ fi
 
 if at_stage 6 "reports with figures"; then
   for corpus in $corpora; do
-    make-report --data "$work/data/$corpus" "$work/exp/$corpus" "$work/exp/$corpus/report"
+    report_on "$corpus"
   done
 fi
 

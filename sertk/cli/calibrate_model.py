@@ -29,13 +29,15 @@ def main(model: Path, results: Path, out: Path) -> None:
     from sertk.models.calibrated import calibrated, temperature_of
     from sertk.models.modelfile import check_outputs, load_model, save_model
     from sertk.scoring.fitted import fitted_temperature
+    from sertk.scoring.trainingrecords import chain
 
     if out.exists() and temperature_of(load_model(out, heads=True)) is None:
         raise SertkError(f"{out}: exists and is not a calibrated model; the last argument is the output")
     original = load_model(model, heads=True)
     check_outputs(original, model)
-    fold = original.card.get("trained_on", {}).get("fold")
-    temperature = fitted_temperature(results, fold)
+    record = next(chain(original.card.get("trained_on")), {})
+    fold = str(record["fold"]) if "fold" in record else None
+    temperature = fitted_temperature(results, fold, original.labels)
     with error_context(str(model)):
         save_model(out, calibrated(original, temperature, str(results)))
     log.info("wrote %s: temperature %.3f", out, temperature)

@@ -22,7 +22,7 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     "--utt2group",
     type=FILE,
     metavar="MAP",
-    help="Normalise over all segments of a group (utt2dialog, utt2spk); the output is stamped transductive.",
+    help="Normalise over all segments of a group (utt2dialog, utt2spk); results on it are stamped TRANSDUCTIVE.",
 )
 @click.option(
     "--stats",
@@ -50,6 +50,7 @@ def main(
     \b
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
+          cmvn-segment --utt2group data/all/utt2spk scp:fbank.scp ark,scp:feats.ark,feats.scp
           cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
     See also: make-fbank, join-vectors
     """

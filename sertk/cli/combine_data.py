@@ -25,7 +25,7 @@ def main(out: Path, folders: tuple[Path, ...]) -> None:
     e.g.: combine-data data/train data/vox1 data/vox2
     See also: subset-data, split-data
     """
-    from sertk.datadir.edit import combine
+    from sertk.datadir.combine import combine
 
     if (out / "utt2spk").exists() and not (folders[-1] / "utt2spk").exists():
         order = " ".join(map(str, ["combine-data", folders[-1], out, *folders[:-1]]))

@@ -64,8 +64,8 @@ def main(
     See also: score-loso, score-trials
     """
     from sertk.atomic import atomic_file
-    from sertk.scoring.evaluation import compare_systems
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
+    from sertk.scoring.systemcomparison import compare_systems
     from sertk.scoring.text import comparison_text
     from sertk.scoring.trials import is_trial_list
 

@@ -29,7 +29,7 @@ def main(model: Path, out: Path, at: str) -> None:
     if out.suffix.lower() != ".onnx":
         raise click.UsageError(f"{out}: the name of an ONNX file ends in .onnx (classify-audio goes by it)")
     try:
-        from sertk.models.onnxgraph import export_onnx
+        from sertk.models.onnxexport import export_onnx
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "ml_dtypes"):
             raise

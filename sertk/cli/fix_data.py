@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     See also: validate-data
     """
     from sertk.datadir.checks import problems
-    from sertk.datadir.edit import fix
+    from sertk.datadir.fix import fix
 
     for line in fix(folder):
         log.warning("%s", line)

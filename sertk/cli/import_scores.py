@@ -57,6 +57,8 @@ def main(
             pipeline.jsonl exp/folds exp/other
     See also: score-loso, compare-scores, fuse-scores
     """
+    import numpy as np
+
     from sertk.datadir.lists import read_list
     from sertk.kaldi.manifest import file_sha256
     from sertk.kaldi.tables import table_writer
@@ -95,6 +97,10 @@ def main(
         with table_writer(f"ark:{folder}/scores.ark", kind="vector", settings=settings) as write:
             for key in sorted(keys):
                 write(key, posteriors.vectors[key].astype("float32"))
+    highest = np.max(list(posteriors.vectors.values()), axis=0)
+    if absent := [name for name, value in zip(classes, highest) if not value]:
+        log.warning("no segment has any probability of %s (--label-map maps labels that are called otherwise)",
+                    ", ".join(absent))  # fmt: skip
     if posteriors.outside:
         log.warning(
             "%d segments had part of their probability on labels that are no classes: scaled to 1", posteriors.outside

@@ -10,6 +10,7 @@ from sertk.cli.generated import options_of
 from sertk.cli.messages import log
 from sertk.cli.options import seed_option
 from sertk.cli.types import FILE, FOLDER
+from sertk.errors import SertkError
 from sertk.options import take_options
 from sertk.scoring.options import DrawOptions
 
@@ -31,11 +32,17 @@ def main(data: Path, trials: Path, seed: int, **options: Any) -> None:
     """
     from sertk.atomic import atomic_file
     from sertk.datadir.lists import read_list
+    from sertk.datadir.overwrite import check_distinct
     from sertk.scoring.drawtrials import draw_trials
 
     settings = take_options(DrawOptions, options)
-    maps = [path and read_list(path) for path in (settings.apart, settings.same)]
-    drawn = draw_trials(read_list(data / "utt2spk"), settings.number, seed, *maps)
+    sources = [data / "utt2spk", settings.apart, settings.same]
+    utt2spk, *maps = (path and read_list(path) for path in sources)
+    check_distinct(trials, filter(None, sources))
+    for path, values in zip(sources[1:], maps):
+        if path and (lacking := next((utterance for utterance in utt2spk if utterance not in values), None)):
+            raise SertkError(f"{path}: {lacking} is missing, which {sources[0]} has")
+    drawn = draw_trials(utt2spk, settings.number, seed, *maps)
     with atomic_file(trials, "w") as file:
         file.writelines(f"{first} {second} {'target' if target else 'nontarget'}\n" for first, second, target in drawn)
     log.info("wrote %s: %d trials, %d of them targets", trials, len(drawn), sum(target for *_, target in drawn))

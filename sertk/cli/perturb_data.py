@@ -20,7 +20,7 @@ log = logging.getLogger("sertk")
 @click.argument("folder", metavar="DATA-DIR", type=FOLDER)
 @click.argument("out", metavar="OUT-DIR", type=FOLDER)
 @options_of(PerturbOptions, "Perturbations", "speed", "noise", "music", "babble", "rir", "codec", "level", "clip")
-@options_of(PerturbOptions, "What is drawn", "snr", "rt60", "drr", "copies", "each_kind")
+@options_of(PerturbOptions, "What is drawn", "snr", "rt60", "drr", "distance", "kbps", "copies", "each_kind")
 @options_of(PerturbOptions, "Names", "keep_originals", "keep_ids", "suffix")
 @seed_option
 def main(folder: Path, out: Path, seed: int, **options: Any) -> None:

@@ -15,20 +15,20 @@ from sertk.cli.types import FILE, FOLDER
 def main(dirs: tuple[Path, ...], out: Path) -> None:
     """Plot loss, accuracy, learning rate and speed over the epochs of training runs, from their train.jsonl.
 
-    DIR is the folder of train-resnet or transfer-head; for a folder of folds their mean is plotted too. OUT ends in .png
-    or .pdf. A run may still be in progress.
+    DIR is the folder of train-resnet or transfer-head; for a folder of folds their mean is plotted too. OUT ends in .png,
+    .svg or .pdf. A run may still be in progress.
 
     \b
     e.g.: plot-training exp/resnet34 exp/resnet34/training.png
           plot-training exp/transfer exp/scratch training.pdf
     See also: train-resnet, transfer-head, make-report
     """
-    if out.suffix not in (".png", ".pdf"):
-        raise click.UsageError(f"'{out}': OUT must end in .png or .pdf")
     from sertk.atomic import atomic_file
     from sertk.report.curves import read_runs, runs_figure
+    from sertk.report.drawing import check_format, in_format
 
+    check_format(out)
     figure = runs_figure(read_runs(dirs))
     with atomic_file(out) as file:
-        file.write(getattr(figure, out.suffix[1:]))
+        file.write(in_format(figure, out.suffix))
     log.info("wrote %s", out)

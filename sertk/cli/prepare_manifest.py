@@ -15,13 +15,17 @@ from sertk.errors import SertkError
 @click.argument("manifests", metavar="MANIFEST…", type=FILE, nargs=-1, required=True)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option(
-    "--root", type=FOLDER, default=None, help="Folder of relative file names.  [default: each manifest's own]"
+    "--root",
+    metavar="DIR",
+    type=FOLDER,
+    default=None,
+    help="Folder of relative file names.  [default: each manifest's own]",
 )
 @click.option(
     "--columns",
     type=PAIRS,
     default=None,
-    help="Columns with other names than those below: emotion=valence_class,speaker=actor.",
+    help="Columns with other names than those above: emotion=valence_class,speaker=actor.",
 )
 @click.option(
     "--speaker-from",

@@ -23,7 +23,7 @@ def main(folder: Path, number: int, per_utt: bool) -> None:
           split-data --per-utt true data/train 8
     See also: subset-data, combine-data
     """
-    from sertk.datadir.edit import split
+    from sertk.datadir.split import split
 
     place, warnings = split(folder, number, per_utt)
     for line in warnings:

@@ -33,7 +33,7 @@ def main(words: tuple[str, ...], utt_list: Path | None, spk_list: Path | None, *
           subset-data --utt-list trials.utts data/all data/test
     See also: split-data, combine-data
     """
-    from sertk.datadir.edit import subset
+    from sertk.datadir.subset import subset
 
     names_from = utt_list or spk_list
     modes = [name.replace("_", "-") for name, given in flags.items() if given]

@@ -34,7 +34,7 @@ from sertk.training.settings import HeadSettings
 @target_options
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
-@options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion")
+@options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion", "inner_scores")
 @options_of(HeadOptions, "The head", "trained_on")
 @seed_option
 @device_option
@@ -51,7 +51,8 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     draws, used in turn. Columns are standardised over each head's training segments. predict-emotion takes DIR/FOLD/final.pt
     and such vectors.
 
-    With --grid, the settings of each head are chosen inside its training folds; DIR/FOLD/grid.tsv has all scores.
+    With --grid, the settings of each head are chosen inside its training folds; DIR/FOLD/grid.tsv has all scores. With
+    --inner-scores, fuse-scores can fit the weights of a fusion without the test fold.
 
     If rerun, it skips finished heads and resumes the others. TERM and USR1 make it exit with 75: run it again.
 
@@ -62,7 +63,7 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
             folds.exp3/utt2label folds.exp3/utt2fold exp/exp3
           transfer-head --select dev-session --eval-vectors scp:whole.scp exp/resnet34/final.pt scp:draws.scp \\
             folds/utt2label folds/utt2fold exp/exp1_dev-session
-          transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \
+          transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \\
             folds/utt2label folds/utt2fold exp/functionals
           transfer-head --grid conf/head.grid none scp:vectors.scp folds/utt2label folds/utt2fold exp/chosen
     See also: embed-segments, predict-emotion, train-resnet
@@ -71,11 +72,18 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     for name in ("layer_weights", "trained_on"):
         if options[name] and not alone:
             raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")
-    whole, chooses = options["eval_vectors"] is not None, options["select"] != "last" or options["grid"] is not None
-    if (whole and not chooses) or (chooses and not whole and not alone):
-        raise click.UsageError("--eval-vectors goes with --select dev-session and --select oracle, and with --grid")
-    if options["grid"] and options["select"] != "last":
+    selects, whole = options["select"] != "last", options["eval_vectors"] is not None
+    scores = bool(selects or options["grid"] or options["inner_scores"])
+    if (whole and not scores) or (scores and not whole and not alone):
+        raise click.UsageError(
+            "--eval-vectors goes with --select dev-session and --select oracle, with --grid and with --inner-scores"
+        )
+    if options["grid"] and selects:
         raise click.UsageError("--grid chooses the epochs too: not with --select dev-session or --select oracle")
+    if options["inner_scores"] and selects:
+        raise click.UsageError(
+            "--inner-scores are those of last epochs: not with --select dev-session or --select oracle"
+        )
     if len(sets) % 3:
         raise click.UsageError(f"label sets are UTT2LABEL UTT2FOLD DIR each, but {len(sets)} paths were given")
     label_sets = list(zip(sets[0::3], sets[1::3], sets[2::3]))

@@ -148,9 +148,9 @@ class _RowReader:
             raise SertkError(record.problem)
         raw = {name: column(record.values, self.names(name)) for name in COLUMNS}
         values = {name: plain(value) for name, value in raw.items()}
-        name = values["file"]
-        if not name:
+        if not values["file"]:
             raise SertkError("no file")
+        name = str(raw["file"]).strip()  # spaces within it are part of it
         if not values["emotion"]:
             raise SertkError(f"{name}: no label")
         speaker = self._speaker(values)
@@ -242,9 +242,13 @@ def _votes(value: object) -> str:
 
 
 def _keyed(rows: Sequence[Row], problems: list[str]) -> dict[str, Row]:
-    """Give each row its utterance id; rows whose id is taken, or whose speaker has two genders, become problems."""
+    """Give each row its utterance id.
+
+    Rows whose id or whose audio another row has, or whose speaker has two genders, become problems.
+    """
     recording = _recording_ids({row.path for row in rows})
     keyed: dict[str, Row] = {}
+    same_audio: dict[tuple, Row] = {}
     first_of: dict[str, Row] = {}
     for row in rows:
         name = row.name or recording[row.path]
@@ -255,6 +259,8 @@ def _keyed(rows: Sequence[Row], problems: list[str]) -> dict[str, Row]:
         first = first_of.setdefault(row.speaker, row) if row.gender else row
         if key in keyed:
             problems.append(f"{row.where}: {row.path}: {key} comes twice (also {keyed[key].where})")
+        elif (other := same_audio.setdefault((row.path, row.start, row.end), row)) is not row:
+            problems.append(f"{row.where}: {row.path}: the same audio as {other.where}")
         elif row.speaker and row.gender != first.gender:
             problems.append(
                 f"{row.where}: {row.path}: speaker {row.speaker} is '{row.gender}', '{first.gender}' before"

@@ -178,7 +178,8 @@ def stale_names(folder: Path, data: DataDir, keep_fitting: bool) -> list[str]:
     Args:
         folder: about to be written.
         data: what will be written.
-        keep_fitting: keep a list of exactly the keys of `data`, such as feats.scp if the recordings are unchanged.
+        keep_fitting: keep a list of exactly the keys of `data`, such as feats.scp if the recordings are unchanged; but
+            not one that is empty in `data`.
     """
     if not folder.is_dir():
         return []
@@ -190,7 +191,7 @@ def stale_names(folder: Path, data: DataDir, keep_fitting: bool) -> list[str]:
     sources = ("wav.scp", "segments", "utt2perturb")
     recordings = [name for name in sources if (folder / name).is_file() or name in contents]
     same_recordings = all(_content(folder / name) == contents.get(name) for name in recordings)
-    return [name for name in names if not _fits(folder / name, data, same_recordings)]
+    return [name for name in names if name in data.lists or not _fits(folder / name, data, same_recordings)]
 
 
 def _fits(path: Path, data: DataDir, same_recordings: bool) -> bool:

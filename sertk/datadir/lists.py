@@ -108,11 +108,21 @@ def write_list(path: str | os.PathLike, values: dict[str, str] | Iterable[tuple[
     Raises:
         SertkError: a key or value could not be read back; nothing is written.
     """
+    lines = list_lines(path, values)
+    with atomic_file(path, "w") as file:
+        file.writelines(line for _, line in lines)
+
+
+def list_lines(path: str | os.PathLike, values: dict[str, str] | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(key, line) of each entry of a map, in LC_ALL=C order of the keys.
+
+    Raises:
+        SertkError: a key or value could not be read back.
+    """
     # The order of code points is the order of UTF-8 bytes.
     lines = sorted((str(key), str(value)) for key, value in dict(values).items())
     for key, value in lines:
         check_key(key, str(path))
         if (not value.strip() and Path(path).name != "text") or "\n" in value:
             raise SertkError(f"{path}: key {key}: value {value!r} cannot stand in a list")
-    with atomic_file(path, "w") as file:
-        file.writelines(f"{key} {value}".rstrip() + "\n" for key, value in lines)
+    return [(key, f"{key} {value}".rstrip() + "\n") for key, value in lines]

@@ -11,22 +11,25 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from sertk.datadir.edit import check_distinct, publish_folders
 from sertk.datadir.folder import DataDir, level
 from sertk.datadir.lists import read_list, split_words
-from sertk.datadir.perturb_options import CODECS, OWN, SNRS, SUFFIXES, PerturbOptions
-from sertk.datadir.perturbations import (
+from sertk.datadir.overwrite import check_distinct, publish_folders
+from sertk.datadir.perturb_options import CODEC_STEPS, OWN, SNRS, SUFFIXES, PerturbOptions
+from sertk.datadir.perturb_steps import (
+    IMAGE,
+    RATED,
     SYNTHETIC,
     Clip,
     ColouredNoise,
     Level,
     Noise,
     Room,
+    ShoeboxRoom,
     Sound,
     SyntheticRoom,
     number,
-    parse,
 )
+from sertk.datadir.perturbations import checked, parse
 from sertk.datadir.publish import restore_files
 from sertk.datadir.speakers import people
 from sertk.errors import SertkError
@@ -132,18 +135,21 @@ def _draws(data: DataDir, options: PerturbOptions) -> dict[str, Draw]:
     elif options.babble:
         draws["babble"] = partial(_draw_babble, _sounds(options.babble, "--babble", FEWEST_VOICES), snrs["babble"])
     if options.rir == SYNTHETIC:
-        draws["rir"] = partial(_draw_synthetic_room, options.rt60, options.drr)
+        draws["rir"] = partial(_draw_room, SyntheticRoom, options.rt60, options.drr)
+    elif options.rir == IMAGE:
+        draws["rir"] = partial(_draw_room, ShoeboxRoom, options.rt60, options.distance)
     elif options.rir:
         rooms = [name for name, _ in _sounds(options.rir, "--rir", durations=False)]
         draws["rir"] = lambda random, _: str(Room(Sound(random.choice(rooms))))
     if options.codec:
-        draws["codec"] = lambda random, _: random.choice(CODECS[random.choice(options.codec)])
+        draws["codec"] = partial(_draw_codec, options.codec, options.kbps)
     if options.level:
         draws["level"] = lambda random, _: str(Level(random.choice(options.level)))
     if options.clip:
         draws["clip"] = lambda random, _: str(Clip(random.choice(options.clip)))
-    for draw in draws.values():
-        parse(draw(Random(0), data.utterances[0]))  # refuses numbers out of bounds
+    for name in ("snr", "rt60", "drr", "distance", "kbps", "level", "clip"):
+        for value in getattr(options, name):
+            checked(name, str(value))
     return draws
 
 
@@ -160,8 +166,20 @@ def _draw_babble(sounds: list[tuple[str, float]], snrs: tuple[float, ...], rando
     return str(Noise("babble", tuple(_from_anywhere(random, *voice) for voice in voices), random.choice(snrs)))
 
 
-def _draw_synthetic_room(rt60s: tuple[float, ...], drrs: tuple[float, ...], random: Random, _: str) -> str:
-    return str(SyntheticRoom(random.choice(rt60s), random.choice(drrs), random.getrandbits(31)))
+def _draw_room(
+    make: type[SyntheticRoom | ShoeboxRoom],
+    rt60s: tuple[float, ...],
+    others: tuple[float, ...],
+    random: Random,
+    _: str,
+) -> str:
+    return str(make(random.choice(rt60s), random.choice(others), random.getrandbits(31)))
+
+
+def _draw_codec(names: tuple[str, ...], rates: tuple[float, ...], random: Random, _: str) -> str:
+    name = random.choice(names)
+    steps = random.choice(CODEC_STEPS[name])
+    return f"{steps} kbps={number(random.choice(rates))}" if name in RATED else steps
 
 
 def _from_anywhere(random: Random, name: str, seconds: float) -> Sound:

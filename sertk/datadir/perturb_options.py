@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sertk.datadir.perturbations import COLOURS, LAWS, SYNTHETIC
+from sertk.datadir.perturb_steps import CODECS, COLOURS, IMAGE, LAWS, RATED, SYNTHETIC
 from sertk.errors import SertkError
 from sertk.options import option
 
@@ -10,9 +10,9 @@ from sertk.options import option
 SNRS = {"noise": (0.0, 5.0, 10.0, 15.0), "music": (5.0, 8.0, 10.0, 15.0), "babble": (13.0, 15.0, 17.0, 20.0)}
 OWN = "own"
 # Name -> the steps of which one is drawn.
-CODECS = {law: (f"codec={law}",) for law in LAWS}
-CODECS |= {"g711": tuple(f"codec={law}" for law in LAWS)}
-CODECS |= {"telephone": tuple(f"band=300-3400 codec={law}" for law in LAWS)}
+CODEC_STEPS = {name: (f"codec={name}",) for name in CODECS}
+CODEC_STEPS |= {"g711": tuple(f"codec={law}" for law in LAWS)}
+CODEC_STEPS |= {"telephone": tuple(f"band=300-3400 codec={law}" for law in LAWS)}
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class PerturbOptions:
         None, f"3 to 7 voices of this folder, or {OWN}: of other speakers of DATA-DIR.", metavar="DIR|own"
     )
     rir: str | None = option(
-        None, f"Reverberation by room responses of this folder, or {SYNTHETIC}: exponential tails.",
-        metavar="DIR|synthetic",
+        None,
+        f"Reverberation by room responses of this folder, or of random rooms: {SYNTHETIC} (exponential tails) or {IMAGE}"
+        " (rectangular, by the image method).",
+        metavar="DIR|synthetic|image",
     )  # fmt: skip
     codec: tuple[str, ...] = option(
-        (), f"{', '.join(CODECS)} (300 to 3400 Hz, then G.711).", kind="names", unset="none", metavar="NAME,NAME,…"
+        (), f"{', '.join(CODEC_STEPS)} (300 to 3400 Hz, then G.711).", kind="names", unset="none", metavar="NAME,NAME,…"
     )
     level: tuple[float, ...] = option((), "A gain in dB.", kind="numbers", unset="none", metavar="X,X,…")
     clip: tuple[float, ...] = option(
@@ -46,12 +48,19 @@ class PerturbOptions:
     )  # fmt: skip
     rt60: tuple[float, ...] = option(
         (0.2, 0.3, 0.4, 0.5, 0.6),
-        "Reverberation times of synthetic rooms, in seconds.",
+        f"Reverberation times of {SYNTHETIC} and {IMAGE} rooms, in seconds.",
         kind="numbers",
         metavar="X,X,…",
     )
     drr: tuple[float, ...] = option(
-        (0.0, 3.0, 6.0), "Direct-to-reverberant ratios of synthetic rooms, in dB.", kind="numbers", metavar="X,X,…"
+        (0.0, 3.0, 6.0), f"Direct-to-reverberant ratios of {SYNTHETIC} rooms, in dB.", kind="numbers", metavar="X,X,…"
+    )
+    distance: tuple[float, ...] = option(
+        (0.5, 1.0, 2.0, 3.0), f"From the source to the microphone of {IMAGE} rooms, in metres.", kind="numbers",
+        metavar="X,X,…",
+    )  # fmt: skip
+    kbps: tuple[float, ...] = option(
+        (16.0, 32.0, 64.0), f"Bit rates of {' and '.join(RATED)}.", kind="numbers", metavar="X,X,…"
     )
     copies: int = option(1, "Copies of each utterance, for each kind.", least=1, most=1000, metavar="N")
     each_kind: bool = option(True, "false: each copy has one kind, drawn at random.")
@@ -63,7 +72,7 @@ class PerturbOptions:
 
     def __post_init__(self) -> None:
         for name in self.codec:
-            _require(name in CODECS, f"--codec={name} is not one of {', '.join(CODECS)}")
+            _require(name in CODEC_STEPS, f"--codec={name} is not one of {', '.join(CODEC_STEPS)}")
         _require(self.speed or self.kinds, "nothing to do: name a perturbation, such as --speed 0.9,1.1")
         _require(
             len(set(self.speed)) == len(self.speed) and 1 not in self.speed, "--speed: each other than 1, and once"

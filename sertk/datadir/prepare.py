@@ -1,18 +1,17 @@
 """Last steps of a recipe's preparation script: report a corpus's problems, write its data folder and stamps."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sertk.atomic import atomic_file
-from sertk.datadir.lists import write_list
+from sertk.datadir.folder import KNOWN, DataDir
+from sertk.datadir.lists import list_lines
+from sertk.datadir.overwrite import publish_folders
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
 
 MOST_LISTED = 50
-FEATURES = ("feats.scp", "utt2num_frames", "utt2dur")
 AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".sph")
 
 
@@ -55,36 +54,26 @@ def report_problems(
 
 
 def write_data_dir(data_dir: Path, maps: Mapping[str, Mapping[str, str]], **stamps: Sequence[str]) -> None:
-    """Write the maps of a data folder, each atomically, and spk2utt from utt2spk.
+    """Write a data folder of maps, with spk2utt from utt2spk; all or nothing.
 
-    Features of an earlier preparation are removed if wav.scp has changed.
+    Lists and stamps of an earlier preparation that do not belong to the new content are moved to its `.backup`, with a
+    warning: features of other recordings, lists whose map is empty, stamps without lines.
 
     Args:
         data_dir: the folder, made if it does not exist.
-        maps: file name to {utterance: value}, "utt2spk" among them; an empty map removes the file of that name.
-        stamps: lines of the stamp files (PARTIAL, SIMULATED, …), which results carry; none removes the stamp.
+        maps: file name to {utterance: value}, "utt2spk" among them; an empty map: there is no such list.
+        stamps: lines of the stamp files (PARTIAL, SIMULATED, …), which results carry.
+
+    Raises:
+        SertkError: the folder would not be valid, or cannot be written; nothing is written.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    before = _content(data_dir / "wav.scp")
-    spk2utt = defaultdict(list)
-    for utterance in sorted(maps["utt2spk"]):
-        spk2utt[maps["utt2spk"][utterance]].append(utterance)
-    spk2utt = {speaker: " ".join(utterances) for speaker, utterances in spk2utt.items()}
-    for name, lines in {**maps, "spk2utt": spk2utt}.items():
-        if lines:
-            write_list(data_dir / name, lines)
+    data = DataDir(data_dir, {})
+    for name, values in maps.items():
+        lines = list_lines(data_dir / name, values)
+        if name in KNOWN:
+            data.lists[name] = dict(values)
         else:
-            (data_dir / name).unlink(missing_ok=True)
-    if before not in (None, _content(data_dir / "wav.scp")):
-        for name in FEATURES:
-            (data_dir / name).unlink(missing_ok=True)
-    for name, lines in stamps.items():
-        if lines:
-            with atomic_file(data_dir / name, "w") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        else:
-            (data_dir / name).unlink(missing_ok=True)
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+            data.others[name] = [(key, line.encode()) for key, line in lines]
+    data.files = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in stamps.items() if lines}
+    for warning in publish_folders(data_dir, {".": data}):
+        log.warning("%s", warning)

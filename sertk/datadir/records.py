@@ -1,4 +1,4 @@
-"""Records of CSV, TSV, JSON and JSON Lines files: one dict per row, with the place that it came from."""
+"""Records of CSV, TSV, JSON and JSON Lines files: one dict per row, with the place that it came from; JSON objects."""
 
 import csv
 import io
@@ -52,6 +52,24 @@ def read_records(path: str | Path) -> Iterator[Record]:
         raise SertkError(f"{path}: is empty")
     rows = _json_rows(path, text) if path.suffix.lower() in _JSON else _csv_rows(path, text)
     yield from rows
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a file of one JSON object.
+
+    Raises:
+        SertkError: the file cannot be read, or is not a JSON object.
+    """
+    path = Path(path)
+    try:
+        content = _parsed(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise SertkError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SertkError(f"{path}: not UTF-8 (byte {error.start})") from None
+    if not isinstance(content, dict):
+        raise SertkError(f"{path}: not a JSON object")
+    return content
 
 
 def column(values: Mapping[str, Any], names: Iterable[str]) -> Any:

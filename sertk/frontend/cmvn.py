@@ -129,7 +129,7 @@ def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group: Pat
         utt2group: map from utterance to group, if groups are normalised
 
     Returns:
-        Settings, with `transductive` for groups: their segments share statistics.
+        Settings, for groups with the name of the map, and `transductive`: their segments share statistics.
 
     Raises:
         SertkError: if the source's manifest says that it is normalised already.
@@ -139,7 +139,7 @@ def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group: Pat
     if settings.get("cmvn", "none") != "none":
         raise SertkError(f"{source}: is normalised already (its manifest says cmvn: {settings['cmvn']})")
     settings["cmvn"] = ("group" if utt2group else "segment") + ("" if norm_vars else " mean")
-    return settings | ({"transductive": True} if utt2group else {})
+    return settings | ({"group": utt2group.name, "transductive": True} if utt2group else {})
 
 
 def normalised_table(

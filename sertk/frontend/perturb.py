@@ -13,7 +13,8 @@ from typing import assert_never
 import numpy as np
 
 from sertk.datadir.lists import read_list
-from sertk.datadir.perturbations import (
+from sertk.datadir.perturb_steps import (
+    LAWS,
     Band,
     Clip,
     Codec,
@@ -21,19 +22,22 @@ from sertk.datadir.perturbations import (
     Level,
     Noise,
     Room,
+    ShoeboxRoom,
     Speed,
     Step,
     SyntheticRoom,
-    parse,
 )
+from sertk.datadir.perturbations import parse
 from sertk.errors import SertkError
 from sertk.frontend.audio import check_sound
 from sertk.frontend.perturb_channel import band_pass, clip, g711, gain
+from sertk.frontend.perturb_codec import coded
 from sertk.frontend.perturb_noise import add_noise, coloured_noise, power
 from sertk.frontend.perturb_rate import change_speed
 from sertk.frontend.perturb_room import reverberate, synthetic_response
-from sertk.frontend.recordings import Job, Speech
+from sertk.frontend.perturb_shoebox import shoebox_response
 from sertk.frontend.sounds import Sounds
+from sertk.frontend.speech import Job, Speech
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.kaldi.specifiers import Rspecifier
 
@@ -76,10 +80,12 @@ def _apply(step: Step, samples: np.ndarray, rate: int, sounds: Sounds) -> np.nda
             return reverberate(samples, sounds.whole(sound, rate))
         case SyntheticRoom(rt60, drr, seed):
             return reverberate(samples, synthetic_response(rate, rt60, drr, seed))
+        case ShoeboxRoom(rt60, distance, seed):
+            return reverberate(samples, *shoebox_response(rate, rt60, distance, seed))
         case Band(low, high):
             return band_pass(samples, rate, low, high)
-        case Codec(law):
-            return g711(samples, rate, law)
+        case Codec(name, kbps):
+            return g711(samples, rate, name) if name in LAWS else coded(samples, rate, name, kbps)
         case Level(decibels):
             return gain(samples, decibels)
         case Clip(percent):

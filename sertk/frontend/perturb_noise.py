@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sertk.datadir.perturbations import COLOURS
+from sertk.datadir.perturb_steps import COLOURS
 from sertk.frontend.unfit import UnfitAudio
 
 # Seconds of a frame whose power is measured; frames that are more decibels below the mean are pauses.

@@ -34,12 +34,13 @@ def convolve(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     return result
 
 
-def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+def reverberate(samples: np.ndarray, response: np.ndarray, direct: int | None = None) -> np.ndarray:
     """Convolve with a room response; length, energy and the time of the direct sound do not change.
 
     Args:
         samples: (samples,) float32
-        response: (taps,); its largest sample is the direct sound
+        response: (taps,)
+        direct: its sample that is the direct sound; None: the largest
 
     Returns:
         (samples,) float32
@@ -47,7 +48,8 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     Raises:
         UnfitAudio: if the response is silent.
     """
-    direct = int(np.argmax(np.abs(response)))
+    if direct is None:
+        direct = int(np.argmax(np.abs(response)))
     if not response[direct]:
         raise UnfitAudio("its room response is silent")
     result = convolve(samples, np.ascontiguousarray(response, np.float32))[direct : direct + len(samples)]

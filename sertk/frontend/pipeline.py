@@ -10,7 +10,7 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.frontend.extractor import FeatureExtractor
-from sertk.frontend.recordings import Job, Speech
+from sertk.frontend.speech import Job, Speech
 from sertk.frontend.unfit import UnfitAudio
 
 

@@ -11,7 +11,7 @@ from threading import Lock
 
 import numpy as np
 
-from sertk.datadir.perturbations import Sound
+from sertk.datadir.perturb_steps import Sound
 from sertk.errors import SertkError
 from sertk.frontend.audio import check_range, decode
 from sertk.frontend.perturb_rate import change_rate

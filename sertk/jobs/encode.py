@@ -11,8 +11,8 @@ from sertk.errors import SertkError
 from sertk.frontend.audio import check_range, check_sound
 from sertk.frontend.extractor import too_short
 from sertk.frontend.pipeline import in_order
-from sertk.frontend.recordings import Job, Speech
 from sertk.frontend.resample import resample
+from sertk.frontend.speech import Job, Speech
 from sertk.frontend.unfit import UnfitAudio, one_recording
 from sertk.models.encoder import Moments, load_encoder
 from sertk.models.inference import Skip, together

@@ -4,7 +4,7 @@ A head that is trained without the folds f and g serves both: it is scored on g 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -34,8 +34,8 @@ TOGETHER = 12
 Rows = dict[str, np.ndarray]
 # A head without these two folds.
 Pair = tuple[str, str]
-# Function of a head that returns its decisions on a fold's segments.
-Decider = Callable[[Head], list[int]]
+# Function of a head that returns its decisions (or predictions) on a fold's segments.
+Decider = Callable[[Head], Sequence]
 
 
 @dataclass
@@ -195,7 +195,7 @@ class Trial:
 
     def decisions(
         self, heads: list[tuple[Pair, list[HeadSettings]]], stop_requested: StopRequested
-    ) -> dict[tuple[Pair, HeadSettings], dict[str, list[int]] | None]:
+    ) -> dict[tuple[Pair, HeadSettings], dict[str, Sequence] | None]:
         """Train heads, each without a pair of folds, and decide on the segments of both.
 
         Args:

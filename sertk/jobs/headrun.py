@@ -13,12 +13,14 @@ from sertk.data.moments import FoldMoments
 from sertk.data.store import Store
 from sertk.jobs.drawtable import DrawTable
 from sertk.jobs.vectortable import VectorTable
+from sertk.kaldi.tables import table_writer
 from sertk.models.modelfile import Model
 from sertk.models.resnet import Head
 from sertk.models.vectorhead import posteriors
 from sertk.runs.card import model_card, training_record
 from sertk.runs.run import Run
 from sertk.runs.state import ROUNDING
+from sertk.scoring.posteriors import INNER_SCORES
 from sertk.training.head import HeadTraining
 from sertk.training.labelling import Labelling
 from sertk.training.model_selection import selection_record
@@ -61,8 +63,8 @@ def indices(store: Store, labels: dict[str, str]) -> np.ndarray:
     return np.array([index for index, key in enumerate(store.keys) if key in labels])
 
 
-def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], list[int]]:
-    """The function that decides, with a head in training, on whole segments.
+def predictions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], torch.Tensor]:
+    """The function that predicts whole segments with a head in training: (segments, labels) posteriors, on the CPU.
 
     Args:
         rows: (rows, dim) of each segment.
@@ -71,13 +73,19 @@ def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], 
     together = torch.from_numpy(np.concatenate(rows)).to(device)
     counts = torch.tensor([len(part) for part in rows], device=device)
 
-    def decide(head: Head) -> list[int]:
+    def predict(head: Head) -> torch.Tensor:
         head.eval()
-        decided = posteriors(head, together, counts).argmax(dim=1).tolist()
+        predicted = posteriors(head, together, counts).cpu()
         head.train()
-        return decided
+        return predicted
 
-    return decide
+    return predict
+
+
+def decisions(rows: list[np.ndarray], device: torch.device) -> Callable[[Head], list[int]]:
+    """The function that decides on whole segments: their most probable labels (see predictions)."""
+    predict = predictions(rows, device)
+    return lambda head: predict(head).argmax(dim=1).tolist()
 
 
 class HeadRun(Run):
@@ -101,6 +109,7 @@ class HeadRun(Run):
         self.training: HeadTraining | None = None
         self.choice: dict | None = None  # of settings from a grid, see sertk.jobs.gridsearch
         self.search = self.directory / "grid.pt"
+        self.inner: dict[str, torch.Tensor] | None = None  # scores of the training segments, see sertk.jobs.innerscores
 
     def start(self, training: HeadTraining) -> None:
         """Attach a training, resumed from the last checkpoint if there is one."""
@@ -130,8 +139,23 @@ class HeadRun(Run):
             log.info("%s: weights of the layers: %s", self, " ".join(f"{w:.3f}" for w in card["layer_weights"]))
         if self.choice:
             card["grid"] = self.choice
+        self._write_inner(record, table.frontend)
         self.finish(Model(network, labelling.labels, table.frontend, card), self.training.history)
         remove(self.search)
+
+    def _write_inner(self, record: dict, frontend: dict) -> None:
+        """Write the scores of the training segments as DIR/FOLD/inner.ark, or remove those of an earlier head."""
+        archive = self.directory / INNER_SCORES
+        if self.inner is None:
+            for path in (archive, archive.with_suffix(".manifest")):
+                remove(path)
+            return
+        settings = {"labels": self.label_set.labelling.labels, "frontend": frontend, "trained_on": record}
+        with table_writer(
+            f"ark:{archive}", kind="vector", settings=settings | {"inner": "one more fold held out"}
+        ) as write:
+            for key in sorted(self.inner):
+                write(key, self.inner[key].numpy())
 
     def _tidy(self) -> None:
         super()._tidy()

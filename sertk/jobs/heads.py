@@ -16,6 +16,7 @@ from sertk.errors import SertkError
 from sertk.jobs.drawtable import DrawTable, open_draws
 from sertk.jobs.gridsearch import choose_settings
 from sertk.jobs.headrun import HeadRun, LabelSet, decisions, indices
+from sertk.jobs.innerscores import compute_inner_scores
 from sertk.jobs.labels import read_labelling, read_targets
 from sertk.jobs.options import HeadOptions
 from sertk.jobs.vectortable import NO_MODEL, VectorTable, open_vectors
@@ -91,6 +92,8 @@ def train_all_heads(
             for run in runs:
                 start(run, table, chosen[run], device, scorers.get(run))
             train_side_by_side(runs, table.store, device, stop_requested, stacked)
+            if options.inner_scores:
+                compute_inner_scores(chosen, table, rows_of, device, stop_requested, stacked)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
@@ -145,6 +148,7 @@ def run_settings(
         "sertk": __version__,
         **settings.fingerprint(),
         **chosen,
+        **({"inner_scores": True} if options.inner_scores else {}),
         **table.fingerprint(),
         **machine_fingerprint(device, threads),
         "eval_vectors": manifest.sha256 if manifest else None,
@@ -178,7 +182,7 @@ def read_whole(runs: list[HeadRun], table: DrawTable | VectorTable, options: Hea
     Returns:
         (rows, dim) of each segment.
     """
-    if not options.grid and not any(run.development_fold for run in runs):
+    if not (options.grid or options.inner_scores) and not any(run.development_fold for run in runs):
         return {}
     keys = list(dict.fromkeys(key for run in runs for key in run.label_set.store.keys))
     return table.whole(options.eval_vectors, keys)

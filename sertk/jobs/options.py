@@ -55,8 +55,8 @@ class HeadOptions(JobOptions):
         " a GPU. On a CPU it is faster for small heads.", choices=("auto", "true", "false"),
     )  # fmt: skip
     eval_vectors: Rspecifier | None = option(
-        None, "Vectors of whole segments for --select, from embed-segments --at pool. With MODEL none: the training vectors"
-        " themselves, if this is not given.",
+        None, "Vectors of whole segments for --select, --grid and --inner-scores, from embed-segments --at pool. With MODEL"
+        " none: the training vectors themselves, if this is not given.",
         kind="rspecifier", metavar="RSPECIFIER",
     )  # fmt: skip
     trained_on: str | None = option(
@@ -69,6 +69,10 @@ class HeadOptions(JobOptions):
     )  # fmt: skip
     grid_criterion: str = option(
         "ua", "Score that chooses: UA or WA of all inner folds together, or the mean of the folds' UA.", choices=CRITERIA,
+    )  # fmt: skip
+    inner_scores: bool = option(
+        False, "Also write DIR/FOLD/inner.ark, scores of the training segments for fuse-scores --weights inner: each training"
+        " fold's by a head without it.",
     )  # fmt: skip
 
     def stacked(self, device: str) -> bool:

@@ -10,6 +10,7 @@ import torch
 from sertk.data.statistics import bin_statistics
 from sertk.errors import SertkError
 from sertk.jobs.inputs import Inputs
+from sertk.models.calibrated import temperature_of
 from sertk.models.resnet import ResNet
 from sertk.models.spec import CLASSIFIER_OPTIONS, NETWORK_OPTIONS, NetworkSpec
 from sertk.training.loop import seeded
@@ -66,7 +67,10 @@ def start_network(
             f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
         )
     if output["output"] == spec.output == "cosine":
-        head = {name: getattr(spec, name) for name in CLASSIFIER_OPTIONS} | head
+        kept = {name: getattr(spec, name) for name in CLASSIFIER_OPTIONS}
+        # calibrate-model has divided the scale that was trained with.
+        kept["scale"] *= temperature_of(initial) or 1
+        head = kept | head
     needed = spec.with_new_head(len(labels), **head)
     network = seeded(lambda: ResNet(needed), settings.seed)
     # A scale is no weight: the centres of another one are kept.
@@ -82,7 +86,7 @@ def start_network(
             path,
             _kind(spec),
         )
-    network.trunk.load_state_dict(initial.network.trunk.state_dict())
+    network.take_trunk(initial.network)
     return network
 
 

@@ -44,7 +44,7 @@ def check_space(expected: Mapping[str, Any], settings: Mapping[str, Any], where:
 
 
 def training_record(settings: Mapping[str, Any]) -> dict | None:
-    """The training record of what computed the vectors (read by sertk.scoring.protocol).
+    """The training record of what computed the vectors (read by sertk.scoring.trainingrecords).
 
     Args:
         settings: of the table; `trained_on` is a record, words, or "nothing".

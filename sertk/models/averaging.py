@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sertk.errors import SertkError
+from sertk.models.calibrated import temperature_of
 from sertk.models.modelfile import Model, finite, load_model
 
 # Fields of a record that are merged; other fields are kept if they are the same in all records.
@@ -64,14 +65,16 @@ def mean(total: Tensor, count: int, last: Tensor) -> Tensor:
 
 
 def load_finite_model(path: Path) -> Model:
-    """Load a model whose weights are all finite.
+    """Load a model whose weights are all finite and as they were trained.
 
     Raises:
-        SertkError: weights are NaN or infinite.
+        SertkError: weights are NaN or infinite, or divided by a temperature.
     """
     model = load_model(path)
     if not finite(model.network):
         raise SertkError(f"{path}: has weights that are NaN or infinite")
+    if temperature_of(model) is not None:
+        raise SertkError(f"{path}: is calibrated: average models first, then calibrate the average")
     return model
 
 
@@ -98,7 +101,7 @@ def check_alike(first: Model, other: Model, path: Path, other_path: Path) -> Non
 
 
 def union(records: Iterable[dict]) -> dict:
-    """The training record of an average (read by sertk.scoring.protocol): the union of the models' records.
+    """The training record of an average (read by sertk.scoring.trainingrecords): the union of the models' records.
 
     Example:
         >>> union([{"keys": ["a", "b"], "fold": "1", "select": "last"}, {"keys": ["b", "c"], "fold": "1", "select": "oracle"}])

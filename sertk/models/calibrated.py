@@ -1,7 +1,8 @@
 """Models with calibrated probabilities: the temperature is part of the output layer.
 
-Dividing the logits by a temperature is dividing the output layer's weights and biases by it: whatever computes with the
-model (binaries, Python, ONNX) gives calibrated probabilities without knowing.
+Dividing the logits by a temperature is dividing the output layer's weights and biases by it, or of cosines their scale:
+whatever computes with the model (binaries, Python, ONNX) gives calibrated probabilities without knowing. The scale of a
+margin loss is chosen for training and says nothing about confidence, so cosines need a temperature as linear outputs do.
 """
 
 import copy
@@ -10,6 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from sertk.errors import SertkError
+from sertk.models.cosine import CosineOutput
 from sertk.models.modelfile import Model
 from sertk.models.resnet import Head
 
@@ -28,14 +30,18 @@ def calibrated(model: Model, temperature: float, source: str) -> Model:
         source: where the temperature is from, for the card.
 
     Raises:
-        SertkError: the model is calibrated already, or has no linear output.
+        SertkError: the model is calibrated already, or has no output layer.
     """
     if (present := temperature_of(model)) is not None:
         raise SertkError(f"is calibrated already, with temperature {present:g}")
     network = copy.deepcopy(model.network)
     output = (network if isinstance(network, Head) else network.head).output
-    if not isinstance(output, nn.Linear):
-        raise SertkError("has no linear output layer to calibrate")
-    output.weight.data /= temperature
-    output.bias.data /= temperature
+    if isinstance(output, CosineOutput):
+        output.scale /= temperature
+        network.spec = replace(network.spec, scale=output.scale)
+    elif isinstance(output, nn.Linear):
+        output.weight.data /= temperature
+        output.bias.data /= temperature
+    else:
+        raise SertkError("has no output layer to calibrate")
     return replace(model, network=network, card=model.card | {"temperature": {"value": temperature, "source": source}})

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.frontend.audio import SCALE
 from sertk.kaldi.manifest import file_sha256
@@ -183,24 +184,22 @@ def load_encoder(folder: Path, device: torch.device, precision: str = "float32")
 
 
 def _read_json(folder: Path, name: str) -> dict:
-    path = folder / name
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not (folder / name).exists():
         what = "no such folder" if not folder.is_dir() else f"has no {name}, as the folder of a network of transformers"
-        raise SertkError(f"{folder}: {what} (download it first, with all its files: nothing is fetched)") from None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise SertkError(f"{path}: is damaged: expected a JSON object")
-    return content
+        raise SertkError(f"{folder}: {what} (download it first, with all its files: nothing is fetched)")
+    return read_json(folder / name)
 
 
 def _read_front_end(folder: Path) -> tuple[Path, dict]:
     """The file that describes the front end, and its settings."""
     if (folder / PROCESSOR).exists() and not (folder / PREPROCESSOR).exists():
-        return folder / PROCESSOR, _read_json(folder, PROCESSOR).get("feature_extractor") or {}
-    return folder / PREPROCESSOR, _read_json(folder, PREPROCESSOR)
+        path, front = folder / PROCESSOR, _read_json(folder, PROCESSOR).get("feature_extractor") or {}
+    else:
+        path, front = folder / PREPROCESSOR, _read_json(folder, PREPROCESSOR)
+    rate = front.get("sampling_rate", 16000) if isinstance(front, dict) else None
+    if type(rate) is not int or rate < 1:
+        raise SertkError(f"{path}: sampling_rate {rate!r} is not a whole number of Hz")
+    return path, front
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -210,7 +209,9 @@ def _weights(folder: Path) -> list[Path]:
         raise SertkError(f"{folder}: has no weights: expected {WEIGHTS[0]} or {WEIGHTS[2]}")
     if first.suffix != ".json":
         return [first]
-    names = _read_json(folder, first.name).get("weight_map") or {}
+    names = _read_json(folder, first.name).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise SertkError(f"{first}: has no weight_map of file names")
     return [folder / name for name in sorted(set(names.values()))]
 
 

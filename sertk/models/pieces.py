@@ -89,7 +89,9 @@ def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
 
     Shape: (bins, frames) -> (1, pooled_dim), float32
     """
-    return network.pool.of(_moments(network, feats, most, device, [len(STRIDES)])[len(STRIDES)])
+    moments = network.pool.moments()
+    _collect(network, feats, most, device, {len(STRIDES): moments})
+    return network.pool.of(moments)
 
 
 def stages_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.device, numbers: list[int]) -> Tensor:
@@ -104,13 +106,14 @@ def stages_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
 
     Shape: (bins, frames) -> (1, dim), float32
     """
-    pool, moments = pooling_of(stage_pooling(network.spec)), _moments(network, feats, most, device, numbers)
+    pool = pooling_of(stage_pooling(network.spec))
+    moments = {number: pool.moments() for number in numbers}
+    _collect(network, feats, most, device, moments)
     return torch.cat([pool.of(moments[number]) for number in numbers], dim=1)
 
 
-def _moments(network: ResNet, feats: Tensor, most: int, device: torch.device, numbers: list[int]) -> dict[int, Moments]:
-    """Moments of the maps of stages over a long segment."""
-    moments = {number: Moments() for number in numbers}
+def _collect(network: ResNet, feats: Tensor, most: int, device: torch.device, moments: dict[int, Moments]) -> None:
+    """Add the maps of a long segment to the moments of stages, by their numbers."""
     for piece in pieces(feats.shape[1], most, field(network.trunk)):
 
         def add(number: int, maps: Tensor, _: Tensor | None, piece: Piece = piece) -> None:
@@ -120,4 +123,3 @@ def _moments(network: ResNet, feats: Tensor, most: int, device: torch.device, nu
 
         part = feats[None, :, piece.start : piece.stop].to(device)
         network.trunk(part.contiguous(), None, add)
-    return moments

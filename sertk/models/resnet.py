@@ -193,6 +193,12 @@ class ResNet(nn.Module):
         """Logits of segments."""
         return self.head(self.pooled(feats, lengths))
 
+    def take_trunk(self, other: "ResNet") -> None:
+        """Copy the weights of another network's trunk, and of its pooling if this is of the same kind."""
+        self.trunk.load_state_dict(other.trunk.state_dict())
+        if self.spec.pooling == other.spec.pooling:
+            self.pool.load_state_dict(other.pool.state_dict())
+
     def layers(self) -> list[nn.Module]:
         """The trunk bottom up: stem (with its BatchNorm and activation), then every block."""
         stem = nn.ModuleList([self.trunk.stem, self.trunk.bn, self.trunk.act])

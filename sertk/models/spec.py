@@ -7,7 +7,7 @@ from sertk.options import option
 
 STRIDES = (1, 2, 2, 2)
 # How many numbers each pooling gives for a map; pooling.py has the modules.
-POOLING_FACTORS = {"stats": 2, "mean": 1, "none": 1}
+POOLING_FACTORS = {"stats": 2, "attentive": 2, "mean": 1, "none": 1}
 ACTIVATIONS = ("prelu", "prelu-channel", "relu")
 DEVIATIONS = ("population", "unbiased")
 # Keeps the deviation's gradient finite where a channel is constant; small beside the unit variances that BatchNorm leaves.
@@ -29,7 +29,8 @@ class NetworkSpec:
         bins: log-mel bins of the features.
         channels: channels of the first stage; each later one has twice its predecessor's.
         blocks: residual blocks in each of the four stages.
-        pooling: "stats" (mean and deviation over frames), "mean" or "none" (flattened, chunks of `frames` only).
+        pooling: "stats" (mean and deviation over frames), "attentive" (the same with a learned weight for each frame), "mean"
+            or "none" (flattened, chunks of `frames` only).
         embedding_dim: size of the fully connected layer before the output.
         activation: "prelu" (one slope a layer), "prelu-channel" or "relu".
         frames: chunk length of a network without pooling; 0 where any length will do.
@@ -48,7 +49,8 @@ class NetworkSpec:
     channels: int = option(32, "Channels of the first stage; doubled in each of the three next ones.",
                            least=1, unset="32")  # fmt: skip
     blocks: tuple[int, ...] = option((3, 4, 6, 3), "Residual blocks of the four stages.", unset="3,4,6,3")
-    pooling: str = option("stats", "Pooling over frames: mean and deviation, mean, or none (one chunk length).",
+    pooling: str = option("stats", "Pooling over frames: mean and deviation, the same with learned weights of the frames, mean,"
+                          " or none (one chunk length).",
                           choices=tuple(POOLING_FACTORS), unset="stats")  # fmt: skip
     embedding_dim: int = option(256, "Size of the layer before the output.", least=1, unset="256")
     activation: str = option("prelu", "PReLU with one slope per layer or per channel, or ReLU.",
@@ -162,5 +164,5 @@ def stages_dim(spec: "NetworkSpec", numbers: list[int]) -> int:
 
 
 def stage_pooling(spec: "NetworkSpec") -> "NetworkSpec":
-    """The spec whose pooling is that of a network's stages: the network's, or mean and deviation where it has none."""
-    return replace(spec, pooling="stats", frames=0) if spec.frames else spec
+    """The spec whose pooling is that of a network's stages: mean and deviation, unless the network's is the mean."""
+    return spec if spec.pooling == "mean" else replace(spec, pooling="stats", frames=0)

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.document import Figure, Table, interval, percent
 from sertk.report.drawing import COLOURS, INK, figure
 from sertk.report.lettering import wrapped
-from sertk.report.systems import ordered, read_json
+from sertk.report.systems import ordered
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import Ends
-from sertk.scoring.protocol import DEPENDENT
+from sertk.scoring.leakguard import DEPENDENT
 
 PARTS = {"transfer": "TL", "masks": "Aug", "pooling": "SP"}
 # Colour shows the number of parts; labels name them.

@@ -10,10 +10,10 @@ from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
 from sertk.report.tables import accuracy_cells
 from sertk.scoring.agreement import agreement_scores
-from sertk.scoring.evaluation import known_clusters
 from sertk.scoring.fairness import corrected, gaps
 from sertk.scoring.groups import known_groups
 from sertk.scoring.results import breakdown
+from sertk.scoring.testset import known_clusters
 from sertk.scoring.text import gap_notes, p_value
 
 Parts = dict[str, Mapping[str, dict]]  # name of a group -> value -> accuracies, as `by` in results.json

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.ablation import ablation_figure, parts_table, read_cells
 from sertk.report.breakdowns import breakdown_tables, gaps_table, raters_table
 from sertk.report.card import card_table
+from sertk.report.conditions import conditions_sections
 from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
 from sertk.report.document import Figure, Headline, Paragraph, Report, Section, interval, percent
@@ -14,7 +16,7 @@ from sertk.report.figures import calibration_figure, confusion_figure, curves_fi
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
 from sertk.report.selection import selection_table
-from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, read_json, scored_folders
+from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, scored_folders
 from sertk.report.tables import (
     EXCEPT,
     as_number,
@@ -29,7 +31,7 @@ from sertk.report.tables import (
 )
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import FEW
-from sertk.scoring.protocol import CLEAN
+from sertk.scoring.leakguard import CLEAN
 from sertk.scoring.text import runs_words
 
 
@@ -97,6 +99,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
         Section("results", "Results beside published results", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
+        *conditions_sections(folder),
         Section("confusions", "Confusion matrices", [confusion_figure(experiments, "figure-3", stamps)]),
         Section("mistakes", "Most confident errors", [table for table in mistakes if table.rows]),
         Section("breakdowns", "Results by subgroup", by),

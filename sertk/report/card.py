@@ -9,7 +9,7 @@ from sertk.kaldi.manifest import file_sha256
 from sertk.report.document import Table
 from sertk.report.figures import words
 from sertk.report.systems import Experiment, System
-from sertk.scoring.protocol import chain
+from sertk.scoring.trainingrecords import chain
 
 
 def card_table(system: System, experiment: Experiment, cards: bool) -> Table:

@@ -11,9 +11,9 @@ from sertk.report.drawing import COLOURS, INK, LINE, MARKERS, figure
 from sertk.report.figures import words
 from sertk.report.lettering import cut
 from sertk.report.systems import SCRATCH, Experiment, System
-from sertk.scoring.evaluation import known_clusters
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import ALPHA, Comparison, Difference, compare, holm
+from sertk.scoring.testset import known_clusters
 from sertk.scoring.text import p_value
 
 

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.published import Published, published
 from sertk.scoring.emotion import confusion
-from sertk.scoring.evaluation import Test, read_system, read_test
 from sertk.scoring.groups import UNGROUPED
+from sertk.scoring.leakguard import CROSS_FITTED, DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 from sertk.scoring.posteriors import Scored, guesses_of, select_of
-from sertk.scoring.protocol import DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
+from sertk.scoring.testset import Test, read_system, read_test
 
 # Order of stamps in a title, most serious first.
-STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED)
+STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED, CROSS_FITTED)
 # How a system was trained, by the manifests of its scores.
 FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
 # Fields of results.json that the report needs.
@@ -275,17 +276,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**63
     return value is None or isinstance(value, float)
-
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object. Raises SertkError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SertkError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise SertkError(f"{path}: is not a JSON object")
-    return content
 
 
 def read_json_lines(path: Path) -> list[dict]:

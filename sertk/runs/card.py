@@ -20,7 +20,7 @@ MAX_KEYS = 100_000
 def training_record(
     labels: dict[str, str], speaker_of: dict[str, str], fold: str | None, selection: dict, **initial: dict | None
 ) -> dict:
-    """Record what a model was trained on, for the leak guard (sertk.scoring.protocol).
+    """Record what a model was trained on, for the leak guard (sertk.scoring.leakguard).
 
     Args:
         labels: label of every training segment.

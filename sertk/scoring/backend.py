@@ -11,8 +11,10 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.asnorm import CohortScores, cohort_scores, normalise, speaker_means
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 from sertk.scoring.options import NormOptions
-from sertk.scoring.protocol import Corpus, Guard, chain, speakers_in
+from sertk.scoring.trainingrecords import chain, speakers_in
 from sertk.scoring.trials import Embeddings, Trials, cosine_scores, read_embeddings, speaker_indices, voxceleb_speakers
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from sertk.atomic import atomic_file
 from sertk.datadir.copies import original
 from sertk.datadir.lists import read_lines, read_list, write_list
+from sertk.datadir.records import read_json
 from sertk.datadir.speakers import people, read_speakers, recordings
 from sertk.errors import SertkError
 
@@ -334,12 +335,9 @@ def read_maps(utt2fold_path: str | Path) -> dict[str, dict[str, str]]:
 def read_scheme(utt2fold_path: str | Path) -> dict:
     """Read the scheme.json beside a utt2fold; {} if there is none. Raises SertkError for an unknown scheme."""
     path = Path(utt2fold_path).parent / "scheme.json"
-    try:
-        scheme = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise SertkError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(scheme, dict) or scheme.get("scheme") not in SCHEMES:
+    scheme = read_json(path)
+    if scheme.get("scheme") not in SCHEMES:
         raise SertkError(f"{path}: unknown scheme (known: {', '.join(SCHEMES)})")
     return scheme

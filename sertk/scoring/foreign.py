@@ -245,6 +245,8 @@ class _Classes:
         if total < 1 - _TOLERANCE and unnamed and named:
             vector[unnamed] += (1 - total) / len(unnamed)
         inside = vector.sum()
+        if not total > 0:
+            raise SertkError("all probabilities are 0")
         if not inside > 0:
             raise SertkError(f"none of its labels ({', '.join(list(shares)[:5])}) is a class: --label-map maps them")
         return vector / inside, float(inside)

@@ -10,8 +10,10 @@ from sertk.errors import SertkError
 from sertk.kaldi.script import read_script
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
-from sertk.scoring.protocol import ORACLE, chain
+from sertk.scoring.trainingrecords import ORACLE, chain
 
+# Predictions of a fold's training segments, beside its scores; each training fold's by a model without it.
+INNER_SCORES = "inner.ark"
 # Posteriors are stored as float32, and rounded in text tables.
 _SUM_TOLERANCE = 0.01
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.intervals import FEW
+from sertk.scoring.leakguard import guard_reasons
 from sertk.scoring.paired import ALPHA
-from sertk.scoring.protocol import guard_reasons
 from sertk.scoring.results import MEASURES
 
 
@@ -147,7 +147,7 @@ def comparison_text(results: Mapping) -> str:
     """Text of a comparison; differences are of pooled figures, in percentage points.
 
     Args:
-        results: of `sertk.scoring.evaluation.compare_systems`.
+        results: of `sertk.scoring.systemcomparison.compare_systems`.
     """
     comparisons, several = results["comparisons"], len(results["comparisons"]) > 1
     first = comparisons[0]

@@ -8,9 +8,10 @@ import numpy as np
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.scoring.backend import Backend, ScoredTrials, check_model, keep_apart, trained_on
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 from sertk.scoring.llr import features_of, fit_calibration
 from sertk.scoring.options import QUALITIES, CalibrationOptions
-from sertk.scoring.protocol import Corpus, Guard
 from sertk.scoring.trials import read_trials, trial_speakers
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from sertk.errors import SertkError
 from sertk.options import MAX_SKIP
 from sertk.scoring.columns import aligned
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 from sertk.scoring.leaveout import LeftOut, Replicates, difference
 from sertk.scoring.options import P_TARGETS
 from sertk.scoring.paired import ALPHA, holm
-from sertk.scoring.protocol import Corpus, Guard
 from sertk.scoring.text import detectable_text, guard_lines, p_value
 from sertk.scoring.trials import Trials, read_trials, speaker_indices, trial_speakers
 from sertk.scoring.trialscores import read_scores

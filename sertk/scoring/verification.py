@@ -6,10 +6,11 @@ from pathlib import Path
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table
 from sertk.scoring.backend import Backend, ScoredTrials, check_model, noted, read_cohort
+from sertk.scoring.corpus import Corpus
 from sertk.scoring.intervals import FEW
+from sertk.scoring.leakguard import CLEAN, LEAKING, TRANSDUCTIVE, UNCHECKED, Guard
 from sertk.scoring.leaveout import LeftOut
 from sertk.scoring.options import P_TARGETS, CalibrationOptions, NormOptions
-from sertk.scoring.protocol import CLEAN, LEAKING, TRANSDUCTIVE, UNCHECKED, Corpus, Guard
 from sertk.scoring.speaker import act_dcf, cllr, eer, min_cllr, min_dcf
 from sertk.scoring.trialcalibration import calibrate
 from sertk.scoring.trials import mean_vector, read_trials, trial_speakers

@@ -66,14 +66,14 @@ def parameter_groups(
 
     Args:
         network: the trainable parameters are those that require gradients.
-        learning_rate: of the head.
+        learning_rate: of pooling and head.
         trunk_scale: factor of the trunk's learning rate, stored in a group as `scale` for the schedule.
         weight_decay: see decay_groups.
         decay_all: see decay_groups.
     """
     return [
         group | {"lr": learning_rate * scale, "scale": scale}
-        for part, scale in ((network.trunk, trunk_scale), (network.head, 1.0))
+        for part, scale in ((network.trunk, trunk_scale), (network.pool, 1.0), (network.head, 1.0))
         for group in decay_groups(part, weight_decay, decay_all)
     ]
 

@@ -181,9 +181,9 @@ class HeadTraining:
 
 
 def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:
-    """A network of `spec` with copies of the trunk of `network` and of `head`, in evaluation mode."""
+    """A network of `spec` with copies of the trunk of `network`, of its pooling, and of `head`, in evaluation mode."""
     new = ResNet(spec)
-    new.trunk.load_state_dict(network.trunk.state_dict())
+    new.take_trunk(network)
     new.head.load_state_dict(head.state_dict())
     return new.eval()
 

@@ -17,9 +17,15 @@ LABELS = ["ang", "hap", "neu", "sad"]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def fields():
+    """Of the network."""
+    return {}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, fields):
     monkeypatch.chdir(tmp_path)
-    save_model(tmp_path / "final.pt", Model(trained(), LABELS, FRONTEND, {"trained_on": {"fold": "2"}}))
+    save_model(tmp_path / "final.pt", Model(trained(**fields), LABELS, FRONTEND, {"trained_on": {"fold": "2"}}))
     (tmp_path / "results.json").write_text(json.dumps({"calibration": {"temperatures": {"1": 8, "2": 3, "3": 8}}}))
     soundfile.write("a.wav", signal(1.0).astype(np.int16), 16000)
     return tmp_path
@@ -31,6 +37,7 @@ def probabilities(call, model, *words):
     return np.array(list(json.loads(result.text)["probabilities"].values()))
 
 
+@pytest.mark.parametrize("fields", [{}, {"output": "cosine", "scale": 4.0, "subcentres": 2}], ids=str)
 def test_every_way_to_classify_gives_calibrated_probabilities(here, call):
     assert "temperature 3.000" in call("calibrate-model", "final.pt", "results.json", "out.pt").err
     plain = probabilities(call, "final.pt")
@@ -57,6 +64,14 @@ def test_wrong_calls_are_one_line(here, call):
         in call("calibrate-model", "final.pt", "results.json", "final.pt", code=1).err
     )
     call("calibrate-model", "final.pt", "results.json", "out.pt")
+    save_model(here / "plain.pt", Model(trained(), LABELS, FRONTEND, {"trained_on": "by hand"}))
+    call("calibrate-model", "plain.pt", "results.json", "out.pt")
+    (here / "other.json").write_text(json.dumps({"labels": ["a", "b"], "calibration": {"temperatures": {"1": 8}}}))
+    result = call("calibrate-model", "final.pt", "other.json", "new.pt", code=1)
+    assert "other.json: the scores of a b; the model has ang hap neu sad" in result.err
     assert "out.pt: is calibrated already" in call("calibrate-model", "out.pt", "results.json", "new.pt", code=1).err
-    assert "a.wav: not a results.json" in call("calibrate-model", "final.pt", "a.wav", "new.pt", code=1).err
+    assert (
+        "a.wav: not UTF-8 (byte 24); expected a results.json"
+        in call("calibrate-model", "final.pt", "a.wav", "new.pt", code=1).err
+    )
     assert not (here / "new.pt").exists()

@@ -63,7 +63,7 @@ def test_groups_are_normalised_together_and_marked_transductive(folder, call):
     together = np.concatenate([segment(i) for i in (0, 1, 3)]).astype(np.float64)
     expected = (together - together.mean(0)) / together.std(0)
     np.testing.assert_allclose(np.concatenate([found[f"u{i}"] for i in (0, 1, 3)]), expected, atol=1e-5)
-    assert read_manifest("n.scp").settings == SETTINGS | {"cmvn": "group", "transductive": True}
+    assert read_manifest("n.scp").settings == SETTINGS | {"cmvn": "group", "group": "utt2dialog", "transductive": True}
 
 
 def test_segments_without_a_group_are_skipped_and_counted(folder, call):

@@ -81,7 +81,7 @@ def test_it_is_computed_on_the_cpu_in_float32(exported, call, words):
 
 def test_without_onnx_one_line_says_what_to_install(here, call, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "sertk.models.onnxgraph", raising=False)
+    monkeypatch.delitem(sys.modules, "sertk.models.onnxexport", raising=False)
     assert "pip install onnx onnxruntime" in call("export-onnx", "final.pt", "out.onnx", code=1).err
 
 

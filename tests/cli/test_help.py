@@ -39,6 +39,7 @@ def test_help_says_what_it_does_with_examples_and_relatives(call, binary):
     printed, joined = examples(binary)
     assert "\n".join(f"  {line}" for line in printed) in text
     assert all(binary in line.split() for line in joined)
+    assert not any("  " in line.strip() for line in printed)  # a backslash that Python took
     others = re.search(r"See also: (.*)", text)[1].split(", ")
     assert set(others) <= set(BINARIES) - {binary}
     assert " [OPTIONS]" in usage and "RANGE" not in text and "TRUE|FALSE" not in text and "True" not in text

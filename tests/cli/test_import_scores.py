@@ -115,3 +115,10 @@ def test_one_fold_has_one_model(call, task):
     cross_validated(task, "all.csv")
     result = call("import-scores", "--data", "data", "all.csv", "folds", "exp/sk", code=1)
     assert "exp/sk: has 1/scores.ark already" in result.err
+
+
+def test_a_class_that_no_segment_is_given_is_named(call, task):
+    """The table may call it otherwise."""
+    Path("p.csv").write_text("".join(["file,predicted\n", *(f"{key},hap\n" for key in task[0])]))
+    result = call("import-scores", "--declared", "x", "p.csv", "folds", "exp/p")
+    assert "no segment has any probability of neu (--label-map maps labels" in result.err

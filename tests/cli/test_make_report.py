@@ -103,8 +103,8 @@ def spoil_scores(folder):
     [
         (lambda exp: shutil.rmtree(exp), "exp: is not a folder"),
         (lambda exp: [path.unlink() for path in exp.glob("*/results.json")], "exp: no results.json of score-loso"),
-        (lambda exp: (exp / "exp1" / "results.json").write_text("{"), "exp1/results.json: cannot be read"),
-        (lambda exp: (exp / "exp1" / "results.json").write_text("[]"), "exp1/results.json: is not a JSON object"),
+        (lambda exp: (exp / "exp1" / "results.json").write_text("{"), "exp1/results.json: not JSON"),
+        (lambda exp: (exp / "exp1" / "results.json").write_text("[]"), "exp1/results.json: not a JSON object"),
         (
             lambda exp: (exp / "exp1" / "results.json").write_text('{"confusion": 0}'),
             "exp1/results.json: not written by",

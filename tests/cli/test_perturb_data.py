@@ -1,9 +1,14 @@
 """perturb-data and make-fbank as a user runs them: to features of perturbed speech."""
 
+import re
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from references import signal
+from support import needs_ffmpeg
 
 from sertk.datadir.lists import read_list
 from sertk.datadir.prepare import write_data_dir
@@ -43,7 +48,7 @@ def test_features_are_those_of_the_perturbed_samples(data, call):
 
 
 def test_the_same_bytes_for_any_number_of_threads(data, call, here):
-    call("perturb-data", "--noise=synthetic", "--rir=synthetic", "--codec=telephone", "--babble=own", data, "out")
+    call("perturb-data", "--noise=synthetic", "--rir=image", "--codec=telephone,opus", "--babble=own", data, "out")
     contents = set()
     for threads in (1, 3):
         call("make-fbank", f"--num-threads={threads}", *FEATS)
@@ -82,3 +87,20 @@ def test_a_list_that_is_not_read_is_a_warning(data, call):
     done = call("make-fbank", "scp:out/wav.scp", "ark:f.ark")
     assert "WARNING: out/utt2perturb is not read: --utt2perturb=out/utt2perturb perturbs the utterances" in done.err
     assert "WARNING" not in call("make-fbank", "--utt2perturb=out/utt2perturb", "scp:out/wav.scp", "ark:f.ark").err
+
+
+@needs_ffmpeg
+def test_a_codec_of_ffmpeg_is_a_pipe(data, call):
+    """The commands of docs/speakers.md, on AAC: a frame or two more at the end, none before."""
+    (data.parent / "data/test").symlink_to(data)
+    text = (Path(__file__).parents[2] / "docs/speakers.md").read_text(encoding="utf-8")
+    commands = next(block for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) if "ffmpeg" in block)
+    subprocess.run(["bash", "-ec", commands], check=True)
+    assert call("validate-data", "data/test_aac").err == "validate-data: data/test_aac: valid\n"
+    for folder in ("test", "test_aac"):
+        call("make-fbank", "--compress=none", f"scp:data/{folder}/wav.scp", f"ark,scp:{folder}.ark,{folder}.scp")
+    clean, coded = (dict(read_table(f"scp:{folder}.scp"))["s2-u5"] for folder in ("test", "test_aac"))
+    likeness = [
+        np.corrcoef(clean[10:-10].ravel(), coded[10 + lag :][: len(clean) - 20].ravel())[0, 1] for lag in range(-5, 6)
+    ]
+    assert 0 <= len(coded) - len(clean) < 20 and np.argmax(likeness) == 5

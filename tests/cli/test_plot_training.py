@@ -1,4 +1,4 @@
-"""plot-training: the figure in both formats, and what cannot be drawn."""
+"""plot-training: the figure in every format, and what cannot be drawn."""
 
 import json
 
@@ -10,16 +10,16 @@ def write_run(folder, losses, **more):
     (folder / "train.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def test_png_and_pdf_are_written(tmp_path, call):
+def test_every_format_is_written(tmp_path, call):
     write_run(tmp_path / "a", [2, 1])
-    for suffix, magic in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
+    for suffix, magic in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<svg")):
         call("plot-training", tmp_path / "a", tmp_path / f"out{suffix}")
         assert (tmp_path / f"out{suffix}").read_bytes().startswith(magic)
 
 
-def test_another_format_is_misuse_and_no_run_an_error(here, call):
-    err = call("plot-training", "a", "out.jpg", code=2).err
-    assert err == "plot-training: ERROR: 'out.jpg': OUT must end in .png or .pdf (see plot-training --help)\n"
+def test_another_format_and_no_run_are_errors(here, call):
+    err = call("plot-training", "a", "out.jpg", code=1).err
+    assert err == "plot-training: ERROR: out.jpg: a picture's name ends in .png, .svg or .pdf\n"
     (here / "a").mkdir()
     err = call("plot-training", "a", "out.png", code=1).err
     assert err.startswith("plot-training: ERROR: a") and "train.jsonl" in err and len(err.splitlines()) == 1

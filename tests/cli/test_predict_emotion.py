@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from scipy.special import softmax
+
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 
@@ -50,3 +53,22 @@ def test_all_folds_in_one_call_have_the_bytes_of_their_own_calls(box, call):
         assert (box / f"all.{fold}.ark").read_bytes() == alone
         assert fold == 2 or (box / f"two.{fold}.ark").read_bytes() == alone
     assert not (box / "two.2.ark").exists()
+
+
+def test_posteriors_of_an_averaged_margin_network(toy, train, call):
+    """Emotions by a margin loss with sub-centres: written out from the embeddings and the average of the centres."""
+    fold = ("--utt2fold", toy / "utt2fold", "--fold", 1)
+    train("exp", "--epochs", 2, "--keep", 2, "--loss", "am", "--scale", 12, "--subcentres", 2, *fold)
+    call("average-models", toy / "exp/epoch.1.pt", toy / "exp/epoch.2.pt", toy / "mean.pt")
+    words = ("--precision", "float32", toy / "mean.pt", f"scp:{toy}/feats.scp")
+    call("predict-emotion", *fold, *words, f"ark:{toy}/scores.ark")
+    call("embed-segments", *words, f"ark:{toy}/embeddings.ark")
+    embeddings = dict(read_table(f"ark:{toy}/embeddings.ark", kind="vector"))
+    epochs = [load_model(toy / f"exp/epoch.{n}.pt").network.head.output.weight.detach().numpy() for n in (1, 2)]
+    centres = np.mean(epochs, axis=0)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    posteriors = dict(read_table(f"ark:{toy}/scores.ark", kind="vector"))
+    assert len(posteriors) == 20
+    for key, found in posteriors.items():
+        cosines = centres @ embeddings[key] / np.linalg.norm(embeddings[key])
+        np.testing.assert_allclose(found, softmax(12 * cosines.reshape(4, 2).max(axis=1)), atol=1e-5)

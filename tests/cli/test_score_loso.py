@@ -252,7 +252,7 @@ def test_a_posterior_that_is_no_number_is_refused(call, made):
         ("folds/utt2fold", f"{FIRST} 1", f"{FIRST} 1 2", "utt2fold:1: 3 columns, expected 2"),
         ("folds/labels.txt", "neu\n", "ang\n", "labels.txt:2: label ang comes twice"),
         ("folds/scheme.json", "loso", "lotto", "scheme.json: unknown scheme"),
-        ("folds/scheme.json", "{", "", "scheme.json: cannot be read"),
+        ("folds/scheme.json", "{", "", "scheme.json: not JSON"),
         ("utt2spk", f"{FIRST} Ses01F\n", "", f"utt2spk: segment {FIRST} of the test set is missing"),
     ],
 )

@@ -9,11 +9,14 @@ from damaged_folders import DAMAGES, LOOSER, STRICTER, build
 from datafolder import UTTERANCES, content, make
 from support import needs_sox
 
-from sertk.datadir import edit as dataedit
 from sertk.datadir.checks import problems, remarks
+from sertk.datadir.combine import combine
+from sertk.datadir.fix import fix
 from sertk.datadir.folder import DataDir
 from sertk.datadir.perturb import perturb
 from sertk.datadir.perturb_options import PerturbOptions
+from sertk.datadir.split import split
+from sertk.datadir.subset import chosen, subset
 from sertk.errors import SertkError
 
 KALDI = os.environ.get("KALDI_S5")
@@ -61,8 +64,8 @@ def test_what_the_binaries_write_of_a_damaged_folder_is_valid(here, monkeypatch,
     """Or nothing is written."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     build(name)
-    for out, run in {"sub": lambda: dataedit.subset("data", "sub", "first", 5), "data/split2": lambda: dataedit.split("data", 2),
-                     "all": lambda: dataedit.combine(["data"], "all")}.items():  # fmt: skip
+    for out, run in {"sub": lambda: subset("data", "sub", "first", 5), "data/split2": lambda: split("data", 2),
+                     "all": lambda: combine(["data"], "all")}.items():  # fmt: skip
         try:
             run()
         except SertkError:
@@ -83,7 +86,7 @@ def test_fixing_keeps_what_kaldis_script_keeps(here):
     for number, name in enumerate(sorted(DAMAGES.keys() - STRICTER.keys() - LOOSER.keys() - CUT)):
         ours, theirs = build(name, f"ours{number}"), build(name, f"theirs{number}")
         try:
-            dataedit.fix(ours)
+            fix(ours)
         except SertkError:
             continue
         fixed = kaldi("fix_data_dir.sh", theirs).returncode == 0 and validates(theirs).returncode == 0
@@ -111,7 +114,7 @@ CHOSEN = {(mode, int(number)): [int(place) for place in places] for mode, number
 def test_a_subset_is_the_one_that_kaldis_script_chooses(here, mode):
     data = DataDir.load(uneven("data"))
     for number in NUMBERS:
-        found = sorted(dataedit.chosen(data, mode, number)[0])
+        found = sorted(chosen(data, mode, number)[0])
         assert [data.utterances.index(key) for key in found] == CHOSEN[mode, number], number
 
 
@@ -127,7 +130,7 @@ def test_kaldis_script_still_chooses_it(here):
         )
         found = [line.split()[0] for line in Path(out, "utt2spk").read_text().splitlines()]
         assert [data.utterances.index(key) for key in found] == CHOSEN[mode, number], out
-        dataedit.subset("data", "ours", mode, number)
+        subset("data", "ours", mode, number)
         theirs = {
             name: text.replace(" \n", "\n") for name, text in content(out).items()
         }  # its --per-spk writes a blank
@@ -139,7 +142,7 @@ def test_folders_are_put_together_as_kaldis_script_does(here):
     make("a", UTTERANCES[:6], utt2uniq="".join(f"{key} x{key}\n" for key in UTTERANCES[:6]))
     make("b", UTTERANCES[6:], segments="".join(f"{key} {key} 0 1.5\n" for key in UTTERANCES[6:]))
     assert kaldi("combine_data.sh", "theirs", "a", "b").returncode == 0
-    dataedit.combine(["a", "b"], "ours")
+    combine(["a", "b"], "ours")
     theirs = content("theirs")
     assert {name: text for name, text in content("ours").items() if name in theirs} == theirs
 

@@ -104,6 +104,23 @@ def test_every_row_that_does_not_fit_is_named(wavs):
     assert corpus.maps["utt2label"] == {"x-a-1": "ang", "x_1-b-1": "ang"}
 
 
+def test_audio_comes_once_whatever_its_speaker_and_id(wavs):
+    """Else a recording is in training and test."""
+    rows = "a/1.wav,x,ang,one,,\na/1.wav,y,neu,two,,\na/2.wav,x,ang,,0,1\na/2.wav,y,ang,,0,1.5\na/2.wav,y,ang,z,0,1\n"
+    path = table(wavs, f"file,speaker,emotion,id,start,end\n{rows}")
+    corpus = read_corpus([path], Reading())
+    assert [problem.replace(f"{wavs}/", "") for problem in corpus.problems] == [
+        "corpus.csv:3: a/1.wav: the same audio as corpus.csv:2",
+        "corpus.csv:6: a/2.wav: the same audio as corpus.csv:4",
+    ]
+
+
+def test_spaces_in_a_files_name_are_kept(wavs):
+    (wavs / "a/1.wav").rename(wavs / "a/1  b.wav")
+    corpus = read_corpus([table(wavs, "file,speaker,emotion\n a/1  b.wav ,x,ang\n")], Reading())
+    assert corpus.maps["wav.scp"] == {"x-1__b": f"{wavs}/a/1  b.wav"} and valid(wavs, corpus)
+
+
 def test_a_table_without_a_needed_column_is_refused(wavs):
     path = table(wavs, "file,actor,emotion\na/1.wav,x,ang\n")
     with pytest.raises(

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from datafolder import UTTERANCES, edit, make
 
-from sertk.datadir import edit as dataedit
 from sertk.datadir.checks import problems
+from sertk.datadir.combine import combine
+from sertk.datadir.fix import fix
 from sertk.datadir.folder import DataDir, columns, level, stale_names
+from sertk.datadir.split import split
+from sertk.datadir.subset import subset
 from sertk.errors import SertkError
 
 
@@ -50,21 +53,21 @@ def test_a_no_break_space_is_part_of_a_recording_name(here):
 def test_an_empty_transcript_is_a_transcript(here):
     make("data")
     edit(Path("data/text"), lambda lines: ["spk0-utt0", *lines[1:]])
-    assert list(problems("data")) == [] and dataedit.fix("data") == []
-    dataedit.split("data", 4)
-    dataedit.subset("data", "small", "first", 2)
-    dataedit.combine(["data/split4/2", "small"], "all")
+    assert list(problems("data")) == [] and fix("data") == []
+    split("data", 4)
+    subset("data", "small", "first", 2)
+    combine(["data/split4/2", "small"], "all")
     for folder in ("data", "data/split4/1", "small", "all"):
         assert (Path(folder) / "text").read_text().startswith("spk0-utt0\nspk0-utt1 hello  there\n")
     edit(Path("data/text"), lambda lines: ["spk0-utt0", *lines])
     with pytest.raises(SertkError, match="data/text:2: key spk0-utt0 comes twice"):
-        dataedit.subset("data", "small", "first", 2)
+        subset("data", "small", "first", 2)
 
 
 def test_lines_of_lists_that_are_not_known_go_along(here):
     """Whatever they are about: a key that is left keeps its line, byte by byte, and nothing is demanded of the others."""
     make("data", **{"utt2ours": "spk0-utt1  x \nspk0-utt0 y\nspk0-utt0 z\nspk3-utt0 w\n", "noise.scp": "n n.wav\n"})
     (here / "data/spk2raw").write_bytes(b"spk0 \xff\nspk1 a")
-    dataedit.subset("data", "small", "first", 2)
+    subset("data", "small", "first", 2)
     assert Path("small/utt2ours").read_text() == "spk0-utt1  x \nspk0-utt0 y\nspk0-utt0 z\n"
     assert Path("small/spk2raw").read_bytes() == b"spk0 \xff\n" and not Path("small/noise.scp").exists()

@@ -9,10 +9,12 @@ import soundfile
 from datafolder import UTTERANCES, content, kaldi_accepts, make
 
 from sertk.datadir.checks import problems
-from sertk.datadir.edit import combine, split, subset
+from sertk.datadir.combine import combine
 from sertk.datadir.lists import read_list
 from sertk.datadir.perturb import perturb
 from sertk.datadir.perturb_options import PerturbOptions
+from sertk.datadir.split import split
+from sertk.datadir.subset import subset
 from sertk.errors import SertkError
 
 
@@ -52,6 +54,15 @@ def test_other_kinds_are_suffixes_and_apply_to_speeds_too(data):
     assert read_list("out/utt2spk")["spk0-utt0-noise"] == "spk0"
     assert read_list("out/utt2label")["sp0.9-spk0-utt0-noise"] == "neu"
     assert read_list("out/utt2ours", columns=None)["spk0-utt0-codec"] == "of our own"
+
+
+def test_rooms_and_codecs_have_their_numbers_drawn(data):
+    options = PerturbOptions(rir="image", rt60=(0.3, 0.5), distance=(1.0, 2.0), codec=("gsm", "opus"), kbps=(16.0,))
+    perturb(data, "out", options)
+    done = lines("out/utt2perturb")
+    rooms = [text for key, text in done.items() if key.endswith("-reverb")]
+    assert all(re.fullmatch(r"rir=image rt60=0\.[35] distance=[12] seed=\d+", text) for text in rooms)
+    assert {text for key, text in done.items() if key.endswith("-codec")} == {"codec=gsm", "codec=opus kbps=16"}
 
 
 def test_copies_are_numbered_and_drawn_apart(data):
@@ -192,8 +203,9 @@ def test_perturbing_again_adds_to_what_is_done(data):
         ({"babble": "few"}, "--babble=few: has 2 recordings, 3 are needed"),
         ({"noise": "few"}, "few.wav cannot be read"),
         ({"speed": (50.0,)}, "'speed=50' is not a number from 0.1 to 10"),
-        ({"noise": "pink", "snr": (999.0,)}, "'snr=999' is not a number"),
-        ({"clip": (100.0,)}, "'clip=100' is not a number"),
+        ({"noise": "pink", "snr": (999.0,)}, "'snr=999.0' is not a number"),
+        ({"clip": (100.0,)}, "'clip=100.0' is not a number"),
+        ({"rir": "image", "distance": (1.0, 50.0)}, "'distance=50.0' is not a number"),
         ({"noise": "pink", "suffix": "taken"}, "data: utterance spk0-utt0-taken is there already"),
     ],
 )

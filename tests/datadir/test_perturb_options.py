@@ -18,7 +18,7 @@ def test_kinds_and_colours_follow_from_the_options():
     ("options", "says"),
     [
         ({}, "nothing to do"),
-        ({"codec": ("mp3",)}, "--codec=mp3 is not one of mulaw, alaw, g711, telephone"),
+        ({"codec": ("amr",)}, "--codec=amr is not one of mulaw, alaw, gsm, mp3, opus, g711, telephone"),
         ({"speed": (0.9, 1.0)}, "--speed"),
         ({"speed": (0.9, 0.9)}, "--speed"),
         ({"noise": "pink", "suffix": "a-b"}, "--suffix=a-b"),

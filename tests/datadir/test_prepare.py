@@ -1,5 +1,6 @@
 """What preparation scripts end with: problems told, maps written, stamps kept true."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,40 @@ def test_the_written_folder_is_valid_and_has_its_spk2utt(tmp_path):
     assert read_list(tmp_path / "data/spk2utt", columns=None) == {"a": "a-1 a-2", "b": "b-1"}
 
 
-def test_what_an_earlier_preparation_left_does_not_stay(tmp_path):
-    write_data_dir(tmp_path, MAPS | {"text": {"a-1": "words"}}, PARTIAL=["one is missing"], SIMULATED=[])
+def test_what_an_earlier_preparation_left_is_moved_away(tmp_path, caplog):
+    text = dict.fromkeys(MAPS["utt2spk"], "words")
+    write_data_dir(tmp_path, MAPS | {"text": text}, PARTIAL=["one is missing"], SIMULATED=[])
     assert (tmp_path / "PARTIAL").read_text() == "one is missing\n"
-    assert (tmp_path / "text").exists()
     assert not (tmp_path / "SIMULATED").exists()
+    (tmp_path / "notes").write_text("mine")
     write_data_dir(tmp_path, MAPS | {"text": {}}, PARTIAL=[], SIMULATED=[])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["spk2utt", "utt2spk", "wav.scp"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".backup", "notes", "spk2utt", "utt2spk", "wav.scp"]
+    assert (tmp_path / ".backup/text").read_text() == "a-1 words\na-2 words\nb-1 words\n"
+    assert (tmp_path / ".backup/PARTIAL").exists() and f"{tmp_path}/text: does not match" in caplog.text
 
 
 def test_features_stay_only_with_the_recordings_that_they_are_of(tmp_path):
     write_data_dir(tmp_path, MAPS)
-    (tmp_path / "feats.scp").write_text("a-1 x.ark:4\n")
+    (tmp_path / "feats.scp").write_text("a-1 x.ark:4\na-2 x.ark:9\nb-1 x.ark:14\n")
     write_data_dir(tmp_path, MAPS)
     assert (tmp_path / "feats.scp").exists()
     write_data_dir(tmp_path, MAPS | {"wav.scp": MAPS["wav.scp"] | {"a-1": "/other.wav"}})
-    assert not (tmp_path / "feats.scp").exists()
+    assert not (tmp_path / "feats.scp").exists() and (tmp_path / ".backup/feats.scp").exists()
+
+
+@pytest.mark.parametrize(
+    ("maps", "said"),
+    [
+        ({"utt2label": {"a-1": "ang"}}, "utt2label: utterance a-2 is missing"),
+        ({"spk2gender": {"a": "m", "b": "?"}}, "'?' is neither m nor f"),
+        ({"spk2age": {"a b": "3"}}, "'a b'"),
+        ({"utt2script": {"a-1": ""}}, "key a-1: value '' cannot stand in a list"),
+    ],
+)
+def test_maps_that_are_no_data_folder_write_nothing(tmp_path, maps, said):
+    with pytest.raises(SertkError, match=re.escape(said)):
+        write_data_dir(tmp_path / "data", MAPS | maps)
+    assert not (tmp_path / "data").exists()
 
 
 def test_problems_stop_unless_they_are_allowed(caplog):

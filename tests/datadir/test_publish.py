@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from datafolder import UTTERANCES, content, edit, kaldi_accepts, make
 
-from sertk.datadir import edit as dataedit
 from sertk.datadir.checks import problems
+from sertk.datadir.combine import combine
 from sertk.datadir.publish import STAGE, publish_files
+from sertk.datadir.subset import subset
 from sertk.errors import SertkError
 
 
@@ -34,8 +35,8 @@ def strangers(folder):
 
 
 CALLS = {
-    "subset": lambda out: dataedit.subset("data", out, "first", 5),
-    "combine": lambda out: dataedit.combine(["data", "other"], out),
+    "subset": lambda out: subset("data", out, "first", 5),
+    "combine": lambda out: combine(["data", "other"], out),
 }
 
 
@@ -64,12 +65,12 @@ def kaldi_accepts_lists(folder):
 def test_features_of_the_same_recordings_stay(here):
     """make_feats.sh has put feats.scp into the subset; the data stage is run again."""
     make("data")
-    dataedit.subset("data", "out", "first", 2)
+    subset("data", "out", "first", 2)
     Path("out/feats.scp").write_text("spk0-utt0 f.ark:1\nspk0-utt1 f.ark:9\n")
-    assert dataedit.subset("data", "out", "first", 2)[1] == [] and Path("out/feats.scp").exists()
+    assert subset("data", "out", "first", 2)[1] == [] and Path("out/feats.scp").exists()
     # Other recordings under the same keys: the features are not theirs.
     edit(Path("data/wav.scp"), lambda lines: [line.replace("a  b", "c") for line in lines])
-    _, told = dataedit.subset("data", "out", "first", 2)
+    _, told = subset("data", "out", "first", 2)
     assert told == ["out/feats.scp: does not match the new lists, moved to out/.backup"]
     assert Path("out/.backup/feats.scp").exists() and not Path("out/feats.scp").exists()
 
@@ -78,7 +79,7 @@ def test_lists_of_other_utterances_are_moved_away(here):
     make("data", utt2dialog=None)
     make("out", UTTERANCES[6:], SIMULATED="yes\n", utt2lang="".join(f"{key} de\n" for key in UTTERANCES[6:]))
     before = content("out")
-    _, told = dataedit.subset("data", "out", "first", 2)
+    _, told = subset("data", "out", "first", 2)
     assert list(problems("out")) == []
     assert told[:3] == [f"out/{name}: does not match the new lists, moved to out/.backup"
                         for name in ("SIMULATED", "utt2dialog", "utt2lang")]  # fmt: skip
@@ -94,7 +95,7 @@ def test_a_list_that_is_a_link_is_replaced_not_followed(here):
     for path in Path("there").iterdir():
         Path("out", path.name).symlink_to(Path("..", "there", path.name))
     before = everything("there")
-    dataedit.subset("data", "out", "first", 2)
+    subset("data", "out", "first", 2)
     assert everything("there") == before and not Path("out/utt2spk").is_symlink()
 
 
@@ -102,11 +103,11 @@ def test_links_to_folders_are_followed(here):
     make("data")
     Path("real").mkdir()
     Path("out").symlink_to("real")
-    dataedit.subset("data", "out", "first", 2)
+    subset("data", "out", "first", 2)
     assert Path("out").is_symlink() and list(problems("real")) == []
     Path("same").symlink_to("data")
     with pytest.raises(SertkError, match="same: cannot be read and written at once"):
-        dataedit.subset("data", "same", "first", 2)
+        subset("data", "same", "first", 2)
 
 
 def test_what_cannot_be_written_is_one_line_and_changes_nothing(here):
@@ -117,7 +118,7 @@ def test_what_cannot_be_written_is_one_line_and_changes_nothing(here):
                       ("blocked", "blocked/text: cannot be written: Is a directory")):  # fmt: skip
         before = everything(".")
         with pytest.raises(SertkError, match=says):
-            dataedit.subset("data", out, "first", 2)
+            subset("data", out, "first", 2)
         assert everything(".") == before and Path("blocked/text").is_dir()
 
 
@@ -126,13 +127,13 @@ def test_a_read_only_folder_is_one_line(here):
     make("data")
     Path("out").mkdir(mode=0o555)
     with pytest.raises(SertkError, match=r"out/.*: cannot be written: Permission denied"):
-        dataedit.subset("data", "out", "first", 2)
+        subset("data", "out", "first", 2)
 
 
 def test_a_subset_that_would_not_be_valid_is_not_written(here):
     make("data", ["spk0-utt0"], **{"wav.scp": "r r.wav\n", "segments": "spk0-utt0 r 0 -1\n"})
     with pytest.raises(SertkError, match=r"out/segments: key spk0-utt0: .* -1: .*nothing was written"):
-        dataedit.subset("data", "out", "first", 1)
+        subset("data", "out", "first", 1)
     assert not Path("out").exists()
 
 
@@ -171,7 +172,7 @@ def test_a_kill_at_any_step_is_put_right_by_a_rerun(here, monkeypatch, stride):
     strangers(Path("old"))
 
     def run():
-        dataedit.subset("data", "out", "first", 2)
+        subset("data", "out", "first", 2)
 
     shutil.copytree("old", "out", symlinks=True)
     run()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sertk.datadir.records import read_records
+from sertk.datadir.records import read_json, read_records
 from sertk.errors import SertkError
 
 
@@ -60,3 +60,24 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, name, content, message):
     assert "\n" not in str(error.value)
     with pytest.raises(SertkError, match="cannot be read"):
         list(read_records(tmp_path / "missing.csv"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "not JSON: "),
+        (b"[1]", "not a JSON object"),
+        (b'"\xff"', "not UTF-8 (byte 1)"),
+        (b"[" * 100_000, "not JSON: "),
+    ],
+)
+def test_a_file_that_is_no_json_object_is_named(tmp_path, content, said):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SertkError) as error:
+        read_json(path)
+    assert str(error.value).startswith(f"{path}: {said}")
+    path.write_text('{"a": 1}')
+    assert read_json(path) == {"a": 1}

@@ -28,7 +28,9 @@ def put_scores(folder, guess, keys, stamps=()):
             write(key, np.eye(2, dtype=np.float32)[one] * 0.8 + 0.1)
     ua = np.mean([np.mean(guess[truth::2] == truth) for truth in (0, 1)])
     pooled = {"ua": ua, "wa": ua}
-    (folder / "results.json").write_text(json.dumps({"pooled": pooled, "stamps": list(stamps)}))
+    intervals = {"utt2spk": {what: [ua - 0.1, ua + 0.1] for what in pooled}}
+    results = {"pooled": pooled, "stamps": list(stamps), "unit": "utt2spk", "intervals": intervals}
+    (folder / "results.json").write_text(json.dumps(results))
 
 
 def test_differences_worked_by_hand(tmp_path):
@@ -48,6 +50,7 @@ def test_differences_worked_by_hand(tmp_path):
     assert "toy: 16 segments, a b; 8 speakers in 4 folds" in done.stdout and "LEAKY" in done.stdout
     clean, noisy = json.loads((tmp_path / "all.json").read_text())["conditions"]
     assert clean["differences"] == {} and (clean["ua"], noisy["ua"]) == (1.0, 0.5)
+    assert noisy["intervals"]["wa"] == [0.4, 0.6]
     found = noisy["differences"]["ua"]
     low, high = found["interval"]
     assert found["value"] == -0.5 and low < -0.5 < high < 0
@@ -63,7 +66,13 @@ def test_differences_worked_by_hand(tmp_path):
         ("run_inflation.sh", [], "no corpus: give --corpora"),
         ("run_inflation.sh", ["--corpora", "one", "--work", "w"], "opensmile-egemaps/results.json is missing"),
         ("run_robustness.sh", ["--corpora", "one"], "give --corpora and --systems"),
-        ("run_robustness.sh", ["--corpora", "one", "--systems", "opensmile-egemaps"], "only frozen, scratch"),
+        ("run_robustness.sh", ["--corpora", "one", "--systems", "x=scp:y"], "x is of vectors, which cannot be made of"),
+        ("run_robustness.sh", ["--corpora", "one", "--systems", "m=a+b:inner"], "m: fitted weights are not carried to"),
+        (
+            "run_robustness.sh",
+            ["--corpora", "one", "--systems", "level", "--work", "w"],
+            "level/results.json is missing",
+        ),
     ],
 )
 def test_wrong_calls_are_one_line(tmp_path, script, words, message):
@@ -72,9 +81,11 @@ def test_wrong_calls_are_one_line(tmp_path, script, words, message):
 
 
 @pytest.mark.slow
-def test_a_network_under_every_protocol_and_perturbation(tmp_path):
+def test_systems_under_every_protocol_and_perturbation(tmp_path):
+    """A network in two runs, openSMILE and their fusion: tables, and sections of the report."""
+    pytest.importorskip("opensmile")
     rows = ["file,speaker,emotion,gender"]
-    for speaker in range(6):
+    for speaker in range(4):
         for number, label in enumerate(["ang", "sad"] * 2):
             write_voice(tmp_path / f"one/{speaker}-{number}.wav", 4 * speaker + number + 1)
             rows.append(f"{speaker}-{number}.wav,one{speaker},{label},{'mf'[speaker % 2]}")
@@ -82,33 +93,35 @@ def test_a_network_under_every_protocol_and_perturbation(tmp_path):
     (tmp_path / "settings").mkdir()
     (tmp_path / "settings/level.conf").write_text("--input-norm=true\n" + NETWORK)
     (tmp_path / "settings/level.fbank.conf").write_text("--num-mel-bins=16\n--allow-resample=true\n")
-    options = ["--systems", "level", "--conf", "settings", "--work", "work", "--nj", 1]
-    done = run(ROOT / "egs/benchmark/run.sh", "--manifest", "one=one/list.csv", "--num-folds", 3, "--stop-stage", 4, *options,
-               cwd=tmp_path)  # fmt: skip
+    systems = "opensmile-egemaps level mix=opensmile-egemaps+level"
+    options = ["--conf", "settings", "--work", "work", "--nj", 1]
+    done = run(ROOT / "egs/benchmark/run.sh", "--manifest", "one=one/list.csv", "--num-folds", 2, "--stop-stage", 4,
+               "--repeats", 2, "--systems", systems, *options, cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    done = run(LOCAL / "run_inflation.sh", "--corpora", "one", *options, cwd=tmp_path)
+    done = run(
+        LOCAL / "run_inflation.sh", "--corpora", "one", "--systems", "level", "--stop-stage", 3, *options, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    found = json.loads((tmp_path / "work/exp/inflation/one/level.json").read_text())["conditions"]
+    exp = tmp_path / "work/exp/one"
+    found = json.loads((exp / "inflation/level.json").read_text())["conditions"]
     assert [(row["name"], row["stamps"]) for row in found] == [
-        ("apart", []),
-        ("shared speakers", ["SPEAKER-DEPENDENT"]),
-        ("apart, epoch by the test", ["LEAKY"]),
-        ("shared, epoch by the test", ["SPEAKER-DEPENDENT", "LEAKY"]),
+        ("speakers apart", []),
+        ("speakers shared", ["SPEAKER-DEPENDENT"]),
+        ("apart, epoch selected on the test", ["LEAKY"]),
+        ("shared, epoch selected on the test", ["SPEAKER-DEPENDENT", "LEAKY"]),
     ]
-    done = run(LOCAL / "run_robustness.sh", "--corpora", "one", "--conditions", "noise0 telephone reverb quiet clipped", *options,
+    done = run(LOCAL / "run_robustness.sh", "--corpora", "one", "--conditions", "noise0 reverb", "--systems", systems, *options,
                cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    table = (tmp_path / "work/exp/robustness/RESULTS").read_text()
-    assert [line.split()[0] for line in table.splitlines()[2:8]] == [
-        "clean",
-        "noise0",
-        "telephone",
-        "reverb",
-        "quiet",
-        "clipped",
-    ]
-    found = json.loads((tmp_path / "work/exp/robustness/one/level.json").read_text())["conditions"]
-    clean = json.loads((tmp_path / "work/exp/one/level/results.json").read_text())["pooled"]
-    assert found[0]["ua"] == clean["ua"] and all(row["stamps"] == [] for row in found)
-    for row in found[1:]:
-        assert row["differences"]["ua"]["value"] == pytest.approx(row["ua"] - clean["ua"])
+    table = (exp / "robustness/RESULTS").read_text()
+    conditions = ["clean", "noise, 0 dB", "reverberation"]
+    assert all(line.startswith(f"{name}  ") for line, name in zip(table.splitlines()[2:5], conditions))
+    for system in ("opensmile-egemaps", "level", "mix"):
+        found = json.loads((exp / f"robustness/{system}.json").read_text())["conditions"]
+        clean = json.loads((exp / system / "results.json").read_text())["pooled"]
+        assert found[0]["ua"] == clean["ua"] and all(row["stamps"] == [] for row in found)
+        for row in found[1:]:
+            assert row["differences"]["ua"]["value"] == pytest.approx(row["ua"] - clean["ua"])
+    assert len(list((exp / "robustness/noise0/level").glob("seed*/*/scores.ark"))) == 4
+    report = (exp / "report/report.md").read_text()
+    assert "## Effect of the protocol" in report and "## Perturbed test audio" in report

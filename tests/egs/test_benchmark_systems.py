@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,12 @@ import pytest
 import soundfile
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from support import ROOT
 
 from sertk.datadir.lists import read_list
-from sertk.kaldi.tables import read_table, table_writer
+from sertk.frontend.audio import SCALE
+from sertk.frontend.perturb import perturbed
+from sertk.kaldi.tables import read_manifest, read_table, table_writer
 
 CLASSES = ["ang", "hap", "neu"]
 
@@ -54,17 +60,71 @@ def test_the_svm_predicts_as_scikit_learns_own(prepare, vectors):
 
 def test_test_labels_do_not_change_the_svm(prepare, vectors):
     """C and the temperature of a fold are the same whatever the labels of its own segments are."""
-    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", "--inner-scores", "svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    inner = Path("svm/2/inner.ark").read_bytes()
     before, utt2fold = rows("p.csv"), read_list("exp/toy/folds/utt2fold")
     labels = read_list("exp/toy/folds/utt2label")
     turned = {
         key: CLASSES[CLASSES.index(label) - 1] if utt2fold[key] == "2" else label for key, label in labels.items()
     }
     Path("exp/toy/folds/utt2label").write_text("".join(f"{key} {label}\n" for key, label in turned.items()))
-    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", "--inner-scores", "svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    assert Path("svm/2/inner.ark").read_bytes() == inner
     after = rows("p.csv")
     assert all(after[key] == before[key] for key in before if utt2fold[key] == "2")
     assert any(after[key] != before[key] for key in before if utt2fold[key] != "2")
+
+
+def test_the_svm_of_an_earlier_call_predicts_other_vectors(prepare, vectors):
+    """On the same vectors it predicts the same; on others what scikit-learn's own does; nothing is chosen again."""
+    prepare("benchmark/local/linear_svm.py", "scp:v.scp", "exp/toy/folds", "p.csv")
+    again = ("benchmark/local/linear_svm.py", "--fitted", "p.json", "--complexity", "1e-9", "--test-vectors")
+    prepare(*again, "scp:v.scp", "scp:v.scp", "exp/toy/folds", "q.csv")
+    assert Path("q.csv").read_text() == Path("p.csv").read_text()
+    with table_writer("ark,scp:w.ark,w.scp", kind="vector") as write:
+        for key, row in vectors.items():
+            write(key, (3 - 2 * row).astype(np.float32))
+    prepare(*again, "scp:w.scp", "scp:v.scp", "exp/toy/folds", "q.csv")
+    found, utt2fold = rows("q.csv"), read_list("exp/toy/folds/utt2fold")
+    stored, other = (dict(read_table(f"scp:{name}.scp", kind="vector")) for name in "vw")
+    train, test = [[key for key in stored if (utt2fold[key] == "1") == held_out] for held_out in (False, True)]
+    scaler = StandardScaler().fit([stored[key] for key in train])
+    svm = SVC(C=json.loads(Path("p.json").read_text())["1"]["C"], kernel="linear", class_weight="balanced")
+    svm.fit(scaler.transform([stored[key] for key in train]), [key[4:7] for key in train])
+    expected = svm.predict(scaler.transform([other[key] for key in test]))
+    assert [CLASSES[int(np.argmax(found[key]))] for key in test] == list(expected)
+    Path("p.json").write_text('{"1": {"C": 1}}')
+    result = prepare(*again, "scp:w.scp", "scp:v.scp", "exp/toy/folds", "q.csv", code=1)
+    assert "p.json: not what linear-svm wrote for these folds" in result.err
+
+
+def test_inner_scores_are_by_an_svm_without_both_folds(call, prepare, vectors):
+    """As predictions, with one value of C; the fusion takes them."""
+    words = ("--complexity", "0.1", "--inner-scores", "exp/toy/svm", "scp:v.scp", "exp/toy/folds", "p.csv")
+    prepare("benchmark/local/linear_svm.py", *words)
+    found, utt2fold = (
+        dict(read_table("ark:exp/toy/svm/2/inner.ark", kind="vector")),
+        read_list("exp/toy/folds/utt2fold"),
+    )
+    assert set(found) == {key for key, fold in utt2fold.items() if fold != "2"}
+    stored = dict(read_table("scp:v.scp", kind="vector"))
+    scaler = StandardScaler().fit([stored[key] for key in stored if utt2fold[key] != "2"])
+    train, test = ([key for key in stored if utt2fold[key] == fold] for fold in "13")
+    svm = SVC(C=0.1, kernel="linear", class_weight="balanced")
+    svm.fit(scaler.transform([stored[key] for key in train]), [key[4:7] for key in train])
+    expected = svm.decision_function(scaler.transform([stored[key] for key in test])).argmax(axis=1)
+    assert [np.argmax(found[key]) for key in test] == list(expected)
+    call("import-scores", "--trained-on", "folds", "p.csv", "exp/toy/folds", "exp/toy/svm")
+    shutil.copytree("exp/toy/svm", "exp/toy/same")
+    system = ROOT / "egs/benchmark/local/systems/fusion.sh"
+    path = f"{ROOT / 'bin'}:{ROOT / 'egs/common/utils'}:{ROOT / 'egs/common/steps'}:{os.environ['PATH']}"
+    words = ("--what", "svm+same:inner", "data", "exp/toy/folds", "exp/toy/fusion")
+    done = subprocess.run([system, *words], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    settings = read_manifest("ark:exp/toy/fusion/2/scores.ark").settings
+    assert settings["fusion"]["fitted_on"] == "inner" and len(settings["fused"]) == 4
+    lists = ("exp/toy/folds/utt2label", "exp/toy/folds/utt2fold")
+    assert "CROSS-FITTED" not in call("score-loso", *lists, "exp/toy/fusion").text
 
 
 def test_missing_vectors_are_one_line(prepare, vectors):
@@ -85,6 +145,12 @@ def test_functionals_are_opensmiles(prepare, here):
     expected = smile.process_file("a.wav").to_numpy()[0]
     ((key, row),) = read_table("ark:f.ark", kind="vector")
     assert key == "a" and row.shape == (88,) and row == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    # Of perturbed recordings: those of the samples that make-fbank would see.
+    Path("utt2perturb").write_text("a level=-20\n")
+    prepare("benchmark/local/opensmile_functionals.py", "--utt2perturb", "utt2perturb", *words)
+    ((_, row),) = read_table("ark:f.ark", kind="vector")
+    expected = smile.process_signal(perturbed(SCALE * soundfile.read("a.wav")[0], 16000, "level=-20") / SCALE, 16000)
+    assert row == pytest.approx(expected.to_numpy()[0], rel=1e-3, abs=1e-3)
 
 
 def test_the_table_has_every_system_with_its_test(call, prepare, vectors):

@@ -10,7 +10,7 @@ from sertk.frontend.perturb import Perturb, perturbed
 from sertk.frontend.perturb_channel import band_pass, g711
 from sertk.frontend.perturb_noise import speech_power
 from sertk.frontend.perturb_room import reverberate
-from sertk.frontend.recordings import Speech
+from sertk.frontend.speech import Speech
 from sertk.frontend.unfit import UnfitAudio
 
 SPEECH = signal(1.0)

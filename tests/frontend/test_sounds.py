@@ -6,7 +6,7 @@ import soundfile
 from references import signal
 
 import sertk.frontend.sounds as sounds_module
-from sertk.datadir.perturbations import Sound
+from sertk.datadir.perturb_steps import Sound
 from sertk.frontend.sounds import Sounds
 from sertk.frontend.unfit import UnfitAudio
 

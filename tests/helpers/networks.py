@@ -27,6 +27,8 @@ def trained(**fields):
             parameter.data.uniform_(-0.2, 0.6)
     if network.spec.input_norm:
         network.trunk.norm.adapt(torch.randn(network.spec.bins), 1 + torch.rand(network.spec.bins))
+    if network.spec.pooling == "attentive":
+        network.pool.score.weight.data.normal_()
     return network.eval()
 
 

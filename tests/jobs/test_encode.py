@@ -6,7 +6,7 @@ from encoders import write_encoder
 from references import signal
 
 from sertk.errors import SertkError
-from sertk.frontend.recordings import Speech
+from sertk.frontend.speech import Speech
 from sertk.jobs.encode import Encoding
 
 

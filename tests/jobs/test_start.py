@@ -12,6 +12,7 @@ from sertk.errors import SertkError
 from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import read_table
+from sertk.models.calibrated import calibrated
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.labelling import Labelling
@@ -52,6 +53,11 @@ def test_centres_are_kept_if_labels_are_the_same(caplog, options):
     assert "trunk and head are kept" in caplog.text and same(network, initial.network)
     assert (network.spec.subcentres, network.spec.scale) == (2, options.get("scale", 16.0))
     assert network.head.output.scale == network.spec.scale
+
+
+def test_training_goes_on_with_the_scale_of_before_calibration():
+    network = start(calibrated(model(**COSINE), 4.0, "results.json"), loss="aam")
+    assert network.spec.scale == network.head.output.scale == 16
 
 
 @pytest.mark.parametrize(
@@ -114,6 +120,23 @@ def test_network_without_pooling_starts_from_one_with_it(toy, train):
     assert "give --chunk-frames 24" in train("again", *back, network=(), code=1).err
     train("again", *back, "--pooling", "stats", network=())
     assert load_model(toy / "again/final.pt").network.spec == before.spec
+
+
+def test_attention_is_trained_on_a_frozen_trunk(toy, train):
+    train("first", "--epochs", 1)
+    before = load_model(toy / "first/final.pt").network
+    frozen = ("--epochs", 1, "--train", "head", "--num-threads", 1)
+    train("attentive", *frozen, "--init", toy / "first/final.pt", "--pooling", "attentive", network=())
+    after = load_model(toy / "attentive/final.pt").network
+    assert after.spec.pooling == "attentive" and same(before.trunk, after.trunk)
+    assert after.pool.score.weight.abs().min() > 0
+
+
+def test_other_labels_keep_a_trained_attention():
+    initial = model(pooling="attentive")
+    initial.network.pool.score.weight.data.normal_()
+    assert same(start(initial, labels=["angry", "sad"]).pool, initial.network.pool)
+    assert not same(start(initial, options={"pooling": "stats"}).head, initial.network.head)
 
 
 def test_input_normalisation_comes_from_the_training_folds(toy, train):

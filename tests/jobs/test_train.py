@@ -16,7 +16,8 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_manifest
 from sertk.models.modelfile import load_model, read_checked
-from sertk.scoring.protocol import Corpus, Guard
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 from sertk.training import compile as compiling
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sertk.errors import SertkError
 from sertk.kaldi.origins import check_space, pasted, space, training_record, transductive
-from sertk.scoring.protocol import chain
+from sertk.scoring.trainingrecords import chain
 
 
 def test_vectors_of_another_space_are_named():

@@ -7,8 +7,10 @@ from networks import trained
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.models.averaging import average_models, union
+from sertk.models.calibrated import calibrated
 from sertk.models.modelfile import Model, load_model, save_model
-from sertk.scoring.protocol import Corpus, Guard
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 
 
 def model_with(path, call, train, toy, value, counted):
@@ -54,6 +56,14 @@ def test_average_of_epochs_is_scored_as_they_are(toy, train, call):
     assert guard.state == "clean"
     with pytest.raises(SertkError, match=r"test segment .* and 19 more in its training"):
         guard.check("mean", {"trained_on": record}, [key for key, fold in folds.items() if fold == "2"], corpus)
+
+
+def test_calibrated_models_are_not_averaged(toy, train, call):
+    """Their weights, or of cosines their scale, are divided by a temperature that the average would not record."""
+    train("exp", "--epochs", 1, "--loss", "am")
+    save_model(toy / "calibrated.pt", calibrated(load_model(toy / "exp/final.pt"), 2.0, "results.json"))
+    err = call("average-models", toy / "exp/final.pt", toy / "calibrated.pt", toy / "mean.pt", code=1).err
+    assert "calibrated.pt: is calibrated: average models first" in err and not (toy / "mean.pt").exists()
 
 
 def test_infinite_weights_are_not_averaged(toy, train, call):

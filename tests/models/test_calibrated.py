@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from sertk.errors import SertkError
 from sertk.models.calibrated import calibrated, temperature_of
-from sertk.models.modelfile import Model
+from sertk.models.modelfile import Model, load_model, save_model
 from sertk.models.resnet import ResNet
 from sertk.models.spec import HeadSpec
 from sertk.models.vectorhead import VectorHead
@@ -21,12 +21,18 @@ def model():
     return Model(trained(), list("abcd"), card={"command": "train-resnet"})
 
 
-def test_posteriors_are_scaled_by_the_temperature(model):
-    feats = torch.randn(2, 16, 40)
+@pytest.mark.parametrize(
+    "fields", [{}, {"output": "cosine"}, {"output": "cosine", "scale": 9.0, "subcentres": 2}], ids=str
+)
+def test_posteriors_are_scaled_by_the_temperature(fields, tmp_path):
+    """From a file too, and the model itself stays as it is."""
+    model, feats = Model(trained(**fields), list("abcd")), torch.randn(2, 16, 40)
     with torch.no_grad():
         before = model.network(feats).numpy()
-        after = calibrated(model, 2.5, "results.json").network(feats).numpy()
+        save_model(tmp_path / "out.pt", calibrated(model, 2.5, "results.json"))
+        after = load_model(tmp_path / "out.pt").network(feats).numpy()
         assert np.array_equal(model.network(feats).numpy(), before)
+        assert model.network.spec == trained(**fields).spec
     np.testing.assert_allclose(softmax(after, axis=1), softmax(log_softmax(before, axis=1) / 2.5, axis=1), rtol=1e-5)
 
 
@@ -49,5 +55,5 @@ def test_a_head_on_vectors_is_scaled_too():
 
 def test_a_network_without_output_is_refused(model):
     network = ResNet(replace(model.network.spec, num_labels=0))
-    with pytest.raises(SertkError, match="no linear output layer"):
+    with pytest.raises(SertkError, match="no output layer"):
         calibrated(Model(network, []), 2.0, "results.json")

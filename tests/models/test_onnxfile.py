@@ -1,34 +1,10 @@
 """Exported files: what they say of themselves, damaged ones."""
 
-from pathlib import Path
-
 import pytest
-from networks import trained
+from onnxmodels import LABELS, exported, model
 
 from sertk.errors import SertkError
-from sertk.frontend.options import FbankOptions
-from sertk.models.modelfile import Model
 from sertk.models.onnxfile import load_onnx
-from sertk.models.onnxgraph import export_onnx
-
-LABELS = ["angry", "hap", "neu", "sad"]
-
-
-PATH = Path("final.pt")
-
-
-PLAIN = FbankOptions(num_mel_bins=16)
-
-
-def model(options=PLAIN, cmvn="segment", **network):
-    return Model(
-        trained(bins=options.dim, **network), LABELS, {"fbank": options.settings(), "cmvn": cmvn}, {}, "d1" * 32
-    )
-
-
-def exported(model, folder, at="posterior"):
-    export_onnx(model, PATH, folder / "out.onnx", at)
-    return load_onnx(folder / "out.onnx", num_threads=1)
 
 
 def test_the_file_says_what_it_is(tmp_path):

@@ -46,7 +46,7 @@ def test_pieces_cover_every_output_frame_once_with_its_field():
         assert outputs == list(range(-(-frames // 8)))
 
 
-@pytest.mark.parametrize("pooling", ["stats", "mean"])
+@pytest.mark.parametrize("pooling", ["stats", "mean", "attentive"])
 def test_pieces_give_what_the_whole_gives(monkeypatch, pooling):
     """Every length around the borders of pieces, and some of many pieces; within 1e-5 of the largest number."""
     network = trained(pooling=pooling)

@@ -3,7 +3,7 @@
 import torch
 from networks import trained
 
-from sertk.models.pooling import MeanPool, Moments, StatsPool
+from sertk.models.pooling import AttentivePool, MeanPool, Moments, StatsPool
 
 
 def test_statistics_worked_by_hand():
@@ -12,6 +12,25 @@ def test_statistics_worked_by_hand():
     torch.testing.assert_close(StatsPool()(maps, lengths), torch.tensor([[2.0, 2.0, 1.0, 0.00316]]), atol=1e-4, rtol=0)
     assert MeanPool()(maps, lengths).tolist() == [[2.0, 2.0]]
     torch.testing.assert_close(StatsPool()(maps[..., :2]), StatsPool()(maps, lengths))
+
+
+def test_attention_weighs_frames():
+    """Weights that are proportional to 1, 3 and 0, by hand; untrained, all are equal."""
+    pool, lengths = AttentivePool(2), torch.tensor([2])
+    maps = torch.tensor([[[[1.0, 5.0, 100.0], [2.0, 2.0, 100.0]]]])
+    torch.testing.assert_close(pool(maps, lengths), StatsPool()(maps, lengths))
+    # One unit: tanh(x - 5) is tanh(-4) in the first frame and 0 in the second.
+    for parameter in pool.parameters():
+        parameter.data.zero_()
+    pool.hidden.weight.data[0, 0], pool.hidden.bias.data[0] = 1, -5
+    pool.score.weight.data[0, 0] = torch.tensor(3.0).log() / torch.tensor(4.0).tanh()
+    expected = torch.tensor([[4.0, 2.0, 3**0.5, 0.00316]])
+    torch.testing.assert_close(pool(maps, lengths), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(pool(maps[..., :2]), expected, atol=1e-4, rtol=0)
+    moments = pool.moments()
+    for part in maps[..., :2].split(1, dim=-1):
+        moments.add(part)
+    torch.testing.assert_close(pool.of(moments), expected, atol=1e-4, rtol=0)
 
 
 def test_without_pooling_the_maps_are_flattened():

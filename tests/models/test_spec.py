@@ -1,14 +1,17 @@
 """The spec of a network names what its modules are."""
 
 import pytest
+import torch
 
 from sertk.models.activation import activation
-from sertk.models.pooling import POOLINGS
+from sertk.models.pooling import pooling_of
 from sertk.models.spec import ACTIVATIONS, POOLING_FACTORS, HeadSpec, NetworkSpec, after_strides, stages_dim
 
 
 def test_names_are_those_of_the_modules():
-    assert set(POOLINGS) == set(POOLING_FACTORS)
+    for name in POOLING_FACTORS:
+        spec = NetworkSpec(4, bins=16, channels=2, pooling=name, frames=8 * (name == "none"))
+        assert pooling_of(spec)(torch.zeros(1, 16, 2, 1)).shape == (1, spec.pooled_dim)
     assert all(activation(name, 4) is not None for name in ACTIVATIONS)
 
 

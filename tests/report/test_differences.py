@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_folder import make
+from report_folder import make, undrawn
 
 from sertk.report.build import Choices, build_report
 from sertk.report.differences import all_pairs, differences_table, pairs_of, rules, transfer_figure, verdict
@@ -34,7 +34,8 @@ def experiments(root):
 
 @pytest.fixture(scope="module")
 def report(root):
-    return build_report(root / "exp", Choices(cards=False, mistakes=0))
+    with undrawn():
+        return build_report(root / "exp", Choices(cards=False, mistakes=0))
 
 
 def test_each_system_is_held_against_the_one_without_transfer(experiments):
@@ -166,7 +167,8 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     assert system.guess.shape == (3, 80) and system.what == "fine-tuned" and len(system.histories) == 5
     pair = next(pair for pair in pairs_of(experiment) if pair.system is system)
     assert pair.found.runs == (3, 1) and pair.found.mcnemar_p is None
-    page = build_report(tmp_path / "exp", Choices(cards=False, data=tmp_path / "data"))
+    with undrawn():
+        page = build_report(tmp_path / "exp", Choices(cards=False, data=tmp_path / "data"))
     tables = {item.name: item for section in page.sections for item in section.items if hasattr(item, "rows")}
     assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
     assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"

@@ -7,8 +7,9 @@ from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.tables import table_writer
 from sertk.scoring.backend import Backend, keep_apart
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
 from sertk.scoring.options import NormOptions
-from sertk.scoring.protocol import Corpus, Guard
 from sertk.scoring.trials import Trials
 
 TRIALS = Trials(["a", "b", "c"], np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([True, False, False]), 0)

@@ -101,6 +101,7 @@ def test_logits_are_softmaxed(tmp_path):
             "file,ang,hap,neu\n1,.5,.5,.5\n2,1,0,0\n",
             r"p.csv:2: a-1: not probabilities \(lowest 0.5, sum 1.5\); --logits",
         ),
+        ("file,ang,hap,neu\n1,0,0,0\n2,1,0,0\n", "p.csv:2: a-1: all probabilities are 0"),
         ("file,ang,hap,neu\n1,nan,0,0\n", "p.csv:2: the score of ang is NaN"),
         ("file,ang,hap,neu\n1,x,0,0\n", "p.csv:2: 'x' of ang is not a number"),
         ("file,label\n1,bored\n2,angry\n", r"p.csv:2: a-1: label 'bored' is none of ang hap .*--label-map FILE"),

@@ -72,7 +72,15 @@ def test_missing_compiler_is_an_error_only_if_asked_for(toy, train, monkeypatch)
 
 
 def test_compiled_run_learns_the_same_with_a_graph_a_length(toy, train, traced):
-    options = ("--epochs", 2, "--batch-size", 25)  # 120 chunks: four batches of 25, one of 20, which is not compiled
+    """With a margin, whose loss is computed outside of the graphs."""
+    margin = ("--loss", "aam", "--margin-from", 1, "--margin-to", 2, "--subcentres", 2, "--inter-topk", 2)
+    options = (
+        "--epochs",
+        2,
+        "--batch-size",
+        25,
+        *margin,
+    )  # 120 chunks: four batches of 25, one of 20, which is not compiled
     train("eager", *options)
     train("compiled", *options, "--compile", "true")
     assert traced() == 1 + 2  # the trial, and the lengths 24 and 32

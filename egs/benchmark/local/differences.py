@@ -12,10 +12,11 @@ from sertk.cli.command import command
 from sertk.cli.types import FILE, FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
-from sertk.scoring.evaluation import comparison_notes, read_test
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import guesses_of, read_runs
+from sertk.scoring.systemcomparison import comparison_notes
+from sertk.scoring.testset import read_test
 from sertk.scoring.text import p_value
 
 
@@ -53,6 +54,7 @@ def main(folds, conditions, title, json_file):
             "name": name,
             "ua": found["pooled"]["ua"],
             "wa": found["pooled"]["wa"],
+            "intervals": found["intervals"],
             "stamps": found["stamps"],
             "differences": {},
         }
@@ -89,7 +91,10 @@ def read_results(path: Path) -> dict:
     """What score-loso --json wrote. Raises SertkError."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        return {name: results[name] for name in ("pooled", "stamps")}
+        ends = results["intervals"][results["unit"]]
+        return {name: results[name] for name in ("pooled", "stamps")} | {
+            "intervals": {what: ends[what] for what in ("ua", "wa")}
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
 

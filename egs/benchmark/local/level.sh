@@ -1,8 +1,20 @@
-# Function of the level system and of run_robustness.sh.
-# shellcheck shell=bash disable=SC2154  # $feats_cmd and $nj of the script that sources this
+# Functions of the systems level, segment-mean and speaker-norm, after system.sh.
+# shellcheck shell=bash disable=SC2154  # variables of system.sh
 
-# make_level_feats DATA CONF: features that are not normalised by segments, in a data folder of their own, DATA/level.
-make_level_feats() {
-  combine-data "$1/level" "$1"
-  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$2/level.fbank.conf" "$1/level"
+# level_feats: features that are not normalised by segments, in a data folder of their own, DATA/level; once for all runs and
+# systems, computed again if wav.scp is newer.
+level_feats() {
+  [ "$data/level/feats.scp" -nt "$data/wav.scp" ] && return
+  combine-data "$data/level" "$data"
+  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$data/level"
+}
+
+# level_network FEATS: the network of conf/level.conf from scratch in each fold, and its posteriors.
+level_network() {
+  if trains; then
+    $train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
+      train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
+        --utt2fold "$folds/utt2fold" --fold all "$1" "$folds/utt2label" "$dir/FOLD"
+  fi
+  predict_folds "$1"
 }

@@ -3,21 +3,35 @@
 
 # opensmile_svm SET: functionals in DATA/SET.scp (computed again if wav.scp is newer), linear SVM, posteriors.
 opensmile_svm() {
-  local here table segments=() total job
+  local here fitted
   here=$(dirname "${BASH_SOURCE[0]}")
-  if ! [ "$data/$1.scp" -nt "$data/wav.scp" ]; then
-    total=$(wc -l <"$data/utt2spk")
-    [ "$nj" -le "$total" ] || nj=$total
-    split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
-    table=$(realpath -m "$data/functionals")/$1
-    mkdir -p "$data/functionals"
-    [ ! -e "$data/segments" ] || segments=(--segments "$data/split${nj}utt/JOB/segments")
-    $feats_cmd JOB=1:"$nj" "$data/functionals/log/$1.JOB.log" \
-      "$here/opensmile_functionals.py" --set "$1" "${segments[@]}" \
-        "scp,p:$data/split${nj}utt/JOB/wav.scp" "ark,scp:$table.JOB.ark,$table.JOB.scp"
-    for job in $(seq "$nj"); do cat "$table.$job.scp"; done | sort >"$data/$1.scp.tmp"
-    mv "$data/$1.scp.tmp" "$data/$1.scp"
+  [ "$data/$1.scp" -nt "$data/wav.scp" ] || functionals "$here" "$1"
+  if trains; then
+    cp "$data/$1.scp" "$dir/vectors.scp"
+    fitted=(--inner-scores "$dir" "scp:$dir/vectors.scp")
+  else
+    fitted=(--fitted "$models/predictions.json" --test-vectors "scp:$data/$1.scp" "scp:$models/vectors.scp")
   fi
-  $train_cmd "$dir/log/svm.log" "$here/linear_svm.py" "scp:$data/$1.scp" "$folds" "$dir/predictions.csv"
+  $train_cmd "$dir/log/svm.log" "$here/linear_svm.py" "${fitted[@]}" "$folds" "$dir/predictions.csv"
   import-scores --trained-on folds "$dir/predictions.csv" "$folds" "$dir"
+}
+
+# functionals HERE SET: writes DATA/SET.scp.
+functionals() {
+  local table segments=() perturb=() total job split
+  total=$(wc -l <"$data/utt2spk")
+  [ "$nj" -le "$total" ] || nj=$total
+  split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
+  split=$data/split${nj}utt table=$(realpath -m "$data/functionals")/$2
+  mkdir -p "$data/functionals"
+  [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
+  if [ -e "$data/utt2perturb" ]; then
+    perturb=(--utt2perturb "$split/JOB/utt2perturb")
+    for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+  fi
+  $feats_cmd JOB=1:"$nj" "$data/functionals/log/$2.JOB.log" \
+    "$1/opensmile_functionals.py" --set "$2" "${segments[@]}" "${perturb[@]}" \
+      "scp,p:$split/JOB/wav.scp" "ark,scp:$table.JOB.ark,$table.JOB.scp"
+  for job in $(seq "$nj"); do cat "$table.$job.scp"; done | sort >"$data/$2.scp.tmp"
+  mv "$data/$2.scp.tmp" "$data/$2.scp"
 }

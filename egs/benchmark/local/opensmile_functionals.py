@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
+from sertk.cli.frontend import segments_option, utt2perturb_option
 from sertk.cli.options import max_skip_option
 from sertk.cli.tally import Tally, progress
-from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
+from sertk.cli.types import RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
 from sertk.frontend.audio import SCALE
+from sertk.frontend.perturb import Perturb
 from sertk.frontend.recordings import read_recordings
 from sertk.kaldi.tables import table_writer
 
@@ -21,9 +23,10 @@ SETS = ("eGeMAPSv02", "ComParE_2016")
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("vectors_out", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
 @click.option("--set", "name", type=click.Choice(SETS), default="eGeMAPSv02", show_default=True, help="Feature set.")
-@click.option("--segments", type=FILE, metavar="FILE", help="Kaldi's segments file.")
+@segments_option
+@utt2perturb_option
 @max_skip_option
-def main(wav_in, vectors_out, name, segments: Path | None, max_skip):
+def main(wav_in, vectors_out, name, segments: Path | None, utt2perturb: Path | None, max_skip):
     """Compute the 88 functionals of eGeMAPS or the 6373 of ComParE 2016 of each recording, or segment.
 
     Recordings keep their sample rate. What openSMILE cannot compute is 0. Needs `pip install opensmile`, whose licence
@@ -41,8 +44,9 @@ def main(wav_in, vectors_out, name, segments: Path | None, max_skip):
 
     smile = opensmile.Smile(getattr(opensmile.FeatureSet, name), opensmile.FeatureLevel.Functionals)
     settings = {"opensmile": opensmile.__version__, "set": name, "trained_on": "nothing"}
+    perturb = Perturb.beside(wav_in, utt2perturb)
     with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
-        for speech in progress(read_recordings(wav_in, segments)):
+        for speech in progress(map(perturb, read_recordings(wav_in, segments))):
             if speech.samples is None:
                 tally.skip(speech.key, speech.reason)
                 continue
@@ -50,6 +54,7 @@ def main(wav_in, vectors_out, name, segments: Path | None, max_skip):
             write(speech.key, np.nan_to_num(values, posinf=0, neginf=0))
             tally.done()
         tally.check()
+        perturb.check()
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@
 #   --systems "NAME …"   systems of run.sh, after its stage 4 [opensmile-egemaps]
 #   --init MODEL --conf DIR --repeats 1 --seed 0
 #                        as given to run.sh
-#   --work DIR           of run.sh; writes exp/inflation there [this recipe]
-#   --stage 1 --stop-stage 3
+#   --work DIR           of run.sh; writes exp/CORPUS/inflation there [this recipe]
+#   --stage 1 --stop-stage 4
 #     1 stratified folds, as many as the corpus has  2 systems in them, and with the epoch chosen on the test  3 tables
+#     4 reports
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #   --config FILE        lines of --name=value with any of these
 #
-# "apart" are the results of run.sh. The epoch is chosen (--select oracle) for scratch, finetune and level, in both kinds of
-# folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
-# Results: exp/inflation/RESULTS, exp/inflation/CORPUS/SYSTEM.json
+# "Speakers apart" are the results of run.sh. The epoch is selected on the test (--select oracle) for networks that
+# train-resnet trains in each fold, in both kinds of folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
+# Results: exp/CORPUS/inflation/RESULTS, exp/CORPUS/inflation/SYSTEM.json, and a section of the corpus's report.
 set -euo pipefail
 recipe=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=../path.sh
@@ -26,7 +27,7 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=../cmd.sh
 . "$recipe/cmd.sh"
 
-corpora='' systems=opensmile-egemaps init='' conf='' repeats=1 work='' stage=1 stop_stage=3 stamp='' nj=4 num_threads=1
+corpora='' systems=opensmile-egemaps init='' conf='' repeats=1 work='' stage=1 stop_stage=4 stamp='' nj=4 num_threads=1
 device='' seed=0
 . sertk_options.sh
 . recipe.sh
@@ -41,7 +42,6 @@ cd "$recipe"
 work=${work:-.} conf=${conf:-conf}
 check_systems "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
-out=$work/exp/inflation
 for corpus in $corpora; do
   for system in $systems; do
     need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
@@ -49,39 +49,40 @@ for corpus in $corpora; do
 done
 
 chosen_on_test() {
-  case $1 in scratch | finetune | level) return 0 ;; *) return 1 ;; esac
+  case $1 in frozen-attentive | scratch | finetune | level | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
 }
 
 if at_stage 1 "folds that share the speakers"; then
   for corpus in $corpora; do
-    map=()
+    map=() out=$work/exp/$corpus/inflation
     [ "$corpus" != emodb ] || map=(--label-map ../emodb/conf/labels.exp1)
     make-folds --scheme stratified --num-folds "$(count_folds "$work/exp/$corpus/folds")" "${map[@]}" \
-      "$work/data/$corpus" "$out/$corpus/shared/folds"
-    for pair in apart:"$work/exp/$corpus" shared:"$out/$corpus/shared"; do
-      rm -rf "$out/$corpus/${pair%%:*}-oracle/folds"
-      mkdir -p "$out/$corpus/${pair%%:*}-oracle"
-      cp -r "${pair#*:}/folds" "$out/$corpus/${pair%%:*}-oracle/folds"
+      "$work/data/$corpus" "$out/shared/folds"
+    for pair in apart:"$work/exp/$corpus" shared:"$out/shared"; do
+      rm -rf "$out/${pair%%:*}-oracle/folds"
+      mkdir -p "$out/${pair%%:*}-oracle"
+      cp -r "${pair#*:}/folds" "$out/${pair%%:*}-oracle/folds"
     done
   done
 fi
 
 if at_stage 2 "systems"; then
-  oracle=$out/conf
+  oracle=$work/exp/conf.oracle
   rm -rf "$oracle"
   cp -r "$conf" "$oracle"
-  for name in scratch finetune level; do
+  for name in attentive scratch finetune level; do
     [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
   done
   for corpus in $corpora; do
+    out=$work/exp/$corpus/inflation
     for system in $systems; do
       echo "-- $corpus: ${system%%=*}"
-      train_system "$system" "$work/data/$corpus" "$out/$corpus/shared"
-      score_system "$out/$corpus/shared/folds" "$out/$corpus/shared/${system%%=*}"
+      train_system "$system" "$work/data/$corpus" "$out/shared"
+      score_system "$out/shared/folds" "$out/shared/${system%%=*}"
       chosen_on_test "$system" || continue
       for folds in apart shared; do
-        conf=$oracle train_system "$system" "$work/data/$corpus" "$out/$corpus/$folds-oracle"
-        score_system "$out/$corpus/$folds-oracle/folds" "$out/$corpus/$folds-oracle/$system"
+        conf=$oracle train_system "$system" "$work/data/$corpus" "$out/$folds-oracle"
+        score_system "$out/$folds-oracle/folds" "$out/$folds-oracle/$system"
       done
     done
   done
@@ -89,17 +90,24 @@ fi
 
 if at_stage 3 "tables"; then
   for corpus in $corpora; do
+    out=$work/exp/$corpus/inflation
     for system in $systems; do
       name=${system%%=*}
-      conditions=("apart=$work/exp/$corpus/$name" "shared speakers=$out/$corpus/shared/$name")
+      conditions=("speakers apart=$work/exp/$corpus/$name" "speakers shared=$out/shared/$name")
       if chosen_on_test "$system"; then
-        conditions+=("apart, epoch by the test=$out/$corpus/apart-oracle/$name")
-        conditions+=("shared, epoch by the test=$out/$corpus/shared-oracle/$name")
+        conditions+=("apart, epoch selected on the test=$out/apart-oracle/$name")
+        conditions+=("shared, epoch selected on the test=$out/shared-oracle/$name")
       fi
-      local/differences.py --title "$corpus, $name" --json "$out/$corpus/$name.json" \
+      local/differences.py --title "$corpus, $name" --json "$out/$name.json" \
         "$work/exp/$corpus/folds" "${conditions[@]}"
       echo
-    done
-  done | tee "$out/RESULTS.tmp"
-  mv "$out/RESULTS.tmp" "$out/RESULTS"
+    done | tee "$out/RESULTS.tmp"
+    mv "$out/RESULTS.tmp" "$out/RESULTS"
+  done
+fi
+
+if at_stage 4 "reports with figures"; then
+  for corpus in $corpora; do
+    report_on "$corpus"
+  done
 fi

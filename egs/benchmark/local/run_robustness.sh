@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# What perturbed test audio costs: networks trained on clean audio, tested on perturbed copies of their test folds; the
-# differences with their intervals over speakers.
+# What perturbed test audio costs: systems that were trained on clean audio, tested on perturbed copies of their test folds;
+# the differences with their intervals over speakers.
 #
 # usage: local/run_robustness.sh --corpora "NAME …" --systems "NAME …" [options]
-# e.g.: ./run.sh --emodb /corpora/emodb --systems "level frozen" --init speaker.pt
-#       local/run_robustness.sh --corpora emodb --systems "level frozen"
+# e.g.: ./run.sh --emodb /corpora/emodb --systems "opensmile-compare level"
+#       local/run_robustness.sh --corpora emodb --systems "opensmile-compare level"
 #
 #   --corpora "NAME …"   corpora of run.sh
-#   --systems "NAME …"   networks of run.sh, after its stage 4: frozen, scratch, finetune, level
+#   --systems "NAME …"   systems of run.sh, after its stage 4; of a fusion, its parts before it
 #   --conditions "noise20 noise10 noise0 telephone reverb quiet clipped"
 #                        pink noise at 20, 10, 0 dB; 300 to 3400 Hz and G.711; a synthetic room (T60 0.6 s); 20 dB quieter;
 #                        the loudest 10 % of samples clipped
 #   --init MODEL --conf DIR
 #                        as given to run.sh
-#   --work DIR           of run.sh; writes data/robustness and exp/robustness there [this recipe]
-#   --stage 1 --stop-stage 3
-#     1 perturbed data folders, features  2 predictions  3 tables
+#   --work DIR           of run.sh; writes data/robustness and exp/CORPUS/robustness there [this recipe]
+#   --stage 1 --stop-stage 4
+#     1 perturbed data folders, features  2 predictions  3 tables  4 reports
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N --seed 0
 #   --config FILE        lines of --name=value with any of these
 #
-# Each copy and its original are paired; so are the networks. Results: exp/robustness/RESULTS,
-# exp/robustness/CORPUS/SYSTEM.json
+# Each copy and its original are paired. Results: exp/CORPUS/robustness/RESULTS, exp/CORPUS/robustness/SYSTEM.json, and a
+# section of the corpus's report.
 set -euo pipefail
 recipe=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=../path.sh
@@ -29,7 +29,7 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 . "$recipe/cmd.sh"
 
 corpora='' systems='' conditions='noise20 noise10 noise0 telephone reverb quiet clipped' init='' conf='' work=''
-stage=1 stop_stage=3 stamp='' nj=4 num_threads=1 device='' seed=0
+stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' seed=0
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_robustness.sh --help)"
@@ -40,17 +40,13 @@ done
 cd "$recipe"
 # shellcheck source=systems.sh
 . local/systems.sh
-# shellcheck source=level.sh
-. local/level.sh
 work=${work:-.} conf=${conf:-conf}
-out=$work/exp/robustness
+check_systems "$systems"
 for system in $systems; do
-  case $system in
-    frozen | scratch | finetune | level) ;;
-    *) die "$system: only frozen, scratch, finetune and level are tested on perturbed audio" ;;
-  esac
+  [[ $system != *=scp:* ]] || die "${system%%=*} is of vectors, which cannot be made of perturbed audio"
+  [[ $system != *+*:* ]] || die "${system%%=*}: fitted weights are not carried to perturbed audio; fuse without '${system##*:}'"
   for corpus in $corpora; do
-    need "$work/exp/$corpus/$system/results.json" "run.sh --systems $system makes it"
+    need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
   done
 done
 
@@ -66,6 +62,17 @@ perturbation_of() {
   esac
 }
 
+# name_of CONDITION: its name in tables.
+name_of() {
+  case $1 in
+    noise*) echo "noise, ${1#noise} dB" ;;
+    reverb) echo reverberation ;;
+    quiet) echo "20 dB quieter" ;;
+    clipped) echo clipping ;;
+    *) echo "$1" ;;
+  esac
+}
+
 if at_stage 1 "perturbed data folders and features"; then
   for corpus in $corpora; do
     for condition in $conditions; do
@@ -76,29 +83,18 @@ if at_stage 1 "perturbed data folders and features"; then
       if needs_features "$systems"; then
         make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$work/exp/fbank.conf" "$data"
       fi
-      if [[ " $systems " == *" level "* ]]; then
-        make_level_feats "$data" "$conf"
-      fi
     done
   done
 fi
 
-if at_stage 2 "predictions by the networks that were trained on clean audio"; then
+if at_stage 2 "predictions by the systems that were trained on clean audio"; then
   for corpus in $corpora; do
-    folds=$work/exp/$corpus/folds
-    for system in $systems; do
-      runs=("$work/exp/$corpus/$system"/seed*/)
-      [ -d "${runs[0]}" ] || runs=("$work/exp/$corpus/$system/")
-      for condition in $conditions; do
-        echo "-- $corpus: $system, $condition"
-        feats=$work/data/robustness/$corpus/$condition/feats.scp dir=$out/$corpus/$system/$condition
-        [ "$system" != level ] || feats=$(dirname "$feats")/level/feats.scp
-        for run in "${runs[@]%/}"; do
-          to=$dir${run#"$work/exp/$corpus/$system"}
-          predict_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" --to "$to" \
-            "scp:$feats" "$folds" "$run"
-        done
-        score_system "$folds" "$dir"
+    for condition in $conditions; do
+      to=$work/exp/$corpus/robustness/$condition
+      for system in $systems; do
+        echo "-- $corpus: ${system%%=*}, $condition"
+        test_system "$system" "$work/data/robustness/$corpus/$condition" "$work/exp/$corpus" "$to"
+        score_system "$work/exp/$corpus/folds" "$to/${system%%=*}"
       done
     done
   done
@@ -106,13 +102,20 @@ fi
 
 if at_stage 3 "tables"; then
   for corpus in $corpora; do
+    out=$work/exp/$corpus/robustness
     for system in $systems; do
-      folders=("clean=$work/exp/$corpus/$system")
-      for condition in $conditions; do folders+=("$condition=$out/$corpus/$system/$condition"); done
-      local/differences.py --title "$corpus, $system" --json "$out/$corpus/$system.json" \
-        "$work/exp/$corpus/folds" "${folders[@]}"
+      name=${system%%=*} folders=()
+      for condition in $conditions; do folders+=("$(name_of "$condition")=$out/$condition/$name"); done
+      local/differences.py --title "$corpus, $name" --json "$out/$name.json" \
+        "$work/exp/$corpus/folds" "clean=$work/exp/$corpus/$name" "${folders[@]}"
       echo
-    done
-  done | tee "$out/RESULTS.tmp"
-  mv "$out/RESULTS.tmp" "$out/RESULTS"
+    done | tee "$out/RESULTS.tmp"
+    mv "$out/RESULTS.tmp" "$out/RESULTS"
+  done
+fi
+
+if at_stage 4 "reports with figures"; then
+  for corpus in $corpora; do
+    report_on "$corpus"
+  done
 fi

@@ -1,12 +1,13 @@
 # Sourced by the scripts of systems, which are called as
 #
-#   local/systems/NAME.sh [--what W] [--init MODEL] [--conf DIR] [--seed 0] [--device D] [--nj 4] [--num-threads 1] \
-#     DATA FOLD-DIR DIR
+#   local/systems/NAME.sh [--what W] [--models DIR] [--init MODEL] [--conf DIR] [--seed 0] [--device D] [--nj 4] \
+#     [--num-threads 1] DATA FOLD-DIR DIR
 #
 # with $train_cmd and $feats_cmd in the environment. Sets $data, $folds, $dir and the options; $compute are those of
-# binaries that compute with torch. A system writes DIR/FOLD/scores.ark for each fold of FOLD-DIR.
+# binaries that compute with torch. A system is trained in each fold of FOLD-DIR and writes the posteriors of its segments
+# to DIR/FOLD/scores.ark. With --models nothing is trained: the models of that folder, an earlier DIR, predict DATA.
 # shellcheck shell=bash disable=SC2034  # variables of the scripts
-what='' init='' conf=conf seed=0 device='' nj=4 num_threads=1
+what='' models='' init='' conf=conf seed=0 device='' nj=4 num_threads=1
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
@@ -15,18 +16,24 @@ compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 train_cmd=${train_cmd:-run-local} feats_cmd=${feats_cmd:-run-local}
 mkdir -p "$dir"
 
-# predict_folds FEATS: the posteriors of every fold by DIR/FOLD/final.pt.
+# trains: whether there is something to train.
+trains() { [ -z "$models" ]; }
+
+# predict_folds FEATS: the posteriors of every fold by its final.pt.
 predict_folds() {
-  predict_folds.sh --cmd "$train_cmd" --device "$device" --num-threads "$num_threads" "$1" "$folds" "$dir"
+  predict_folds.sh --cmd "$train_cmd" --device "$device" --num-threads "$num_threads" --to "$dir" \
+    "$1" "$folds" "${models:-$dir}"
 }
 
 # linear_heads SCRIPT: logistic regression on vectors for each fold, and its posteriors. The weight decay is chosen within
 # the training folds, of which there must be two for that.
 linear_heads() {
   local choice=()
-  [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid")
-  $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
-    transfer-head --config "$conf/linear.conf" "${choice[@]}" --seed "$seed" "${compute[@]}" \
-      none "scp:$1" "$folds/utt2label" "$folds/utt2fold" "$dir"
+  [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid" --inner-scores true)
+  if trains; then
+    $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
+      transfer-head --config "$conf/linear.conf" "${choice[@]}" --seed "$seed" "${compute[@]}" \
+        none "scp:$1" "$folds/utt2label" "$folds/utt2fold" "$dir"
+  fi
   predict_folds "scp:$1"
 }

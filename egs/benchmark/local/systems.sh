@@ -1,8 +1,8 @@
-# Functions of run.sh: training and scoring of a system in the folds of a corpus.
-# shellcheck shell=bash disable=SC2154  # variables of run.sh
+# Functions of run.sh, run_inflation.sh and run_robustness.sh: training and scoring of a system in the folds of a corpus.
+# shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
-seeded=" frozen scratch finetune level "
+seeded=" frozen frozen-attentive scratch finetune level segment-mean speaker-norm "
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {
@@ -33,15 +33,32 @@ needs_features() {
   return 1
 }
 
+# call_system SYSTEM OPTION… DATA FOLDS DIR: its script, with the options of run.sh.
+call_system() {
+  local system=$1 what=()
+  shift
+  [[ $system != *=* ]] || what=(--what "${system#*=}")
+  "$(script_of "$system")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} ${device:+--device "$device"} \
+    --nj "$nj" --num-threads "$num_threads" "$@"
+}
+
 # train_system SYSTEM DATA EXP: writes EXP/SYSTEM/FOLD/scores.ark, or EXP/SYSTEM/seedN/FOLD/scores.ark of several runs.
 train_system() {
-  local name=${1%%=*} what=() s dir
-  [ "$name" = "$1" ] || what=(--what "${1#*=}")
+  local s dir
   for s in $([[ $seeded == *" $1 "* ]] && echo "$seeds" || echo "$seed"); do
-    dir=$3/$name
-    [[ $seeded != *" $1 "* ]] || dir=$(run_of "$3/$name" "$s")
-    "$(script_of "$1")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} --seed "$s" ${device:+--device "$device"} \
-      --nj "$nj" --num-threads "$num_threads" "$2" "$3/folds" "$dir"
+    dir=$3/${1%%=*}
+    [[ $seeded != *" $1 "* ]] || dir=$(run_of "$dir" "$s")
+    call_system "$1" --seed "$s" "$2" "$3/folds" "$dir"
+  done
+}
+
+# test_system SYSTEM DATA EXP TO: the posteriors of other DATA by all runs of EXP/SYSTEM, in the same folders of TO.
+test_system() {
+  local models=$3/${1%%=*} runs run
+  runs=("$models"/seed*/)
+  [ -d "${runs[0]}" ] || runs=("$models/")
+  for run in "${runs[@]%/}"; do
+    call_system "$1" --models "$run" "$2" "$3/folds" "$4${run#"$3"}"
   done
 }
 
@@ -52,6 +69,11 @@ score_system() {
   score-loso "$@" --json "$dir/results.json" "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"
   mv "$dir/RESULTS.tmp" "$dir/RESULTS"
   head -n1 "$dir/RESULTS"
+}
+
+# report_on CORPUS: the report with all that is there so far.
+report_on() {
+  make-report --data "$work/data/$1" "$work/exp/$1" "$work/exp/$1/report"
 }
 
 # combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have; the

@@ -12,9 +12,9 @@ from sertk.cli.messages import log
 from sertk.cli.types import FILE, FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
-from sertk.scoring.evaluation import compare_systems
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import ALPHA
+from sertk.scoring.systemcomparison import compare_systems
 from sertk.scoring.text import comparison_text, p_value, runs_words
 
 

@@ -9,7 +9,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.lists import read_lines
-from sertk.datadir.perturbations import number
+from sertk.datadir.perturb_steps import number
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 from sertk.frontend.sounds import Sounds

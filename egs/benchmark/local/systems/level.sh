@@ -6,9 +6,5 @@ set -euo pipefail
 . "$(dirname "$0")/../system.sh"
 . "$(dirname "$0")/../level.sh"
 
-# Of all runs; computed again if wav.scp is newer.
-[ "$data/level/feats.scp" -nt "$data/wav.scp" ] || make_level_feats "$data" "$conf"
-$train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
-  train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
-    --utt2fold "$folds/utt2fold" --fold all "scp:$data/level/feats.scp" "$folds/utt2label" "$dir/FOLD"
-predict_folds "scp:$data/level/feats.scp"
+level_feats
+level_network "scp:$data/level/feats.scp"

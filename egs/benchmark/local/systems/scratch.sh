@@ -4,7 +4,9 @@
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"
 
-$train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
-  train-resnet --config "$conf/scratch.conf" --seed "$seed" "${compute[@]}" \
-    --utt2fold "$folds/utt2fold" --fold all "scp:$data/feats.scp" "$folds/utt2label" "$dir/FOLD"
+if trains; then
+  $train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
+    train-resnet --config "$conf/scratch.conf" --seed "$seed" "${compute[@]}" \
+      --utt2fold "$folds/utt2fold" --fold all "scp:$data/feats.scp" "$folds/utt2label" "$dir/FOLD"
+fi
 predict_folds "scp:$data/feats.scp"

@@ -1,20 +1,5 @@
 """The leak guard: a model must not be scored on its training data.
 
-The manifest of a score archive records in its settings how the model was trained:
-
-    {"labels": [...], "frontend": {..., "transductive": true},
-     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "target": "label",
-                    "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
-                    "trunk": {"keys": [...], ...}}}
-
-Fused scores have `fused`, a list of the settings of every archive that went into them, each of which is checked; imported
-ones have `imported`.
-
-`trunk` and `init` are the training records of the network that it was initialised from, recursively; an imported network has
-`source`, `sha256`, `licence`, `declared` (its training data in words) and, if they were listed, `speakers`. `keys` are the
-training segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training
-data, except under the rule `oracle`, which selects on the test set at the user's request and is stamped LEAKY.
-
 Scores are in one of three states:
 
     leaking    a test segment, or a perturbed copy of it, is in the training data; or so is a speaker or session that the
@@ -31,79 +16,23 @@ the network's own training, two equal names at once. Ambiguous names (a single o
 the test speakers' numbers occur) are unchecked.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from sertk.datadir.copies import is_celebrity, original, renamed, telling
-from sertk.datadir.speakers import people
 from sertk.errors import SertkError
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.trainingrecords import ORACLE, chain, speakers_in
 
 LEAKY, TRANSDUCTIVE, DEPENDENT = "LEAKY", "TRANSDUCTIVE", "SPEAKER-DEPENDENT"
 # Stamp of imported predictions whose training data nobody has declared.
 UNDECLARED = "UNDECLARED"
+# What the weights of a fusion are fitted on: predictions of the other folds' segments by the networks that are tested on
+# them, which have trained on the test fold (stamped); or by networks that have trained on neither.
+FOLDS, INNER = "folds", "inner"
+CROSS_FITTED = "CROSS-FITTED"
 UNKNOWN_SCHEME = "UNKNOWN-SCHEME"
 CLEAN, LEAKING, UNCHECKED = "clean", "leaking", "unchecked"
-# The rule that selects the epoch by the score on the test fold.
-ORACLE = "oracle"
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The corpus of a test set, including the segments of other folds.
-
-    Args:
-        keys: all known segments.
-        maps: "speaker", "session" -> that of each segment; "recording" -> the original of each copy (Kaldi's utt2uniq).
-        apart: names of the maps whose values must not be in both training and test.
-        trials: True for speaker trials: labels of a network that does not record what its labels are, are speakers.
-    """
-
-    keys: Collection[str]
-    maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    apart: tuple[str, ...] = ()
-    trials: bool = False
-
-    @cached_property
-    def recordings(self) -> dict[str, str]:
-        """Recording -> one of its segments in the corpus."""
-        segment_of = {}
-        for segments in (self.keys, *self.maps.values()):
-            for key in segments:
-                segment_of.setdefault(self.original(key), key)
-        return segment_of
-
-    def original(self, key: str) -> str:
-        """Recording of a segment, by utt2uniq or by its name."""
-        return original(self.maps.get("recording", {}).get(key, key))
-
-    def recording(self, key: str) -> str | None:
-        """Recording of a training segment, None if it is not in the corpus."""
-        if key not in self._recording_of:  # cached: networks of different folds share most segments
-            name = self.original(key)
-            self._recording_of[key] = name if name in self.recordings else renamed(name, self.recordings)
-        return self._recording_of[key]
-
-    def group(self, what: str, recording: str) -> str | None:
-        """Speaker or session of a recording, None if unknown."""
-        group = self._groups[what].get(recording)
-        return original(group) if group else None
-
-    @cached_property
-    def people(self) -> frozenset[str]:
-        """All speakers of the corpus."""
-        return frozenset(self._groups.get("speaker", {}).values())
-
-    @cached_property
-    def _recording_of(self) -> dict[str, str | None]:
-        return {}
-
-    @cached_property
-    def _groups(self) -> dict[str, dict[str, str]]:
-        groups = dict(self.maps)
-        if "speaker" in groups:
-            groups["speaker"] = people(groups["speaker"], self.maps.get("recording"))
-        return {what: {self.original(key): group for key, group in values.items()} for what, values in groups.items()}
 
 
 @dataclass
@@ -181,6 +110,8 @@ class Guard:
         """
         settings, keys = settings or {}, list(keys)
         if settings.get("fused"):
+            if settings.get("fusion", {}).get("fitted_on") == FOLDS:
+                self.stamp(CROSS_FITTED)
             for part in settings["fused"]:
                 self.check(name, part, keys, corpus)
             return
@@ -327,38 +258,3 @@ def guard_reasons(results: Mapping) -> list[str]:
         lines = [f"{LEAKING}: an epoch was selected on the test set, or the stamp {LEAKY} was given"]
     lines += [f"{UNCHECKED}: {reason}" for reason in results["unchecked"]]
     return lines or [f"{CLEAN}: no test segment, copy of one, or held-out speaker is in the training data"]
-
-
-def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
-    """Training records of a network and, recursively, of those it was initialised from; {} for a missing record."""
-    if trained_on is None:
-        return
-    trained_on = trained_on if isinstance(trained_on, Mapping) else {}
-    yield trained_on
-    for name in ("trunk", "init"):
-        if name in trained_on:
-            yield from chain(trained_on[name] or {})
-
-
-def speakers_in(record: Mapping, trials: bool = False) -> set[str] | None:
-    """Speakers of a network's training and model selection data; None if not recorded.
-
-    Args:
-        record: training record.
-        trials: True: labels are speakers, unless the record says what they are.
-    """
-    parts = [record] if record.get("select") == ORACLE else [record, record.get("chosen_on") or {}]
-    speakers = set()
-    for part in parts:
-        if part.get("speakers") is not None:
-            speakers.update(part["speakers"])
-        elif trials and "labels" in part and "target" not in part:
-            speakers.update(part["labels"])
-        elif part is record or part.get("keys"):
-            return None
-    return speakers
-
-
-def held_apart(scheme: Mapping) -> tuple[str, ...]:
-    """Maps whose values a scheme holds out as a whole; under `speaker`, sessions may be in both training and test."""
-    return {"loso": ("speaker", "session"), "speaker": ("speaker",)}.get(scheme.get("scheme"), ())

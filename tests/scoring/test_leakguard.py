@@ -1,15 +1,22 @@
-"""The leak guard's three states, told and untold."""
+"""The leak guard's three states, and what they are founded on."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sertk.errors import SertkError
-from sertk.scoring.protocol import CLEAN, LEAKING, UNCHECKED, Corpus, Guard, chain, guard_reasons, held_apart
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import CLEAN, LEAKING, UNCHECKED, Guard, guard_reasons
 
 names = st.sets(st.text("abc", min_size=1, max_size=2), max_size=6)
+
+
 UTT2SPK = {"u1": "s1", "u2": "s1", "u3": "s2", "u4": "s3"}
+
+
 NOT_LISTED = "had training speakers outside the test set's lists (anna): another corpus, or renamed"
+
+
 APART = Corpus(UTT2SPK, {"speaker": UTT2SPK}, ("speaker",))
 
 
@@ -43,14 +50,6 @@ def test_what_does_not_say_its_training_is_unchecked_once(settings):
     for _ in range(2):
         guard.check("x", settings, ["u1"], APART)
     assert guard.state == UNCHECKED and len(guard.unchecked) == 1 and not guard.stamps
-
-
-def test_every_network_of_a_chain_is_looked_at():
-    both = {"keys": ["u3"], "trunk": {"keys": ["u4"], "init": {"keys": ["u2"]}}, "init": {"keys": ["u1"]}}
-    assert [record["keys"] for record in chain(both)] == [["u3"], ["u4"], ["u2"], ["u1"]]
-    for key in ("u1", "u2", "u3", "u4"):
-        with pytest.raises(SertkError, match=key):
-            Guard().check("x", {"trained_on": both}, [key], Corpus(UTT2SPK))
 
 
 @pytest.mark.parametrize("trunk", [None, {}, {"segments": 5}, {"keys": ["elsewhere"]},
@@ -159,12 +158,6 @@ def test_labels_are_speakers_only_where_trials_are_scored():
 def test_without_utt2spk_speakers_stay_unchecked():
     found, why = state({"keys": ["u3"]}, corpus=Corpus(UTT2SPK, {}, ("speaker",)))
     assert (found, why) == (UNCHECKED, ["the speaker of 1 test segments is not known (u1)"])
-
-
-def test_a_schemes_promise_is_what_is_held_apart():
-    assert held_apart({"scheme": "loso"}) == ("speaker", "session")
-    assert held_apart({"scheme": "speaker"}) == ("speaker",)
-    assert held_apart({"scheme": "stratified"}) == held_apart({}) == ()
 
 
 def test_speakers_of_training_keys_come_from_the_folds_map():

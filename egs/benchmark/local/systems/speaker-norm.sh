@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The network of the level system on features normalised by each speaker's mean and deviation, those of the test too:
+# results are stamped TRANSDUCTIVE.
+# Options and files: local/system.sh.
+set -euo pipefail
+. "$(dirname "$0")/../system.sh"
+. "$(dirname "$0")/../level.sh"
+
+level_feats
+$feats_cmd "$dir/log/cmvn.log" \
+  cmvn-segment --utt2group "$data/utt2spk" "scp:$data/level/feats.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+level_network "scp:$dir/feats.scp"

@@ -1,0 +1,52 @@
+"""The training records of models: what the manifest of a score archive says of its network's training.
+
+Its settings have the record as `trained_on`:
+
+    {"labels": [...], "frontend": {..., "transductive": true},
+     "trained_on": {"fold": 2, "keys": [...], "speakers": [...], "target": "label",
+                    "select": "dev-session", "chosen_epoch": 7, "chosen_on": {"fold": 3, "keys": [...]},
+                    "trunk": {"keys": [...], ...}}}
+
+Fused scores have `fused`, a list of the settings of every archive that went into them, each of which is checked; imported
+ones have `imported`.
+
+`trunk` and `init` are the training records of the network that it was initialised from, recursively; an imported network has
+`source`, `sha256`, `licence`, `declared` (its training data in words) and, if they were listed, `speakers`. `keys` are the
+training segments, `speakers` all their speakers, `chosen_on` the segments used for model selection: they count as training
+data, except under the rule `oracle`, which selects on the test set at the user's request and is stamped LEAKY.
+"""
+
+from collections.abc import Iterator, Mapping
+
+# The rule that selects the epoch by the score on the test fold.
+ORACLE = "oracle"
+
+
+def chain(trained_on: Mapping | None) -> Iterator[Mapping]:
+    """Training records of a network and, recursively, of those it was initialised from; {} for a missing record."""
+    if trained_on is None:
+        return
+    trained_on = trained_on if isinstance(trained_on, Mapping) else {}
+    yield trained_on
+    for name in ("trunk", "init"):
+        if name in trained_on:
+            yield from chain(trained_on[name] or {})
+
+
+def speakers_in(record: Mapping, trials: bool = False) -> set[str] | None:
+    """Speakers of a network's training and model selection data; None if not recorded.
+
+    Args:
+        record: training record.
+        trials: True: labels are speakers, unless the record says what they are.
+    """
+    parts = [record] if record.get("select") == ORACLE else [record, record.get("chosen_on") or {}]
+    speakers = set()
+    for part in parts:
+        if part.get("speakers") is not None:
+            speakers.update(part["speakers"])
+        elif trials and "labels" in part and "target" not in part:
+            speakers.update(part["labels"])
+        elif part is record or part.get("keys"):
+            return None
+    return speakers

@@ -1,0 +1,24 @@
+"""Training records of networks that were initialised from others."""
+
+import pytest
+
+from sertk.errors import SertkError
+from sertk.scoring.corpus import Corpus
+from sertk.scoring.leakguard import Guard
+from sertk.scoring.trainingrecords import chain, speakers_in
+
+
+def test_every_network_of_a_chain_is_looked_at():
+    both = {"keys": ["u3"], "trunk": {"keys": ["u4"], "init": {"keys": ["u2"]}}, "init": {"keys": ["u1"]}}
+    assert [record["keys"] for record in chain(both)] == [["u3"], ["u4"], ["u2"], ["u1"]]
+    for key in ("u1", "u2", "u3", "u4"):
+        with pytest.raises(SertkError, match=key):
+            Guard().check("x", {"trained_on": both}, [key], Corpus(["u1", "u2", "u3", "u4"]))
+
+
+def test_speakers_of_model_selection_count_but_not_the_oracles():
+    record = {"speakers": ["a"], "keys": ["u1"], "chosen_on": {"keys": ["u2"], "speakers": ["b"]}}
+    assert speakers_in(record) == {"a", "b"}
+    assert speakers_in(record | {"select": "oracle"}) == {"a"}
+    assert speakers_in(record | {"chosen_on": {"keys": ["u2"]}}) is None
+    assert speakers_in({"keys": ["u1"]}) is None
