@@ -8,7 +8,9 @@ with a time limit: what it has measured when the limit ends it, when it fails or
 and in the JSON file, which is written after every part. Without a GPU the size is toy, to check the script itself.
 
   card       copy bandwidth and products in bf16 and float32: what the other figures are to be held against
-  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames: segments/s, host time, memory, TFLOP/s
+  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames, by torch's operations and fused: segments/s,
+             host time, memory, TFLOP/s
+  fused      BatchNorm, PReLU and shortcut of each stage's maps in both forms: time, bandwidth, error against float32
   profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
   loop       the training loop with features on the device and on the host; chunks that a host thread prepares
   folds      five trainings: one alone, five in turn in one process, five processes at once
@@ -34,7 +36,7 @@ from paired import machine
 HERE = Path(__file__).resolve().parent
 # Seconds of each part at most, times --patience.
 PARTS = {
-    "card": 20, "steps": 50, "profile": 30, "loop": 35, "folds": 50, "draws": 40, "heads": 30, "predict": 45,
+    "card": 20, "steps": 80, "fused": 40, "profile": 45, "loop": 35, "folds": 50, "draws": 40, "heads": 30, "predict": 45,
     "variants": 60, "table3": 110, "compile": 120,
 }  # fmt: skip
 

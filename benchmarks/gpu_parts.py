@@ -41,6 +41,7 @@ from sertk.models.inference import on_segments
 from sertk.models.resnet import ResNet
 from sertk.runtime import choose_device, keep_memory
 from sertk.training import trunk_pass
+from sertk.training.compile import obstacle
 from sertk.training.head import HeadTraining
 from sertk.training.heads import train_heads
 from sertk.training.settings import HeadSettings
@@ -64,7 +65,21 @@ def card(size: Size, device: torch.device) -> None:
 def steps(size: Size, device: torch.device) -> None:
     for batch in size.batches:
         for frames in size.frames:
-            report_step(f"step, {batch} × {frames}", size, batch, frames, device, new_step(size, batch, frames, device))
+            for form, name in forms(size, batch, frames, device).items():
+                run = new_step(size, batch, frames, device, compile=form)
+                report_step(f"step, {batch} × {frames}{name}", size, batch, frames, device, run)
+
+
+def forms(size: Size, batch: int, frames: int, device: torch.device) -> dict[str, str]:
+    """Forms of the step that need no compiler, with what is added to a line's name."""
+    reason = obstacle("fused", settings_of(size, batch, (frames,)), size.spec, device)
+    return {"false": ""} | ({} if reason else {"fused": ", fused"})
+
+
+def fused(size: Size, device: torch.device) -> None:
+    from gpu_fused import report
+
+    report(size, device)
 
 
 def variants(size: Size, device: torch.device) -> None:
@@ -95,8 +110,10 @@ def variants(size: Size, device: torch.device) -> None:
 def profile(size: Size, device: torch.device) -> None:
     from gpu_profile import report
 
+    frames = size.frames[-1]
     for batch in (size.batches[0], size.batches[-1]):
-        report(new_step(size, batch, size.frames[-1], device), f"{batch} × {size.frames[-1]}", device, row)
+        for form, name in forms(size, batch, frames, device).items():
+            report(new_step(size, batch, frames, device, compile=form), f"{batch} × {frames}{name}", device, row)
 
 
 def training_loop(size: Size, device: torch.device) -> None:
@@ -267,9 +284,9 @@ def table3(size: Size, device: torch.device, epochs: str = "1") -> None:
 
 
 PARTS = {
-    "card": card, "steps": steps, "variants": variants, "profile": profile, "loop": training_loop, "compile": compiled,
-    "compile_one": compile_one, "folds": folds, "one_of_folds": one_of_folds, "draws": draws, "heads": heads,
-    "predict": predict, "table3": table3,
+    "card": card, "steps": steps, "fused": fused, "variants": variants, "profile": profile, "loop": training_loop,
+    "compile": compiled, "compile_one": compile_one, "folds": folds, "one_of_folds": one_of_folds, "draws": draws,
+    "heads": heads, "predict": predict, "table3": table3,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 STEPS, SHOWN = 3, 20
 # Groups of kernels by words in their names; the first that fits counts.
 GROUPS = {
+    "fused": ("norm_act_", "fusednormact", "partial_statistics", "whole_statistics", "_gradients"),
     "activation": ("prelu", "leaky_relu", "slopedrelu", "clamp", "threshold"),
     "BatchNorm": ("batch_norm", "batchnorm", "bn_fw", "bn_bw"),
     "optimiser": ("multi_tensor", "sgd", "foreach"),

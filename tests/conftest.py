@@ -22,12 +22,13 @@ def pytest_configure(config):
     """Make every machine compute the same, before torch is imported here or by a process that a test starts.
 
     What names no device computes on the CPU, unless the tests marked gpu are asked for (-m gpu), and what names no
-    precision in float32, by a processor that is kept from its bf16 instructions.
+    precision in float32, by a processor that is kept from its bf16 instructions. Triton's kernels run in its interpreter.
     """
     let_children_take(signal.SIGINT, signal.SIGHUP)  # as tests/egs and tests/runs send them
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
     if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture
@@ -131,6 +132,14 @@ def stamped_folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     make(root, stamps=("SIMULATED",))
     return root
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures without content: exporting them is most of the time of a report whose words are tested."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **options: file.write(b'<svg width="1pt"></svg>'))
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ ONLY_IN = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "torch": {"training", "runs", "jobs", "models", "data", "runtime"},
+    "triton": {"models"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "onnx": {"models"},

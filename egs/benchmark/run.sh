@@ -14,6 +14,7 @@
 #     opensmile-egemaps opensmile-compare   openSMILE's functionals, linear SVM; C chosen within the training folds
 #     frozen                                the paper: a head on the frozen trunk of --init
 #     frozen-stats                          logistic regression on statistics of its stages 3 and 4, whole segments
+#     frozen-level                          the paper, with what normalisation removes as a further input of the head
 #     frozen-attentive                      attentive pooling and a head, trained on its maps
 #     scratch finetune                      the network trained from scratch; the network of --init fine-tuned
 #     level                                 small network from scratch, features not normalised per segment
@@ -21,7 +22,7 @@
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A
 #     NAME=A+B:folds NAME=A+B:inner         with weights fitted on the training folds (fuse-scores --weights)
-#   --init MODEL         speaker network, for frozen, frozen-stats, frozen-attentive and finetune
+#   --init MODEL         speaker network, for frozen* and finetune
 #   --against SYSTEM     system that the others are tested against [opensmile-compare]
 #   --repeats 1          training runs of systems that train a network, with seeds --seed, --seed + 1, …
 #   --cross false        also train on each corpus and test on each other, on the labels that both have

@@ -35,7 +35,7 @@ from sertk.training.settings import HeadSettings
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
 @options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion", "inner_scores")
-@options_of(HeadOptions, "The head", "trained_on")
+@options_of(HeadOptions, "The head", "aux", "trained_on")
 @seed_option
 @device_option
 @threads_option
@@ -50,6 +50,9 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     With MODEL none, heads are trained on any table of vectors (functionals, x-vectors), or of matrices whose rows are
     draws, used in turn. Columns are standardised over each head's training segments. predict-emotion takes DIR/FOLD/final.pt
     and such vectors.
+
+    With --aux, the head also takes what normalisation removed from each segment: level and spectrum of the voice. The network
+    then takes features that are not normalised, and normalises them itself.
 
     With --grid, the settings of each head are chosen inside its training folds; DIR/FOLD/grid.tsv has all scores. With
     --inner-scores, fuse-scores can fit the weights of a fusion without the test fold.
@@ -66,9 +69,12 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
           transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \\
             folds/utt2label folds/utt2fold exp/functionals
           transfer-head --grid conf/head.grid none scp:vectors.scp folds/utt2label folds/utt2fold exp/chosen
-    See also: embed-segments, predict-emotion, train-resnet
+          transfer-head --aux scp:stats.scp exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/level
+    See also: embed-segments, cmvn-segment, predict-emotion, train-resnet
     """
     alone = str(model) == "none"
+    if options["aux"] and alone:
+        raise click.UsageError("--aux is for a MODEL's draws; vectors are put side by side by join-vectors")
     for name in ("layer_weights", "trained_on"):
         if options[name] and not alone:
             raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")

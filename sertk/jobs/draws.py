@@ -73,6 +73,10 @@ def prepare_trunk_pass(
     device, threads = choose_device(options.device), prepare_cpu(options.num_threads)
     model = open_model(model_path, feats)
     spec, at = model.network.spec, options.at
+    if spec.level_input:
+        raise SertkError(
+            f"{model_path}: its head takes the level of whole segments (--aux): draw from the model it was made of"
+        )
     # Without pooling, a head takes chunks of one length only.
     chunk_frames = (spec.frames,) if spec.frames and at != "map" else options.chunk_frames
     store = load_store(feats, skip=skip)

@@ -1,12 +1,14 @@
 """The table of draws that heads are trained on: reading it, and checking that it fits the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from sertk.data.store import Store, load_store
+from sertk.data.moments import FoldMoments
+from sertk.data.store import Store, load_store, store_of
 from sertk.errors import SertkError
+from sertk.jobs.removed import Removed, read_removed
 from sertk.jobs.vectortable import check_complete
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, read_table
@@ -29,6 +31,8 @@ class DrawTable:
         store: the draws of all segments, read from disk as they are needed.
         settings: how the draws were computed, from the manifest; {} if unknown (a pipe has no manifest).
         sha256: of the table, from the manifest; "" if unknown.
+        removed: what normalisation removed from each segment (--aux), which the rows of the store then end with; None: the
+            head does not take it.
     """
 
     model: Model
@@ -37,6 +41,7 @@ class DrawTable:
     store: Store
     settings: dict
     sha256: str
+    removed: Removed | None = None
 
     @property
     def versions(self) -> int:
@@ -45,8 +50,8 @@ class DrawTable:
 
     @property
     def frontend(self) -> dict:
-        """Front end of the model's features."""
-        return self.model.frontend
+        """Front end of the features that the resulting model takes: with --aux it normalises them itself."""
+        return self.model.frontend | ({"cmvn": "none"} if self.removed else {})
 
     @property
     def trained_on(self) -> dict:
@@ -55,14 +60,22 @@ class DrawTable:
 
     def head_spec(self, num_labels: int, settings: HeadSettings) -> NetworkSpec:
         """The network that results from a head of `num_labels` outputs on these draws."""
-        return head_spec(self.model, self.settings, num_labels, settings.embedding_dim)
+        spec = head_spec(self.model, self.settings, num_labels, settings.embedding_dim)
+        if self.removed and spec.frames:
+            raise SertkError(f"{self.source}: --aux is for draws of pooled vectors (embed-segments --draws, at pool)")
+        return replace(spec, level_input=self.removed is not None)
 
     def fingerprint(self) -> dict:
         """What a head depends on beside the draws, for its card: a rerun must have the same."""
-        return {"init": self.model.digest, "draws": _drawn(self.settings)}
+        aux = {"aux": self.removed.digest} if self.removed else {}
+        return {"init": self.model.digest, "draws": _drawn(self.settings), **aux}
 
-    def moments(self, store: Store, labelling: Labelling) -> None:
-        """Heads on a trunk do not standardise their input (Padi et al. 2021)."""
+    def moments(self, store: Store, labelling: Labelling) -> FoldMoments | None:
+        """Of what normalisation removed; heads on a trunk do not standardise its output (Padi et al. 2021)."""
+        if not self.removed:
+            return None
+        rows = [self.removed.vectors[key][None] for key in store.keys]
+        return FoldMoments(store_of(store.keys, rows), labelling.fold_of.__getitem__)
 
     def network(self, spec: NetworkSpec, head: Head) -> ResNet:
         """The whole network, trunk and head."""
@@ -116,25 +129,38 @@ class DrawTable:
         settings = manifest.settings if manifest else {}
         if settings.get("model", self.model.digest) != self.model.digest:
             raise SertkError(f"{source}: these vectors were made by another model than {self.model_path}")
-        vectors, wanted = {}, set(keys)
+        vectors, wanted, dim = {}, set(keys), spec.pooled_dim - spec.removed_dim
         for key, vector in read_table(source, kind="vector"):
             if key in wanted:
-                if len(vector) != spec.pooled_dim or settings.get("at", "pool") != "pool":
+                if len(vector) != dim or settings.get("at", "pool") != "pool":
                     raise SertkError(
-                        f"{source}: {key}: {len(vector)} numbers, the pooling of {self.model_path} gives {spec.pooled_dim}"
+                        f"{source}: {key}: {len(vector)} numbers, the pooling of {self.model_path} gives {dim}"
                         " (embed-segments --at pool)"
                     )
-                vectors[key] = vector[None]
+                vectors[key] = (np.concatenate([vector, self.removed.vectors[key]]) if self.removed else vector)[None]
         check_complete(vectors, keys, source)
         return vectors
 
 
-def open_draws(model_path: Path, source: Rspecifier) -> DrawTable:
-    """Read a model and open a table of its draws."""
+def open_draws(model_path: Path, source: Rspecifier, aux: Rspecifier | None = None) -> DrawTable:
+    """Read a model and open a table of its draws.
+
+    Args:
+        model_path: the model.
+        source: its draws.
+        aux: what normalisation removed from its features (cmvn-segment --stats); segments without it are left out.
+
+    Raises:
+        SertkError: as `read_removed`.
+    """
     model, manifest = load_model(model_path), read_manifest(source)
     settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
-    return DrawTable(model, model_path, source, load_store(source, resident_bytes=0), settings, sha256)
+    store, removed = load_store(source, resident_bytes=0), None
+    if aux:
+        removed = read_removed(aux, model, model_path)
+        store = removed.beside(store)
+    return DrawTable(model, model_path, source, store, settings, sha256, removed)
 
 
 def head_spec(model: Model, draw_settings: dict, num_labels: int, embedding_dim: int | None = None) -> NetworkSpec:

@@ -71,7 +71,7 @@ def train_all_heads(
     if str(model_path) == NO_MODEL:
         table = open_vectors(draws, settings.layer_weights, options.trained_on)
     else:
-        table = open_draws(model_path, draws)
+        table = open_draws(model_path, draws, options.aux)
     settings, grid = replace(settings, versions=table.versions), options.grid
     stacked = options.stacked(device.type)
     longest = max(grid.points(settings), key=lambda point: point.epochs) if grid else settings

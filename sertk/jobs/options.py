@@ -59,6 +59,11 @@ class HeadOptions(JobOptions):
         " none: the training vectors themselves, if this is not given.",
         kind="rspecifier", metavar="RSPECIFIER",
     )  # fmt: skip
+    aux: Rspecifier | None = option(
+        None, "The head also takes the mean and deviation that normalisation removed from each segment, of cmvn-segment"
+        " --stats. The resulting network takes features that are not normalised.",
+        kind="rspecifier", metavar="VECTORS-RSPECIFIER",
+    )  # fmt: skip
     trained_on: str | None = option(
         None, "What the network behind the vectors was trained on, in words; 'nothing' for functionals and the like.",
         metavar="TEXT", unset="as the manifest of the vectors says, else unknown",

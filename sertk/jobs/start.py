@@ -56,6 +56,10 @@ def start_network(
             network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
         return network
     spec = initial.network.spec
+    if spec.level_input:
+        raise SertkError(
+            f"{path}: its head takes the level of whole segments (--aux): start from the model it was made of"
+        )
     head = {name: given.pop(name) for name in ("pooling", "frames", *CLASSIFIER_OPTIONS) if name in given} | output
     for name, value in given.items():
         if getattr(spec, name) != value:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sertk import __version__
 from sertk.errors import SertkError
 from sertk.jobs.inputs import Inputs, read_inputs
 from sertk.jobs.options import TrainingOptions
+from sertk.jobs.resolve import resolve_form, resolve_precision
 from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import Rspecifier
 from sertk.models.modelfile import Model
@@ -23,8 +24,8 @@ from sertk.runs.fingerprint import machine_fingerprint
 from sertk.runs.preemption import RUN_AGAIN
 from sertk.runs.run import Run, restarted_by_this_job, stored_settings
 from sertk.runs.state import ROUNDING
-from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
-from sertk.training.compile import choose_compile, keep_compiled_code
+from sertk.runtime import choose_device, prepare_cpu, warn_of_emulated_bf16
+from sertk.training.compile import keep_compiled_code
 from sertk.training.distributed import World, join_world
 from sertk.training.labelling import Labelling, labels_of
 from sertk.training.loop import OnBatch, Training
@@ -136,8 +137,8 @@ def prepare_run(
     check_shares(settings, len(inputs.store), world)
     restart = options.restart and not restarted_by_this_job(directory)
     before = {} if restart else stored_settings(directory)
-    keep_compiled_code(directory)
-    settings = resolve(settings, before, len(inputs.store), device, world)
+    settings = resolve_precision(settings, before, device, world)
+    settings = resolve_form(settings, before, network, len(inputs.store), device, world, keep_compiled_code(directory))
     # With BatchNorm over all processes their number changes the last bits only.
     rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
     run = Run(directory, run_settings(settings, network, inputs, world, device, threads), rounding)
@@ -164,25 +165,6 @@ def check_shares(settings: TrainingSettings, num_segments: int, world: World) ->
             f"--global-batch {settings.batch_size}: a batch of {smallest} chunks shared by {world.size} processes leaves"
             f" one of them less than {least} (--sync-batchnorm true needs only 1)"
         )
-
-
-def resolve(
-    settings: TrainingSettings, before: dict, num_segments: int, device: torch.device, world: World
-) -> TrainingSettings:
-    """Decide `precision` and `compile` where they are "auto": as the run was started, else by hardware and length.
-
-    Args:
-        settings: as requested.
-        before: settings that the run was started with, {} for a new one.
-        num_segments: training segments.
-        device: where to compute.
-        world: the processes, which all compute in the same precision.
-    """
-    precision = choose_precision(settings.precision, device, before.get("precision"))
-    bf16 = world.sum(torch.tensor(float(precision == "bf16"), device=device))
-    settings = replace(settings, precision="bf16" if int(bf16) == world.size else "float32")
-    steps = settings.epochs * settings.sampler(num_segments).num_batches()
-    return replace(settings, compile=choose_compile(settings.compile, before.get("compile"), steps, settings, device))
 
 
 def run_settings(

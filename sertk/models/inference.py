@@ -79,7 +79,7 @@ def output(network: ResNet, feats: Tensor, lengths: Tensor | None, at: str) -> T
     Shape: (batch, bins, frames), (batch,) -> (batch, dim), float32
     """
     if at == "map":
-        return Flatten()(*network.trunk(feats, lengths))
+        return Flatten()(*network.trunk(network.prepared(feats, lengths)[0], lengths))
     if numbers := places(at):
         return _pooled_stages(network, feats, lengths, numbers)
     return _after_pooling(network, network.pooled(feats, lengths), at)
@@ -93,7 +93,7 @@ def _pooled_stages(network: ResNet, feats: Tensor, lengths: Tensor | None, numbe
         if number in numbers:
             of_stage[number] = pool(maps, lengths)
 
-    network.trunk(feats, lengths, after_stage)
+    network.trunk(network.prepared(feats, lengths)[0], lengths, after_stage)
     return torch.cat([of_stage[number] for number in numbers], dim=1)
 
 

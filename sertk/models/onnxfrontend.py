@@ -31,7 +31,7 @@ def front_end_nodes(graph: Graph, options: FbankOptions, cmvn: str) -> tuple[str
     raw = _frames(graph, options, samples, lengths, most)
     feats = _log_mel(graph, options, raw)
     if cmvn != "none":
-        feats = _normalised(graph, feats, frames, most, norm_vars=cmvn == "segment")
+        feats, _ = normalised(graph, feats, frames, most, norm_vars=cmvn == "segment")
     return feats, valid, frames
 
 
@@ -101,8 +101,12 @@ def _energy(graph: Graph, options: FbankOptions, frames: str) -> str:
     return graph.add("Log", graph.add("Max", power, np.float32(max(FLOOR, options.energy_floor))))
 
 
-def _normalised(graph: Graph, feats: str, frames: str, most: str, norm_vars: bool) -> str:
-    """Mean 0 and, with `norm_vars`, variance 1 over each recording's frames; constant bins, and all padding, are 0."""
+def normalised(graph: Graph, feats: str, frames: str, most: str, norm_vars: bool) -> tuple[str, tuple[str, str]]:
+    """Mean 0 and, with `norm_vars`, variance 1 over each recording's frames; constant bins, and all padding, are 0.
+
+    Returns:
+        (batch, frames, bins), and the mean and, with `norm_vars`, variance of the bins, (batch, 1, bins) each.
+    """
     inside = graph.below(frames, most)
     column = graph.add("Unsqueeze", inside, [2])
     row = graph.floats(graph.add("Unsqueeze", inside, [1]))
@@ -114,8 +118,10 @@ def _normalised(graph: Graph, feats: str, frames: str, most: str, norm_vars: boo
     known = graph.add("Where", column, feats, graph.add("Slice", feats, [0], [1], [1]))
     high, low = (graph.add(f"Reduce{name}", known, [1], keepdims=1) for name in ("Max", "Min"))
     varies = graph.floats(graph.add("Greater", high, low))
-    normal = graph.add("Mul", graph.add("Sub", known, mean(feats)), graph.floats(column))
+    level = mean(feats)
+    normal = graph.add("Mul", graph.add("Sub", known, level), graph.floats(column))
+    variance = ""
     if norm_vars:
-        variance = graph.add("Max", mean(graph.add("Mul", normal, normal)), np.float32(VAR_FLOOR))
-        varies = graph.add("Div", varies, graph.add("Sqrt", variance))
-    return graph.add("Mul", normal, varies)
+        variance = graph.add("Mul", mean(graph.add("Mul", normal, normal)), varies)
+        varies = graph.add("Div", varies, graph.add("Sqrt", graph.add("Max", variance, np.float32(VAR_FLOOR))))
+    return graph.add("Mul", normal, varies), (level, variance)

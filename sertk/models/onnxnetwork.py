@@ -7,6 +7,7 @@ from torch.nn import functional
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.cosine import CosineOutput
 from sertk.models.onnxfile import OUTPUTS
+from sertk.models.onnxfrontend import normalised
 from sertk.models.onnxgraph import Graph
 from sertk.models.pooling import TINY, AttentivePool
 from sertk.models.resnet import Block, InputNorm, ResNet
@@ -19,6 +20,8 @@ def network_nodes(graph: Graph, network: ResNet, feats: str, frames: str, at: st
         feats, lengths = _middle(graph, feats, frames, network.spec.frames), None
     else:
         lengths = frames
+    if network.spec.level_input:
+        feats, (level, variance) = normalised(graph, feats, frames, graph.size(feats, 1), norm_vars=True)
     maps = graph.add("Unsqueeze", graph.add("Transpose", feats, perm=[0, 2, 1]), [1])
     most = graph.size(maps, 3)
     mask = _mask(graph, lengths, most)
@@ -38,6 +41,10 @@ def network_nodes(graph: Graph, network: ResNet, feats: str, frames: str, at: st
         pooled = _attentive(graph, network.pool, maps, mask)
     else:
         pooled = _pooled(graph, network.spec, maps, lengths, mask)
+    if network.spec.level_input:
+        removed = graph.add("Flatten", graph.add("Concat", level, graph.add("Sqrt", variance), axis=2))
+        centred = graph.add("Sub", removed, network.head.mean.numpy())
+        pooled = graph.add("Concat", pooled, graph.add("Mul", centred, network.head.scale.numpy()), axis=1)
     return _head(graph, network, pooled, at)
 
 

@@ -89,9 +89,9 @@ def pooled_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
 
     Shape: (bins, frames) -> (1, pooled_dim), float32
     """
-    moments = network.pool.moments()
-    _collect(network, feats, most, device, {len(STRIDES): moments})
-    return network.pool.of(moments)
+    moments, (whole, removed) = network.pool.moments(), network.prepared(feats[None])
+    _collect(network, whole[0], most, device, {len(STRIDES): moments})
+    return network.with_removed(network.pool.of(moments), None if removed is None else removed.to(device))
 
 
 def stages_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.device, numbers: list[int]) -> Tensor:
@@ -108,7 +108,7 @@ def stages_in_pieces(network: ResNet, feats: Tensor, most: int, device: torch.de
     """
     pool = pooling_of(stage_pooling(network.spec))
     moments = {number: pool.moments() for number in numbers}
-    _collect(network, feats, most, device, moments)
+    _collect(network, network.prepared(feats[None])[0][0], most, device, moments)
     return torch.cat([pool.of(moments[number]) for number in numbers], dim=1)
 
 

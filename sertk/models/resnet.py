@@ -11,9 +11,13 @@ from torch import Tensor, nn
 
 from sertk.models.activation import activation
 from sertk.models.cosine import CosineOutput
+from sertk.models.normact import norm_act
 from sertk.models.pooling import frame_mask, pooling_of
+from sertk.models.segmentnorm import normalise_segments
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
+# A deviation below this part of the mean is rounding of float32: the column is constant.
+CONSTANT = 1e-7
 AfterStage = Callable[[int, Tensor, Tensor | None], None]
 
 __all__ = ["Head", "InputNorm", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
@@ -43,10 +47,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Add the block's output to its shortcut; frames beyond the mask are 0."""
-        y = self.act1(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(_masked(y, mask)))
-        y += self.shortcut(x)
-        return _masked(self.act2(y), mask)
+        y = norm_act(self.conv1(x), self.bn1, self.act1, mask=mask)
+        return norm_act(self.conv2(y), self.bn2, self.act2, self.shortcut(x), mask)
 
 
 class InputNorm(nn.Module):
@@ -118,7 +120,7 @@ class Trunk(nn.Module):
         mask = None
         if lengths is not None:
             mask = frame_mask(lengths, x.shape[-1])
-        x = _masked(self.act(self.bn(self.stem(_masked(x, mask)))), mask)
+        x = norm_act(self.stem(x if mask is None else x * mask), self.bn, self.act, mask=mask)
         for number, (stride, stage) in enumerate(zip(STRIDES, self.stages), 1):
             if lengths is not None and stride > 1:
                 lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
@@ -134,7 +136,8 @@ class Head(nn.Module):
     """The fully connected layers, which transfer replaces: embedding, BatchNorm, activation, output.
 
     An imported one may have a further layer before the embedding, no BatchNorm, and no output. With an embedding of 0
-    numbers there is the output alone. With cosines as the output there is no activation: they are those of the embedding
+    numbers there is the output alone. Where the head takes what normalisation removes (level_input), it standardises that,
+    as no layer before it does. With cosines as the output there is no activation: they are those of the embedding
     itself, which speakers are compared by.
 
     Shape:
@@ -148,6 +151,10 @@ class Head(nn.Module):
         if spec.hidden_dim:
             first = nn.Linear(spec.pooled_dim, spec.hidden_dim)
             self.hidden = nn.Sequential(first, activation(spec.activation, spec.hidden_dim))
+        self.removed_dim = spec.removed_dim if isinstance(spec, NetworkSpec) else 0
+        if self.removed_dim:
+            self.register_buffer("mean", torch.zeros(self.removed_dim))
+            self.register_buffer("scale", torch.ones(self.removed_dim))
         before, dim = spec.hidden_dim or spec.pooled_dim, spec.embedding_dim
         self.embedding = nn.Linear(before, dim) if dim else nn.Identity()
         self.bn = nn.BatchNorm1d(dim) if dim and spec.embedding_norm else nn.Identity()
@@ -158,8 +165,23 @@ class Head(nn.Module):
         self.act = activation(spec.activation, dim) if dim else nn.Identity()
         self.output = nn.Linear(dim or before, spec.num_labels) if spec.num_labels else nn.Identity()
 
+    def standardise(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Set the standardisation of a head that has one; columns that are constant in training become 0.
+
+        Args:
+            mean: of the columns that it standardises, float64.
+            deviation: as the mean.
+        """
+        constant = deviation <= CONSTANT * np.abs(mean)
+        scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
+        self.mean.copy_(torch.from_numpy(mean))
+        self.scale.copy_(torch.from_numpy(scale))
+
     def embed(self, pooled: Tensor) -> Tensor:
         """The embedding, after its BatchNorm where there is one. Shape: (batch, pooled_dim) -> (batch, embedding_dim)."""
+        if self.removed_dim:
+            maps, removed = pooled.split([pooled.shape[1] - self.removed_dim, self.removed_dim], dim=1)
+            pooled = torch.cat([maps, (removed - self.mean) * self.scale], dim=1)
         return self.bn(self.embedding(self.hidden(pooled)))
 
     def forward(self, pooled: Tensor) -> Tensor:
@@ -171,7 +193,8 @@ class ResNet(nn.Module):
     """Trunk, pooling and head.
 
     Shape:
-        - Input: (batch, bins, frames) normalised log-mels, lengths (batch,) in frames or None where none is padded
+        - Input: (batch, bins, frames) normalised log-mels (not normalised with level_input or input_norm), lengths (batch,) in
+          frames or None where none is padded
         - Output: (batch, num_labels), logits
     """
 
@@ -187,7 +210,20 @@ class ResNet(nn.Module):
 
     def pooled(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pooled statistics, the input of the head. Shape: (batch, bins, frames) -> (batch, pooled_dim), float32."""
-        return self.pool(*self.trunk(feats, lengths))
+        feats, removed = self.prepared(feats, lengths)
+        return self.with_removed(self.pool(*self.trunk(feats, lengths)), removed)
+
+    def prepared(self, feats: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The trunk's input, and what the network removed from the features; None if they are normalised already.
+
+        Shape: (batch, bins, frames) -> the same, (batch, removed_dim)
+        """
+        return normalise_segments(feats, lengths) if self.spec.level_input else (feats, None)
+
+    @staticmethod
+    def with_removed(pooled: Tensor, removed: Tensor | None) -> Tensor:
+        """The head's input: pooled maps, and what the network removed from the features, if it did."""
+        return pooled if removed is None else torch.cat([pooled, removed], dim=1)
 
     def forward(self, feats: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits of segments."""
@@ -208,7 +244,3 @@ class ResNet(nn.Module):
 def count_parameters(module: nn.Module) -> int:
     """Trainable numbers in `module`."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask

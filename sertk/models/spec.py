@@ -17,7 +17,9 @@ OUTPUTS = ("linear", "cosine")
 NETWORK_OPTIONS = ("channels", "blocks", "pooling", "embedding_dim", "activation", "input_norm")
 CLASSIFIER_OPTIONS = ("scale", "subcentres")
 # What few networks have: left out of the plain form at its default, so that it is the same as before.
-_RARE = ("deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm", "output", "scale", "subcentres")
+_RARE = (
+    "deviation", "pooling_epsilon", "hidden_dim", "embedding_norm", "input_norm", "level_input", "output", "scale", "subcentres",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class NetworkSpec:
         hidden_dim: size of a fully connected layer with activation before the embedding; 0: there is none.
         embedding_norm: the embedding has a BatchNorm.
         input_norm: the trunk normalises features by the mean and deviation of the training segments.
+        level_input: the network normalises each segment of features that are not normalised, and its head also takes the mean
+            and deviation of every bin that this removes.
         output: "linear", or "cosine": scaled cosines between the embedding, without activation, and a centre for each label.
         scale: of the cosines.
         subcentres: centres for each label, of which the nearest counts.
@@ -62,6 +66,7 @@ class NetworkSpec:
     embedding_norm: bool = True
     input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
                               " the training segments, which the model keeps.", unset="false")  # fmt: skip
+    level_input: bool = False
     output: str = "linear"
     scale: float = option(32.0, "Factor of the cosines in the logits of a margin loss.", above=0, unset="32")
     subcentres: int = option(1, "Centres of each label under a margin loss; the nearest counts.", least=1, unset="1")
@@ -77,12 +82,20 @@ class NetworkSpec:
             raise ValueError(f"no such output: {self.output}, scale {self.scale:g}, {self.subcentres} sub-centres")
         if (self.pooling == "none") != (self.frames > 0):
             raise ValueError("a network without pooling, and no other, has a fixed number of frames")
+        if self.level_input and (self.frames or self.input_norm):
+            raise ValueError("level_input is for networks with pooling that take normalised segments")
 
     @property
     def pooled_dim(self) -> int:
-        """Numbers that the pooling gives for a segment (the paper's network: 8192)."""
+        """Numbers that the pooling gives for a segment (the paper's network: 8192), and `removed_dim`: the head's input."""
         maps = self.channels * 8 * after_strides(self.bins)
-        return maps * POOLING_FACTORS[self.pooling] * (after_strides(self.frames) if self.frames else 1)
+        pooled = maps * POOLING_FACTORS[self.pooling] * (after_strides(self.frames) if self.frames else 1)
+        return pooled + self.removed_dim
+
+    @property
+    def removed_dim(self) -> int:
+        """Numbers of the mean and deviation that normalisation removes, where the head takes them."""
+        return 2 * self.bins if self.level_input else 0
 
     def plain(self) -> dict:
         """The fields as plain types, for the model file."""

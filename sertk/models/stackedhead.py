@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.resnet import Head
-from sertk.models.vectorhead import VectorHead
 
 
 class StackedHead:
@@ -23,6 +22,7 @@ class StackedHead:
 
     Example:
         >>> from sertk.models.spec import HeadSpec
+        >>> from sertk.models.vectorhead import VectorHead
         >>> heads = [VectorHead(HeadSpec(5, 3)) for _ in range(2)]
         >>> stacked, vectors = StackedHead(heads), torch.randn(2, 4, 5)
         >>> torch.allclose(stacked(vectors)[1], heads[1](vectors[1]), atol=1e-5)
@@ -39,11 +39,14 @@ class StackedHead:
     def __call__(self, vectors: Tensor) -> Tensor:
         """Logits, with the statistics of every head's batch. Shape: (heads, batch, dim) -> (heads, batch, labels)."""
         first, x = self.heads[0], vectors
-        if isinstance(first, VectorHead):
-            x = (x - self.buffers["mean"][:, None]).mul_(self.buffers["scale"][:, None])
-            if first.layers is not None:
-                weights = self.parameters["layers"].softmax(dim=1)
-                x = torch.einsum("hl,hbld->hbd", weights, x.unflatten(2, (first.spec.layers, first.spec.pooled_dim)))
+        if "mean" in self.buffers:  # of all columns, or of the last ones
+            size = self.buffers["mean"].shape[1]
+            plain, others = x.split([x.shape[2] - size, size], dim=2)
+            others = (others - self.buffers["mean"][:, None]) * self.buffers["scale"][:, None]
+            x = torch.cat([plain, others], dim=2)
+        if "layers" in self.parameters:
+            layers = x.unflatten(2, (first.spec.layers, first.spec.pooled_dim))
+            x = torch.einsum("hl,hbld->hbd", self.parameters["layers"].softmax(dim=1), layers)
         for name in ("hidden", "embedding", "bn", "act", "output"):
             x = self._pass(getattr(first, name), name, x)
         return x

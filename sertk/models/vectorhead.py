@@ -10,8 +10,6 @@ from sertk.errors import SertkError
 from sertk.models.resnet import Head
 from sertk.models.spec import HeadSpec
 
-# A deviation below this part of the mean is rounding of float32: the column is constant.
-CONSTANT = 1e-7
 # Rows that are computed together.
 TOGETHER = 4096
 
@@ -35,18 +33,6 @@ class VectorHead(Head):
         self.register_buffer("mean", torch.zeros(spec.input_dim))
         self.register_buffer("scale", torch.ones(spec.input_dim))
         self.layers = nn.Parameter(torch.zeros(spec.layers)) if spec.layers else None
-
-    def standardise(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Set the standardisation; columns that are constant in training become 0.
-
-        Args:
-            mean: (input_dim,) float64.
-            deviation: (input_dim,) float64.
-        """
-        constant = deviation <= CONSTANT * np.abs(mean)
-        scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
-        self.mean.copy_(torch.from_numpy(mean))
-        self.scale.copy_(torch.from_numpy(scale))
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The embedding of vectors that are not standardised yet. Shape: (batch, input_dim) -> (batch, embedding_dim)."""

@@ -80,6 +80,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
     pairs = all_pairs(experiments)
     transfer = [rules(pairs), transfer_figure(pairs, stamps), differences_table(pairs, stamps)]
+    question = "Does transfer help?" if any(s.transfers for s, _ in systems) else "Systems compared"
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
     cells = read_cells(folder / "ablation", {e.name: e.short for e in experiments})
     ablation = [ablation_figure(cells), parts_table(cells)] if cells else []
@@ -95,7 +96,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
         if table
     ]
     sections = [
-        Section("transfer-section", "Does transfer help?", [item for item in transfer if item]),
+        Section("transfer-section", question, [item for item in transfer if item]),
         Section("results", "Results beside published results", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
@@ -131,7 +132,7 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
         for what in ("ua", "wa")
     ]
     answers = [verdict(pair) for pair in pairs]
-    if not any(pair.of_transfer for pair in pairs):
+    if any(s.transfers for s in experiment.systems) and not any(pair.of_transfer for pair in pairs):
         answers.append(
             "There is no system without transfer and with the same model selection: the effect of transfer is unknown."
         )

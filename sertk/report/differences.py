@@ -40,7 +40,7 @@ class Pair:
     @property
     def of_transfer(self) -> bool:
         """True if only `system` uses transfer."""
-        return self.other.what.startswith(SCRATCH) and not self.system.what.startswith(SCRATCH)
+        return self.other.what.startswith(SCRATCH) and self.system.transfers
 
     @property
     def detectable(self) -> float | None:

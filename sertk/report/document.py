@@ -1,7 +1,8 @@
 """Document model of a report, independent of HTML and Markdown: sections of paragraphs, tables and figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 MISSING = "–"
 
@@ -45,9 +46,7 @@ class Figure:
         name: identifier on the page, and file name.
         title: title.
         alt: description in words.
-        svg: for the page.
-        png: for Markdown.
-        pdf: for print.
+        export: gives its content in a format, "svg" (for the page), "png" or "pdf".
         stamps: words that the title carries.
         notes: paragraphs below the figure.
         table: the numbers in the figure.
@@ -56,12 +55,25 @@ class Figure:
     name: str
     title: str
     alt: str
-    svg: str
-    png: bytes
-    pdf: bytes
+    export: Callable[[str], bytes]
     stamps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     table: Table | None = None
+
+    @cached_property
+    def svg(self) -> str:
+        """As SVG, for the page."""
+        return self.export("svg").decode()
+
+    @cached_property
+    def png(self) -> bytes:
+        """As PNG, for Markdown."""
+        return self.export("png")
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """As PDF, for print."""
+        return self.export("pdf")
 
 
 @dataclass(frozen=True)

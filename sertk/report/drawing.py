@@ -16,6 +16,7 @@ import matplotlib
 from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 
+from sertk.atomic import temporary
 from sertk.errors import SertkError
 from sertk.report.document import Figure, Table
 from sertk.report.lettering import BASE, families, readable
@@ -26,6 +27,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 # Formats of a figure in a file of its own.
 FORMATS = (".png", ".svg", ".pdf")
+# Options of the export; without dates the same drawing has the same bytes.
+_EXPORT = {
+    "svg": {"metadata": {"Date": None}},
+    "png": {"dpi": 144, "facecolor": "white", "metadata": {"Software": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
 # What stands in place of the page's colours in an SVG of its own, which has a light ground.
 _ALONE = f"color:{INK};background:#fff;--line:{LINE};--warn:{WARN};--sans:sans-serif"
 STYLE = {
@@ -49,7 +56,7 @@ def figure(
     notes: tuple[str, ...] = (),
     table: Table | None = None,
 ) -> Figure:
-    """Draw a figure and export it.
+    """Draw a figure. It is exported in each format when that is first used.
 
     Args:
         name: identifier on the page, and file name.
@@ -61,18 +68,21 @@ def figure(
         notes: paragraphs below the figure.
         table: the numbers in the figure.
     """
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), _no_font_warnings():
+    style = {**STYLE, "svg.hashsalt": name}
+    with matplotlib.rc_context(style), _no_font_warnings():
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         if stamps:
             canvas.suptitle(" · ".join(stamps), x=0.995, ha="right", fontsize=8, fontweight="bold", color=WARN)
         make_readable(canvas)
-        svg, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-        canvas.savefig(svg, format="svg", metadata={"Date": None})
-        canvas.savefig(png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
-        canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None})
-    return Figure(name, title, alt, for_page(svg.getvalue().decode(), name, alt), png.getvalue(), pdf.getvalue(),
-                  stamps, notes, table and replace(table, stamps=stamps))  # fmt: skip
+
+    def export(form: str) -> bytes:
+        content = io.BytesIO()
+        with matplotlib.rc_context(style), _no_font_warnings():
+            canvas.savefig(content, format=form, **_EXPORT[form])
+        return for_page(content.getvalue().decode(), name, alt).encode() if form == "svg" else content.getvalue()
+
+    return Figure(name, title, alt, export, stamps, notes, table and replace(table, stamps=stamps))
 
 
 @contextmanager
@@ -114,7 +124,7 @@ def for_page(svg: str, name: str, alt: str) -> str:
     svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)").replace(WARN, "var(--warn)")
     svg = re.sub(r"font: ([\d.]+px|bold [\d.]+px|700 [\d.]+px)[^;\"]*", r"font: \1 var(--sans)", svg)
     width = re.search(r'width="([\d.]+)pt"', svg)[1]
-    label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    label = alt.encode(errors="replace").decode().replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     whole = float(width) * 4 / 3  # points -> pixels; below 0.65 of it text is too small, and the figure scrolls
     style = f"max-width:{whole:.0f}px;--least:{0.65 * whole:.0f}px"
     head = f'<svg role="img" aria-label="{label}" style="{style}"'
@@ -127,6 +137,7 @@ def check_format(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
     """Raise SertkError unless a picture can be written under this name."""
     if path.suffix.lower() not in formats:
         raise SertkError(f"{path}: a picture's name ends in {', '.join(formats[:-1])} or {formats[-1]}")
+    temporary(path)
 
 
 def in_format(shown: Figure, suffix: str) -> bytes:

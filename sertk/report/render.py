@@ -20,11 +20,11 @@ def write_report(report: Report, out: Path) -> None:
     """Write OUT/report.html, OUT/report.md and OUT/figures/*.{png,pdf}, each atomically."""
     figures = [item for section in report.sections for item in section.items if isinstance(item, Figure)]
     for figure in figures:
-        for end, content in (("png", figure.png), ("pdf", figure.pdf)):
-            path = out / "figures" / f"{figure.name}.{end}"
+        for form in ("png", "pdf"):
+            path = out / "figures" / f"{figure.name}.{form}"
             ensure_folder(path)
             with atomic_file(path, "wb") as file:
-                file.write(content)
+                file.write(getattr(figure, form))
     ensure_folder(out / "report.html")
     for name, text in (("report.md", as_markdown(report)), ("report.html", as_html(report))):
         with atomic_file(out / name, "w") as file:

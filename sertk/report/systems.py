@@ -23,7 +23,7 @@ from sertk.scoring.testset import Test, read_system, read_test
 # Order of stamps in a title, most serious first.
 STAMPS = ("LEAKY", "SIMULATED", "PARTIAL", "TRANSDUCTIVE", DEPENDENT, UNKNOWN_SCHEME, UNGROUPED, CROSS_FITTED)
 # How a system was trained, by the manifests of its scores.
-FROZEN, SCRATCH = "frozen trunk, new head", "without transfer"
+FROZEN, TUNED, SCRATCH = "frozen trunk, new head", "fine-tuned", "without transfer"
 # Fields of results.json that the report needs.
 RESULTS = (
     "labels", "stamps", "leaks", "title", "mean", "deviation", "pooled", "folds", "runs", "baselines", "confusion",
@@ -73,6 +73,11 @@ class System:
     def guess(self) -> np.ndarray:
         """Predictions of all training runs, (runs, segments)."""
         return guesses_of(self.runs)
+
+    @property
+    def transfers(self) -> bool:
+        """True if it started from another network; not known of imported and fused systems."""
+        return self.what.startswith((FROZEN, TUNED))
 
     @property
     def chosen_on_test(self) -> bool:
@@ -228,7 +233,7 @@ def _how(runs: list[Scored]) -> str:
     if all("trunk" in record for record in records):
         how = FROZEN
     elif all("init" in record for record in records):
-        how = "fine-tuned"
+        how = TUNED
     else:
         how = SCRATCH
     return how + (f", epoch by {select}" if select not in (None, "last") else "")

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-# Bounds of a system's factor. The upper one is reached where a system makes no error, the lower one by a useless system.
-LEAST, MOST = 1e-6, 100.0
+# Bounds of a system's factor. The upper one is reached where a system makes no error, the lower one by a useless system:
+# where all are, their posteriors are nearly uniform, but still differ in float32.
+LEAST, MOST = 1e-4, 100.0
 
 
 @dataclass(frozen=True)

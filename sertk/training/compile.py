@@ -1,6 +1,5 @@
-"""torch.compile for the network: whether it pays, whether it works here, and the compiled forward pass."""
+"""Forms of the training step: torch's operations, fused BatchNorm, or torch.compile; whether they work here."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,67 +7,75 @@ from pathlib import Path
 import torch
 
 from sertk.errors import SertkError
-from sertk.models.resnet import ResNet
+from sertk.models import normact
+from sertk.models.compute import layout
+from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.settings import TrainingSettings
 
-log = logging.getLogger("sertk")
-
-# Steps for each chunk length after which compiling has paid. On a CPU compiling takes one to three minutes a length and saves
-# some 7 % of a bf16 step of seconds (less in float32). The GPU figure is an estimate, not a measurement.
-WORTHWHILE_STEPS = {"cpu": 5000, "cuda": 10_000}
 # torch's default recompilation limit; beyond it torch silently runs the function uncompiled.
 MAX_LENGTHS = 8
 BACKEND = "inductor"
 
 
-def keep_compiled_code(directory: Path) -> None:
-    """Have torch keep compiled code in a folder beside a run's, where later runs find it: .compiled, shared by the folds.
+def keep_compiled_code(directory: Path) -> Path:
+    """Have torch and Triton keep compiled code in a folder beside a run's, where later runs find it: .compiled.
 
-    torch's own choice, a folder in /tmp, is lost with the machine. TORCHINDUCTOR_CACHE_DIR overrides this. Called before
-    anything is compiled; the folder is made when something is.
-    """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(directory.parent / ".compiled"))
-
-
-def choose_compile(
-    requested: str, resumed: str | None, steps: int, settings: TrainingSettings, device: torch.device
-) -> str:
-    """Decide whether a run is compiled.
-
-    Args:
-        requested: "true", "false", or "auto": as in the resumed run, else "true" if the run is long enough to pay.
-        resumed: "true" or "false", the setting of the resumed run; None for a new run.
-        steps: of the whole run.
-        settings: of the training.
-        device: where to compute.
+    It is shared by the folds. torch's own choice, a folder in /tmp, is lost with the machine. TORCHINDUCTOR_CACHE_DIR
+    overrides this. Called before anything is compiled; the folder is made when something is.
 
     Returns:
-        "true" or "false".
+        the folder.
+    """
+    folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(directory.parent / ".compiled"))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(Path(folder) / "triton"))
+    return Path(folder)
+
+
+def choose_form(
+    requested: str,
+    resumed: str | None,
+    settings: TrainingSettings,
+    spec: NetworkSpec,
+    device: torch.device,
+    fastest: Callable[[], str],
+) -> str:
+    """Choose the form of a run's steps.
+
+    Args:
+        requested: "false" (torch's operations), "fused", "true" (compiled), or "auto": as in the resumed run, else the
+            fastest.
+        resumed: the form of the resumed run; None for a new run.
+        settings: of the training.
+        spec: of the network.
+        device: where to compute.
+        fastest: called for a new run with "auto"; returns one of the forms.
+
+    Returns:
+        "false", "fused" or "true".
 
     Raises:
-        SertkError: compiling is requested, or the resumed run was compiled, and it does not work here.
+        SertkError: a form is requested, or the resumed run had it, and it does not work here.
     """
-    pays = settings.precision == "bf16" and steps >= WORTHWHILE_STEPS[device.type] * len(settings.chunk_frames)
-    choice = resumed if requested == "auto" and resumed else requested
-    if choice == "false" or (choice == "auto" and not pays):
-        return "false"
-    reason = obstacle(settings, device)
-    if reason is None:
-        lengths = ", ".join(map(str, settings.chunk_frames))
-        log.info("compiling for chunks of %s frames: a minute or more at the first batch of each length", lengths)
-        return "true"
-    if choice == "auto":
-        log.info("not compiled, though the run is long: %s", reason)
-        return "false"
-    raise SertkError(f"--compile true: {reason}")
+    form = resumed if requested == "auto" and resumed else requested
+    if form == "auto":
+        return fastest()
+    if reason := obstacle(form, settings, spec, device):
+        raise SertkError(f"--compile {form}: {reason}")
+    return form
 
 
-def obstacle(settings: TrainingSettings, device: torch.device) -> str | None:
-    """Return why a training cannot be compiled on this machine, None if it can."""
+def obstacle(form: str, settings: TrainingSettings, spec: NetworkSpec, device: torch.device) -> str | None:
+    """Return why the steps of a training cannot have a form on this machine, None if they can."""
+    if form == "false":
+        return None
+    if settings.sync_batchnorm:
+        return "BatchNorm over all processes has torch's operations only"
+    if form == "fused":
+        if layout(spec) != torch.channels_last:
+            return f"the fused form needs 16 channels or more (--channels {spec.channels})"
+        return normact.obstacle(device)
     if len(settings.chunk_frames) > MAX_LENGTHS:
         return f"--chunk-frames names {len(settings.chunk_frames)} lengths, torch compiles {MAX_LENGTHS} at most"
-    if settings.sync_batchnorm:
-        return "BatchNorm over all processes cannot be compiled"
     try:
         torch.compile(lambda x: x + 1, dynamic=False, backend=BACKEND)(torch.zeros(8, device=device))
     except Exception as error:  # a missing compiler, header or Triton each raises a class of its own

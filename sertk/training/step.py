@@ -7,13 +7,18 @@ from torch import Tensor
 
 from sertk.errors import SertkError, out_of_memory
 from sertk.models.compute import autocast
+from sertk.models.normact import use_fused
 from sertk.models.resnet import ResNet
+from sertk.training.castonce import CastOnce
 from sertk.training.compile import compile_network
 from sertk.training.distributed import World
 from sertk.training.margin import MarginLoss
 from sertk.training.memory import advice
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
+
+# On a CPU starting an operation costs nothing; a compiler has casts of its own.
+CAST_ONCE = {"cpu": False, "cuda": True}
 
 
 class Step:
@@ -39,7 +44,9 @@ class Step:
     ) -> None:
         self.network, self.optimiser, self.settings = network, optimiser, settings
         self.device, self.world, self.largest = device, world, largest
+        use_fused(network, settings.compile == "fused")
         self.compiled = compile_network(network, device) if settings.compile == "true" else network
+        self.cast_once = CastOnce(network) if CAST_ONCE[device.type] and settings.precision == "bf16" else network
         self.full_share = len(world.share(range(settings.batch_size)))
         self.margin = settings.margin  # of the step, set by the loop as the learning rates are
         self.margin_loss = MarginLoss(settings.loss, settings.margin, network.spec.scale, settings.inter_topk,
@@ -83,7 +90,7 @@ class Step:
     def gradients(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
         """Forward, loss, backward: leaves gradients in the parameters; returns the summed loss and the logits."""
         with autocast(self.device, self.settings.precision):
-            logits = network(chunks)
+            logits = self.cast_once(chunks) if network is self.network else network(chunks)
         harder = self.margin_loss(logits.float(), targets.labels, self.margin)
         loss = targets.loss(harder, self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from normacts import FEW_PROGRAMS
 from support import ROOT
 
+from sertk.models import normact
 from sertk.training import loop
 
 CPU = torch.device("cpu")
@@ -34,6 +36,11 @@ def rows(capsys):
     [
         ("card", "a copy in memory", {"GB/s"}),
         ("steps", "step, 4 × 24", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
+        (
+            "fused",
+            "stage 1, maps of 4 × 2 × 16 × 24, torch's operations",
+            {"ms", "ms of the host", "GB/s if in one pass", "relative error"},
+        ),
         ("variants", "step, 4 × 24, as it is", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
         ("profile", "profile of a step, 4 × 24: operations", {"ms"}),
         ("loop", "training loop, batches of 4, features on the device", {"segments/s"}),
@@ -45,6 +52,8 @@ def rows(capsys):
 def test_parts_print_their_figures(benchmark, capsys, monkeypatch, part, first, figures):
     common = benchmark("gpu_common")
     size = replace(common.SIZES["toy"], seconds=0.001)
+    for name, value in FEW_PROGRAMS.items():
+        monkeypatch.setattr(normact, name, value)
     benchmark("gpu_parts").PARTS[part](size, CPU)
     found = rows(capsys)
     assert found[0]["what"] == first and found[0].keys() == {"what"} | figures
@@ -62,6 +71,7 @@ def test_operations_of_a_profile_belong_to_groups(benchmark):
         "void cudnn::ops::nchwToNhwcKernel": "copies and casts",
         "triton_red_fused_native_batch_norm_backward_3": "BatchNorm",
         "triton_poi_fused_add_7": "compiled",
+        "partial_gradients": "fused",
         "void at::native::reduce_kernel": "sums",
         "void at::native::vectorized_elementwise_kernel<8, CUDAFunctor_add>": "other",
     }

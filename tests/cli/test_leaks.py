@@ -91,7 +91,7 @@ def test_sessions_on_both_sides_of_a_loso_scheme_are_refused(lab):
     refused(lab("score-loso", *lists, "dependent", code=1), "was scored by fold")
 
 
-def test_dialogs_normalised_together_are_stamped_to_the_report(lab):
+def test_dialogs_normalised_together_are_stamped_to_the_report(lab, undrawn):
     feats, lists = normalise(lab, "grouped", "--utt2group", "data/utt2dialog"), folds(lab, "exp/trans/folds")
     experiment(lab, "exp/trans", feats, *lists)
     text = lab("score-loso", "--json", "exp/trans/results.json", *lists, "exp/trans").text

@@ -56,7 +56,10 @@ def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
     (tmp_path / "conf").mkdir()
     for name, text in CONFS.items():
         (tmp_path / "conf" / f"{name}.conf").write_text(text)
-    systems = "opensmile-egemaps scratch level ensemble=scratch+ mix=opensmile-egemaps+ensemble"
+    systems = (
+        "opensmile-egemaps scratch level segment-mean speaker-norm ensemble=scratch+ mix=opensmile-egemaps+ensemble"
+    )
+    systems += " fitted=opensmile-egemaps+level:folds"
     done = run(tmp_path, "--manifest", "one=one/list.csv two=two/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
                "--conf", "conf", "--systems", systems, "--against", "opensmile-egemaps", "--repeats", 2, "--cross")  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -65,10 +68,13 @@ def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
     assert (
         set(table["one"]["systems"])
         == set(table["two"]["systems"])
-        == {"opensmile-egemaps", "scratch", "level", "ensemble", "mix"}
+        == {"opensmile-egemaps", "scratch", "level", "segment-mean", "speaker-norm", "ensemble", "mix", "fitted"}
     )
+    assert [table["one"]["systems"][name]["stamps"] for name in ("level", "segment-mean", "speaker-norm", "fitted")] == [
+        [], [], ["TRANSDUCTIVE"], ["CROSS-FITTED"],
+    ]  # fmt: skip
     assert table["one"]["systems"]["scratch"]["runs"]["number"] == 2
-    assert set(table["two"]["comparison"]) == {"scratch", "level", "ensemble", "mix"}
+    assert set(table["two"]["comparison"]) == set(table["two"]["systems"]) - {"opensmile-egemaps"}
     assert all(system["guard"] == "clean" for system in table["one"]["systems"].values())
     cells = json.loads((exp / "cross/results.json").read_text())
     assert {(cell["trained_on"], cell["tested_on"]) for cell in cells["mix"]} == {("one", "two"), ("two", "one")}

@@ -23,8 +23,13 @@ READERS = {
     "emodb/conf/head.conf": "transfer-head",
     "emodb/conf/scratch.conf": "train-resnet",
     "emodb/conf/finetune.conf": "train-resnet",
+    "emodb/conf/speakers/fbank.conf": "make-fbank",
+    "emodb/conf/speakers/speaker.conf": "train-resnet",
+    "emodb/conf/speakers/draws.conf": "embed-segments",
+    "emodb/conf/speakers/head.conf": "transfer-head",
     "benchmark/conf/draws.conf": "embed-segments",
     "benchmark/conf/head.conf": "transfer-head",
+    "benchmark/conf/attentive.conf": "train-resnet",
     "benchmark/conf/linear.conf": "transfer-head",
     "benchmark/conf/scratch.conf": "train-resnet",
     "benchmark/conf/finetune.conf": "train-resnet",
@@ -40,7 +45,7 @@ def settings(path):
 
 
 def test_every_conf_is_read_by_one_binary():
-    found = {path.relative_to(EGS).as_posix() for recipe in RECIPES for path in (EGS / recipe).glob("conf/*.conf")}
+    found = {path.relative_to(EGS).as_posix() for recipe in RECIPES for path in (EGS / recipe).glob("conf/**/*.conf")}
     of_scripts = {
         "voxceleb/conf/paper.conf",
         "emodb/conf/paper.conf",

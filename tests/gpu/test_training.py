@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from normacts import FEW_PROGRAMS
 
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import HostChunks
@@ -12,6 +13,7 @@ from sertk.data.resident import ResidentChunks, source_of_chunks
 from sertk.data.sampler import Sampler
 from sertk.data.store import load_store
 from sertk.kaldi.specifiers import as_rspecifier
+from sertk.models import normact
 from sertk.models.modelfile import load_model
 from sertk.training import compile as compiling
 from sertk.training import loop, memory
@@ -75,6 +77,32 @@ def test_a_compiled_run_learns_and_resumes_to_the_same_bits(toy, train, network,
     torch._dynamo.reset()
     assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3)
+    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
+    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+
+
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [
+        pytest.param("cpu", "float32", marks=pytest.mark.slow),
+        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
+        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+def test_a_fused_run_learns_and_resumes_to_the_same_bits(toy, train, network, device, precision, monkeypatch):
+    """On the CPU in Triton's interpreter, in as few programs as can be."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    options = ("--channels", 16, "--precision", precision, "--augment", "none")
+    if device == "cpu":
+        for name, value in FEW_PROGRAMS.items():
+            monkeypatch.setattr(normact, name, value)
+    train("eager", *options, "--epochs", 2, "--compile", "false", network=network)
+    train("once", *options, "--epochs", 2, "--compile", "fused", network=network)
+    train("twice", *options, "--epochs", 1, "--compile", "fused", network=network)
+    train("twice", *options, "--epochs", 2, network=network)
+    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "fused"
+    assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3 if precision == "float32" else 0.05)
     once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
     assert [name for name in once if not torch.equal(once[name], twice[name])] == []
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +30,10 @@ def trained(**fields):
         network.trunk.norm.adapt(torch.randn(network.spec.bins), 1 + torch.rand(network.spec.bins))
     if network.spec.pooling == "attentive":
         network.pool.score.weight.data.normal_()
+    if network.spec.level_input:
+        network.head.standardise(
+            10 * torch.rand(network.head.removed_dim).numpy(), np.full(network.head.removed_dim, 4.0)
+        )
     return network.eval()
 
 

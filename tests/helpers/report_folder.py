@@ -1,15 +1,11 @@
 """A small experiments' folder in the shape that egs/iemocap leaves, with its data folder."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
-from matplotlib.figure import Figure as Canvas
 
 from sertk.kaldi.tables import table_writer
 from sertk.scoring.evaluation import score_folder
@@ -117,19 +113,3 @@ def make(root: Path, stamps=()) -> Corpus:
     corpus.write_system("exp1_scratch", 0.8, kind="")
     corpus.write_system("exp3", 2.5)
     return corpus
-
-
-@contextmanager
-def undrawn(*formats: str) -> Iterator[None]:
-    """Export figures in these formats alone: it takes most of the time of a report whose words are tested."""
-    export = Canvas.savefig
-
-    def savefig(canvas, file, format, **options):
-        if format in formats:
-            export(canvas, file, format=format, **options)
-        else:
-            file.write(b'<svg width="1pt"></svg>')
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Canvas, "savefig", savefig)
-        yield

@@ -15,6 +15,7 @@ NETWORKS = [
     {"deviation": "unbiased", "pooling_epsilon": 0.0, "hidden_dim": 6},
     {"embedding_norm": False},
     {"input_norm": True},
+    {"level_input": True, "cmvn": "none"},
     {"output": "cosine"},
     {"output": "cosine", "scale": 8.0, "subcentres": 3},
 ]
@@ -29,7 +30,11 @@ def test_every_network_equals_ours(tmp_path, fields):
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
-@pytest.mark.parametrize("fields", [{}, {"pooling": "none", "frames": 30}, {"pooling": "attentive"}], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"pooling": "none", "frames": 30}, {"pooling": "attentive", "level_input": True, "cmvn": "none"}],
+    ids=str,
+)
 def test_recordings_in_a_batch_do_not_change_each_other(tmp_path, snip_edges, fields):
     graph = exported(model(FbankOptions(num_mel_bins=16, snip_edges=snip_edges), **fields), tmp_path)
     some = voices(16000, 400, 1700, 8000)

@@ -46,15 +46,15 @@ def test_pieces_cover_every_output_frame_once_with_its_field():
         assert outputs == list(range(-(-frames // 8)))
 
 
-@pytest.mark.parametrize("pooling", ["stats", "mean", "attentive"])
-def test_pieces_give_what_the_whole_gives(monkeypatch, pooling):
+@pytest.mark.parametrize("fields", [{}, {"pooling": "mean"}, {"pooling": "attentive"}, {"level_input": True}], ids=str)
+def test_pieces_give_what_the_whole_gives(monkeypatch, fields):
     """Every length around the borders of pieces, and some of many pieces; within 1e-5 of the largest number."""
-    network = trained(pooling=pooling)
+    network = trained(**fields)
     seen = field(network.trunk)
     lengths = [*range(300, 300 + 2 * seen.stride + 1), *range(440, 450), 1, 9, 601, 1234]
     rng = np.random.default_rng(0)
     segments = [(str(n), rng.normal(1, 2, (n, 16)).astype(np.float32)) for n in lengths]
-    for at in OUTPUTS if pooling == "stats" else ["pool", "stage2"]:
+    for at in ["pool", "stage2"] if fields else OUTPUTS:
         whole = dict(on_segments(network, segments, at, CPU))
         with monkeypatch.context() as patch:
             patch.setitem(module.WIDEST, "cpu", 150 * 4 * 16)

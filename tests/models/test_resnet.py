@@ -77,7 +77,7 @@ def test_a_few_frames_have_finite_outputs_and_gradients(frames):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"blocks": (1, 1)}, {"pooling": "attentive"}, {"activation": "gelu"}, {"pooling": "none"}, {"frames": 300}],
+    [{"blocks": (1, 1)}, {"pooling": "max"}, {"activation": "gelu"}, {"pooling": "none"}, {"frames": 300}],
 )
 def test_a_network_that_cannot_be_built_is_refused(fields):
     with pytest.raises(ValueError):

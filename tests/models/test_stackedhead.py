@@ -12,6 +12,7 @@ from sertk.models.vectorhead import VectorHead
 HEADS, BATCH = 3, 6
 SPECS = {
     "network": NetworkSpec(4, bins=16, channels=2, embedding_dim=5),
+    "with what normalisation removed": NetworkSpec(4, bins=16, channels=2, embedding_dim=5, level_input=True),
     "vectors": HeadSpec(7, 4, embedding_dim=5),
     "channels": HeadSpec(7, 4, embedding_dim=5, activation="prelu-channel", hidden_dim=6),
     "relu": HeadSpec(7, 4, embedding_dim=5, activation="relu", hidden_dim=6, embedding_norm=False),
@@ -24,9 +25,9 @@ def heads_of(spec):
     for number in range(HEADS):
         torch.manual_seed(number)
         head = Head(spec) if isinstance(spec, NetworkSpec) else VectorHead(spec)
-        if isinstance(spec, HeadSpec):
-            rng = np.random.default_rng(number)
-            head.standardise(rng.normal(size=spec.input_dim), rng.random(spec.input_dim))
+        if "mean" in dict(head.named_buffers()):
+            rng, size = np.random.default_rng(number), len(head.mean)
+            head.standardise(rng.normal(size=size), rng.random(size))
         yield head
 
 

@@ -1,11 +1,12 @@
 """Whether transfer helps, and how sure that is."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_folder import make, undrawn
+from report_folder import make
 
 from sertk.report.build import Choices, build_report
 from sertk.report.differences import all_pairs, differences_table, pairs_of, rules, transfer_figure, verdict
@@ -34,8 +35,7 @@ def experiments(root):
 
 @pytest.fixture(scope="module")
 def report(root):
-    with undrawn():
-        return build_report(root / "exp", Choices(cards=False, mistakes=0))
+    return build_report(root / "exp", Choices(cards=False, mistakes=0))
 
 
 def test_each_system_is_held_against_the_one_without_transfer(experiments):
@@ -72,6 +72,29 @@ def test_without_a_baseline_the_first_system_is_the_reference(experiments):
     pairs = pairs_of(few)
     assert [(pair.system.name, pair.other.name) for pair in pairs] == [("exp1", "exp1_finetune")]
     assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
+
+
+def test_imported_systems_say_nothing_of_transfer(experiments):
+    """Their training is unknown: neither for nor against it."""
+    pair = pairs_of(experiments[0])[0]
+    other = replace(pair, system=replace(pair.system, what=""))
+    assert not other.of_transfer and verdict(other).startswith("exp1 ") and " than without transfer: " in verdict(other)
+
+
+def test_a_report_without_transfer_does_not_ask_for_it(tmp_path):
+    corpus = make(tmp_path)
+    shutil.rmtree(tmp_path / "exp/exp3")
+    shutil.rmtree(tmp_path / "exp/exp1_scratch")
+    corpus.write_system("exp1_other", 0.8, kind="")
+    corpus.write_system("exp1_more", 1.2, kind="")
+    for name in ("results.json", *"12345"):
+        path = tmp_path / "exp/exp1" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    found = build_report(tmp_path / "exp", Choices(cards=False, mistakes=0))
+    assert found.sections[0].title == "Systems compared"
+    assert not any(
+        "transfer" in answer.lower().replace("without transfer", "") for answer in found.headlines[0].answers
+    )
 
 
 DRAWN = "by 10 speakers in 5 folds"
@@ -167,8 +190,7 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     assert system.guess.shape == (3, 80) and system.what == "fine-tuned" and len(system.histories) == 5
     pair = next(pair for pair in pairs_of(experiment) if pair.system is system)
     assert pair.found.runs == (3, 1) and pair.found.mcnemar_p is None
-    with undrawn():
-        page = build_report(tmp_path / "exp", Choices(cards=False, data=tmp_path / "data"))
+    page = build_report(tmp_path / "exp", Choices(cards=False, data=tmp_path / "data"))
     tables = {item.name: item for section in page.sections for item in section.items if hasattr(item, "rows")}
     assert [row[1] for row in tables["runs-exp1"].rows] == ["seed0", "seed1", "seed2", "± runs"]
     assert tables["runs-exp1"].rows[1][2] == f"{100 * found['runs']['ua'][1]:.2f}"

@@ -1,6 +1,7 @@
 """Compiled networks: when, whether possible, and with which result."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,14 +10,13 @@ from toydata import NETWORK
 
 from sertk.errors import SertkError
 from sertk.models.modelfile import load_model
+from sertk.models.spec import NetworkSpec
 from sertk.training import compile as compiling
-from sertk.training.compile import choose_compile, keep_compiled_code
+from sertk.training.compile import choose_form, keep_compiled_code
 from sertk.training.settings import TrainingSettings
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
-
-
-BF16 = TrainingSettings(precision="bf16")  # of the paper's four lengths
+CPU = torch.device("cpu")
+SETTINGS, WIDE = TrainingSettings(precision="bf16"), NetworkSpec(3, channels=16)
 
 
 @pytest.fixture
@@ -30,30 +30,46 @@ def traced(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "begun", "steps", "settings", "device", "chosen"),
+    ("requested", "resumed", "form"),
     [
-        ("auto", None, 20_000, BF16, CPU, "true"),  # four lengths of 5000 steps each
-        ("auto", None, 19_999, BF16, CPU, "false"),
-        ("auto", None, 5000, TrainingSettings(precision="bf16", chunk_frames=(200,)), CPU, "true"),
-        ("auto", None, 10**9, TrainingSettings(precision="float32"), CPU, "false"),  # what is saved does not pay
-        ("auto", None, 39_999, BF16, GPU, "false"),
-        ("auto", None, 40_000, BF16, GPU, "true"),
-        ("auto", None, 10**9, TrainingSettings(precision="bf16", chunk_frames=tuple(range(1, 10))), CPU, "false"),
-        ("auto", None, 10**9, TrainingSettings(precision="bf16", sync_batchnorm=True), CPU, "false"),
-        # A run that is gone on with stays as it was begun, however long it has become.
-        ("auto", "false", 10**9, BF16, CPU, "false"),
-        ("auto", "true", 1, BF16, CPU, "true"),
-        ("false", "true", 10**9, BF16, CPU, "false"),
-        ("true", None, 1, TrainingSettings(precision="float32"), CPU, "true"),
+        ("auto", None, "fastest"),
+        ("auto", "false", "false"),  # a resumed run stays as it was started
+        ("auto", "true", "true"),
+        ("false", "true", "false"),
+        ("true", None, "true"),
+        ("fused", None, "fused"),
     ],
 )
-def test_run_is_compiled_if_it_is_long_enough_to_pay(monkeypatch, wanted, begun, steps, settings, device, chosen):
-    monkeypatch.setattr(torch, "compile", lambda function, **_: lambda x: x)  # a GPU there need not be
-    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)
-    assert choose_compile(wanted, begun, steps, settings, device) == chosen
+def test_form_is_that_requested_or_resumed_or_the_fastest(monkeypatch, requested, resumed, form):
+    monkeypatch.setattr(compiling, "obstacle", lambda *_: None)
+    assert choose_form(requested, resumed, SETTINGS, WIDE, CPU, lambda: "fastest") == form
 
 
-def test_missing_compiler_is_an_error_only_if_asked_for(toy, train, monkeypatch):
+@pytest.mark.parametrize(
+    ("form", "settings", "spec", "reason"),
+    [
+        (
+            "true",
+            {"chunk_frames": tuple(range(1, 10))},
+            WIDE,
+            "--chunk-frames names 9 lengths, torch compiles 8 at most",
+        ),
+        ("true", {"sync_batchnorm": True}, WIDE, "BatchNorm over all processes has torch's operations only"),
+        ("fused", {"sync_batchnorm": True}, WIDE, "BatchNorm over all processes has torch's operations only"),
+        ("fused", {}, NetworkSpec(3, channels=8), "the fused form needs 16 channels or more (--channels 8)"),
+        ("fused", {}, WIDE, "the fused form needs a GPU"),
+    ],
+)
+def test_forms_that_do_not_work_are_errors(monkeypatch, form, settings, spec, reason):
+    """Requested, or of a run that is resumed where it cannot be what it was."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    for how in ((form, None), ("auto", form)):
+        with pytest.raises(SertkError) as error:
+            choose_form(*how, replace(SETTINGS, **settings), spec, CPU, str)
+        assert str(error.value) == f"--compile {form}: {reason}"
+
+
+def test_missing_compiler_is_one_line(toy, train, monkeypatch):
     def missing(*_, **__):
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 for …")
 
@@ -64,11 +80,6 @@ def test_missing_compiler_is_an_error_only_if_asked_for(toy, train, monkeypatch)
         in err
     )
     assert err.count("\n") == 1 and not (toy / "exp/state.pt").exists()
-    monkeypatch.setitem(compiling.WORTHWHILE_STEPS, "cpu", 1)
-    err = train("exp", "--epochs", 1, "--precision", "bf16").err
-    assert "not compiled, though the run is long: torch.compile does not work here: InvalidCxxCompiler" in err
-    with pytest.raises(SertkError, match="does not work here"):  # gone on with where it cannot be what it was
-        choose_compile("auto", "true", 1, BF16, CPU)
 
 
 def test_compiled_run_learns_the_same_with_a_graph_a_length(toy, train, traced):
@@ -113,11 +124,12 @@ def test_run_compiled_by_inductor_resumes_bitwise(toy, shell):
 
 
 def test_compiled_code_is_kept_beside_the_run(tmp_path, monkeypatch):
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
+    from torch._inductor.runtime.cache_dir_utils import cache_dir, triton_cache_dir
 
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is put back afterwards
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    keep_compiled_code(tmp_path / "exp/1")
-    assert cache_dir() == str(tmp_path / "exp/.compiled")
-    keep_compiled_code(tmp_path / "exp2/1")
-    assert cache_dir() == str(tmp_path / "exp/.compiled")  # as a user's own choice
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.delenv(name)
+    for run in ("exp/1", "exp2/1"):  # the second finds the variable set, as by a user
+        assert keep_compiled_code(tmp_path / run) == tmp_path / "exp/.compiled"
+        assert cache_dir() == str(tmp_path / "exp/.compiled")
+        assert triton_cache_dir(0) == str(tmp_path / "exp/.compiled/triton")

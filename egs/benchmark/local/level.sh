@@ -1,4 +1,4 @@
-# Functions of the systems level, segment-mean and speaker-norm, after system.sh.
+# Functions of the systems level, segment-mean, speaker-norm and frozen-level, after system.sh.
 # shellcheck shell=bash disable=SC2154  # variables of system.sh
 
 # level_feats: features that are not normalised by segments, in a data folder of their own, DATA/level; once for all runs and
@@ -17,4 +17,13 @@ level_network() {
         --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$1" "$folds/utt2label" "$dir/FOLD"
   fi
   predict_folds "$1"
+}
+
+# raw_feats: those of the front end of --init before normalisation, in a data folder of their own, $data/raw; computed
+# again if wav.scp is newer.
+raw_feats() {
+  [ "$data/raw/feats.scp" -nt "$data/wav.scp" ] && return
+  combine-data "$data/raw" "$data"
+  { cat "$(fbank_conf_of "$init")" && echo "--allow-resample=true"; } >"$data/raw/fbank.conf"
+  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$data/raw/fbank.conf" "$data/raw"
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
-seeded=" frozen frozen-attentive scratch finetune level segment-mean speaker-norm "
+seeded=" frozen frozen-level frozen-attentive scratch finetune level segment-mean speaker-norm "
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {

@@ -8,16 +8,19 @@
 #
 #   --librispeech DIR --speechocean DIR
 #                        LibriSpeech as for run.sh; speechocean762 holds WAVE, its last 20 speakers are for the trials
-#   --cells "plain aam cosine speeds all"
-#                        networks: plain softmax; with a margin; with a margin and a cosine schedule; with a margin and
-#                        three speeds as classes; all of these, and a perturbed copy of each recording
+#   --cells "plain speeds noise aam all"
+#                        networks: plain softmax; three speeds as classes; a copy of each recording with noise, babble or
+#                        a room; with a margin; all three. Also: cosine (all, with a cosine schedule) and level (all, on
+#                        features that are normalised by the training segments' statistics, not segment by segment)
 #   --train-per-speaker 4
 #                        recordings of each training speaker of LibriSpeech; 0: all
 #   --epochs 8           of the recordings as they are; perturbed copies take as many steps
 #   --seeds 3            heads with the seeds 0, 1, …
 #   --stage 1 --stop-stage 4
 #     1 data folders, features  2 networks  3 equal error rates  4 heads on the frozen trunks, the table
-#   --work DIR           of run.sh, after its stage 5; writes data/speakers and exp/speakers there [this recipe]
+#   --conf DIR           fbank.conf, speaker.conf, draws.conf, head.conf: settings of make-fbank (of all data folders),
+#                        train-resnet, embed-segments and transfer-head [conf/speakers]
+#   --work DIR           of run.sh, after its stages 1 and 5; writes data/speakers and exp/speakers there [this recipe]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
 #                        feature jobs, CPU threads of a training, device
 #   --config FILE        lines of --name=value with any of these
@@ -30,33 +33,42 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=../cmd.sh
 . "$recipe/cmd.sh"
 
-librispeech='' speechocean='' cells='plain aam cosine speeds all' train_per_speaker=4 epochs=8 seeds=3 work=''
-stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device=''
+librispeech='' speechocean='' cells='plain speeds noise aam all' train_per_speaker=4 epochs=8 seeds=3 work=''
+stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' conf=''
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_speakers.sh --help)"
-for name in librispeech speechocean work; do
+for name in librispeech speechocean work conf; do
   [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 cd "$recipe"
-work=${work:-.}
-data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/emodb folds=$work/exp/emodb/folds
+work=${work:-.} conf=${conf:-conf/speakers}
+data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/speakers/emodb folds=$work/exp/emodb/folds
 compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 need "$folds/utt2fold" "run.sh --stop-stage 5 makes it"
 
-# The data of a cell, and its chunks of each recording in an epoch: the product with the copies is 6 in all.
-data_of() { case $1 in speeds) echo "$data/speeds" ;; all) echo "$data/all" ;; *) echo "$data/train" ;; esac; }
-copies_of() { case $1 in speeds) echo 2 ;; all) echo 1 ;; *) echo 6 ;; esac; }
+# The data of a cell, its chunks of each recording in an epoch (the product with the copies is 6 in all), and the folder of
+# its features in any data folder.
+data_of() {
+  case $1 in
+    speeds) echo "$data/speeds" ;;
+    noise) echo "$data/noise" ;;
+    all | cosine | level) echo "$data/all" ;;
+    *) echo "$data/train" ;;
+  esac
+}
+copies_of() { case $1 in speeds) echo 2 ;; noise) echo 3 ;; all | cosine | level) echo 1 ;; *) echo 6 ;; esac; }
+feats_of() { case $1 in level) echo "$2/level/feats.scp" ;; *) echo "$2/feats.scp" ;; esac; }
 
-# The options of a cell: its epochs are those of margin.conf in proportion.
 options_of() {
   local margin=(--loss aam --margin 0.2 --margin-from 2 --margin-to 4)
   case $1 in
-    plain) echo --loss softmax ;;
-    aam | speeds) echo "${margin[@]}" ;;
-    cosine | all) echo "${margin[@]}" --schedule cosine --warmup-epochs 0.5 --nesterov true --learning-rate 0.05 \
+    plain | speeds | noise) echo --loss softmax ;;
+    aam | all) echo "${margin[@]}" ;;
+    cosine) echo "${margin[@]}" --schedule cosine --warmup-epochs 0.5 --nesterov true --learning-rate 0.05 \
       --weight-decay 0.0001 --decay-all false ;;
-    *) die "there is no cell '$1' (plain aam cosine speeds all)" ;;
+    level) echo "${margin[@]}" --input-norm true ;;
+    *) die "there is no cell '$1' (plain speeds noise aam all cosine level)" ;;
   esac
 }
 
@@ -65,18 +77,28 @@ if at_stage 1 "data folders and features"; then
   local/prepare_librispeech.py --train-per-speaker "$train_per_speaker" "$librispeech" "$data/librispeech"
   local/prepare_speechocean.py "$speechocean" "$data/speechocean"
   combine-data "$data/train" "$data/librispeech/train" "$data/speechocean/train"
-  sets=("$data/train" "$data/librispeech/test" "$data/speechocean/test")
-  if [[ " $cells " == *" speeds "* ]]; then
-    perturb-data --speed 0.9,1.1 "$data/train" "$data/speeds"
-    sets+=("$data/speeds")
-  fi
-  if [[ " $cells " == *" all "* ]]; then
-    perturb-data --speed 0.9,1.1 --noise synthetic --babble own --rir synthetic --each-kind false "$data/train" "$data/all"
-    sets+=("$data/all")
-  fi
-  for set in "${sets[@]}"; do
-    make_feats.sh --cmd "$feats_cmd" --nj "$nj" "$set"
+  noise=(--noise synthetic --babble own --rir synthetic --each-kind false)
+  combine-data "$emodb" "$work/data/emodb"
+  sets=("$emodb" "$data/librispeech/test" "$data/speechocean/test")
+  for cell in $cells; do
+    train=$(data_of "$cell")
+    case $train in
+      */speeds) perturb-data --speed 0.9,1.1 "$data/train" "$train" ;;
+      */noise) perturb-data "${noise[@]}" "$data/train" "$train" ;;
+      */all) perturb-data --speed 0.9,1.1 "${noise[@]}" "$data/train" "$train" ;;
+    esac
+    [[ " ${sets[*]} " == *" $train "* ]] || sets+=("$train")
   done
+  features=(--cmd "$feats_cmd" --nj "$nj" --config "$conf/fbank.conf")
+  for set in "${sets[@]}"; do
+    make_feats.sh "${features[@]}" "$set"
+  done
+  if [[ " $cells " == *" level "* ]]; then
+    for set in "$data/all" "$data/librispeech/test" "$data/speechocean/test" "$emodb"; do
+      combine-data "$set/level" "$set"
+      make_feats.sh "${features[@]}" --cmvn false "$set/level"
+    done
+  fi
 fi
 
 if at_stage 2 "networks: $cells"; then
@@ -84,9 +106,9 @@ if at_stage 2 "networks: $cells"; then
     read -ra options <<<"$(options_of "$cell")"
     train=$(data_of "$cell")
     $train_cmd --num-threads "$num_threads" "$exp/$cell/log/train.log" \
-      train-resnet --config conf/speaker.conf --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
+      train-resnet --config "$conf/speaker.conf" --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
         --augment none --copies "$(copies_of "$cell")" "${options[@]}" "${compute[@]}" \
-        "scp:$train/feats.scp" "$train/utt2spk" "$exp/$cell"
+        "scp:$(feats_of "$cell" "$train")" "$train/utt2spk" "$exp/$cell"
   done
 fi
 
@@ -95,7 +117,7 @@ if at_stage 3 "equal error rates"; then
     for set in librispeech speechocean; do
       test=$data/$set/test vectors=$exp/$cell/$set
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/embed.$set.log" \
-        embed-segments "${compute[@]}" "$exp/$cell/final.pt" "scp:$test/feats.scp" "ark,scp:$vectors.ark,$vectors.scp"
+        embed-segments "${compute[@]}" "$exp/$cell/final.pt" "scp:$(feats_of "$cell" "$test")" "ark,scp:$vectors.ark,$vectors.scp"
       score-trials --utt2spk <(cat "$(data_of "$cell")/utt2spk" "$test/utt2spk") --json "$exp/$cell/$set.json" \
         --scores "$exp/$cell/$set.scores" "$test/trials" "scp:$vectors.scp" | tee "$exp/$cell/RESULTS.$set"
     done
@@ -108,14 +130,14 @@ if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
     for ((seed = 0; seed < seeds; seed++)); do
       draws=$exp/$cell/draws.$seed
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/draws.$seed.log" \
-        embed-segments --config conf/draws.conf --seed "$seed" "${compute[@]}" \
-          "$exp/$cell/final.pt" "scp:$emodb/feats.scp" "ark,scp:$draws.ark,$draws.scp"
+        embed-segments --config "$conf/draws.conf" --seed "$seed" "${compute[@]}" \
+          "$exp/$cell/final.pt" "scp:$(feats_of "$cell" "$emodb")" "ark,scp:$draws.ark,$draws.scp"
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/transfer.$seed.log" \
-        transfer-head --config conf/head.conf --seed "$seed" "${compute[@]}" \
+        transfer-head --config "$conf/head.conf" --seed "$seed" "${compute[@]}" \
           "$exp/$cell/final.pt" "scp:$draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir/seed$seed"
     done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" --data "$emodb" \
-      "$emodb/feats.scp" "$folds" "$dir"
+      "$(feats_of "$cell" "$emodb")" "$folds" "$dir"
   done
   systems=() directories=()
   for cell in $cells; do systems+=("$cell=$exp/$cell/emodb") directories+=("$exp/$cell/emodb"); done

@@ -1,0 +1,105 @@
+"""The fused form of BatchNorm, shortcut, activation and mask: torch's values and gradients, in Triton's interpreter."""
+
+import pytest
+import torch
+from normacts import FEW_PROGRAMS, results, worst
+from torch import nn
+
+from sertk.models import normact
+from sertk.models.activation import LayerPReLU
+from sertk.models.normact import norm_act, obstacle, use_fused
+from sertk.models.resnet import NetworkSpec, ResNet
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def interpreter():
+    """Triton's interpreter (see conftest)."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+
+
+@pytest.fixture
+def small_tiles(interpreter, monkeypatch):
+    """Tiles of 8 rows and 8 channels, two spans of rows: a small map has several of each, and parts of some."""
+    for name, size in {"TILE": 64, "SPANS": 2, "TILE_CHANNELS": 8}.items():
+        monkeypatch.setattr(normact, name, size)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize(
+    ("dtype", "shape", "kind", "shortcut", "masked"),
+    [
+        (torch.float32, (2, 3, 2, 5), "prelu", False, True),
+        (torch.float32, (2, 10, 2, 5), "prelu", True, False),  # 20 rows: two spans of two tiles; a rest of two channels
+        (torch.float32, (1, 4, 3, 6), "prelu-channel", True, True),  # one chunk
+        (torch.float32, (3, 8, 1, 3), "relu", True, False),
+        (torch.float32, (5, 1, 1, 1), "prelu", False, False),
+        (torch.bfloat16, (2, 3, 2, 5), "prelu", False, True),
+        (torch.bfloat16, (1, 8, 3, 6), "prelu", True, False),
+    ],
+)
+def test_fused_form_has_the_values_and_gradients_of_float64(dtype, shape, kind, shortcut, masked):
+    """In bf16 to two units of the last place: the interpreter cuts numbers off where a GPU rounds them."""
+    case, most = (shape, kind, shortcut, masked), 2e-6 if dtype == torch.float32 else 2**-6
+    wanted = results(*case, dtype=dtype, exact=True)
+    assert worst(results(*case, dtype=dtype, fused=True), wanted) < most
+    assert worst(results(*case), results(*case, exact=True)) < 2e-6  # torch's own form, with the same measure
+
+
+@pytest.mark.usefixtures("interpreter")
+def test_statistics_hold_where_the_mean_is_large():
+    """Mean 1000, deviation 1: the mean of squares less the square of the mean would lose the variance in float32."""
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)) + 1000
+    norm = nn.BatchNorm2d(3, momentum=1.0)
+    use_fused(norm, True)
+    norm_act(x.contiguous(memory_format=torch.channels_last), norm, nn.ReLU())
+    torch.testing.assert_close(norm.running_var, x.double().var((0, 2, 3)).float(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)))
+    assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.usefixtures("interpreter")
+def test_a_network_in_the_fused_form_learns_the_same(monkeypatch):
+    for name, value in FEW_PROGRAMS.items():
+        monkeypatch.setattr(normact, name, value)
+    torch.manual_seed(0)
+    network = ResNet(NetworkSpec(3, bins=8, channels=16, blocks=(1, 1, 1, 1), embedding_dim=8))
+    network.to(memory_format=torch.channels_last)
+    chunks, calls, gradients, before = torch.randn(3, 8, 8), [], [], network.state_dict()
+    before = {name: tensor.clone() for name, tensor in before.items()}
+    apply = normact.FusedNormAct.apply
+    monkeypatch.setattr(normact.FusedNormAct, "apply", lambda *given: calls.append(given) or apply(*given))
+    for fused in (False, True):
+        network.load_state_dict(before)
+        use_fused(network, fused)
+        network.zero_grad()
+        network(chunks).square().sum().backward()
+        tensors = [parameter.grad for parameter in network.parameters()]
+        gradients.append([tensor.clone() for tensor in (*tensors, *network.buffers())])
+    assert len(calls) == 9  # the stem, and two in each block
+    for fused, plain in zip(*gradients):
+        torch.testing.assert_close(fused, plain, rtol=1e-3, atol=1e-4)
+    network.eval()  # stored statistics: torch's operations
+    network(chunks)
+    assert len(calls) == 9
+
+
+def test_maps_that_the_kernels_do_not_take_are_left_to_torch(monkeypatch):
+    monkeypatch.setattr(normact.FusedNormAct, "apply", None)
+    norm = nn.BatchNorm2d(2)
+    use_fused(norm, True)
+    norm_act(torch.randn(2, 2, 3, 4), norm, LayerPReLU())  # channels first
+    with pytest.raises(ValueError, match="more than 1 value"):
+        norm_act(torch.randn(1, 2, 1, 1), norm, LayerPReLU())
+
+
+def test_the_reason_why_there_is_no_fused_form(interpreter, monkeypatch):
+    assert obstacle(CPU) is None
+    monkeypatch.setattr(normact, "_small_map", lambda device, fused: [torch.tensor([1.0 + fused])])
+    assert obstacle(CPU) == "the kernels' results differ from torch's here"
+    monkeypatch.undo()
+    monkeypatch.setattr(normact, "_kernels", lambda: (_ for _ in ()).throw(ImportError("No module named 'triton'\n…")))
+    assert obstacle(CPU) == "Triton does not work here: No module named 'triton'"
+    monkeypatch.delenv("TRITON_INTERPRET")
+    assert obstacle(CPU) == "the fused form needs a GPU"

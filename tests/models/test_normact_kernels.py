@@ -1,0 +1,49 @@
+"""The kernels of the fused form become machine code for GPUs, also on a machine without one."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve()
+MAPS = {"x", "shortcut", "grad", "out", "grad_z", "grad_x"}
+INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows"}
+TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
+LAYER = {"SHORTCUT": True, "MASKED": True, "SLOPES": 1}
+CONSTANTS = {
+    "partial_statistics": TILE, "whole_statistics": SUMS, "norm_act_forward": TILE | LAYER, "partial_gradients": TILE | LAYER,
+    "whole_gradients": SUMS, "norm_act_backward": TILE | LAYER,
+}  # fmt: skip
+
+
+def compile_kernel(name: str, maps: str, capability: int, one_channel: bool) -> int:
+    """Bytes of a kernel's code; Triton compiles a number of channels of 1 as a constant."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    from sertk.models import normact_kernels
+
+    kernel = getattr(normact_kernels, name)
+    types = {"mask": "*i1", "count": "*i64", "eps": "fp32", "momentum": "fp32"}
+    types |= dict.fromkeys(MAPS, f"*{maps}") | dict.fromkeys(INTEGERS, "i32")
+    constants = CONSTANTS[name] | ({"channels": 1} if one_channel else {})
+    signature = {arg: "constexpr" if arg in constants else types.get(arg, "*fp32") for arg in kernel.arg_names}
+    source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    return len(triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"])
+
+
+@pytest.mark.slow
+def test_kernels_compile_for_gpus(shell):
+    """In a process of its own, since kernels that were imported for the interpreter cannot be compiled."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    done = shell(
+        f"PYTHONPATH={HERE.parents[2]} {sys.executable} {HERE}", TRITON_INTERPRET="0", TRITON_CACHE_DIR="cache"
+    )
+    assert done.text.split() == [*CONSTANTS] * 4
+
+
+if __name__ == "__main__":
+    for variant in (("bf16", 90, False), ("fp32", 90, False), ("bf16", 80, False), ("fp32", 80, True)):
+        for kernel in CONSTANTS:
+            assert compile_kernel(kernel, *variant) > 1000
+            print(kernel)

@@ -1,0 +1,51 @@
+"""Weights cast at once: the same updates, to the bit, as with autocast's own casts."""
+
+import copy
+
+import pytest
+import torch
+
+from sertk.models.compute import autocast
+from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training.castonce import CastOnce
+from sertk.training.freezing import freeze
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("part", "output"), [("all", "linear"), ("from-block-2", "cosine")])
+def test_updates_are_those_of_autocasts_own_casts(part, output):
+    torch.manual_seed(0)
+    spec = NetworkSpec(3, bins=16, channels=16, blocks=(1, 1, 1, 1), embedding_dim=8, output=output)
+    networks = [ResNet(spec).to(memory_format=torch.channels_last)]
+    networks.append(copy.deepcopy(networks[0]))
+    chunks, found = torch.randn(4, 16, 24), []
+    for network, call in zip(networks, (networks[0], CastOnce(networks[1]))):
+        freeze(network, part).train_mode(network)
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.SGD(trained, 0.1, 0.9)
+        for _ in range(2):
+            optimiser.zero_grad()
+            with autocast(CPU, "bf16"):
+                logits = call(chunks)
+            logits.float().square().sum().backward()
+            optimiser.step()
+        found.append(logits)
+    assert torch.equal(*found)
+    for (name, ours), theirs in zip(networks[1].state_dict().items(), networks[0].state_dict().values()):
+        assert ours.dtype == theirs.dtype and torch.equal(ours, theirs), name
+    assert [p.grad is None for p in networks[0].parameters()] == [p.grad is None for p in networks[1].parameters()]
+
+
+def test_weights_are_copied_once_a_step(monkeypatch):
+    """Two calls for all layers together, there and back; autocast has nothing left to cast."""
+    calls, copy_all = [], torch._foreach_copy_
+    monkeypatch.setattr(
+        torch, "_foreach_copy_", lambda to, of: calls.append((len(of), of[0].dtype)) or copy_all(to, of)
+    )
+    network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8))
+    with autocast(CPU, "bf16"):
+        logits = CastOnce(network)(torch.randn(4, 16, 24))
+    logits.float().sum().backward()
+    layers = 1 + 4 * 2 + 3 + 2 * 2  # stem, blocks, shortcuts, two linear layers with their biases
+    assert calls == [(layers, torch.float32), (layers, torch.bfloat16)]
