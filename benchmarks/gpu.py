@@ -15,7 +15,7 @@ and in the JSON file, which is written after every part. Without a GPU the size 
   loop       the training loop with features on the device and on the host; chunks that a host thread prepares
   folds      five trainings: one alone, five in turn in one process, five processes at once
   draws      a frozen trunk's draws, computed only, and written
-  heads      15 heads on draws
+  heads      15 heads on draws, stacked and one by one
   predict    posteriors of whole segments in bf16 and float32
   variants   the step without deterministic cuDNN, with its benchmark, in float32, with ReLU, in another layout
   table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
@@ -36,7 +36,7 @@ from paired import machine
 HERE = Path(__file__).resolve().parent
 # Seconds of each part at most, times --patience.
 PARTS = {
-    "card": 20, "steps": 80, "fused": 40, "profile": 45, "loop": 35, "folds": 50, "draws": 30, "heads": 30, "predict": 45,
+    "card": 20, "steps": 80, "fused": 40, "profile": 45, "loop": 35, "folds": 50, "draws": 40, "heads": 30, "predict": 45,
     "variants": 60, "table3": 110, "compile": 120,
 }  # fmt: skip
 

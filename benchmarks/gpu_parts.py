@@ -40,8 +40,10 @@ from sertk.kaldi.tables import table_writer
 from sertk.models.inference import on_segments
 from sertk.models.resnet import ResNet
 from sertk.runtime import choose_device, keep_memory
+from sertk.training import trunk_pass
 from sertk.training.compile import obstacle
-from sertk.training.head import HeadTraining, train_heads
+from sertk.training.head import HeadTraining
+from sertk.training.heads import train_heads
 from sertk.training.settings import HeadSettings
 from sertk.training.side_by_side import side_by_side
 from sertk.training.targets import Targets
@@ -218,6 +220,9 @@ def draws(size: Size, device: torch.device) -> None:
         row(f"draws, {what}", chunks_per_s=round(rate(passes(), plan.rows, 3 * size.seconds, device, size.window)))
 
     report("computed only", lambda key, rows: None)
+    queued, trunk_pass.QUEUED = trunk_pass.QUEUED, dict.fromkeys(trunk_pass.QUEUED, 0)
+    report("computed only, the GPU waits while vectors are sorted", lambda key, rows: None)
+    trunk_pass.QUEUED = queued
     with tempfile.TemporaryDirectory() as name:
         with table_writer(f"ark:{name}/draws.ark", compress="cm2") as write:
             report("written in turn", write)
@@ -226,27 +231,32 @@ def draws(size: Size, device: torch.device) -> None:
 
 
 def heads(size: Size, device: torch.device) -> None:
-    """An epoch of 15 heads; a third of the corpus, since an epoch's time is proportional to it."""
+    """An epoch of 15 heads, stacked and one by one; a third of the corpus, since an epoch's time is proportional to it."""
     segments, rng = max(10, size.segments // 3), np.random.default_rng(0)
     rows = rng.standard_normal((3, size.spec.pooled_dim), np.float32)
     of_draws = store_of([f"utt{i}" for i in range(segments)], [rows] * segments)
-    settings = HeadSettings(epochs=1, batch_size=32 if size.spec.bins > 100 else 4)
+    settings = HeadSettings(epochs=2, batch_size=32 if size.spec.bins > 100 else 4)
     targets, members = Targets(torch.arange(segments) % LABELS), np.arange(segments)
-    trainings = {
-        (n, fold): HeadTraining(size.spec, members[members % FOLDS != fold], targets, settings, device)
-        for n in range(3) for fold in range(FOLDS)
-    }  # fmt: skip
-    batches = sum(one.sampler.num_batches() for one in trainings.values())
-    start = time.perf_counter()
-    for _ in train_heads(trainings, dict.fromkeys(trainings, members), of_draws, device):
-        pass
-    wait(device)
-    taken = time.perf_counter() - start
-    row(
-        f"an epoch of {len(trainings)} heads, {segments} segments",
-        s=round(taken, 2),
-        steps_per_s=round(batches / taken),
-    )
+    taken = {}
+    for name, stacked in (("stacked", True), ("one by one", False)):
+        trainings = {
+            (n, fold): HeadTraining(size.spec, members[members % FOLDS != fold], targets, settings, device)
+            for n in range(3) for fold in range(FOLDS)
+        }  # fmt: skip
+        # The second epoch: in the first, libraries are loaded.
+        for epoch, _, _ in train_heads(trainings, dict.fromkeys(trainings, members), of_draws, device, stacked=stacked):
+            if epoch == 1:
+                wait(device)
+                start = time.perf_counter()
+        wait(device)
+        taken[name] = time.perf_counter() - start
+        batches = sum(one.sampler.num_batches() for one in trainings.values())
+        row(
+            f"an epoch of {len(trainings)} heads, {segments} segments, {name}",
+            s=round(taken[name], 2),
+            steps_per_s=round(batches / taken[name]),
+        )
+    row("heads stacked against one by one", times=ratio(taken["one by one"], taken["stacked"]))
 
 
 def predict(size: Size, device: torch.device) -> None:

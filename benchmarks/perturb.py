@@ -82,6 +82,16 @@ def in_memory(folder: Path, rounds: int):
                 for p in pieces
             ],
         },
+        "rooms and codecs": {
+            f"sertk `{text}`": ours(text)
+            for text in (
+                "rir=synthetic rt60=0.4 drr=3 seed=1",
+                "rir=image rt60=0.4 distance=1 seed=1",
+                "codec=gsm",
+                "codec=mp3 kbps=32",
+                "codec=opus kbps=16",
+            )
+        },
     }
     for title, runs in named.items():
         compare(title.capitalize(), runs, rounds, PIECES * SECONDS)

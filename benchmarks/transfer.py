@@ -14,7 +14,8 @@ from paired import compare
 
 from sertk.data.store import store_of
 from sertk.models.resnet import NetworkSpec, ResNet
-from sertk.training.head import HeadTraining, train_heads
+from sertk.training.head import HeadTraining
+from sertk.training.heads import train_heads
 from sertk.training.settings import HeadSettings, TrainingSettings
 from sertk.training.targets import Targets
 from sertk.training.trunk_pass import DrawPlan, draw_vectors

@@ -32,7 +32,7 @@ egs=$SERTK_ROOT/egs
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
 speakers=(--speaker-conf "$PWD/conf/speaker.conf" --large-margin-conf "$PWD/conf/large-margin.conf"
-  --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf" --cohort-per-speaker 3)
+  --trials "O,E,H" --trials-conf "$PWD/conf/trials.conf" --cohort-per-speaker 3 --calibration-speakers 8)
 if [ "$perturb" = true ]; then speakers+=(--perturb-conf "$PWD/conf/perturb.conf"); else speakers+=(--perturb-conf=); fi
 
 if at_stage 1 "simulated speech of speakers and emotions"; then

@@ -15,7 +15,8 @@
 #                        of the training speakers
 #   --work DIR           where data/ and exp/ are written [this folder]
 #   --stage 1 --stop-stage 5
-#     1 data folders  2 features  3 training, large-margin fine-tuning  4 embeddings  5 equal error rates, plain and AS-Norm
+#     1 data folders  2 features  3 training, large-margin fine-tuning  4 embeddings
+#     5 equal error rates, plain and AS-Norm; with calibration also Cllr, by the scores alone and with qualities
 #   --allow-partial true continue with incomplete corpora; results are stamped PARTIAL
 #   --simulated true     the corpus is simulated; results are stamped SIMULATED
 #   --speaker-conf FILE --fbank-conf FILE --trials-conf FILE
@@ -24,19 +25,22 @@
 #                        fine-tune the network with these settings, and score that one [conf/large-margin.conf]; with '' none
 #   --cohort-per-speaker 10
 #                        recordings of each training speaker for AS-Norm; 0: no AS-Norm
+#   --calibration-speakers 0
+#                        take so many speakers out of the training, and calibrate the scores on trials of them
 #   --num-gpus 1         training processes, one per GPU, that share every batch
 #   --nj 32 --device cpu|cuda|cuda:N --seed 0
 #                        feature jobs, device
 #   --config FILE        lines of --name=value with any of these; conf/paper.conf is the paper's training
 #
 # Results: exp/resnet34/final.pt; fine-tuned, with the scores: exp/resnet34_lm/{final.pt,RESULTS} and, of each list,
-# exp/resnet34_lm/trials/{O,O_asnorm}.{json,scores}, O_asnorm.png
+# exp/resnet34_lm/trials/{O,O_asnorm,O_calibrated,O_quality}.{json,scores}, O_asnorm.png
 set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
 voxceleb1='' voxceleb2='' trials=O work='' perturb_conf=conf/perturb.conf musan='' rirs='' stage=1 stop_stage=5 stamp=''
 allow_partial=false simulated=false num_gpus=1 nj=32 device='' seed=0 cohort_per_speaker=10
+calibration_speakers=0
 fbank_conf=$SERTK_ROOT/egs/common/conf/fbank.conf speaker_conf=conf/margin.conf trials_conf=conf/trials.conf
 large_margin_conf=conf/large-margin.conf
 . sertk_options.sh
@@ -45,7 +49,7 @@ large_margin_conf=conf/large-margin.conf
 [ ! -e "$trials" ] || trials=$(realpath -s -- "$trials")
 enter_recipe voxceleb1 voxceleb2 work musan rirs
 work=${work:-.}
-train=$work/data/train test=$work/data/test cohort=$work/data/cohort dir=$work/exp/resnet34
+train=$work/data/train test=$work/data/test cohort=$work/data/cohort calibration=$work/data/calibration dir=$work/exp/resnet34
 [ -z "$perturb_conf" ] || train=$work/data/train_perturbed
 compute=(${device:+--device "$device"})
 ranks=()
@@ -53,7 +57,12 @@ ranks=()
 
 if at_stage 1 "data folders for training and for the trials, perturbed copies"; then
   local/prepare_voxceleb.py ${voxceleb1:+--voxceleb1 "$voxceleb1"} ${voxceleb2:+--voxceleb2 "$voxceleb2"} \
-    --trials "$trials" --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+    --trials "$trials" --calibration-speakers "$calibration_speakers" \
+    --allow-partial "$allow_partial" --simulated "$simulated" "$work/data"
+  if [ "$calibration_speakers" -gt 0 ]; then
+    subset-data --per-spk "$work/data/held_out" 20 "$calibration"
+    make-trials --seed "$seed" --apart "$calibration/utt2session" "$calibration" "$calibration/trials"
+  fi
   if [ -n "$perturb_conf" ]; then
     sounds=(--noise synthetic --babble own) rooms=synthetic
     if [ -n "$musan" ]; then
@@ -69,9 +78,13 @@ if at_stage 1 "data folders for training and for the trials, perturbed copies"; 
   validate-data "$train"
 fi
 
+sets=("$train")
+[ ! -e "$test" ] || sets+=("$test")
+[ "$calibration_speakers" -eq 0 ] || sets+=("$calibration")
 if at_stage 2 "features"; then
-  make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$train"
-  [ ! -e "$test" ] || make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$test"
+  for set in "${sets[@]}"; do
+    make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$set"
+  done
 fi
 
 if at_stage 3 "speaker network, and its fine-tuning with a large margin"; then
@@ -96,20 +109,37 @@ if at_stage 4 "embeddings of the trials, and of training speakers for AS-Norm"; 
     $train_cmd "$dir/log/embed_cohort.log" \
       embed-segments "${compute[@]}" "$dir/final.pt" "scp:$cohort/feats.scp" "ark,scp:$dir/cohort.ark,$dir/cohort.scp"
   fi
+  if [ "$calibration_speakers" -gt 0 ]; then
+    $train_cmd "$dir/log/embed_calibration.log" \
+      embed-segments "${compute[@]}" "$dir/final.pt" "scp:$calibration/feats.scp" \
+        "ark,scp:$dir/calibration.ark,$dir/calibration.scp"
+  fi
 fi
 
-if at_stage 5 "equal error rates, plain and with AS-Norm"; then
+norm=() quality=duration,magnitude
+if [ "$cohort_per_speaker" -gt 0 ]; then
+  norm=(--mean "scp:$dir/cohort.scp" --cohort "scp:$dir/cohort.scp" --cohort-utt2spk "$cohort/utt2spk") quality+=,cohort
+fi
+calibrated=(--calibration-trials "$calibration/trials" --calibration-embeddings "scp:$dir/calibration.scp")
+
+# The scores of one list: score NAME [option…], to $dir/trials/NAME.{json,scores}.
+score() {
+  score-trials --config "$trials_conf" --utt2spk "$test/utt2spk" --json "$dir/trials/$1.json" \
+    --scores "$dir/trials/$1.scores" "${@:2}" "$list" "scp:$dir/test.scp" | sed "s/^/$1: /"
+}
+
+if at_stage 5 "equal error rates, plain, with AS-Norm and calibrated"; then
   mkdir -p "$dir/trials"
+  if [ "$calibration_speakers" -gt 0 ]; then # seconds, from frames of 10 ms
+    sort "$test/utt2num_frames" "$calibration/utt2num_frames" | awk '{ print $1, $2 / 100 }' >"$dir/trials/utt2dur"
+  fi
   for list in "$test"/trials_*; do
     name=${list##*/trials_}
-    out=$dir/trials/$name
-    score-trials --config "$trials_conf" --utt2spk "$test/utt2spk" --json "$out.json" --scores "$out.scores" \
-      "$list" "scp:$dir/test.scp" | sed "s/^/$name: /"
-    if [ "$cohort_per_speaker" -gt 0 ]; then
-      score-trials --config "$trials_conf" --utt2spk "$test/utt2spk" --json "${out}_asnorm.json" \
-        --scores "${out}_asnorm.scores" --det "${out}_asnorm.png" --mean "scp:$dir/cohort.scp" \
-        --cohort "scp:$dir/cohort.scp" --cohort-utt2spk "$cohort/utt2spk" "$list" "scp:$dir/test.scp" |
-        sed "s/^/$name: /"
+    score "$name"
+    [ "$cohort_per_speaker" -eq 0 ] || score "${name}_asnorm" "${norm[@]}" --det "$dir/trials/${name}_asnorm.png"
+    if [ "$calibration_speakers" -gt 0 ]; then
+      score "${name}_calibrated" "${norm[@]}" "${calibrated[@]}"
+      score "${name}_quality" "${norm[@]}" "${calibrated[@]}" --quality "$quality" --utt2dur "$dir/trials/utt2dur"
     fi
   done | tee "$dir/RESULTS"
 fi

@@ -39,6 +39,7 @@ from sertk.training.settings import HeadSettings
 @seed_option
 @device_option
 @threads_option
+@options_of(HeadOptions, "Hardware", "stack")
 def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any) -> int:
     """Train new fully connected layers on MODEL's frozen trunk, once for each held-out fold.
 

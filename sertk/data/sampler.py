@@ -72,20 +72,37 @@ class Sampler:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (counted from 1) from number `first` on."""
-        order = permutation(self.num_items, self.seed, "order", epoch)
+        order, dealt = self._order(epoch), self._dealt(epoch)
         last = self.num_batches() - 1
-        dealt = None if self.classes is None else balanced(self.classes, self.seed, epoch)
         for number in range(first, last + 1):
             start = number * self.batch_size
             picked = order[start:] if number == last else order[start : start + self.batch_size]
             frames = Draws(self.seed, "T", epoch, number).choice(self.chunk_frames)
-            per_segment = self.num_versions * self.num_copies
-            segment, rest = np.divmod(picked, per_segment)
-            version, copy = np.divmod(rest, self.num_copies)
-            if dealt:
-                copy += self.num_copies * dealt[1][segment]
-                segment = dealt[0][segment]
-            yield Batch(number, frames, np.stack([segment, version, copy], axis=1))
+            yield Batch(number, frames, self._items(picked, dealt))
+
+    def items(self, epoch: int) -> np.ndarray:
+        """The items of all batches of an epoch, one after the other. Shape: (num_items, 3)."""
+        return self._items(self._order(epoch), self._dealt(epoch))
+
+    def full_batches(self) -> int:
+        """The batches before the first of another size, which is the last if there is one."""
+        batches = self.num_batches()
+        return batches if self.num_items == batches * self.batch_size else batches - 1
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return permutation(self.num_items, self.seed, "order", epoch)
+
+    def _dealt(self, epoch: int) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.classes is None else balanced(self.classes, self.seed, epoch)
+
+    def _items(self, picked: np.ndarray, dealt: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+        """Segment, version and copy of places in an epoch. Shape: (size,) -> (size, 3)."""
+        segment, rest = np.divmod(picked, self.num_versions * self.num_copies)
+        version, copy = np.divmod(rest, self.num_copies)
+        if dealt:
+            copy += self.num_copies * dealt[1][segment]
+            segment = dealt[0][segment]
+        return np.stack([segment, version, copy], axis=1)
 
 
 def balanced(classes: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

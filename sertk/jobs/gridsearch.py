@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sertk.atomic import atomic_file
-from sertk.errors import SertkError
+from sertk.errors import SertkError, error_context
 from sertk.jobs.drawtable import DrawTable
 from sertk.jobs.headrun import HEAD_ROUNDING, HeadRun, LabelSet, decisions, indices
 from sertk.jobs.vectortable import VectorTable
@@ -21,7 +21,8 @@ from sertk.models.modelfile import read_checked, write_checked
 from sertk.models.resnet import Head
 from sertk.runs.state import differences
 from sertk.training.grid import GRIDABLE, Grid, best, identity, scores_of, trained_alike
-from sertk.training.head import HeadTraining, train_heads
+from sertk.training.head import HeadTraining
+from sertk.training.heads import train_heads
 from sertk.training.progress import StopRequested, never
 from sertk.training.settings import HeadSettings
 
@@ -92,6 +93,7 @@ def choose_settings(
     criterion: str,
     device: torch.device,
     stop_requested: StopRequested = never,
+    stacked: bool = False,
 ) -> dict[HeadRun, HeadSettings]:
     """Choose the settings of each run by scores on its training folds, each held out in turn.
 
@@ -106,6 +108,7 @@ def choose_settings(
         criterion: "ua", "wa" or "mean-ua", see scores_of.
         device: where to compute.
         stop_requested: checked before every batch.
+        stacked: see train_heads.
 
     Raises:
         Stopped: `stop_requested` returned True.
@@ -117,7 +120,8 @@ def choose_settings(
         search.resume()
     for label_set in {id(run.label_set): run.label_set for run in runs}.values():
         of_set = [search for run, search in searches.items() if run.label_set is label_set]
-        _try_all(of_set, label_set, table, rows_of, points, device, stop_requested)
+        trial = Trial(label_set, table, _deciders(label_set, rows_of, device), device, stacked)
+        _try_all(of_set, trial, points, stop_requested)
     for run, search in searches.items():
         scores = [search.scores(point) for point in points]
         index = best(scores, criterion)
@@ -131,32 +135,23 @@ def choose_settings(
     return chosen
 
 
-def _try_all(
-    searches: list[Search],
-    label_set: LabelSet,
-    table: DrawTable | VectorTable,
-    rows_of: Rows,
-    points: list[HeadSettings],
-    device: torch.device,
-    stop_requested: StopRequested,
-) -> None:
+def _try_all(searches: list[Search], trial: "Trial", points: list[HeadSettings], stop_requested: StopRequested) -> None:
     """Train and score all settings for the runs of a label set, as far as they are not yet."""
-    if len(label_set.labelling.folds()) < 3:
+    by_fold, folds = {search.run.fold: search for search in searches}, list(trial.deciders)
+    if len(folds) < 3:
         raise SertkError("--grid holds out a second fold: it takes at least three folds")
-    by_fold, groups = {search.run.fold: search for search in searches}, trained_alike(points)
-    deciders = _deciders(label_set, rows_of, device)
-    for number, group in enumerate(groups, 1):
-        lacking, trial = _lacking(by_fold, list(deciders), group), Trial(label_set, table, deciders, group, device)
-        for first in range(0, len(lacking), TOGETHER):
-            decided = trial.decisions(lacking[first : first + TOGETHER], stop_requested)
-            for (pair, point), of_fold in decided.items():
-                for fold, inner in (pair, pair[::-1]):
-                    if fold in by_fold:
-                        by_fold[fold].decided[identity(point), inner] = of_fold and of_fold[inner]
-            for search in searches:
-                search.save()
-        if lacking:
-            log.info("%s: tried %d of %d settings", label_set.directory, sum(map(len, groups[:number])), len(points))
+    groups = trained_alike(points)
+    lacking = [(pair, group) for group in groups for pair in _lacking(by_fold, folds, group)]
+    for first in range(0, len(lacking), TOGETHER):
+        decided = trial.decisions(lacking[first : first + TOGETHER], stop_requested)
+        for (pair, point), of_fold in decided.items():
+            for fold, inner in (pair, pair[::-1]):
+                if fold in by_fold:
+                    by_fold[fold].decided[identity(point), inner] = of_fold and of_fold[inner]
+        for search in searches:
+            search.save()
+        done = min(first + TOGETHER, len(lacking))
+        log.info("%s: trained %d of %d heads for the choice of settings", trial.label_set.directory, done, len(lacking))
 
 
 def _deciders(label_set: LabelSet, rows_of: Rows, device: torch.device) -> dict[str, Decider]:
@@ -188,20 +183,24 @@ class Trial:
         label_set: labels and folds.
         table: what they are trained on.
         deciders: of each fold, see decisions.
-        group: settings that differ in their epochs only, the most last (see trained_alike).
         device: where to compute.
+        stacked: see train_heads.
     """
 
     label_set: LabelSet
     table: DrawTable | VectorTable
     deciders: dict[str, Decider]
-    group: list[HeadSettings]
     device: torch.device
+    stacked: bool
 
     def decisions(
-        self, pairs: list[Pair], stop_requested: StopRequested
+        self, heads: list[tuple[Pair, list[HeadSettings]]], stop_requested: StopRequested
     ) -> dict[tuple[Pair, HeadSettings], dict[str, Sequence] | None]:
-        """Train a head without each pair of folds, and decide on the segments of both.
+        """Train heads, each without a pair of folds, and decide on the segments of both.
+
+        Args:
+            heads: pair, and settings that differ in their epochs only, the most last (see trained_alike).
+            stop_requested: checked before every batch.
 
         Returns:
             by pair and setting: decisions on each of the two folds; None if the training failed.
@@ -209,28 +208,24 @@ class Trial:
         Raises:
             Stopped: `stop_requested` returned True.
         """
-        results: dict[tuple[Pair, HeadSettings], dict[str, Sequence] | None] = {}
-        try:
-            self._train(pairs, stop_requested, results)
-        except SertkError as error:  # one of them has a loss that is NaN or infinite: each is tried alone
-            if len(pairs) == 1:
-                log.warning("%s: %s", identity(self.group[-1]), error)
-                return {(pairs[0], point): results.get((pairs[0], point)) for point in self.group}
-            for pair in pairs:
-                results |= self.decisions([pair], stop_requested)
+        results = dict.fromkeys((pair, point) for pair, group in heads for point in group)
+        pair_of, group_of, trainings = {}, {}, {}
+        for pair, group in heads:
+            name = f"{identity(group[-1])}, without the folds {' and '.join(pair)}"
+            pair_of[name], group_of[name] = pair, group
+            try:
+                with error_context(name):
+                    trainings[name] = self._training(pair, group[-1])
+            except SertkError as error:
+                _warn(name, error)
+        everything = dict.fromkeys(trainings, np.arange(len(self.label_set.store)))
+        store, how = self.label_set.store, {"failed": _warn, "stacked": self.stacked}
+        for epoch, name, _ in train_heads(trainings, everything, store, self.device, stop_requested, **how):
+            for point in group_of[name]:
+                if point.epochs == epoch:
+                    pair, head = pair_of[name], trainings[name].head
+                    results[pair, point] = {fold: self.deciders[fold](head) for fold in pair}
         return results
-
-    def _train(self, pairs: list[Pair], stop_requested: StopRequested, results: dict) -> None:
-        store, longest = self.label_set.store, self.group[-1]
-        point_at = {point.epochs: point for point in self.group}
-        trainings = {pair: self._training(pair, longest) for pair in pairs}
-        everything = np.arange(len(store))
-        for epoch, pair, _ in train_heads(
-            trainings, dict.fromkeys(pairs, everything), store, self.device, stop_requested
-        ):
-            if epoch in point_at:
-                head = trainings[pair].head
-                results[pair, point_at[epoch]] = {fold: self.deciders[fold](head) for fold in pair}
 
     def _training(self, pair: Pair, settings: HeadSettings) -> HeadTraining:
         label_set, labelling = self.label_set, self.label_set.labelling
@@ -238,6 +233,10 @@ class Trial:
         spec = self.table.head_spec(len(labelling.labels), settings)
         standardise = label_set.standardisation(*pair)
         return HeadTraining(spec, members, label_set.targets, settings, self.device, None, standardise)
+
+
+def _warn(_: str, error: SertkError) -> None:
+    log.warning("%s", error)
 
 
 def keys_of(label_set: LabelSet, fold: str) -> list[str]:

@@ -29,7 +29,7 @@ from sertk.training.targets import Targets
 log = logging.getLogger("sertk")
 
 # A head trained on another machine is the same head; other code trains it again, which takes seconds.
-HEAD_ROUNDING = ROUNDING - {"code"}
+HEAD_ROUNDING = ROUNDING - {"code"} | {"stacked"}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from sertk.models.resnet import Head
 from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
 from sertk.runs.preemption import RUN_AGAIN
 from sertk.runtime import choose_device, prepare_cpu
-from sertk.training.head import HeadTraining, train_heads
+from sertk.training.head import HeadTraining
+from sertk.training.heads import train_heads
 from sertk.training.labelling import labelled
 from sertk.training.model_selection import development_fold, development_scores
 from sertk.training.progress import Stopped, StopRequested, never
@@ -72,6 +73,7 @@ def train_all_heads(
     else:
         table = open_draws(model_path, draws, options.aux)
     settings, grid = replace(settings, versions=table.versions), options.grid
+    stacked = options.stacked(device.type)
     longest = max(grid.points(settings), key=lambda point: point.epochs) if grid else settings
     tasks = [read_label_set(paths, table, longest, options) for paths in label_sets]
     shared = run_settings(table, settings, options, device, threads)
@@ -85,13 +87,13 @@ def train_all_heads(
         try:
             chosen = dict.fromkeys(runs, settings)
             if grid:
-                criterion = options.grid_criterion
-                chosen = choose_settings(runs, table, rows_of, grid, settings, criterion, device, stop_requested)
+                search = (grid, settings, options.grid_criterion)
+                chosen = choose_settings(runs, table, rows_of, *search, device, stop_requested, stacked)
             for run in runs:
                 start(run, table, chosen[run], device, scorers.get(run))
-            train_side_by_side(runs, table.store, device, stop_requested)
+            train_side_by_side(runs, table.store, device, stop_requested, stacked)
             if options.inner_scores:
-                compute_inner_scores(chosen, table, rows_of, device, stop_requested)
+                compute_inner_scores(chosen, table, rows_of, device, stop_requested, stacked)
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
@@ -150,6 +152,7 @@ def run_settings(
         **table.fingerprint(),
         **machine_fingerprint(device, threads),
         "eval_vectors": manifest.sha256 if manifest else None,
+        **({"stacked": True} if options.stacked(device.type) else {}),
     }
 
 
@@ -212,7 +215,11 @@ def score_head(decide: Callable[[Head], list[int]], truth: list[int], num_labels
 
 
 def train_side_by_side(
-    runs: list[HeadRun], store: Store, device: torch.device, stop_requested: StopRequested = never
+    runs: list[HeadRun],
+    store: Store,
+    device: torch.device,
+    stop_requested: StopRequested = never,
+    stacked: bool = False,
 ) -> None:
     """Train all heads to their last epoch; each is checkpointed after every epoch.
 
@@ -221,6 +228,7 @@ def train_side_by_side(
         store: the draws of all segments.
         device: where to compute.
         stop_requested: checked before every batch.
+        stacked: see train_heads.
 
     Raises:
         Stopped: `stop_requested` returned True.
@@ -231,7 +239,8 @@ def train_side_by_side(
     log_start(runs, union)
     store_indices = {run: np.array([index_of[key] for key in run.label_set.store.keys]) for run in runs}
     trainings = {run: run.training for run in runs}
-    for epoch, run, record in train_heads(trainings, store_indices, union, device, stop_requested):
+    trained = train_heads(trainings, store_indices, union, device, stop_requested, stacked=stacked)
+    for epoch, run, record in trained:
         run.save()
         scores = f", UA of whole segments {100 * record['dev_ua']:.1f}" if "dev_ua" in record else ""
         loss, accuracy, epochs = record["loss"], 100 * record["accuracy"], run.training.settings.epochs

@@ -23,6 +23,7 @@ def compute_inner_scores(
     rows_of: dict[str, np.ndarray],
     device: torch.device,
     stop_requested: StopRequested,
+    stacked: bool = False,
 ) -> None:
     """Give each run the posteriors of its training segments, by heads that have trained neither on these nor on its fold.
 
@@ -34,6 +35,7 @@ def compute_inner_scores(
         rows_of: (rows, dim) of whole segments.
         device: where to compute.
         stop_requested: checked before every batch.
+        stacked: see train_heads.
 
     Raises:
         Stopped: `stop_requested` returned True.
@@ -50,12 +52,13 @@ def compute_inner_scores(
         if empty := [fold for fold, of_fold in keys.items() if not of_fold]:
             raise SertkError(f"{label_set.directory}: fold {empty[0]}, which --inner-scores needs, has no vectors")
         predict = {fold: predictions([rows_of[key] for key in of_fold], device) for fold, of_fold in keys.items()}
-        trial = Trial(label_set, table, predict, [settings], device)
+        trial = Trial(label_set, table, predict, device, stacked)
         pairs: list[Pair] = [pair for pair in combinations(keys, 2) if run_of.keys() & set(pair)]
         for run in run_of.values():
             run.inner = {}
         for first in range(0, len(pairs), TOGETHER):
-            for (pair, _), predicted in trial.decisions(pairs[first : first + TOGETHER], stop_requested).items():
+            heads = [(pair, [settings]) for pair in pairs[first : first + TOGETHER]]
+            for (pair, _), predicted in trial.decisions(heads, stop_requested).items():
                 if predicted is None:
                     raise SertkError(f"{label_set.directory}: training without the folds {' and '.join(pair)} diverges")
                 for fold, inner in (pair, pair[::-1]):

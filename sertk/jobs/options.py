@@ -45,11 +45,15 @@ class TrainingOptions(JobOptions):
 
 @dataclass(frozen=True)
 class HeadOptions(JobOptions):
-    """Options of transfer-head: what to hold out, what selects the epoch."""
+    """Options of transfer-head: what to hold out, what selects the epoch, how to compute."""
 
     folds: tuple[str, ...] | None = option(
         None, "The folds to hold out, a head for each.", kind="names", metavar="N,N,…", unset="all"
     )
+    stack: str = option(
+        "auto", "Train heads of the same shape together, in batched matrix products: the same heads up to rounding; auto: on"
+        " a GPU. On a CPU it is faster for small heads.", choices=("auto", "true", "false"),
+    )  # fmt: skip
     eval_vectors: Rspecifier | None = option(
         None, "Vectors of whole segments for --select, --grid and --inner-scores, from embed-segments --at pool. With MODEL"
         " none: the training vectors themselves, if this is not given.",
@@ -75,6 +79,10 @@ class HeadOptions(JobOptions):
         False, "Also write DIR/FOLD/inner.ark, scores of the training segments for fuse-scores --weights inner: each training"
         " fold's by a head without it.",
     )  # fmt: skip
+
+    def stacked(self, device: str) -> bool:
+        """Whether heads of the same shape are trained together on a device of this type."""
+        return self.stack == "true" or (self.stack == "auto" and device == "cuda")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -112,8 +113,9 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
         device = torch.device("cuda", world.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
     try:
-        backend = "nccl" if device.type == "cuda" else "gloo"
         store = rendezvous_store(variables, world)
+        gpus = chosen_gpus(store, world, gpu_name(device)) if device.type == "cuda" else []
+        backend = "nccl" if gpus and len(set(gpus)) == world.size else "gloo"
         distributed.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=TIMEOUT)
         heartbeat = Heartbeat(connected_store(variables), world.rank, world.size)
     except RuntimeError as error:
@@ -123,6 +125,24 @@ def join_world(device: torch.device) -> tuple[World, torch.device]:
             f" {str(error).splitlines()[0]}"
         ) from None
     return replace(world, heartbeat=heartbeat), device
+
+
+def gpu_name(device: torch.device) -> str:
+    """A name of a GPU among all machines."""
+    properties = torch.cuda.get_device_properties(device)
+    return f"{socket.gethostname()} {getattr(properties, 'uuid', device.index)}"
+
+
+def chosen_gpus(store: distributed.Store, world: World, name: str) -> list[str]:
+    """The GPUs of all processes. NCCL refuses two on one GPU, which gloo connects by way of the host's memory.
+
+    Args:
+        store: that all processes share.
+        world: the processes.
+        name: of this one's GPU.
+    """
+    store.set(f"gpu of {world.rank}", name)
+    return [store.get(f"gpu of {rank}").decode() for rank in range(world.size)]
 
 
 def rendezvous_store(variables: Mapping[str, str], world: World) -> distributed.Store:

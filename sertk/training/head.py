@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from sertk.data.loader import prefetch
 from sertk.data.sampler import Batch, Sampler
-from sertk.data.store import RESIDENT_BYTES, Segment, Store
-from sertk.errors import SertkError, error_context
+from sertk.errors import SertkError
 from sertk.models.modelfile import finite
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.models.spec import HeadSpec
@@ -24,9 +23,26 @@ from sertk.training.progress import Progress, Stopped, StopRequested, never
 from sertk.training.settings import HeadSettings
 from sertk.training.targets import Targets
 
-Name = TypeVar("Name")
 # Function of segments and versions, (batch,) indices each, that returns the draws of an epoch, (batch, dim) float32.
 EpochVectors = Callable[[np.ndarray, np.ndarray], Tensor]
+
+
+@dataclass
+class EpochSums:
+    """Sums over the batches of an epoch, on the device.
+
+    Args:
+        loss: summed over the vectors, float64.
+        correct: number of correctly classified vectors.
+    """
+
+    loss: Tensor
+    correct: Tensor
+
+    @classmethod
+    def zeros(cls, device: torch.device, *heads: int) -> "EpochSums":
+        """Zeros for one head, or for several. Shape: () or (heads,)."""
+        return cls(*(torch.zeros(heads, dtype=kind, device=device) for kind in (torch.float64, torch.int64)))
 
 
 class HeadTraining:
@@ -90,35 +106,47 @@ class HeadTraining:
             Stopped: `stop_requested` returned True.
             SertkError: the loss or the weights are NaN or infinite.
         """
+        sums = EpochSums.zeros(self.device)
+        self.train_batches(vectors, sums, stop_requested=stop_requested)
+        return self.finish_epoch(sums)
+
+    def train_batches(
+        self, vectors: EpochVectors, sums: EpochSums, first: int = 0, stop_requested: StopRequested = never
+    ) -> None:
+        """Train on the batches of an epoch from number `first` on, and add to its sums; else as train_epoch."""
         epoch = len(self.history) + 1
-        rate, batches = 0.0, self.sampler.num_batches()
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
 
         def prepare(batch: Batch) -> tuple[np.ndarray, Tensor]:
             segments = self.members[batch.items[:, 0]]
             return segments, vectors(segments, batch.items[:, 1])
 
-        for batch, (segments, pooled) in enumerate(prefetch(prepare, self.sampler.batches(epoch))):
+        for batch, (segments, pooled) in enumerate(prefetch(prepare, self.sampler.batches(epoch, first)), first):
             if stop_requested():
                 raise Stopped(f"in epoch {epoch}")
-            rate = self.schedule.rate(epoch, batch, batches)
             for group in self.optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = self.rate(batch)
             targets = self.targets.of(torch.from_numpy(segments).to(self.device, non_blocking=True))
             logits = self.head(pooled)
             loss = targets.loss(logits, self.settings.label_smoothing)
             self.optimiser.zero_grad(set_to_none=True)
             (loss / len(segments)).backward()
             self.optimiser.step()
-            loss_sum += loss.detach()
-            correct += targets.correct(logits)
+            sums.loss += loss.detach()
+            sums.correct += targets.correct(logits)
+
+    def rate(self, batch: int) -> float:
+        """Learning rate of a batch of the next epoch."""
+        return self.schedule.rate(len(self.history) + 1, batch, self.sampler.num_batches())
+
+    def finish_epoch(self, sums: EpochSums) -> dict:
+        """Score the head after the last batch of an epoch; returns the epoch's record, see train_epoch."""
+        epoch, rate = len(self.history) + 1, self.rate(self.sampler.num_batches() - 1)
         self.optimiser.zero_grad(set_to_none=True)  # frees memory for the other heads
         items = self.sampler.num_items
         record = {
             "epoch": epoch,
-            "loss": float(loss_sum) / items,
-            "accuracy": int(correct) / items,
+            "loss": float(sums.loss) / items,
+            "accuracy": int(sums.correct) / items,
             "learning_rate": rate,
         }
         if not math.isfinite(record["loss"]) or not finite(self.head):
@@ -150,92 +178,6 @@ class HeadTraining:
     def selected(self) -> tuple[Head, int]:
         """The head of the selected epoch, and that epoch."""
         return self.best or self.head, selected_epoch(self.history)
-
-
-class EpochDraws:
-    """The draws of one epoch: held on the device if they fit, else read batch by batch.
-
-    Args:
-        store: the draws of all segments and epochs.
-        epoch: from 1.
-        versions: rows of a segment in an epoch; after its last row a segment begins again.
-        device: where they are needed.
-        resident_bytes: largest size to hold.
-    """
-
-    def __init__(self, store: Store, epoch: int, versions: int, device: torch.device, resident_bytes: int) -> None:
-        self.store, self.versions, self.device = store, versions, device
-        self.resident: Tensor | None = None
-        self.first = (epoch - 1) * versions
-        if 4 * len(store) * versions * store.bins <= resident_bytes:
-            rows = np.empty((len(store), versions, store.bins), np.float32)
-            for index, out in enumerate(rows):
-                out[:] = self._rows(store[index])
-            self.resident = torch.from_numpy(rows).to(device).flatten(0, 1)
-
-    def __call__(self, segments: np.ndarray, versions: np.ndarray) -> Tensor:
-        """The draws of segments and versions, given by their indices. Shape: (batch, dim)."""
-        if self.resident is not None:  # index_select: indexing with numpy arrays would wait for the GPU
-            rows = torch.from_numpy(segments * self.versions + versions)
-            return self.resident.index_select(0, rows.to(self.device, non_blocking=True))
-        rows = []
-        for index, row in zip(segments.tolist(), (self.first + versions).tolist()):
-            row %= int(self.store.num_frames[index])
-            rows.append(self.store[index].rows(row, row + 1))
-        return torch.from_numpy(np.concatenate(rows)).to(self.device)
-
-    def _rows(self, segment: Segment) -> np.ndarray:
-        """The epoch's rows of a segment. Shape: (versions, dim)."""
-        start = self.first % segment.num_frames
-        if start + self.versions <= segment.num_frames:
-            return segment.rows(start, start + self.versions)
-        turns = (row % segment.num_frames for row in range(start, start + self.versions))
-        return np.concatenate([segment.rows(row, row + 1) for row in turns])
-
-
-def train_heads(
-    trainings: dict[Name, HeadTraining],
-    store_indices: dict[Name, np.ndarray],
-    store: Store,
-    device: torch.device,
-    stop_requested: StopRequested = never,
-    resident_bytes: int = RESIDENT_BYTES,
-) -> Iterator[tuple[int, Name, dict]]:
-    """Train several heads side by side, so that an epoch's draws are read once for all of them if they fit into memory.
-
-    Args:
-        trainings: by name; all with the same versions. Each resumes after the epochs that it has finished.
-        store_indices: by name, (segments,) index in the store of each of a training's segments.
-        store: the draws.
-        device: where to compute.
-        stop_requested: checked before every batch.
-        resident_bytes: largest size of an epoch's draws to hold in memory.
-
-    Yields:
-        (epoch, name, record) after each epoch of each head.
-
-    Raises:
-        Stopped: `stop_requested` returned True.
-        SertkError: the loss or the weights of a head, which is named, are NaN or infinite.
-    """
-    unfinished = [one for one in trainings.values() if len(one.history) < one.settings.epochs]
-    if not unfinished:
-        return
-    versions, draws = unfinished[0].settings.versions, None
-    first, last = 1 + min(len(one.history) for one in unfinished), max(one.settings.epochs for one in unfinished)
-    for epoch in range(first, last + 1):
-        if draws is None or store.num_frames.max() > versions:  # else the rows of all epochs are the same
-            draws = EpochDraws(store, epoch, versions, device, resident_bytes)
-        for name, training in trainings.items():
-            if len(training.history) < epoch <= training.settings.epochs:
-                with error_context(str(name)):
-                    record = training.train_epoch(_selecting(draws, store_indices[name]), stop_requested)
-                yield epoch, name, record
-
-
-def _selecting(draws: EpochDraws, indices: np.ndarray) -> EpochVectors:
-    """The draws of a training's segments, whose indices in the store are `indices`."""
-    return lambda segments, versions: draws(indices[segments], versions)
 
 
 def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:

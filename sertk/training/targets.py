@@ -62,6 +62,24 @@ class Targets:
         target = self.labels if self.shares is None else self.shares
         return functional.cross_entropy(logits, target, self.weights, reduction="sum", label_smoothing=smoothing)
 
+    def distributions(self, num_labels: int, smoothing: float = 0.0) -> Tensor:
+        """What the loss is linear in: `loss(logits)` is the sum of -distributions * logits.log_softmax(dim=1).
+
+        Args:
+            num_labels: labels of the task.
+            smoothing: as in loss.
+
+        Shape: (segments, num_labels), float32
+
+        Example:
+            >>> Targets(torch.tensor([1, 0]), weights=torch.tensor([1.0, 3.0])).distributions(2, 0.2)
+            tensor([[0.1000, 2.7000],
+                    [0.9000, 0.3000]])
+        """
+        shares = functional.one_hot(self.labels, num_labels).float() if self.shares is None else self.shares
+        smoothed = shares * (1 - smoothing) + smoothing / num_labels
+        return smoothed if self.weights is None else smoothed * self.weights
+
     def correct(self, logits: Tensor) -> Tensor:
         """Number of correctly classified segments."""
         return (logits.argmax(dim=1) == self.labels).sum()

@@ -45,7 +45,7 @@ def rows(capsys):
         ("profile", "profile of a step, 4 × 24: operations", {"ms"}),
         ("loop", "training loop, batches of 4, features on the device", {"segments/s"}),
         ("draws", "draws, computed only", {"chunks/s"}),
-        ("heads", "an epoch of 15 heads, 10 segments", {"s", "steps/s"}),
+        ("heads", "an epoch of 15 heads, 10 segments, stacked", {"s", "steps/s"}),
         ("predict", "posteriors of 10 segments (0.0 h), bf16", {"s", "segments/s"}),
     ],
 )

@@ -37,7 +37,7 @@ def test_every_stage_trains_each_fold_of_each_run(tmp_path):
         assert len(list((work / "exp" / system).glob("seed[01]/[123]/final.pt"))) == 6
         found = json.loads((work / "exp" / system / "results.json").read_text())
         assert (len(found["folds"]), found["runs"]["names"]) == (3, ["seed0", "seed1"])
-        assert len(list((work / "exp" / system).glob("seed[01]/log/predict.log"))) == 2
+        assert len(list((work / "exp" / system).glob("seed[01]/log/predict.1.log"))) == 2
     assert "sertk: from scratch" in (work / "exp/RESULTS").read_text()
     assert "2 training runs" in (work / "exp/RESULTS").read_text()
     assert (work / "exp/report/report.html").exists()

@@ -77,4 +77,8 @@ def test_the_whole_recipe_ends_well_above_chance(tmp_path):
         found = json.loads((tmp_path / "work/iemocap/exp" / name / "results.json").read_text())
         assert found["mean"]["ua"] > 0.4, name
         assert found["stamps"] == ["SIMULATED"]
+    trials = tmp_path / "work/voxceleb/exp/resnet34_lm/trials"
+    calibrated = json.loads((trials / "O_quality.json").read_text())
+    assert calibrated["calibration"]["quality"] == ["duration", "magnitude", "cohort"]
+    assert calibrated["calibration"]["training_speakers"] == 0 and calibrated["cllr"] < 1
     assert (tmp_path / "work/RESULTS").read_text() in done.stdout

@@ -76,6 +76,21 @@ def test_several_lists_share_a_test_folder(prepare, voxceleb1, tmp_path):
 
 
 @needs_ffmpeg
+def test_calibration_speakers_are_taken_out_of_training(prepare, tmp_path):
+    """Evenly spread over the ids; their recordings know their videos, so that targets can be of different ones."""
+    names = [f"id1000{n}/video-{v}/00001" for n in range(5) for v in "ab"]
+    put(tmp_path / "vox2" / "dev" / "wav", names)
+    options = ("--voxceleb2", tmp_path / "vox2", *SIMULATED)
+    prepare(SCRIPT, tmp_path / "data", *options, "--calibration-speakers", 2)
+    assert set(read_list(tmp_path / "data/train/utt2spk").values()) == {"id10001", "id10003", "id10004"}
+    assert read_list(tmp_path / "data/held_out/utt2session") == {
+        f"{speaker}-video-{v}-00001": f"{speaker}-video-{v}" for speaker in ("id10000", "id10002") for v in "ab"
+    }
+    assert (tmp_path / "data/held_out/SIMULATED").exists()
+    err = prepare(SCRIPT, tmp_path / "none", *options, "--calibration-speakers", 5, code=1).err
+    assert "--calibration-speakers=5: no speaker is left for training" in err and not (tmp_path / "none/train").exists()
+
+
 def test_m4a_is_read_through_ffmpeg_unless_it_was_converted(prepare, voxceleb1, tmp_path):
     two = tmp_path / "vox celeb2"
     put(two / "dev" / "aac", ["id00012/21Uxsk56VDQ/00001", "id00012/21Uxsk56VDQ/00002"], ".m4a")

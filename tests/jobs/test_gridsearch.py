@@ -90,6 +90,15 @@ def test_chosen_head_is_trained_on_all_training_folds(folder, call):
     assert "trained again: " in transfer(call, "--grid", "head.grid", "--folds", 1).err
 
 
+def test_stacked_search_chooses_the_same(folder, call):
+    """Heads of different settings, one of which diverges, share a stack."""
+    (folder / "head.grid").write_text("--learning-rate=1e38,0.001,0.3\n--momentum=0,0.9\n--epochs=2,6\n")
+    options = ("--grid", "head.grid", "--weight-decay", 0.1)
+    transfer(call, *options, "--folds", 1, name="alone")
+    transfer(call, *options, "--folds", 1, "--stack", "true")
+    assert table(folder / "exp/1/grid.tsv") == table(folder / "alone/1/grid.tsv")
+
+
 def test_stopped_search_resumes_to_the_same_bytes(folder, call, monkeypatch):
     transfer(call, "--grid", "head.grid", name="straight")
     monkeypatch.setattr("sertk.jobs.gridsearch.TOGETHER", 2)

@@ -109,6 +109,21 @@ def test_label_sets_together_equal_label_sets_alone(tmp_path, head_words, call):
     assert load_model(tmp_path / "together/exp1/2/final.pt").labels == ["ang", "neu", "sad"]
 
 
+def test_stacked_heads_are_those_of_one_by_one(tmp_path, head_words, call):
+    """Label sets with three and with four labels: two stacks of two folds."""
+    call(*head_words("alone"))
+    call(*head_words("stacked", "--stack", "true"))
+    for path in sorted((tmp_path / "alone").rglob("final.pt")):
+        one, other = load_model(path), load_model(tmp_path / "stacked" / path.relative_to(tmp_path / "alone"))
+        assert other.card["settings"] == one.card["settings"] | {"stacked": True}
+        assert one.card["trained_on"] == other.card["trained_on"]
+        others = other.network.state_dict()
+        for name, tensor in one.network.state_dict().items():
+            torch.testing.assert_close(others[name], tensor, atol=1e-4, rtol=0)
+    err = call(*head_words("stacked")).err
+    assert err.count("finished with these settings and data, skipped") == 4
+
+
 def test_finished_heads_are_skipped_and_others_trained(tmp_path, head_words, call, monkeypatch):
     call(*head_words("exp", "--folds", 1))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "exp").rglob("final.pt")}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from ranks import Ranks, wait_for
 from support import ROOT
+from torch import distributed
 from trainings import train_words, weights
 
 from sertk import runtime
@@ -22,7 +23,7 @@ from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
-from sertk.training.distributed import World, first_host, slurm_variables, torchrun_variables
+from sertk.training.distributed import World, chosen_gpus, first_host, slurm_variables, torchrun_variables
 from sertk.training.settings import TrainingSettings
 
 # Masks that leave something of 16 bins: in a chunk of zeros whole maps are one number, and where PReLU has its kink at
@@ -134,6 +135,12 @@ def test_another_number_of_processes_needs_sync_batchnorm(toy, train):
     assert (
         "WARNING" in ranks.errors()[0] and "started with processes=1, now it is 2: the last bits" in ranks.errors()[0]
     )
+
+
+def test_the_gpus_of_all_processes_are_known_to_each():
+    store = distributed.HashStore()
+    store.set("gpu of 1", "node1 GPU-a")
+    assert chosen_gpus(store, World(0, 2), "node1 GPU-b") == ["node1 GPU-b", "node1 GPU-a"]
 
 
 TASK = {"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5",

@@ -11,7 +11,8 @@ from sertk.jobs.drawtable import head_spec
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import Head, NetworkSpec
-from sertk.training.head import HeadTraining, train_heads, with_head
+from sertk.training.head import HeadTraining, with_head
+from sertk.training.heads import train_heads
 from sertk.training.settings import HeadSettings, TrainingSettings
 from sertk.training.targets import Targets
 from sertk.training.trunk_pass import DrawPlan, draw_vectors

@@ -94,3 +94,24 @@ def test_largest_batch_is_tried_before_the_first(toy, train, monkeypatch):
     error = train("large", "--epochs", 1, code=1).err.splitlines()[-1]
     assert "out of memory on cpu: 32 chunks of 32 frames do not fit; 8 of 32 frames do (--batch-size 8)" in error
     assert not (toy / "large/state.pt").exists()
+
+
+def test_kept_maps_are_those_of_the_formula_in_docs_gpu_md():
+    """Bytes of what autograd saves, without computing it; a per cent more are pooling, head and statistics."""
+    spec, batch, frames = NetworkSpec(4), 32, 300
+    with torch.device("meta"):
+        network, chunks = ResNet(spec).train(), torch.empty(batch, spec.bins, frames)
+    weights = {tensor.untyped_storage()._cdata for tensor in network.state_dict(keep_vars=True).values()}
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(chunks).sum()
+    found = sum(tensor.untyped_storage().nbytes() for name, tensor in kept.items() if name not in weights)
+    maps = sum((6 * blocks + (3 if stage == 0 else 1)) / 2**stage for stage, blocks in enumerate(spec.blocks))
+    derived = 4 * batch * frames * spec.channels * spec.bins * maps
+    assert derived / (batch * frames) == pytest.approx(0.74e6, rel=0.01)
+    assert found == pytest.approx(derived, rel=0.01)

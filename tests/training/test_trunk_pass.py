@@ -9,6 +9,7 @@ from sertk.data.keyed_random import Draws
 from sertk.data.store import load_store
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.models.modelfile import load_model
+from sertk.training import trunk_pass
 from sertk.training.progress import Stopped
 from sertk.training.settings import TrainingSettings
 from sertk.training.trunk_pass import DrawPlan, draw_vectors
@@ -37,3 +38,38 @@ def test_pass_ends_when_asked_to_stop(toy, speakers):
     draws = draw_vectors(network, store, plan, "pool", torch.device("cpu"), stop_requested=StopAfter(1))
     with pytest.raises(Stopped, match="after 4 of 40 segments"):
         list(draws)
+
+
+@pytest.fixture
+def passed(toy, speakers):
+    """passed(): what a pass over the toy task yields, in order."""
+    network, store = load_model(speakers).network, load_store(parse_rspecifier(f"scp:{toy}/feats.scp"))
+    plan = DrawPlan(TrainingSettings().chunk_rule(), 1, (24, 32))
+    return lambda: list(draw_vectors(network, store, plan, "pool", torch.device("cpu")))
+
+
+def same(some, others):
+    assert [key for key, _ in some] == [key for key, _ in others]
+    return all(np.array_equal(a, b) for (_, a), (_, b) in zip(some, others))
+
+
+def test_windows_in_a_queue_come_in_order(passed, monkeypatch):
+    """As on a GPU, where one is computed while the one before is sorted."""
+    at_once = passed()
+    monkeypatch.setitem(trunk_pass.QUEUED, "cpu", 1)
+    assert same(passed(), at_once)
+
+
+def test_a_batch_that_does_not_fit_is_halved(passed, monkeypatch):
+    whole, sizes, compute = passed(), [], trunk_pass.output
+
+    def output(network, chunks, *rest):
+        if len(chunks) > 5:
+            raise torch.cuda.OutOfMemoryError("no room")
+        sizes.append(len(chunks))
+        return compute(network, chunks, *rest)
+
+    monkeypatch.setattr(trunk_pass, "output", output)
+    assert [key for key, _ in passed()] == [key for key, _ in whole] and max(sizes) in (3, 4, 5)
+    for (_, rows), (_, of_whole) in zip(passed(), whole):
+        np.testing.assert_allclose(rows, of_whole, atol=1e-5)

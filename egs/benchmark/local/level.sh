@@ -12,9 +12,9 @@ level_feats() {
 # level_network FEATS: the network of conf/level.conf from scratch in each fold, and its posteriors.
 level_network() {
   if trains; then
-    $train_cmd --num-threads "$num_threads" "$dir/log/train.log" \
+    $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
       train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
-        --utt2fold "$folds/utt2fold" --fold all "$1" "$folds/utt2label" "$dir/FOLD"
+        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$1" "$folds/utt2label" "$dir/FOLD"
   fi
   predict_folds "$1"
 }

@@ -14,6 +14,9 @@ what='' models='' init='' conf=conf seed=0 device='' nj=4 num_threads=1
 data=$1 folds=$2 dir=$3
 compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 train_cmd=${train_cmd:-run-local} feats_cmd=${feats_cmd:-run-local}
+# Networks of all folds are trained by $fold_jobs jobs, JOB's folds are $folds_of_job.
+fold_jobs=$(fold_jobs "$folds" "$train_cmd" "$num_threads" "$device")
+folds_of_job=$(folds_of_job "$fold_jobs" "$folds")
 mkdir -p "$dir"
 
 # trains: whether there is something to train.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Classifies the held-out segments of every fold with that fold's network, in one job, and scores all folds together.
+# Classifies the held-out segments of every fold with that fold's network (predict_folds.sh), and scores all folds together.
 #
 # usage: score_folds.sh [--cmd run-local] [--clusters FILE] [--data DIR] [--num-threads 1] [--device D]
 #                       FEATS-SCP FOLD-DIR DIR

@@ -6,6 +6,7 @@
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
 #   enter_recipe corpus init work                                # cd to the script's folder; makes $corpus … absolute
 #   num_folds=$(count_folds exp/exp1/folds)                      # folds of a make-folds folder, for JOB=1:"$num_folds"
+#   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
 #   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
 #
@@ -39,6 +40,23 @@ enter_recipe() {
 count_folds() {
   need "$1/utt2fold" "make-folds writes it"
   cut -d' ' -f2 "$1/utt2fold" | sort -n | tail -n1
+}
+
+# fold_jobs FOLD-DIR CMD NUM-THREADS DEVICE: how many jobs share the folds. On a CPU of this machine as many as can run at
+# once; one where a GPU takes all folds in one process, and on a cluster, whose cores are not known here.
+fold_jobs() {
+  local folds jobs=1
+  folds=$(count_folds "$1")
+  if [[ $2 == run-local* ]] && { [ "$4" = cpu ] || { [ -z "$4" ] && ! nvidia-smi -L >/dev/null 2>&1; }; }; then
+    jobs=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) / $3))
+  fi
+  jobs=$((jobs > 1 ? jobs : 1))
+  echo $((jobs < folds ? jobs : folds))
+}
+
+# folds_of_job JOBS FOLD-DIR: --fold of job JOB as words of its command, which bash computes there: JOB, JOB + JOBS, …
+folds_of_job() {
+  echo "\$(seq -s, JOB $1 $(count_folds "$2"))"
 }
 
 # seeds_of SEED REPEATS: SEED, SEED + 1, …

@@ -22,7 +22,8 @@ Results on it show that the recipes work; they say nothing about people.
 
 @command
 @click.argument("corpus", metavar="CORPUS-DIR", type=FOLDER)
-@click.option("--speakers", type=click.IntRange(2), default=60, show_default=True, help="Training speakers.")
+@click.option("--speakers", type=click.IntRange(2), default=68, show_default=True,
+              help="Training speakers; run.sh takes 8 of them for the calibration.")  # fmt: skip
 @click.option("--trial-speakers", type=click.IntRange(2), default=10, show_default=True,
               help="Speakers of the trial list.")  # fmt: skip
 @seed_option

@@ -49,18 +49,21 @@ SUFFIXES = (".wav", ".flac", ".m4a")
 @click.option("--voxceleb2", type=FOLDER, help="The folder that holds dev/aac, or dev/wav if converted.")
 @click.option("--trials", default="O", show_default=True, metavar="LIST,LIST,…",
               help="Trial lists: O, E, H (cleaned), O-original, E-original, H-original, or files.")  # fmt: skip
+@click.option("--calibration-speakers", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+              help="Take N training speakers out of the training, for the calibration of scores.")  # fmt: skip
 @click.option("--allow-partial", type=BOOL, default=False, show_default=True,
               help="Continue with an incomplete corpus and list the gaps in each folder's PARTIAL.")  # fmt: skip
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
               help="The corpus is simulated: check no counts, write a file SIMULATED.")  # fmt: skip
-def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
+def main(data_dir, voxceleb1, voxceleb2, trials, calibration_speakers, allow_partial, simulated):
     """Write DATA-DIR/train and, with VoxCeleb1, DATA-DIR/test with trials_O (trials_E, …).
 
     The speakers of the trial lists are never in DATA-DIR/train; with O (veri_test2.txt) 1211 + 5994 = 7205 speakers
     remain. Lists that use VoxCeleb1's dev set (E, H) remove all its speakers from the training. DATA-DIR/test has the
-    recordings of all lists. Lists are looked for under VoxCeleb's names in and beside VoxCeleb1's folder. m4a is read
-    through ffmpeg, unless the recording also exists as wav or flac (or NAME.m4a.wav). Stops if the number of speakers or
-    recordings is not that of the full corpus: 153,516 recordings in VoxCeleb1, 1,092,009 in VoxCeleb2's dev set.
+    recordings of all lists, DATA-DIR/held_out those of the --calibration-speakers, with their videos as utt2session.
+    Lists are looked for under VoxCeleb's names in and beside VoxCeleb1's folder. m4a is read through ffmpeg, unless the
+    recording also exists as wav or flac (or NAME.m4a.wav). Stops if the number of speakers or recordings is not that of
+    the full corpus: 153,516 recordings in VoxCeleb1, 1,092,009 in VoxCeleb2's dev set.
 
     \b
     e.g.: local/prepare_voxceleb.py --voxceleb1 /corpora/voxceleb1 --voxceleb2 /corpora/voxceleb2 data
@@ -100,9 +103,18 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
     for name, tried in lists.items():
         if not tried:
             raise SertkError(f"{voxceleb1}: none of the trials of {name} has its recordings there")
+    aside = evenly_spread(sorted({speaker_of(utterance) for utterance in training}), calibration_speakers)
+    held_out_recordings = {utterance: path for utterance, path in training.items() if speaker_of(utterance) in aside}
+    training = {utterance: path for utterance, path in training.items() if utterance not in held_out_recordings}
+    if not training:
+        raise SertkError(f"--calibration-speakers={calibration_speakers}: no speaker is left for training")
     stamps = {"PARTIAL": problems, "SIMULATED": ["simulated speech"] if simulated else []}
     write_data_dir(data_dir / "train", data_maps(training), **stamps)
     log.info("%s: %d recordings of %d speakers", data_dir / "train", len(training), len(set(map(speaker_of, training))))
+    if aside:
+        videos = {"utt2session": {utterance: utterance.rpartition("-")[0] for utterance in held_out_recordings}}
+        write_data_dir(data_dir / "held_out", data_maps(held_out_recordings) | videos, **stamps)
+        log.info("%s: %d recordings of %d speakers", data_dir / "held_out", len(held_out_recordings), len(aside))
     if voxceleb1:
         write_data_dir(data_dir / "test", data_maps(testing), **stamps)
         for name, tried in lists.items():
@@ -112,6 +124,11 @@ def main(data_dir, voxceleb1, voxceleb2, trials, allow_partial, simulated):
                 other.unlink()
         log.info("%s: %d recordings of %d speakers, trials: %s", data_dir / "test", len(testing), len(held_out),
                  ", ".join(f"{name} {len(tried)}" for name, tried in lists.items()))  # fmt: skip
+
+
+def evenly_spread(people: list[str], number: int) -> set[str]:
+    """Return `number` of the people, or all of them."""
+    return {people[index * len(people) // number] for index in range(number)} if number < len(people) else set(people)
 
 
 def find_recordings(name: str, root: Path) -> dict[str, Path]:
