@@ -60,6 +60,7 @@ def main(
     See also: score-loso, import-scores
     """
     from sertk.datadir.overwrite import check_distinct
+    from sertk.errors import SertkError
     from sertk.kaldi.tables import table_writer
     from sertk.scoring.fusion import fuse
     from sertk.scoring.testset import read_test
@@ -68,6 +69,10 @@ def main(
         raise click.UsageError(f"--weights {weights} fits factors of log probabilities: not with --average linear")
     check_distinct(out, [fold_dir, *(system for system in systems if Path(system).is_dir())])
     test = read_test(fold_dir / "utt2label", fold_dir / "utt2fold", None)
+    if trained := sorted([*out.glob("*/final.pt"), *out.glob("seed*/*/final.pt")]):
+        raise SertkError(
+            f"{out}: has models, such as {trained[0]}: scores of a fusion go to a folder of their own (DIR)"
+        )
     fused = fuse(test, systems, weights, average)
     for fold, settings in fused.settings.items():
         folder = out / str(fold)

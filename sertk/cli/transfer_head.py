@@ -80,10 +80,11 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
             raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")
     selects, whole = options["select"] != "last", options["eval_vectors"] is not None
     scores = bool(selects or options["grid"] or options["inner_scores"])
-    if (whole and not scores) or (scores and not whole and not alone):
-        raise click.UsageError(
-            "--eval-vectors goes with --select dev-session and --select oracle, with --grid and with --inner-scores"
-        )
+    scored_by = "--select dev-session, --select oracle, --grid and --inner-scores"
+    if whole and not scores:
+        raise click.UsageError(f"--eval-vectors is for {scored_by}")
+    if scores and not whole and not alone:
+        raise click.UsageError(f"{scored_by} need --eval-vectors: vectors of whole segments")
     if options["grid"] and selects:
         raise click.UsageError("--grid chooses the epochs too: not with --select dev-session or --select oracle")
     if options["inner_scores"] and selects:

@@ -126,6 +126,8 @@ def read_label_set(
     """
     utt2label, utt2fold, directory = paths
     labelling = read_labelling(utt2label, utt2fold)
+    if options.inner_scores and len(labelling.folds()) < 3:
+        raise SertkError(f"{utt2fold}: --inner-scores holds out a second fold: it takes at least three folds")
     store = labelled(table.store, labelling, labelling.of_segment, options.max_skip, str(table.source))
     table.check(settings, store)
     targets = read_targets(store.keys, labelling, utt2label, options.soft_labels)

@@ -39,7 +39,7 @@ def compute_inner_scores(
 
     Raises:
         Stopped: `stop_requested` returned True.
-        SertkError: there are fewer than three folds, a fold has no vectors, or a training diverges.
+        SertkError: a fold has no vectors, or a training diverges.
     """
     groups: dict[tuple[int, HeadSettings], dict[str, HeadRun]] = {}
     for run, settings in chosen.items():
@@ -47,8 +47,6 @@ def compute_inner_scores(
     for (_, settings), run_of in groups.items():
         label_set = next(iter(run_of.values())).label_set
         keys = {fold: keys_of(label_set, fold) for fold in label_set.labelling.folds()}
-        if len(keys) < 3:
-            raise SertkError("--inner-scores holds out a second fold: it takes at least three folds")
         if empty := [fold for fold, of_fold in keys.items() if not of_fold]:
             raise SertkError(f"{label_set.directory}: fold {empty[0]}, which --inner-scores needs, has no vectors")
         predict = {fold: predictions([rows_of[key] for key in of_fold], device) for fold, of_fold in keys.items()}

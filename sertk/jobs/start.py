@@ -71,7 +71,8 @@ def _continued(inputs: Inputs, path: Path | None, settings: TrainingSettings, gi
     head = {name: value for name, value in given.items() if name in of_head}
     for name, value in given.items():
         if name not in of_head and getattr(spec, name) != value:
-            raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
+            has, asked = (str(one).lower() if isinstance(one, bool) else one for one in (getattr(spec, name), value))
+            raise SertkError(f"--{name.replace('_', '-')}: {path} has {has}, not {asked}")
     if spec.bins != bins:
         raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
     if "pooling" not in head and spec.frames and settings.chunk_frames != (spec.frames,):

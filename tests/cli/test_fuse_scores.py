@@ -47,6 +47,14 @@ def test_two_systems_are_averaged(call, box):
     assert reasons[0] == reasons[1] != set()
 
 
+def test_scores_of_a_trained_system_are_not_overwritten(call, box):
+    """DIR was forgotten: the last system stands in its place."""
+    before = Path("exp/scratch/1/scores.ark").read_bytes()
+    err = call("fuse-scores", "exp/folds", "exp/transfer", "exp/seeds", "exp/scratch", code=1).err
+    assert "exp/scratch: has models, such as exp/scratch/1/final.pt" in err
+    assert Path("exp/scratch/1/scores.ark").read_bytes() == before
+
+
 def test_runs_of_one_system_become_an_ensemble(call, box):
     for seed, name in enumerate(("transfer", "scratch")):
         shutil.copytree(f"exp/{name}", f"exp/seeds/seed{seed}")

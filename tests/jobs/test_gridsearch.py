@@ -125,7 +125,7 @@ def test_diverging_settings_are_left_out(folder, call):
 def test_grid_on_draws_of_a_trunk(toy, call, folds, select_heads):
     (toy / "head.grid").write_text("--embedding-dim=0,8\n--epochs=2,6\n")
     grid = ("--grid", toy / "head.grid", "--folds", 1)
-    assert "--eval-vectors goes with" in select_heads(*grid, code=2).err
+    assert "need --eval-vectors" in select_heads(*grid, code=2).err
     select_heads(*grid, "--eval-vectors", f"scp:{toy}/w.scp")
     card = load_model(toy / "heads/1/final.pt").card
     assert {tried["embedding_dim"] for tried in card["grid"]["tried"]} == {0, 8}

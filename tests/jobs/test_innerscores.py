@@ -81,4 +81,5 @@ def test_what_has_no_inner_scores_is_one_line(folder, call):
     options = ("--inner-scores", "true", "--learning-rate", "1e38", "--weight-decay", 0.1)
     assert transfer(call, *options, code=1).err.count("ERROR") == 1
     write_list(folder / "folds/utt2fold", {key: str(1 + int(key[3]) % 2) for key in KEYS})
-    assert "it takes at least three folds" in transfer(call, "--inner-scores", "true", code=1).err
+    err = transfer(call, "--inner-scores", "true", name="two", code=1).err
+    assert "it takes at least three folds" in err and not (folder / "two").exists()
