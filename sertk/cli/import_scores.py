@@ -63,7 +63,9 @@ def main(
     from sertk.kaldi.manifest import file_sha256
     from sertk.kaldi.tables import table_writer
     from sertk.scoring.folds import read_labels, read_maps, read_utt2fold
-    from sertk.scoring.foreign import read_lines_of, read_names, read_predictions, training_record
+    from sertk.scoring.foreign import read_predictions
+    from sertk.scoring.segmentnames import read_names
+    from sertk.scoring.trainingrecords import read_lines_of, training_record
 
     if wrong := next((name for name in columns or {} if name not in ("file", "label")), None):
         raise click.UsageError(f"--columns: '{wrong}' is neither file nor label")

@@ -39,7 +39,7 @@ def start_network(
     Raises:
         SertkError: options contradict the initial network or the labels, or the features have another number of bins.
     """
-    initial, labels, bins = inputs.initial, inputs.labelling.labels, inputs.store.bins
+    labels = inputs.labelling.labels
     if settings.inter_topk >= len(labels):
         raise SertkError(f"--inter-topk {settings.inter_topk}: there are only {len(labels) - 1} other labels")
     given = {name: value for name, value in network_options.items() if value is not None}
@@ -48,21 +48,29 @@ def start_network(
         if flat and len(settings.chunk_frames) > 1:
             raise SertkError("--pooling none takes chunks of one length: give --chunk-frames one number")
         given["frames"] = settings.chunk_frames[0] if flat else 0
-    output = {"output": "linear" if settings.loss == "softmax" else "cosine"}
-    if initial is None:
-        spec = NetworkSpec(len(labels), bins, **given, **output)
+    given["output"] = "linear" if settings.loss == "softmax" else "cosine"
+    if inputs.initial is None:
+        spec = NetworkSpec(len(labels), inputs.store.bins, **given)
         network = seeded(lambda: ResNet(spec), settings.seed)
-        if spec.input_norm:
-            network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
-        return network
+    else:
+        network = _continued(inputs, path, settings, given)
+    if given.get("input_norm"):
+        network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
+    return network
+
+
+def _continued(inputs: Inputs, path: Path | None, settings: TrainingSettings, given: dict[str, Any]) -> ResNet:
+    """The initial network, with what is given of its head."""
+    initial, labels, bins = inputs.initial, inputs.labelling.labels, inputs.store.bins
     spec = initial.network.spec
     if spec.level_input:
         raise SertkError(
             f"{path}: its head takes the level of whole segments (--aux): start from the model it was made of"
         )
-    head = {name: given.pop(name) for name in ("pooling", "frames", *CLASSIFIER_OPTIONS) if name in given} | output
+    of_head = ("pooling", "frames", "output", *CLASSIFIER_OPTIONS)
+    head = {name: value for name, value in given.items() if name in of_head}
     for name, value in given.items():
-        if getattr(spec, name) != value:
+        if name not in of_head and getattr(spec, name) != value:
             raise SertkError(f"--{name.replace('_', '-')}: {path} has {getattr(spec, name)}, not {value}")
     if spec.bins != bins:
         raise SertkError(f"{path} takes {spec.bins} bins, the features have {bins}")
@@ -70,7 +78,7 @@ def start_network(
         raise SertkError(
             f"{path} has no pooling and takes chunks of {spec.frames} frames: give --chunk-frames {spec.frames}"
         )
-    if output["output"] == spec.output == "cosine":
+    if head["output"] == spec.output == "cosine":
         kept = {name: getattr(spec, name) for name in CLASSIFIER_OPTIONS}
         # calibrate-model has divided the scale that was trained with.
         kept["scale"] *= temperature_of(initial) or 1

@@ -141,7 +141,10 @@ def prepare_run(
     settings = resolve_form(settings, before, network, len(inputs.store), device, world, keep_compiled_code(directory))
     # With BatchNorm over all processes their number changes the last bits only.
     rounding = ROUNDING | {"processes"} if settings.sync_batchnorm else ROUNDING
-    run = Run(directory, run_settings(settings, network, inputs, world, device, threads), rounding)
+    fixed = run_settings(settings, network, inputs, world, device, threads)
+    if inputs.initial and network_options.get("input_norm"):
+        fixed["input_norm"] = "of these segments"
+    run = Run(directory, fixed, rounding)
     return PreparedRun(run, network, inputs, settings, restart)
 
 

@@ -1,5 +1,6 @@
 """Scripts (scp files): each line is a key and the rxfilename of its value."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -52,13 +53,16 @@ def read_script(source: Rspecifier) -> Iterator[Entry]:
     """The lines of a script.
 
     Raises:
-        SertkError: a line is malformed, or a key comes twice or is out of the promised order.
+        SertkError: a line is malformed, a key comes twice or is out of the promised order, or there is a byte order mark.
     """
     order = KeyOrder(source)
     with open_input(source.rxfilename) as stream:
         number = 0
         while line := stream.readline():
             number += 1
+            if number == 1 and line.startswith(BOM_UTF8):
+                reason = "begins with a byte order mark (Windows); Kaldi would read it as part of the key"
+                raise SertkError(f"{stream.label}:1: {reason}")
             try:
                 key, name = line.split(None, 1)
                 entry = Entry(key.decode(), name.rstrip().decode(), None, stream.label, number)

@@ -4,6 +4,8 @@ Only for scripts in the plain form that writers of archives give, `key path:offs
 are read line by line (script.py), which handles every form and reports errors.
 """
 
+from codecs import BOM_UTF8
+
 import numpy as np
 
 from sertk.kaldi.streams import Input
@@ -28,6 +30,8 @@ def script_arrays(stream: Input) -> tuple[list[str], np.ndarray, np.ndarray, Wor
     archives: dict[bytes, int] = {}
     parts, rest = [], b""
     while block := stream.read(_BLOCK):
+        if block.startswith(BOM_UTF8) and not parts and not rest:
+            return None
         whole, newline, rest = (rest + block).rpartition(b"\n")
         if whole or newline:
             parts.append(_lines(np.frombuffer(whole + newline, np.uint8), archives))

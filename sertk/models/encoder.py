@@ -164,13 +164,16 @@ def load_encoder(folder: Path, device: torch.device, precision: str = "float32")
     network, extractor = _from_transformers(folder, kind)
     network = network.eval().requires_grad_(False).to(device)
     whisper = kind == "whisper"
+    num_layers = len(network.layers if whisper else network.encoder.layers)
+    if not num_layers:
+        raise SertkError(f"{folder / CONFIG}: has no layers")
     sha256 = {path.name: file_sha256(path) for path in (folder / CONFIG, front_file, *weights)}
     digest = hashlib.sha256(json.dumps(sha256, sort_keys=True).encode()).hexdigest()
     return Encoder(
         network=network,
         kind=kind,
         rate=front.get("sampling_rate", 16000),
-        num_layers=len(network.layers if whisper else network.encoder.layers),
+        num_layers=num_layers,
         dim=network.config.d_model if whisper else network.config.hidden_size,
         normalised=not whisper and bool(front.get("do_normalize", True)),
         batched=whisper or (kind != "data2vec-audio" and network.config.feat_extract_norm == "layer"),

@@ -149,9 +149,7 @@ def obstacle(device: torch.device) -> str | None:
         return "the fused form needs a GPU"
     try:
         fused, plain = (_small_map(device, form) for form in (True, False))
-    except (
-        Exception
-    ) as error:  # Triton, a compiler or a header is missing, or the GPU is too old: each has its own class
+    except Exception as error:  # a missing Triton, compiler or header, or an old GPU, each raises a class of its own
         return f"Triton does not work here: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
     if all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fused, plain, strict=True)):
         return None

@@ -65,7 +65,8 @@ class NetworkSpec:
     hidden_dim: int = 0
     embedding_norm: bool = True
     input_norm: bool = option(False, "For features without cmvn-segment: normalise every bin by its mean and deviation over"
-                              " the training segments, which the model keeps.", unset="false")  # fmt: skip
+                              " the training segments, which the model keeps; with --init in place of its own.",
+                             unset="false")  # fmt: skip
     level_input: bool = False
     output: str = "linear"
     scale: float = option(32.0, "Factor of the cosines in the logits of a margin loss.", above=0, unset="32")

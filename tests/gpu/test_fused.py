@@ -2,9 +2,13 @@
 
 import pytest
 import torch
-from normacts import results, worst
+from normacts import FEW_PROGRAMS, results, worst
 
+from sertk.models import normact
+from sertk.models.compute import autocast
 from sertk.models.normact import obstacle
+from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.runtime import choose_device
 
 GPU = pytest.mark.gpu
 
@@ -28,3 +32,33 @@ def test_fused_form_on_the_device(device, shape, dtype, most, kind, shortcut, ma
     first, second = (results(*case, fused=True, dtype=dtype, device=device) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second))
     assert worst(first, results(*case, exact=True, dtype=dtype, device=device)) < most
+
+
+def test_a_network_in_the_fused_form_learns_the_same(device, monkeypatch):
+    """The gradients; and every BatchNorm is in that form: none got maps in a layout that is left to torch."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    for name, value in FEW_PROGRAMS.items() if device == "cpu" else ():
+        monkeypatch.setattr(normact, name, value)
+    torch.manual_seed(0)
+    network = ResNet(NetworkSpec(3, bins=8, channels=16, blocks=(1, 1, 1, 1), embedding_dim=8))
+    network.to(choose_device(device)).to(memory_format=torch.channels_last)
+    chunks, calls, gradients = torch.randn(3, 8, 8).to(device), [], []
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    apply = normact.FusedNormAct.apply
+    monkeypatch.setattr(normact.FusedNormAct, "apply", lambda *given: calls.append(given) or apply(*given))
+    for fused in (False, True):
+        network.load_state_dict(before)
+        normact.use_fused(network, fused)
+        network.zero_grad()
+        network(chunks).square().sum().backward()
+        tensors = [parameter.grad for parameter in network.parameters()]
+        gradients.append([tensor.clone() for tensor in (*tensors, *network.buffers())])
+    assert len(calls) == 9  # the stem, and two in each block
+    for fused, plain in zip(*gradients):
+        torch.testing.assert_close(fused, plain, rtol=1e-3, atol=1e-4)
+    with autocast(torch.device(device), "bf16"):
+        network(chunks)
+    assert len(calls) == 18
+    network.eval()  # stored statistics: torch's operations
+    network(chunks)
+    assert len(calls) == 18

@@ -140,7 +140,7 @@ def test_other_labels_keep_a_trained_attention():
 
 
 def test_input_normalisation_comes_from_the_training_folds(toy, train):
-    """Its statistics are those of the segments that are trained on, and fine-tuning keeps them."""
+    """Its statistics are those of the segments that are trained on; fine-tuning keeps them, or takes its segments'."""
     train("first", "--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
     network = load_model(toy / "first/final.pt").network
     fold_of = dict(line.split() for line in (toy / "utt2fold").read_text().splitlines())
@@ -150,3 +150,10 @@ def test_input_normalisation_comes_from_the_training_folds(toy, train):
     np.testing.assert_allclose(network.trunk.norm.deviation, frames.std(axis=0), rtol=1e-5)
     train("second", "--epochs", 1, "--init", toy / "first/final.pt", network=())
     assert torch.equal(load_model(toy / "second/final.pt").network.trunk.norm.mean, network.trunk.norm.mean)
+    again = ("second", "--epochs", 1, "--init", toy / "first/final.pt", "--input-norm", "true")
+    assert "input_norm=None, now it is" in train(*again, network=(), code=1).err
+    train(*again, "--restart", "true", network=())
+    everything = np.concatenate([feats for _, feats in read_table(parse_rspecifier(f"scp:{toy}/feats.scp"))])
+    adapted = load_model(toy / "second/final.pt").network.trunk
+    np.testing.assert_allclose(adapted.norm.mean, everything.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(adapted.norm.deviation, everything.std(axis=0), rtol=1e-5)

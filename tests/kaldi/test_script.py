@@ -23,6 +23,7 @@ FM = b"\0BFM \4\2\0\0\0\4\1\0\0\0" + np.array([1, 2], "<f4").tobytes()
         (b"k x.ark:25\n", r"x\.scp:1: key k: x\.ark at byte 25: the file ends before the value"),
         (b"k x.ark:2\nk x.ark:2\n", r"x\.scp:2: key k: this key comes twice"),
         (b"k\xff x.ark:2\n", r"x\.scp:1: not UTF-8"),
+        (b"\xef\xbb\xbfk x.ark:2\n", r"x\.scp:1: begins with a byte order mark"),
         (b"k x.ark:2]\n", r"x\.scp:1: key k: a '\]' without"),
         (b"k x.ark:2[0:9]\n", r"x\.scp:1: key k: range \[0:9\] does not lie within 2"),
         (b"k | cat\n", r"x\.scp:1: key k: .*output pipe"),

@@ -58,7 +58,8 @@ def test_what_is_plain_too(here, monkeypatch, text):
     [b"", b"\n", b"a x:1\n\n", b"a  x:1\n", b"a\tx:1\n", b"a x:1 \n", b"a x:1\r\n", b" a x:1\n", b"a\n", b"a b x:1\n",
      b"a x:1[0:3]\n", b"a cat x |\n", b"a x\n", b"a x:\n", b"a :1\n", b"a t,x:1\n", b"a x:1a\n", b"a x:-1\n",
      b"a x:1234567890123456789\n", b"a x:99999999999999999999\n", b"a x:1\na x:2\n", b"\xff x:1\n", b"a \xff:1\n",
-     b"a\xc3 x:1\n\xa4b x:2\n", b"a x\0:1\n", b"a\0b x:1\n", b"a x:1\nb\n", b"a x:1\nb c\nd\n e f:1 \n"],
+     b"a\xc3 x:1\n\xa4b x:2\n", b"a x\0:1\n", b"a\0b x:1\n", b"a x:1\nb\n", b"a x:1\nb c\nd\n e f:1 \n",
+     b"\xef\xbb\xbfa x:1\n"],
 )  # fmt: skip
 def test_what_is_not_plain_means_what_the_reader_of_lines_says(here, monkeypatch, text):
     first, second, _ = both(here, monkeypatch, text)

@@ -130,6 +130,8 @@ def test_damaged_folders_are_named(tmp_path):
     config, weights = json.loads((folder / "config.json").read_text()), (folder / "model.safetensors").read_bytes()
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     assert "weights do not fit config.json: encoder.layers.2." in refusal(folder)
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 0}))
+    assert "config.json: has no layers" in refusal(folder)
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
     assert "model_type 'bert': expected one of data2vec-audio, hubert, wav2vec2, wavlm, whisper" in refusal(folder)
     (folder / "config.json").write_text("{")

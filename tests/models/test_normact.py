@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from normacts import FEW_PROGRAMS, results, worst
+from normacts import results, worst
 from torch import nn
 
 from sertk.models import normact
 from sertk.models.activation import LayerPReLU
 from sertk.models.normact import norm_act, obstacle, use_fused
-from sertk.models.resnet import NetworkSpec, ResNet
 
 CPU = torch.device("cpu")
 
@@ -57,32 +56,6 @@ def test_statistics_hold_where_the_mean_is_large():
     torch.testing.assert_close(norm.running_var, x.double().var((0, 2, 3)).float(), rtol=1e-4, atol=0)
     torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)))
     assert norm.num_batches_tracked == 1
-
-
-@pytest.mark.usefixtures("interpreter")
-def test_a_network_in_the_fused_form_learns_the_same(monkeypatch):
-    for name, value in FEW_PROGRAMS.items():
-        monkeypatch.setattr(normact, name, value)
-    torch.manual_seed(0)
-    network = ResNet(NetworkSpec(3, bins=8, channels=16, blocks=(1, 1, 1, 1), embedding_dim=8))
-    network.to(memory_format=torch.channels_last)
-    chunks, calls, gradients, before = torch.randn(3, 8, 8), [], [], network.state_dict()
-    before = {name: tensor.clone() for name, tensor in before.items()}
-    apply = normact.FusedNormAct.apply
-    monkeypatch.setattr(normact.FusedNormAct, "apply", lambda *given: calls.append(given) or apply(*given))
-    for fused in (False, True):
-        network.load_state_dict(before)
-        use_fused(network, fused)
-        network.zero_grad()
-        network(chunks).square().sum().backward()
-        tensors = [parameter.grad for parameter in network.parameters()]
-        gradients.append([tensor.clone() for tensor in (*tensors, *network.buffers())])
-    assert len(calls) == 9  # the stem, and two in each block
-    for fused, plain in zip(*gradients):
-        torch.testing.assert_close(fused, plain, rtol=1e-3, atol=1e-4)
-    network.eval()  # stored statistics: torch's operations
-    network(chunks)
-    assert len(calls) == 9
 
 
 def test_maps_that_the_kernels_do_not_take_are_left_to_torch(monkeypatch):

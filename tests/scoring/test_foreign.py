@@ -2,15 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from sertk.errors import SertkError
-from sertk.scoring.foreign import Names, read_names, read_predictions, training_record
+from sertk.scoring.foreign import read_predictions
+from sertk.scoring.segmentnames import Names
 
 CLASSES = ("ang", "hap", "neu")
+
+
 MAP = {"angry": "ang", "happy": "hap", "excited": "hap", "neutral": "neu"}
+
+
 KEYS = ("a-1", "b-2")
+
+
 PATHS = {"a-1": "/corpus/x/1.wav", "b-2": "/corpus/y/2.wav"}
 
 
@@ -28,6 +34,8 @@ NKULULEKO = """file,start,end,angry,happy,excited,neutral,predicted,truth,uncert
 /other/x/1.wav,0 days,NaT,0.7,0.1,0.1,0.1,angry,neutral,0.2
 /other/y/2.wav,0 days,NaT,0,0,0,1,neutral,neutral,0
 """
+
+
 PIPELINE = [
     {"file": "1.flac", "result": [{"label": label, "score": score} for label, score in scores.items()]} | name
     for scores, name in (
@@ -35,14 +43,20 @@ PIPELINE = [
         ({"neutral": 1.0, "angry": 0.0}, {"file": "y/2.wav"}),
     )
 ]
+
+
 FUNASR = [
     {"key": "1", "labels": ["angry", "happy", "excited", "neutral"], "scores": [0.7, 0.1, 0.1, 0.1]},
     {"key": "2", "labels": ["neutral"], "scores": [1.0]},
 ]
+
+
 OWN = [
     {"file": "x/1.wav", "emotion": "ang", "probabilities": {"ang": 0.7, "hap": 0.2, "neu": 0.1}},
     {"file": "y/2.wav", "emotion": "neu", "probabilities": {"ang": 0, "hap": 0, "neu": 1}},
 ]
+
+
 LONG = "file,label,score\n1,angry,.7\n1,happy,.1\n1,excited,.1\n1,neutral,.1\n2,neutral,1\n"
 
 
@@ -118,33 +132,3 @@ def test_bad_rows_are_one_line(tmp_path, content, message):
     with pytest.raises(SertkError, match=message) as error:
         read(table(tmp_path, content))
     assert "\n" not in str(error.value)
-
-
-def test_files_are_found_by_as_much_of_the_path_as_is_needed():
-    names = Names(["a", "b"], {"a": "/c/x/1.wav", "b": "/c/y/1.wav"})
-    assert names.find("z/y/1.ogg") == "b" and names.find("a") == "a" and names.find("2.wav") is None
-    with pytest.raises(SertkError, match=r"1.wav: may be a or b"):
-        names.find("1.wav")
-
-
-def test_segments_of_one_file_are_told_apart_by_their_starts(tmp_path):
-    (tmp_path / "wav.scp").write_text("r /x y/r.wav\n")
-    (tmp_path / "segments").write_text("a-1 r 0 1.5\nb-2 r 1.5 3\n")
-    names = read_names(KEYS, tmp_path)
-    assert names.find("r.wav", 1.5) == "b-2" and names.find("r.wav", 0.0) == "a-1"
-
-
-def test_training_records_say_what_is_declared():
-    speaker_of = {"a-1": "a", "b-2": "b"}
-    assert training_record("1", None, None, None, speaker_of) is None
-    record = training_record("1", ["b-2"], None, "by hand", speaker_of)
-    assert record == {
-        "fold": "1",
-        "target": "label",
-        "declared": "by hand",
-        "keys": ["b-2"],
-        "segments": 1,
-        "speakers": ["b"],
-    }
-    assert "speakers" not in training_record("1", ["elsewhere"], None, None, speaker_of)
-    assert np.array_equal(training_record(None, None, ["z", "y"], None, {})["speakers"], ["y", "z"])

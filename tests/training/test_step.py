@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training import step as steps
+from sertk.training.castonce import CastOnce
 from sertk.training.distributed import World
 from sertk.training.settings import TrainingSettings
 from sertk.training.step import Step
@@ -55,3 +57,16 @@ def test_step_with_a_margin_in_bf16_is_that_of_float32(loss):
         found.append((total.item(), gradients))
     (plain, wanted), (rounded, close) = found
     assert rounded == pytest.approx(plain, rel=0.02) and (close - wanted).norm() < 0.2 * wanted.norm()
+
+
+def test_a_step_that_casts_weights_once_has_the_same_updates(monkeypatch):
+    """As on a GPU; the cosines of a margin loss are left to autocast."""
+    chunks, targets, weights = torch.randn(6, 16, 24), Targets(torch.arange(6) % 3), []
+    for once in (False, True):
+        monkeypatch.setitem(steps.CAST_ONCE, "cpu", once)
+        step = new_step(loss="aam", precision="bf16")
+        assert isinstance(step.cast_once, CastOnce) == once
+        for _ in range(2):
+            step(chunks, targets, 6)
+        weights.append(step.network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
