@@ -70,7 +70,7 @@ CALLS = {
         ("--speed fast data/train out", "'fast' is not a comma-separated list of numbers"),
         ("--speed 0.9,1 data/train out", "--speed: each other than 1"),
         ("--speed 99 data/train out", "'speed=99' is not a number from 0.1 to 10"),
-        ("--codec gsm data/train out", "--codec=gsm is not one of mulaw, alaw, g711, telephone"),
+        ("--codec vocoder data/train out", "--codec=vocoder is not one of mulaw, alaw, gsm, "),
         ("--noise nowhere data/train out", "nowhere"),
         ("--noise conf data/train out", "conf: no recordings in this folder"),
         ("--noise bad/noise.scp data/train out", "bad/noise"),
