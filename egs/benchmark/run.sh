@@ -14,15 +14,18 @@
 #     opensmile-egemaps opensmile-compare   openSMILE's functionals, linear SVM; C chosen within the training folds
 #     frozen                                the paper: a head on the frozen trunk of --init
 #     frozen-stats                          logistic regression on statistics of its stages 3 and 4, whole segments
-#     frozen-level                          the paper, with what normalisation removes as a further input of the head
+#     frozen-aux                            the paper, with what normalisation removes as a further input of the head
 #     frozen-attentive                      attentive pooling and a head, trained on its maps
 #     scratch finetune                      the network trained from scratch; the network of --init fine-tuned
 #     level                                 small network from scratch, features not normalised per segment
-#     segment-mean speaker-norm             the same without each segment's mean; normalised by speaker (TRANSDUCTIVE)
+#     segment-mean speaker-norm             level without each segment's mean; normalised by speaker (TRANSDUCTIVE)
+#     level-frozen level-finetune           a head on the frozen network of --level-init; that network fine-tuned
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A
 #     NAME=A+B:folds NAME=A+B:inner         with weights fitted on the training folds (fuse-scores --weights)
 #   --init MODEL         speaker network, for frozen* and finetune
+#   --level-init MODEL   speaker network on the features of level, for level-frozen and level-finetune (cell level of
+#                        ../emodb/local/run_speakers.sh)
 #   --against SYSTEM     system that the others are tested against [opensmile-compare]
 #   --repeats 1          training runs of systems that train a network, with seeds --seed, --seed + 1, …
 #   --cross false        also train on each corpus and test on each other, on the labels that both have
@@ -42,14 +45,14 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$(dirname "$0")/cmd.sh"
 
-emodb='' emodb7='' ravdess='' cremad='' manifest='' systems='opensmile-egemaps opensmile-compare' init=''
+emodb='' emodb7='' ravdess='' cremad='' manifest='' systems='opensmile-egemaps opensmile-compare' init='' level_init=''
 against=opensmile-compare repeats=1 cross=false num_folds=5 work='' conf=''
 stage=1 stop_stage=7 stamp='' allow_partial=false nj=4 num_threads=1 device='' seed=0
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run.sh --help)"
 here=$PWD
-enter_recipe emodb emodb7 ravdess cremad init conf work
+enter_recipe emodb emodb7 ravdess cremad init level_init conf work
 . local/systems.sh
 work=${work:-.} conf=${conf:-conf}
 corpora=''

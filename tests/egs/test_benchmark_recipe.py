@@ -8,6 +8,8 @@ import pytest
 from sandbox import write_voice
 from support import ROOT
 
+from sertk.models.modelfile import load_model
+
 RUN = ROOT / "egs/benchmark/run.sh"
 CONFS = {
     "draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
@@ -15,6 +17,9 @@ CONFS = {
     "scratch": "--channels=2\n--blocks=1,1,1,1\n--embedding-dim=4\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level.fbank": "--num-mel-bins=16\n--allow-resample=true\n",
+    "level.finetune": "--input-norm=true\n--chunk-frames=20\n--augment=none\n--epochs=1\n--train=all\n",
+    "level.draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
+    "level.head": "--epochs=2\n",
     "finetune": "--chunk-frames=20\n--augment=none\n--epochs=1\n",
 }
 
@@ -32,6 +37,7 @@ def run(folder, *words):
         (["--manifest", "x.csv"], "--manifest takes NAME=FILE pairs, not 'x.csv'"),
         (["--emodb", "x", "--systems", "nosuch"], "there is no system nosuch (local/systems/nosuch.sh"),
         (["--emodb", "x", "--systems", "frozen"], "frozen needs --init MODEL"),
+        (["--emodb", "x", "--systems", "level level-finetune"], "level-finetune needs --level-init MODEL"),
     ],
 )
 def test_wrong_calls_are_one_line(tmp_path, words, message):
@@ -93,3 +99,24 @@ def test_normalisations_and_fitted_weights_are_systems(tmp_path):
     stamps = {name: results["stamps"] for name, results in table.items()}
     assert stamps == {"level": [], "segment-mean": [], "speaker-norm": ["TRANSDUCTIVE"], "fitted": ["CROSS-FITTED"]}
     assert all(results["guard"] == "clean" for results in table.values())
+
+
+@pytest.mark.slow
+def test_a_network_that_keeps_the_level_is_transferred(tmp_path):
+    """To a corpus of another level: frozen with its own statistics, fine-tuned with those of the training segments."""
+    write_corpora(tmp_path, "one", "two")
+    shared = ("--num-folds", 2, "--work", "work", "--nj", 2, "--conf", "conf", "--against", "level", "--stop-stage", 5)
+    done = run(tmp_path, "--manifest", "two=two/list.csv", "--systems", "level", *shared)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    start = tmp_path / "work/exp/two/level/1/final.pt"
+    done = run(tmp_path, "--manifest", "one=one/list.csv", "--systems", "level level-frozen level-finetune", *shared,
+               "--level-init", start.relative_to(tmp_path))  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    table = json.loads((tmp_path / "work/exp/results.json").read_text())["one"]["systems"]
+    assert set(table) == {"level", "level-frozen", "level-finetune"}
+    exp = tmp_path / "work/exp/one"
+    start, scratch, frozen, tuned = (
+        load_model(path).network.trunk.norm.mean
+        for path in (start, *(exp / name / "1/final.pt" for name in ("level", "level-frozen", "level-finetune")))
+    )
+    assert frozen.equal(start) and tuned.equal(scratch) and not tuned.equal(start)

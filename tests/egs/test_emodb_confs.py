@@ -35,6 +35,9 @@ READERS = {
     "benchmark/conf/finetune.conf": "train-resnet",
     "benchmark/conf/level.fbank.conf": "make-fbank",
     "benchmark/conf/level.conf": "train-resnet",
+    "benchmark/conf/level.finetune.conf": "train-resnet",
+    "benchmark/conf/level.draws.conf": "embed-segments",
+    "benchmark/conf/level.head.conf": "transfer-head",
 }
 RECIPES = ["iemocap", "voxceleb", "emodb", "benchmark"]
 
@@ -63,7 +66,9 @@ def test_the_binary_knows_every_setting(conf):
 
 
 def test_the_benchmarks_heads_have_a_draw_for_each_epoch():
-    assert settings("benchmark/conf/draws.conf")["draws"] == settings("benchmark/conf/head.conf")["epochs"]
+    for kind in ("", "level."):
+        draws, head = (settings(f"benchmark/conf/{kind}{name}.conf") for name in ("draws", "head"))
+        assert draws["draws"] == head["epochs"]
 
 
 @pytest.mark.parametrize("conf", ["voxceleb/conf/speaker.conf", "iemocap/conf/scratch.conf"])

@@ -1,4 +1,4 @@
-# Functions of the systems level, segment-mean, speaker-norm and frozen-level, after system.sh.
+# Functions of the systems level, level-frozen, level-finetune, segment-mean, speaker-norm and frozen-aux, after system.sh.
 # shellcheck shell=bash disable=SC2154  # variables of system.sh
 
 # level_feats: features that are not normalised by segments, in a data folder of their own, DATA/level; once for all runs and
@@ -9,14 +9,17 @@ level_feats() {
   make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$data/level"
 }
 
-# level_network FEATS: the network of conf/level.conf from scratch in each fold, and its posteriors.
+# level_network FEATS [CONF [OPTION…]]: the network of conf/level.conf from scratch in each fold, and its posteriors; or
+# that of another CONF and options of train-resnet.
 level_network() {
+  local feats=$1 settings=${2:-level}
+  shift $(($# < 2 ? $# : 2))
   if trains; then
     $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
-      train-resnet --config "$conf/level.conf" --seed "$seed" "${compute[@]}" \
-        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$1" "$folds/utt2label" "$dir/FOLD"
+      train-resnet --config "$conf/$settings.conf" --seed "$seed" "${compute[@]}" "$@" \
+        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
   fi
-  predict_folds "$1"
+  predict_folds "$feats"
 }
 
 # raw_feats: those of the front end of --init before normalisation, in a data folder of their own, $data/raw; computed

@@ -8,7 +8,7 @@
 #
 #   --corpora "NAME …"   corpora of run.sh
 #   --systems "NAME …"   systems of run.sh, after its stage 4 [opensmile-egemaps]
-#   --init MODEL --conf DIR --repeats 1 --seed 0
+#   --init MODEL --level-init MODEL --conf DIR --repeats 1 --seed 0
 #                        as given to run.sh
 #   --work DIR           of run.sh; writes exp/CORPUS/inflation there [this recipe]
 #   --stage 1 --stop-stage 4
@@ -27,13 +27,13 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=../cmd.sh
 . "$recipe/cmd.sh"
 
-corpora='' systems=opensmile-egemaps init='' conf='' repeats=1 work='' stage=1 stop_stage=4 stamp='' nj=4 num_threads=1
+corpora='' systems=opensmile-egemaps init='' level_init='' conf='' repeats=1 work='' stage=1 stop_stage=4 stamp='' nj=4 num_threads=1
 device='' seed=0
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_inflation.sh --help)"
 [ -n "$corpora" ] || die "no corpus: give --corpora (see run_inflation.sh --help)"
-for name in init conf work; do
+for name in init level_init conf work; do
   [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
 done
 cd "$recipe"
@@ -49,7 +49,7 @@ for corpus in $corpora; do
 done
 
 chosen_on_test() {
-  case $1 in frozen-attentive | scratch | finetune | level | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
+  case $1 in frozen-attentive | scratch | finetune | level | level-finetune | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
 }
 
 if at_stage 1 "folds that share the speakers"; then
@@ -70,7 +70,7 @@ if at_stage 2 "systems"; then
   oracle=$work/exp/conf.oracle
   rm -rf "$oracle"
   cp -r "$conf" "$oracle"
-  for name in attentive scratch finetune level; do
+  for name in attentive scratch finetune level level.finetune; do
     [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
   done
   for corpus in $corpora; do

@@ -1,13 +1,13 @@
 # Sourced by the scripts of systems, which are called as
 #
-#   local/systems/NAME.sh [--what W] [--models DIR] [--init MODEL] [--conf DIR] [--seed 0] [--device D] [--nj 4] \
-#     [--num-threads 1] DATA FOLD-DIR DIR
+#   local/systems/NAME.sh [--what W] [--models DIR] [--init MODEL] [--level-init MODEL] [--conf DIR] [--seed 0] \
+#     [--device D] [--nj 4] [--num-threads 1] DATA FOLD-DIR DIR
 #
 # with $train_cmd and $feats_cmd in the environment. Sets $data, $folds, $dir and the options; $compute are those of
 # binaries that compute with torch. A system is trained in each fold of FOLD-DIR and writes the posteriors of its segments
 # to DIR/FOLD/scores.ark. With --models nothing is trained: the models of that folder, an earlier DIR, predict DATA.
 # shellcheck shell=bash disable=SC2034  # variables of the scripts
-what='' models='' init='' conf=conf seed=0 device='' nj=4 num_threads=1
+what='' models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_threads=1
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }

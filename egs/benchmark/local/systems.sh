@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
-seeded=" frozen frozen-level frozen-attentive scratch finetune level segment-mean speaker-norm "
+seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune segment-mean speaker-norm "
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {
@@ -20,6 +20,7 @@ check_systems() {
     [[ ${system%%=*} =~ ^[A-Za-z0-9_.-]+$ ]] || die "'${system%%=*}' cannot be the name of a system"
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
+      level-*) [ -n "$level_init" ] || die "$system needs --level-init MODEL" ;;
     esac
   done
 }
@@ -38,8 +39,8 @@ call_system() {
   local system=$1 what=()
   shift
   [[ $system != *=* ]] || what=(--what "${system#*=}")
-  "$(script_of "$system")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} ${device:+--device "$device"} \
-    --nj "$nj" --num-threads "$num_threads" "$@"
+  "$(script_of "$system")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} ${level_init:+--level-init "$level_init"} \
+    ${device:+--device "$device"} --nj "$nj" --num-threads "$num_threads" "$@"
 }
 
 # train_system SYSTEM DATA EXP: writes EXP/SYSTEM/FOLD/scores.ark, or EXP/SYSTEM/seedN/FOLD/scores.ark of several runs.

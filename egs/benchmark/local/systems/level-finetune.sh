@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The network of --level-init, a speaker network on features that keep level and spectrum, fine-tuned in each fold.
+# Options and files: local/system.sh.
+set -euo pipefail
+. "$(dirname "$0")/../system.sh"
+. "$(dirname "$0")/../level.sh"
+
+level_feats
+level_network "scp:$data/level/feats.scp" level.finetune --init "$level_init"
