@@ -35,11 +35,10 @@ from sertk.training.settings import HeadSettings
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
 @options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion", "inner_scores")
-@options_of(HeadOptions, "The head", "aux", "trained_on")
+@options_of(HeadOptions, "The head", "aux", "trained_on", "stack")
 @seed_option
 @device_option
 @threads_option
-@options_of(HeadOptions, "Hardware", "stack")
 def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any) -> int:
     """Train new fully connected layers on MODEL's frozen trunk, once for each held-out fold.
 

@@ -2,7 +2,7 @@
 
 >>> response, direct = shoebox_response(16000, rt60=0.4, distance=2, seed=7)
 >>> len(response), direct
-(6493, 93)
+(6494, 93)
 """
 
 from dataclasses import dataclass

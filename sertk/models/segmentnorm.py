@@ -23,8 +23,8 @@ def normalise_segments(feats: Tensor, lengths: Tensor | None = None) -> tuple[Te
 
     Example:
         >>> normal, removed = normalise_segments(torch.tensor([[[1.0, 3.0, 0.0], [5.0, 5.0, 0.0]]]), torch.tensor([2]))
-        >>> normal.tolist(), removed.tolist()
-        ([[[-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]], [[2.0, 5.0, 1.0, 0.0]])
+        >>> normal[..., :2].tolist(), removed.tolist()
+        ([[[-1.0, 1.0], [0.0, 0.0]]], [[2.0, 5.0, 1.0, 0.0]])
     """
     feats = feats.float()
     if lengths is None:

@@ -62,7 +62,8 @@ class StackedHead:
                 return x
             case nn.Linear():
                 weight, bias = (self.parameters[f"{name}.{part}"] for part in ("weight", "bias"))
-                return torch.baddbmm(bias[:, None], x, weight.mT)
+                # In this order the gradient of the weights, by far the largest tensor, comes as the weights lie in memory.
+                return torch.baddbmm(bias[:, :, None], weight, x.mT).mT
             case nn.BatchNorm1d():
                 return self._batch_norm(module, name, x)
             case nn.ReLU():

@@ -92,14 +92,14 @@ def verdict(pair: Pair) -> str:
 
     Not significant does not mean equal: the interval gives the size of the differences that remain plausible.
     """
-    what = pair.system.what or pair.system.name
     difference, significant = pair.found.ua, pair.p["ua"] < ALPHA
     if pair.of_transfer:
         answer = ("helps" if difference.value > 0 else "hurts") if significant else "has no significant effect"
-        subject = f"Transfer ({what}) {answer}"
+        subject = f"Transfer ({pair.system.what}) {answer}"
     else:
         better = f"is {'better' if difference.value > 0 else 'worse'} than"
-        subject = f"{what} {better if significant else 'does not differ significantly from'} {pair.other.what or pair.other.name}"
+        verb = better if significant else "does not differ significantly from"
+        subject = f"{words(pair.system)} {verb} {words(pair.other)}"
     p = p_value(pair.p["ua"])
     sentence = f"{subject}: UA {points(difference)} points by {pair.drawn}, p {p if p[0] in '<>' else f'= {p}'}"
     # Holm's last step corrects less than `tests` times, so a difference can be significant where none is detectable.

@@ -18,6 +18,8 @@ _NUMBER = re.compile(r"[-+±<–]? ?[\d.].*|–|")
 
 def write_report(report: Report, out: Path) -> None:
     """Write OUT/report.html, OUT/report.md and OUT/figures/*.{png,pdf}, each atomically."""
+    ensure_folder(out / "report.html")
+    html = as_html(report)  # first: matplotlib lays an SVG out a little differently after a PNG of the same figure
     figures = [item for section in report.sections for item in section.items if isinstance(item, Figure)]
     for figure in figures:
         for form in ("png", "pdf"):
@@ -25,8 +27,7 @@ def write_report(report: Report, out: Path) -> None:
             ensure_folder(path)
             with atomic_file(path, "wb") as file:
                 file.write(getattr(figure, form))
-    ensure_folder(out / "report.html")
-    for name, text in (("report.md", as_markdown(report)), ("report.html", as_html(report))):
+    for name, text in (("report.md", as_markdown(report)), ("report.html", html)):
         with atomic_file(out / name, "w") as file:
             file.write(text)
 

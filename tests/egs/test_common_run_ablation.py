@@ -20,6 +20,8 @@ STANDINS = {
     "score-loso": 'while [ "$1" != --json ]; do shift; done; echo \'{}\' >"$2"; echo "%WA 50"',
     "make-report": "mkdir -p ${*: -1}",
 }
+# The folds are predicted by as many jobs as there are cores.
+ONE_CORE = "#!/bin/sh\necho 1\n"
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def grid(tmp_path, slurm_environment):
         text = f'#!/usr/bin/env bash\nset -eu\necho "{name} $*" >>"$CALLS"\n{body}\n'
         (bin_dir / name).write_text(text)
         (bin_dir / name).chmod(0o755)
+    (bin_dir / "nproc").write_text(ONE_CORE)
+    (bin_dir / "nproc").chmod(0o755)
     keys = [f"s{n % 4}-{n:02d}" for n in range(16)]
     for name, value in {"utt2label": ["ang", "sad"], "utt2spk": [f"s{n}" for n in range(4)]}.items():
         lines = sorted(f"{key} {value[n % len(value)]}\n" for n, key in enumerate(keys))

@@ -39,19 +39,28 @@ def test_stopped_stacked_heads_resume_to_the_same_bytes(tmp_path, head_words, ca
     assert contents(tmp_path / "stopped") == contents(tmp_path / "straight")
 
 
+@pytest.fixture
+def full():
+    """full(): from now on this process may take 400 MB of a GPU's memory more than it has."""
+
+    def limit():
+        torch.cuda.empty_cache()
+        total = torch.cuda.mem_get_info()[1]
+        torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 400e6) / total)
+
+    yield limit
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True)
-def test_draws_that_do_not_fit_at_once_are_the_same(toy, train, call, device, network):
-    """A map of a window's chunks has 1.5 GB at 16 channels, and this process may take 400 MB more than it has."""
+def test_draws_that_do_not_fit_at_once_are_the_same(toy, train, call, device, network, full):
+    """A map of a window's chunks has 1.3 GB at 16 channels."""
     train("exp", "--epochs", 1, network=network)
     words = ("--device", device, "--precision", "float32", "--draws", 20, "--chunk-frames", 1500, "--compress", "none")
     tables = []
     for name in ("whole", "halves"):
-        torch.cuda.empty_cache()
-        if name == "halves":
-            total = torch.cuda.mem_get_info()[1]
-            torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 400e6) / total)
         call("embed-segments", *words, toy / "exp/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/{name}.ark")
         tables.append(dict(read_table(f"ark:{toy}/{name}.ark")))
-    torch.cuda.set_per_process_memory_fraction(1.0)
+        full()
     for key, rows in tables[0].items():
         np.testing.assert_allclose(tables[1][key], rows, atol=1e-3)

@@ -78,7 +78,11 @@ def test_imported_systems_say_nothing_of_transfer(experiments):
     """Their training is unknown: neither for nor against it."""
     pair = pairs_of(experiments[0])[0]
     other = replace(pair, system=replace(pair.system, what=""))
-    assert not other.of_transfer and verdict(other).startswith("exp1 ") and " than without transfer: " in verdict(other)
+    assert (
+        not other.of_transfer
+        and verdict(other).startswith("exp1 ")
+        and " than without transfer (exp1_scratch): " in verdict(other)
+    )
 
 
 def test_a_report_without_transfer_does_not_ask_for_it(tmp_path):
