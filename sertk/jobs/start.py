@@ -55,6 +55,10 @@ def start_network(
     else:
         network = _continued(inputs, path, settings, given)
     if given.get("input_norm"):
+        if (cmvn := inputs.frontend.get("cmvn", "none")) != "none":
+            log.warning(
+                "--input-norm is for features without cmvn-segment; these have cmvn=%s: the level is gone", cmvn
+            )
         network.trunk.norm.adapt(*map(torch.from_numpy, bin_statistics(inputs.store)))
     return network
 

@@ -11,7 +11,7 @@ import torch
 from sertk.errors import SertkError
 from sertk.jobs.start import options_of_network, start_network
 from sertk.kaldi.specifiers import parse_rspecifier
-from sertk.kaldi.tables import read_table
+from sertk.kaldi.tables import read_table, table_writer
 from sertk.models.calibrated import calibrated
 from sertk.models.modelfile import Model, load_model
 from sertk.models.resnet import NetworkSpec, ResNet
@@ -141,7 +141,8 @@ def test_other_labels_keep_a_trained_attention():
 
 def test_input_normalisation_comes_from_the_training_folds(toy, train):
     """Its statistics are those of the segments that are trained on; fine-tuning keeps them, or takes its segments'."""
-    train("first", "--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
+    options = ("--epochs", 1, "--input-norm", "true", "--fold", "1", "--utt2fold", toy / "utt2fold")
+    assert "for features without cmvn-segment; these have cmvn=segment" in train("first", *options).err
     network = load_model(toy / "first/final.pt").network
     fold_of = dict(line.split() for line in (toy / "utt2fold").read_text().splitlines())
     table = read_table(parse_rspecifier(f"scp:{toy}/feats.scp"))
@@ -157,3 +158,8 @@ def test_input_normalisation_comes_from_the_training_folds(toy, train):
     adapted = load_model(toy / "second/final.pt").network.trunk
     np.testing.assert_allclose(adapted.norm.mean, everything.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(adapted.norm.deviation, everything.std(axis=0), rtol=1e-5)
+    rows = list(read_table(parse_rspecifier(f"scp:{toy}/feats.scp")))
+    with table_writer(f"ark,scp:{toy}/feats.ark,{toy}/feats.scp", settings={"cmvn": "none"}) as write:
+        for key, feats in rows:
+            write(key, feats)
+    assert "cmvn-segment" not in train("third", *options).err
