@@ -28,6 +28,20 @@ predict_folds() {
     "$1" "$folds" "${models:-$dir}"
 }
 
+# frozen_heads MODEL SCRIPT SETTINGS [OPTION…]: draws from the frozen trunk of MODEL, a head for each fold on them.
+# SETTINGS is the beginning of the names of its draws.conf and head.conf; options are transfer-head's.
+frozen_heads() {
+  local model=$1 feats=$2 settings=$3
+  shift 3
+  trains || return 0
+  $train_cmd --num-threads "$num_threads" "$dir/log/embed.log" \
+    embed-segments --config "${settings}draws.conf" --seed "$seed" "${compute[@]}" \
+      "$model" "scp:$feats" "ark,scp:$dir/draws.ark,$dir/draws.scp"
+  $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
+    transfer-head --config "${settings}head.conf" --seed "$seed" "${compute[@]}" "$@" \
+      "$model" "scp:$dir/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
+}
+
 # linear_heads SCRIPT: logistic regression on vectors for each fold, and its posteriors. The weight decay is chosen within
 # the training folds, of which there must be two for that.
 linear_heads() {

@@ -6,12 +6,5 @@ set -euo pipefail
 . "$(dirname "$0")/../level.sh"
 
 level_feats
-if trains; then
-  $train_cmd --num-threads "$num_threads" "$dir/log/embed.log" \
-    embed-segments --config "$conf/level.draws.conf" --seed "$seed" "${compute[@]}" \
-      "$level_init" "scp:$data/level/feats.scp" "ark,scp:$dir/draws.ark,$dir/draws.scp"
-  $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
-    transfer-head --config "$conf/level.head.conf" --seed "$seed" "${compute[@]}" \
-      "$level_init" "scp:$dir/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-fi
+frozen_heads "$level_init" "$data/level/feats.scp" "$conf/level."
 predict_folds "scp:$data/level/feats.scp"
