@@ -9,19 +9,6 @@ level_feats() {
   make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$conf/level.fbank.conf" "$data/level"
 }
 
-# level_network FEATS [CONF [OPTION…]]: the network of conf/level.conf from scratch in each fold, and its posteriors; or
-# that of another CONF and options of train-resnet.
-level_network() {
-  local feats=$1 settings=${2:-level}
-  shift $(($# < 2 ? $# : 2))
-  if trains; then
-    $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
-      train-resnet --config "$conf/$settings.conf" --seed "$seed" "${compute[@]}" "$@" \
-        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
-  fi
-  predict_folds "$feats"
-}
-
 # raw_feats: those of the front end of --init before normalisation, in a data folder of their own, $data/raw; computed
 # again if wav.scp is newer.
 raw_feats() {

@@ -28,6 +28,19 @@ predict_folds() {
     "$1" "$folds" "${models:-$dir}"
 }
 
+# network_folds SCRIPT CONF [OPTION…]: a network for each fold on the features of SCRIPT, and its posteriors. CONF.conf and
+# options are train-resnet's.
+network_folds() {
+  local feats=scp:$1 settings=$conf/$2.conf
+  shift 2
+  if trains; then
+    $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
+      train-resnet --config "$settings" --seed "$seed" "${compute[@]}" "$@" \
+        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
+  fi
+  predict_folds "$feats"
+}
+
 # frozen_heads MODEL SCRIPT SETTINGS [OPTION…]: draws from the frozen trunk of MODEL, a head for each fold on them.
 # SETTINGS is the beginning of the names of its draws.conf and head.conf; options are transfer-head's.
 frozen_heads() {
