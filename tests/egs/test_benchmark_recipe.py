@@ -105,7 +105,7 @@ def test_normalisations_and_fitted_weights_are_systems(tmp_path):
 
 
 @pytest.mark.slow
-def test_perturbed_copies_are_trained_on_in_the_folds_of_their_originals(tmp_path):
+def test_perturbed_copies_have_the_folds_of_their_originals(tmp_path):
     """24 segments in two folds: each network has 12 of them and their 12 copies, and none of the test's."""
     write_corpora(tmp_path, "one")
     done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
