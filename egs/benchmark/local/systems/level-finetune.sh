@@ -6,4 +6,4 @@ set -euo pipefail
 . "$(dirname "$0")/../level.sh"
 
 level_feats
-level_network "scp:$data/level/feats.scp" level.finetune --init "$level_init"
+network_folds "$data/level/feats.scp" level.finetune --init "$level_init"

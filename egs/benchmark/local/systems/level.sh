@@ -7,4 +7,4 @@ set -euo pipefail
 . "$(dirname "$0")/../level.sh"
 
 level_feats
-level_network "scp:$data/level/feats.scp"
+network_folds "$data/level/feats.scp" level

@@ -4,9 +4,4 @@
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"
 
-if trains; then
-  $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
-    train-resnet --config "$conf/scratch.conf" --seed "$seed" "${compute[@]}" \
-      --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "scp:$data/feats.scp" "$folds/utt2label" "$dir/FOLD"
-fi
-predict_folds "scp:$data/feats.scp"
+network_folds "$data/feats.scp" scratch

@@ -9,4 +9,4 @@ set -euo pipefail
 level_feats
 $feats_cmd "$dir/log/cmvn.log" \
   cmvn-segment --norm-vars false "scp:$data/level/feats.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
-level_network "scp:$dir/feats.scp"
+network_folds "$dir/feats.scp" level
