@@ -75,3 +75,8 @@ class Experiment:
     @property
     def arguments(self) -> list[str]:
         return [str(self.root / "folds" / "utt2label"), str(self.root / "folds" / "utt2fold")]
+
+
+def score(call, made, *options, source=None, code=0):
+    """Call score-loso on an experiment."""
+    return call("score-loso", *options, *made.arguments, source or made.root / "exp", code=code)
