@@ -18,6 +18,7 @@
 #     frozen-attentive                      attentive pooling and a head, trained on its maps
 #     scratch finetune                      the network trained from scratch; the network of --init fine-tuned
 #     level                                 small network from scratch, features not normalised per segment
+#     level-perturbed                       level, trained also on perturbed copies of the training segments
 #     segment-mean speaker-norm             level without each segment's mean; normalised by speaker (TRANSDUCTIVE)
 #     level-frozen level-finetune           a head on the frozen network of --level-init; that network fine-tuned
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus

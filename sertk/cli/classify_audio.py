@@ -12,7 +12,7 @@ import click
 
 from sertk.cli.answers import FORMATS, NO_SPEECH, OF_ONE_RECORDING, UNSURE, Answer, intervals, printer
 from sertk.cli.command import command
-from sertk.cli.options import device_option, group, max_skip_option, threads_option
+from sertk.cli.options import device_option, group, max_skip_option, only_for, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
 from sertk.cli.types import FILE
@@ -168,9 +168,8 @@ def _check(
     audio: tuple[Path, ...], window: float | None, hop: float | None, plot: Path | None, rate: int | None
 ) -> None:
     """Refuse options that do not go together."""
-    if hop is not None and window is None:
-        raise click.UsageError("--hop is for windows: give --window")
-    if hop is not None and hop > window:
+    only_for("windows: give --window", window, "hop")
+    if hop and window and hop > window:
         raise click.UsageError(f"--hop={hop:g} is longer than --window={window:g}: what is between would not be heard")
     if plot and window is None:
         raise click.UsageError("--plot shows emotions along time: give --window")

@@ -164,6 +164,7 @@ class Command(click.Command):
     def _with_config(self, args: list[str]) -> list[str]:
         """Put the options of --config files before `args`, so that the command line overrides them."""
         options = {flag: param for param in self.params if isinstance(param, click.Option) for flag in param.opts}
+        self.typed = {_normalised(word.split("=")[0]) for word in args if word.startswith("--")}
         lines, rest = [], []
         words = list(reversed(args))
         while words:
@@ -180,7 +181,7 @@ class Command(click.Command):
                 if TOOLKIT_CONFIG in options and path.lower().endswith((".yaml", ".yml")):
                     rest.append(f"{TOOLKIT_CONFIG}={path}")
                     continue
-                lines += self._config_words(Path(path), options, args)
+                lines += self._config_words(Path(path), options)
             elif flag in options and not equals and isinstance(options[flag].type, Bool):
                 # A bare flag means true. A following truth value belongs to it, any other word does not.
                 rest.append(f"{flag}={words.pop() if words and words[-1].lower() in TRUTH_WORDS else 'true'}")
@@ -188,9 +189,8 @@ class Command(click.Command):
                 rest.append(word)
         return lines + rest
 
-    def _config_words(self, path: Path, options: dict[str, click.Option], args: list[str]) -> Iterator[str]:
+    def _config_words(self, path: Path, options: dict[str, click.Option]) -> Iterator[str]:
         """The options of a --config file as --name=value."""
-        given = {_normalised(word.split("=")[0]) for word in args if word.startswith("--")}
         for number, line in read_lines(path, "a config file is UTF-8", windows=True):
             line = line.split("#")[0].strip()
             if not line:
@@ -207,7 +207,7 @@ class Command(click.Command):
                 option.type.convert(value, option, None)
             except click.BadParameter as error:
                 raise SertkError(f"{path}:{number}: {flag}: {error.message}") from None
-            if not (option.multiple and flag in given):
+            if not (option.multiple and flag in self.typed):
                 yield f"{flag}={value}"
 
 

@@ -7,7 +7,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.messages import log
-from sertk.cli.options import seed_option
+from sertk.cli.options import only_for, seed_option
 from sertk.cli.types import BOOL, FILE
 
 
@@ -69,12 +69,11 @@ def main(
     from sertk.scoring.text import comparison_text
     from sertk.scoring.trials import is_trial_list
 
-    if is_trial_list(utt2label):
-        if labels:
-            raise click.UsageError("--labels is for emotions, not for a trial list")
+    on_trials = is_trial_list(utt2label)
+    only_for("emotions, not for a trial list", not on_trials, "labels")
+    only_for("a trial list", on_trials, "det")
+    if on_trials:
         results, text = _compare_trials(utt2label, [Path(first), *map(Path, others)], clusters, stamp, i_know, det)
-    elif det:
-        raise click.UsageError("--det is for a trial list")
     else:
         results = compare_systems(utt2label, [first, *others], labels, clusters, stamp, i_know, seed)
         text = comparison_text(results)

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from sertk.cli.command import command
 from sertk.cli.frontend import compression
-from sertk.cli.options import device_option, max_skip_option, seed_option, threads_option
+from sertk.cli.options import device_option, max_skip_option, only_for, seed_option, threads_option
 from sertk.cli.tally import Tally, progress
-from sertk.cli.train_resnet import chunk_options
+from sertk.cli.train_resnet import CHUNK_OPTIONS, chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
 from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
 from sertk.jobs.options import DrawOptions
@@ -22,8 +21,6 @@ from sertk.models.spec import places
 from sertk.training.progress import Stopped, never
 
 log = logging.getLogger("sertk")
-# Options without effect on whole segments; --seed is accepted, since recipes pass it to all commands.
-DRAW_OPTIONS = ("chunk_frames", "augment", "padding", "mask_scope")
 
 
 class _At(click.ParamType):
@@ -33,6 +30,11 @@ class _At(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check the name."""
+        words = value.split(",")
+        if len(words) > 1 and (wrong := next((word for word in words if not places(word)), None)) is not None:
+            self.fail(f"'{wrong}' of '{value}' is not one of stage1 to stage4: only stages are put side by side")
+        if len(set(words)) < len(words):
+            self.fail(f"'{value}': a stage comes twice")
         if value not in ("map", "pool", "embedding") and not places(value):
             self.fail(f"'{value}' is not one of map, pool, embedding, stage1 to stage4 (several stages: stage3,stage4)")
         return value
@@ -87,13 +89,8 @@ def main(
     at = at or ("pool" if draws else "embedding")
     if at == "map" and (not draws or len(options["chunk_frames"]) > 1):
         raise click.UsageError("--at map takes --draws on chunks of one length: give --chunk-frames one number")
-    if not draws:
-        if compress:
-            raise click.UsageError("--compress is for --draws: vectors are not compressed")
-        if given := [name for name in DRAW_OPTIONS if _is_given(name)]:
-            raise click.UsageError(
-                f"--{given[0].replace('_', '-')} is for --draws: whole segments are neither cut nor masked"
-            )
+    only_for("--draws: vectors are not compressed", draws, "compress")
+    only_for("--draws: whole segments are neither cut nor masked", draws, *CHUNK_OPTIONS)
     if draws:
         draw_options = DrawOptions(draws, at, **options)
         return _write_draws(model, feats, vectors, compression(compress, vectors), max_skip, draw_options)
@@ -109,11 +106,6 @@ def main(
             tally.done()
         tally.check()
     return 0
-
-
-def _is_given(name: str) -> bool:
-    """True if an option is set on the command line or in the config file."""
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _write_draws(

@@ -8,7 +8,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import channel_option, overshoot_option, segments_option, utt2perturb_option
 from sertk.cli.messages import log
-from sertk.cli.options import device_option, max_skip_option, threads_option
+from sertk.cli.options import device_option, max_skip_option, only_for, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
 from sertk.cli.types import FOLDER, RSPECIFIER, WSPECIFIER
@@ -79,6 +79,7 @@ def main(
           embed-ssl --segments segments --batch-seconds 240 whisper-small scp:wav.scp ark,scp:layers.ark,layers.scp
     See also: embed-segments, transfer-head
     """
+    only_for("--segments", segments, "max_overshoot")
     from sertk.frontend.perturb import Perturb
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer

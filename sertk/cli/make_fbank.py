@@ -22,7 +22,7 @@ from sertk.cli.frontend import (
     settle_kaldis_options,
     utt2perturb_option,
 )
-from sertk.cli.options import max_skip_option, seed_option, threads_option
+from sertk.cli.options import max_skip_option, only_for, seed_option, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.types import BOOL, RSPECIFIER, WSPECIFIER
 from sertk.frontend.options import FbankOptions
@@ -114,6 +114,8 @@ def main(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options = settle_kaldis_options(options)
     allow_resample = options.pop("allow_resample")
+    only_for("--cmvn", cmvn, "norm_vars")
+    only_for("--segments", segments, "max_overshoot")
     refuse_shared_stdout(feats_out, write_num_frames, write_utt2dur)
     from sertk.frontend.extractor import FeatureExtractor
     from sertk.frontend.perturb import Perturb

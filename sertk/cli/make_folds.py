@@ -6,7 +6,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.messages import log
-from sertk.cli.options import seed_option
+from sertk.cli.options import only_for, seed_option
 from sertk.cli.types import FILE, FOLDER
 from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
@@ -79,6 +79,7 @@ def main(
           make-folds --scheme stratified --num-folds 5 --seed 1 data/all exp/folds5
     See also: train-resnet, transfer-head, score-loso
     """
+    only_for("--scheme given", scheme == "given", "splits")
     label_names = None if label_map is None else read_list(label_map)
     all_labels = read_list(data_dir / "utt2label")
     utt2label, labels = map_labels(all_labels, label_names)

@@ -1,12 +1,17 @@
 """Options that several binaries share."""
 
 import functools
+import logging
 from collections.abc import Callable
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from sertk.cli.types import BOOL
 from sertk.options import MAX_SKIP
+
+log = logging.getLogger("sertk")
 
 seed_option = click.option(
     "--seed",
@@ -54,3 +59,29 @@ def group(title: str, *options: Callable) -> Callable:
         return function
 
     return decorate
+
+
+def only_for(purpose: str, wanted: object, *names: str, options: dict[str, Any] | None = None) -> None:
+    """Refuse options that have no effect in this call; those of --config files, which calls share, are ignored.
+
+    Args:
+        purpose: what the options are for, such as "--noise, --music and --babble".
+        wanted: true if the call has this purpose: then nothing is refused.
+        names: parameters of the options.
+        options: values by parameter, in which ignored ones are set to their defaults, where their values would do harm.
+
+    Raises:
+        click.UsageError: the command line has one of them.
+    """
+    if wanted:
+        return
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    params = {param.name: param for param in context.command.params}
+    for name in given:
+        param = params[name]
+        if not context.command.typed.isdisjoint(param.opts):
+            raise click.UsageError(f"{param.opts[0]} is for {purpose}")
+        log.info("%s of the config file is ignored: it is for %s", param.opts[0], purpose)
+        if options is not None:
+            options[name] = param.type_cast_value(context, param.get_default(context))

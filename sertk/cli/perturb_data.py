@@ -1,6 +1,7 @@
 """perturb-data: perturbed copies of a data folder's utterances."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
-from sertk.cli.options import seed_option
+from sertk.cli.options import only_for, seed_option
 from sertk.cli.types import FOLDER
-from sertk.datadir.perturb_options import PerturbOptions
+from sertk.datadir.perturb_options import KINDS, PerturbOptions
+from sertk.datadir.perturb_steps import IMAGE, RATED, SYNTHETIC
 from sertk.options import take_options
 
 log = logging.getLogger("sertk")
@@ -37,6 +39,7 @@ def main(folder: Path, out: Path, seed: int, **options: Any) -> None:
           perturb-data --noise pink --snr 10 --keep-ids true data/test data/test_noise10
     See also: make-fbank, combine-data, subset-data
     """
+    check_purposes(options)
     from sertk.datadir.perturb import perturb
 
     data, warnings = perturb(folder, out, take_options(PerturbOptions, options), seed)
@@ -44,3 +47,20 @@ def main(folder: Path, out: Path, seed: int, **options: Any) -> None:
         log.warning("%s", line)
     perturbed = len(data.lists.get("utt2perturb", {}))
     log.info("wrote %s: %d utterances, %d of them perturbed", out, len(data.utterances), perturbed)
+
+
+def check_purposes(options: dict[str, Any]) -> None:
+    """Check that no option is for a kind of perturbation that was not asked for.
+
+    Raises:
+        click.UsageError: one is.
+    """
+    check = partial(only_for, options=options)
+    check("--noise, --music and --babble", options["noise"] or options["music"] or options["babble"], "snr")
+    check(f"--rir {SYNTHETIC} and {IMAGE}", options["rir"] in (SYNTHETIC, IMAGE), "rt60")
+    check(f"--rir {SYNTHETIC}", options["rir"] == SYNTHETIC, "drr")
+    check(f"--rir {IMAGE}", options["rir"] == IMAGE, "distance")
+    check(f"--codec {' and '.join(RATED)}", set(RATED).intersection(options["codec"] or ()), "kbps")
+    kinds = [options[kind] for kind in KINDS]
+    check(f"--{', --'.join(KINDS)}", any(kinds) or not options["speed"], "copies", "each_kind", "suffix")
+    check("copies with ids of their own: not with --keep-ids", not options["keep_ids"], "keep_originals", "suffix")

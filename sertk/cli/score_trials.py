@@ -9,7 +9,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
 from sertk.cli.messages import log
-from sertk.cli.options import max_skip_option
+from sertk.cli.options import max_skip_option, only_for
 from sertk.cli.types import BOOL, FILE, PRIORS, RSPECIFIER
 from sertk.options import take_options
 from sertk.scoring.options import P_TARGETS, CalibrationOptions, NormOptions
@@ -79,11 +79,12 @@ def main(
             scp:exp/resnet34/test.scp
     See also: embed-segments, compare-scores
     """
+    only_for("--cohort", options["cohort"], "cohort_utt2spk", "top_n", "norm_side", options=options)
+    only_for(
+        "--calibration-trials", options["calibration_trials"], "calibration_embeddings", "quality", options=options
+    )
+    only_for("--quality duration", "duration" in (options["quality"] or ()), "utt2dur", options=options)
     norm, calibration = take_options(NormOptions, options), take_options(CalibrationOptions, options)
-    if norm.cohort_utt2spk and not norm.cohort:
-        raise click.UsageError("--cohort-utt2spk is for --cohort")
-    if calibration.calibration_trials is None and (calibration.calibration_embeddings or calibration.quality):
-        raise click.UsageError("--calibration-embeddings and --quality are for --calibration-trials")
     from sertk.atomic import atomic_file
     from sertk.datadir.folder import STAMPS
     from sertk.scoring.verification import as_line, score

@@ -8,7 +8,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.generated import option_of, options_of
-from sertk.cli.options import device_option, group, max_skip_option, seed_option, threads_option
+from sertk.cli.options import device_option, group, max_skip_option, only_for, seed_option, threads_option
 from sertk.cli.training import (
     HELD_OUT,
     EpochBar,
@@ -26,7 +26,8 @@ from sertk.models.spec import CLASSIFIER_OPTIONS, NETWORK_OPTIONS, NetworkSpec
 from sertk.options import take_options
 from sertk.training.settings import TrainingSettings
 
-chunk_options = options_of(TrainingSettings, "Chunks and masks", "chunk_frames", "augment", "padding", "mask_scope")
+CHUNK_OPTIONS = ("chunk_frames", "augment", "padding", "mask_scope")
+chunk_options = options_of(TrainingSettings, "Chunks and masks", *CHUNK_OPTIONS)
 LOSS = "Loss"
 MARGIN_OPTIONS = ("margin", "margin_from", "margin_to", "inter_topk", "inter_topk_penalty")
 run_options = group(
@@ -87,8 +88,8 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     check_balance(options)
     check_descent(options)
     check_loss(options)
-    if options["train"] == "all" and options["frozen_batchnorm"] == "train":
-        raise click.UsageError("--frozen-batchnorm train: nothing is frozen (--train head or from-block-N)")
+    only_for("--train head and from-block-N: nothing is frozen", options["train"] != "all", "frozen_batchnorm")
+    only_for("--train all and from-block-N: the trunk is frozen", options["train"] != "head", "trunk_scale")
     if options["blocks"] and len(options["blocks"]) != 4:
         raise click.UsageError(f"--blocks takes four numbers, one a stage, but {len(options['blocks'])} were given")
     stop_requested = catch_signals()
@@ -111,14 +112,13 @@ def check_loss(options: dict[str, Any]) -> None:
     Raises:
         click.UsageError: they do not.
     """
-    if options["loss"] == "softmax":
-        if given := [name for name in MARGIN_OPTIONS + CLASSIFIER_OPTIONS if options[name]]:
-            raise click.UsageError(f"--{given[0].replace('_', '-')} belongs to a margin loss: give --loss am or aam")
+    margin = options["loss"] != "softmax"
+    only_for("--loss am and aam", margin, *MARGIN_OPTIONS, *CLASSIFIER_OPTIONS, options=options)
+    if not margin:
         return
     if options["soft_labels"]:
         raise click.UsageError(f"--loss {options['loss']}: a margin is that of one label: leave out --soft-labels")
     first, last = options["margin_from"] or 1, options["margin_to"]
     if last and last < first:
         raise click.UsageError(f"--margin-to {last} is before --margin-from {first}")
-    if options["inter_topk_penalty"] and not options["inter_topk"]:
-        raise click.UsageError("--inter-topk-penalty needs --inter-topk")
+    only_for("--inter-topk", options["inter_topk"], "inter_topk_penalty", options=options)

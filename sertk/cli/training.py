@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sertk.cli.generated import option_of, options_of
+from sertk.cli.options import only_for
 from sertk.jobs.options import JobOptions
 from sertk.runs.preemption import RUN_AGAIN, StopRequest
 from sertk.training.settings import DescentSettings, TrainingSettings
@@ -60,10 +61,10 @@ def check_descent(options: dict[str, Any]) -> None:
     Raises:
         click.UsageError: they do not.
     """
-    final = options["final_learning_rate"]
-    if final and options["schedule"] == "halving":
-        raise click.UsageError("--final-learning-rate belongs to --schedule exponential or cosine")
-    if final and final > options["learning_rate"]:
+    final, halving = options["final_learning_rate"], options["schedule"] == "halving"
+    only_for("--schedule halving", halving, "hold_epochs", "halve_every")
+    only_for("--schedule exponential and cosine", not halving, "final_learning_rate")
+    if final and not halving and final > options["learning_rate"]:
         raise click.UsageError(f"--final-learning-rate {final:g} is above --learning-rate {options['learning_rate']:g}")
     if options["warmup_epochs"] > options["epochs"]:
         raise click.UsageError(

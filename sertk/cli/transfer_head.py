@@ -8,7 +8,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
 from sertk.cli.gridfile import read_grid
-from sertk.cli.options import device_option, seed_option, threads_option
+from sertk.cli.options import device_option, only_for, seed_option, threads_option
 from sertk.cli.training import (
     HELD_OUT,
     catch_signals,
@@ -74,14 +74,12 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     alone = str(model) == "none"
     if options["aux"] and alone:
         raise click.UsageError("--aux is for a MODEL's draws; vectors are put side by side by join-vectors")
-    for name in ("layer_weights", "trained_on"):
-        if options[name] and not alone:
-            raise click.UsageError(f"--{name.replace('_', '-')} is for vectors without a network (MODEL none)")
+    only_for("vectors without a network (MODEL none)", alone, "layer_weights", "trained_on", options=options)
+    only_for("--grid", options["grid"], "grid_criterion", options=options)
     selects, whole = options["select"] != "last", options["eval_vectors"] is not None
     scores = bool(selects or options["grid"] or options["inner_scores"])
     scored_by = "--select dev-session, --select oracle, --grid and --inner-scores"
-    if whole and not scores:
-        raise click.UsageError(f"--eval-vectors is for {scored_by}")
+    only_for(scored_by, scores, "eval_vectors", options=options)
     if scores and not whole and not alone:
         raise click.UsageError(f"{scored_by} need --eval-vectors: vectors of whole segments")
     if options["grid"] and selects:

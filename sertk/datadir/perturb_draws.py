@@ -9,6 +9,7 @@ from sertk.datadir.folder import DataDir
 from sertk.datadir.lists import read_list, split_words
 from sertk.datadir.perturb_options import CODEC_STEPS, OWN, SNRS, PerturbOptions
 from sertk.datadir.perturb_steps import (
+    COLOURS,
     IMAGE,
     RATED,
     SYNTHETIC,
@@ -24,10 +25,13 @@ from sertk.datadir.perturb_steps import (
 )
 from sertk.datadir.perturbations import checked
 from sertk.datadir.speakers import people
-from sertk.errors import SertkError
+from sertk.errors import SertkError, error_context
 
 # Voices in babble.
 FEWEST_VOICES, MOST_VOICES = 3, 7
+
+# Option -> its values that are no folder of sounds.
+WORDS = {"--noise": (SYNTHETIC, *COLOURS), "--babble": (OWN,), "--rir": (SYNTHETIC, IMAGE)}
 
 # Draws the steps of one copy, as text.
 Draw = Callable[[Random, str], str]
@@ -70,9 +74,9 @@ def draws_of(data: DataDir, options: PerturbOptions) -> dict[str, Draw]:
         draws["level"] = lambda random, _: str(Level(random.choice(options.level)))
     if options.clip:
         draws["clip"] = lambda random, _: str(Clip(random.choice(options.clip)))
-    for name in ("snr", "rt60", "drr", "distance", "kbps", "level", "clip"):
+    for name in ("speed", "snr", "rt60", "drr", "distance", "kbps", "level", "clip"):
         for value in getattr(options, name):
-            checked(name, str(value))
+            checked(f"--{name}", f"{value:g}")
     return draws
 
 
@@ -164,12 +168,15 @@ def _sounds(place: str, option: str, fewest: int = 1, durations: bool = True) ->
     from sertk.frontend.extractor import recordings_in
     from sertk.frontend.sounds import Sounds
 
-    path = Path(place)
+    path, words = Path(place), WORDS.get(option, ())
+    if not path.exists():
+        raise SertkError(f"{option}={place}: no such folder or file{', nor one of ' * bool(words)}{', '.join(words)}")
     script = path / "wav.scp" if (path / "wav.scp").is_file() else path
-    if script.is_dir():
-        names = {str(file): str(file.absolute()) for file in recordings_in((path,))}
-    else:
-        names = read_list(script, columns=None)
+    with error_context(option):
+        if script.is_dir():
+            names = {str(file): str(file.absolute()) for file in recordings_in((path,))}
+        else:
+            names = read_list(script, columns=None)
     if len(names) < fewest:
         raise SertkError(f"{option}={place}: has {len(names)} recordings, {fewest} are needed")
     known: dict[str, str] = {}
@@ -178,9 +185,10 @@ def _sounds(place: str, option: str, fewest: int = 1, durations: bool = True) ->
             known |= read_list(path / lengths)
     sounds = Sounds()
     try:
-        return [
-            (name, 0.0 if not durations else float(known[key]) if key in known else sounds.seconds(name))
-            for key, name in names.items()
-        ]
+        with error_context(option):
+            return [
+                (name, 0.0 if not durations else float(known[key]) if key in known else sounds.seconds(name))
+                for key, name in names.items()
+            ]
     except ValueError as error:
         raise SertkError(f"{option}={place}: its durations are not numbers: {error}") from None

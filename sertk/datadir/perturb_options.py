@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sertk.datadir.perturb_steps import CODECS, COLOURS, IMAGE, LAWS, RATED, SYNTHETIC
+from sertk.datadir.perturb_steps import CODECS, COLOURS, IMAGE, LAWS, RATED, SYNTHETIC, number
 from sertk.errors import SertkError
 from sertk.options import option
 
@@ -74,8 +74,10 @@ class PerturbOptions:
         for name in self.codec:
             _require(name in CODEC_STEPS, f"--codec={name} is not one of {', '.join(CODEC_STEPS)}")
         _require(self.speed or self.kinds, "nothing to do: name a perturbation, such as --speed 0.9,1.1")
+        speeds = [number(speed) for speed in self.speed]
         _require(
-            len(set(self.speed)) == len(self.speed) and 1 not in self.speed, "--speed: each other than 1, and once"
+            len(set(speeds)) == len(speeds) and "1" not in speeds,
+            f"--speed={','.join(speeds)}: each other than 1, and once",
         )
         suffix = self.suffix
         if suffix is not None:
@@ -90,7 +92,7 @@ class PerturbOptions:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of perturbation that were chosen, besides the speeds."""
-        return tuple(kind for kind in SUFFIXES if getattr(self, kind))
+        return tuple(kind for kind in KINDS if getattr(self, kind))
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -101,6 +103,7 @@ class PerturbOptions:
 # Kind -> what the ids of its copies end in: the words of Kaldi's recipes.
 SUFFIXES = {"noise": "noise", "music": "music", "babble": "babble", "rir": "reverb"}
 SUFFIXES |= {kind: kind for kind in ("codec", "level", "clip")}
+KINDS = tuple(SUFFIXES)
 
 
 def _require(condition: object, message: str) -> None:

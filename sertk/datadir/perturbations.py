@@ -170,12 +170,12 @@ def _makers(kind: str, value: str, sounds: list[Sound]) -> tuple[Callable[..., S
 
 
 def checked(name: str, word: str) -> float:
-    """The number of a setting.
+    """The number of a setting, or of the option that is called like one (--snr).
 
     Raises:
         SertkError: if it is no number or out of bounds.
     """
-    least, most = _BOUNDS[name]
+    least, most = _BOUNDS[name.removeprefix("--")]
     try:
         value = float(word)
     except ValueError:

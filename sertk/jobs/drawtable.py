@@ -33,6 +33,7 @@ class DrawTable:
         sha256: of the table, from the manifest; "" if unknown.
         removed: what normalisation removed from each segment (--aux), which the rows of the store then end with; None: the
             head does not take it.
+        drawn: with `removed` the draws alone, of all segments.
     """
 
     model: Model
@@ -42,6 +43,13 @@ class DrawTable:
     settings: dict
     sha256: str
     removed: Removed | None = None
+    drawn: Store | None = None
+
+    def stores(self) -> list[tuple[Store, Rspecifier]]:
+        """The stores that a segment must be in, each with its table; the last one is `store`."""
+        if not self.removed:
+            return [(self.store, self.source)]
+        return [(self.drawn, self.source), (self.store, self.removed.source)]
 
     @property
     def versions(self) -> int:
@@ -156,11 +164,11 @@ def open_draws(model_path: Path, source: Rspecifier, aux: Rspecifier | None = No
     model, manifest = load_model(model_path), read_manifest(source)
     settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
-    store, removed = load_store(source, resident_bytes=0), None
+    store = load_store(source, resident_bytes=0)
     if aux:
         removed = read_removed(aux, model, model_path)
-        store = removed.beside(store)
-    return DrawTable(model, model_path, source, store, settings, sha256, removed)
+        return DrawTable(model, model_path, source, removed.beside(store), settings, sha256, removed, store)
+    return DrawTable(model, model_path, source, store, settings, sha256)
 
 
 def head_spec(model: Model, draw_settings: dict, num_labels: int, embedding_dim: int | None = None) -> NetworkSpec:

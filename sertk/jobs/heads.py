@@ -28,7 +28,7 @@ from sertk.runs.preemption import RUN_AGAIN
 from sertk.runtime import choose_device, prepare_cpu
 from sertk.training.head import HeadTraining
 from sertk.training.heads import train_heads
-from sertk.training.labelling import labelled
+from sertk.training.labelling import labelled, labels_of
 from sertk.training.model_selection import development_fold, development_scores
 from sertk.training.progress import Stopped, StopRequested, never
 from sertk.training.settings import HeadSettings
@@ -128,7 +128,10 @@ def read_label_set(
     labelling = read_labelling(utt2label, utt2fold)
     if options.inner_scores and len(labelling.folds()) < 3:
         raise SertkError(f"{utt2fold}: --inner-scores holds out a second fold: it takes at least three folds")
-    store = labelled(table.store, labelling, labelling.of_segment, options.max_skip, str(table.source))
+    labels = labelling.of_segment
+    for part, source in table.stores():
+        store = labelled(part, labelling, labels, options.max_skip, str(source))
+        labels = labels_of(store, labelling)
     table.check(settings, store)
     targets = read_targets(store.keys, labelling, utt2label, options.soft_labels)
     labels_and_folds = {key: f"{labelling.of_segment[key]} {labelling.fold_of[key]}" for key in store.keys}

@@ -58,6 +58,7 @@ def read_inputs(
     settings: TrainingSettings,
     options: TrainingOptions,
     everything: Store | None = None,
+    labelling: Labelling | None = None,
 ) -> Inputs:
     """Read the initial model, and labels, features and targets of the training segments and the development fold.
 
@@ -67,13 +68,14 @@ def read_inputs(
         settings: how to train.
         options: what to start from, what to hold out.
         everything: the features, if they have been read.
+        labelling: the labels and folds, if they have been read.
 
     Raises:
         SertkError: more than --max-skip of the labelled segments have no features, the folds leave nothing to train on, or
             the features do not fit the initial model.
     """
     initial = load_model(options.init) if options.init else None
-    labelling = read_labelling(utt2label, options.utt2fold)
+    labelling = labelling or read_labelling(utt2label, options.utt2fold)
     held_out, max_skip = options.fold, options.max_skip
     fold = development_fold(labelling, settings.select, held_out)
     manifest, everything = read_manifest(feats), everything or load_store(feats)

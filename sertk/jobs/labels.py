@@ -36,6 +36,8 @@ def read_labelling(utt2label: Path, utt2fold: Path | None = None) -> Labelling:
     unknown = sorted(present - set(labels))
     if unknown:
         raise SertkError(f"{utt2label}: label {unknown[0]} is not in {labels_txt}")
+    if absent := [label for label in labels if label not in present]:
+        log.warning("%s: no segment of %s is labelled %s", labels_txt, utt2label, ", ".join(absent))
     fold_of = read_list(utt2fold) if utt2fold else {}
     if utt2fold:
         without = next((key for key in of_segment if key not in fold_of), None)

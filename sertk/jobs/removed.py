@@ -17,10 +17,12 @@ class Removed:
     """Vectors of cmvn-segment --stats.
 
     Args:
+        source: their table.
         vectors: (2 * bins,) float32 of each segment.
         digest: sha256 of the table, "" if unknown.
     """
 
+    source: Rspecifier
     vectors: dict[str, np.ndarray]
     digest: str
 
@@ -68,4 +70,4 @@ def read_removed(source: Rspecifier, model: Model, model_path: Path) -> Removed:
         vectors[key] = vector
     if not vectors:
         raise SertkError(f"{source}: is empty")
-    return Removed(vectors, manifest.sha256 if manifest else "")
+    return Removed(source, vectors, manifest.sha256 if manifest else "")

@@ -66,11 +66,12 @@ def train_folds(
         world.close()
         raise SertkError(f"--fold {wanted}: several folds are trained by one process, here are {world.size}")
     threads = prepare_cpu(options.num_threads)
-    folds = chosen_folds(wanted, read_labelling(utt2label, options.utt2fold).folds(), options.utt2fold)
+    labelling = read_labelling(utt2label, options.utt2fold)
+    folds = chosen_folds(wanted, labelling.folds(), options.utt2fold)
     everything, runs = load_store(feats), {}
     for fold in folds:
         of_it = options_of_fold(options, fold)
-        inputs = read_inputs(feats, utt2label, settings, of_it, everything)
+        inputs = read_inputs(feats, utt2label, settings, of_it, everything, labelling)
         folder = directory_of(directory, fold).resolve()
         runs[fold] = prepare_run(folder, inputs, network_options, settings, of_it, world, device, threads)
     # The folders are touched only after all inputs are read: an invalid call leaves them unchanged.

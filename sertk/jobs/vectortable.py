@@ -44,6 +44,10 @@ class VectorTable:
         """Rows of a segment in an epoch: with draws of embed-segments a row for each version, else one, in turn."""
         return 1 if self.layers else len(self.settings.get("augment", ("none",)))
 
+    def stores(self) -> list[tuple[Store, Rspecifier]]:
+        """The stores that a segment must be in, each with its table."""
+        return [(self.store, self.source)]
+
     @property
     def frontend(self) -> dict:
         """What a model records of the vectors that it takes."""

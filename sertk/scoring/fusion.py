@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.kaldi.tables import read_table
 from sertk.scoring.leakguard import FOLDS
 from sertk.scoring.posteriors import INNER_SCORES, Scored, check_folds, read_posteriors, read_runs
 from sertk.scoring.stacking import Pool, fit_pool
@@ -122,7 +123,13 @@ def read_inner(test: Test, scored: Scored, fold: int) -> Scored:
             f"{path}: no predictions of the training segments (transfer-head --inner-scores true writes them;"
             " --weights folds takes none)"
         )
-    return read_posteriors(f"ark:{path}", [key for key in test.keys if test.utt2fold[key] != fold], test.labels)
+    table, keys = f"ark:{path}", [key for key in test.keys if test.utt2fold[key] != fold]
+    if differing := {key for key, _ in read_table(table, kind="vector")} ^ set(keys):
+        raise SertkError(
+            f"{path}: scores of other segments than the training segments of fold {fold}, such as {min(differing)}: of"
+            " another division into folds? Train the heads again with this one (transfer-head --inner-scores true)"
+        )
+    return read_posteriors(table, keys, test.labels)
 
 
 def weighted_mean(posteriors: np.ndarray, weights: np.ndarray, average: str) -> np.ndarray:

@@ -74,24 +74,24 @@ class Labelling:
 
 
 def labelled(store: Store, labelling: Labelling, labels: dict[str, str], max_skip: float, where: str) -> Store:
-    """Select the segments of a store that have one of the given labels; a warning counts labels without features.
+    """Select the segments of a store that have one of the given labels; a warning counts labels without a segment.
 
     Args:
-        store: the features.
+        store: features, draws or vectors.
         labelling: all labels, to report segments that have none.
         labels: label of every segment to select.
-        max_skip: largest part of `labels` that may have no features.
+        max_skip: largest part of `labels` that may be missing.
         where: name of the store, for messages.
 
     Raises:
-        SertkError: more than `max_skip` of `labels`, or all of them, have no features.
+        SertkError: more than `max_skip` of `labels`, or all of them, are missing.
     """
     selected = store.only(labels.__contains__)
     missing = sorted(labels.keys() - set(selected.keys))
     for key in missing[:10]:
         log.warning("skipped %s: labelled, but not in %s", key, where)
     if missing:
-        log.warning("%d of %d labelled segments have no features", len(missing), len(labels))
+        log.warning("%d of %d labelled segments are not in %s", len(missing), len(labels), where)
     if not len(selected) or len(missing) > max_skip * len(labels):
         raise SertkError(
             f"{where}: {len(missing)} of {len(labels)} labelled segments are not in it, the first is {missing[0]}"

@@ -174,7 +174,8 @@ def test_weights_are_fitted_on_inner_scores(three, call):
     assert "test segment Ses01F-ang0 in its training" in call("score-loso", *three.arguments, "fusion", code=1).err
     shutil.copy("noise/1/inner.ark", "noise/2/inner.ark")
     err = call("fuse-scores", "--weights", "inner", "folds", "good", "noise", "fusion", code=1).err
-    assert "noise/2/inner.ark" in err and "scored but not in the test set" in err
+    said = "noise/2/inner.ark: scores of other segments than the training segments of fold 2, such as Ses01F-ang0: of another"
+    assert said in err and "Train the heads again with this one (transfer-head --inner-scores true)" in err
 
 
 def test_fitted_weights_are_of_logarithms_of_several_folds(three, call):

@@ -137,8 +137,11 @@ def test_stamps_beside_trials_are_added(call, made):
         (["{}/trials"], 2, "EMBEDDINGS-R"),
         (["--p-target", "0.01,2", "{}/trials", "scp:{}/e.scp"], 2, "'0.01,2' is not a comma-separated list of"),
         (["--det", "{}/d.gif", "{}/trials", "scp:{}/e.scp"], 1, "d.gif: a picture's name ends in .png, .svg or .pdf"),
-        (["--quality", "magnitude", "{}/trials", "scp:{}/e.scp"], 2, "--quality are for --calibration-trials"),
+        (["--quality", "magnitude", "{}/trials", "scp:{}/e.scp"], 2, "--quality is for --calibration-trials"),
         (["--cohort-utt2spk", "{}/utt2spk", "{}/trials", "scp:{}/e.scp"], 2, "--cohort-utt2spk is for --cohort"),
+        (["--top-n", "20", "{}/trials", "scp:{}/e.scp"], 2, "--top-n is for --cohort"),
+        (["--norm-side", "both", "{}/trials", "scp:{}/e.scp"], 2, "--norm-side is for --cohort"),
+        (["--utt2dur", "{}/d", "{}/trials", "scp:{}/e.scp"], 2, "--utt2dur is for --quality duration"),
         (["--top-n", "1", "{}/trials", "scp:{}/e.scp"], 2, "--top-n"),
         (["--scores", "{}/none/s", "{}/trials", "scp:{}/e.scp"], 1, "none/s: cannot be written"),
         (

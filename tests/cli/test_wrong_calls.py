@@ -20,7 +20,7 @@ MISUSE = (
     "neither true nor false",
     "' is not one of '",
     "go together",
-    "is for --draws",
+    "is for --",
     "is for binary tables",
 )
 
@@ -33,7 +33,7 @@ def make_bad(here: Path):
         "empty": "", "one-column": "a\n", "missing.scp": "a interview.wav\nb nowhere.wav\n",
         "noise.scp": "a bad/noise\nb bad/noise\n", "backwards": "a Ses1F-ang 0.4 0.1\n", "strangers": "stranger x\n",
         "offset.scp": "a fbank.ark:99999999\n", "unknown-map": "ang ang\nbored neu\n",
-        "unknown.conf": "--epochs=2\n--epoch=2\n", "chunks.conf": "--mask-scope=segment\n", "trials": "a b maybe\n",
+        "unknown.conf": "--epochs=2\n--epoch=2\n", "trials": "a b maybe\n",
         "temperature.json": '{"calibration": {"temperatures": {"1": 0, "2": 1}}}',
         "own-trials": "trainspk0-0 trainspk0-1 target\ntrainspk0-0 trainspk1-1 nontarget\n",
         "one-label": "".join(f"{line.split()[0]} x\n" for line in (here / "utt2spk").read_text().splitlines()),

@@ -122,6 +122,10 @@ def test_made_segments_are_those_before_the_speed_changes(here):
 
 def test_perturbing_again_adds_to_what_is_done(data):
     perturb(data, "sp", PerturbOptions(speed=(0.9,), keep_originals=False))
+    with pytest.raises(
+        SertkError, match=r"twice: utterance sp0.9-sp0.9-\S+ is there already \(these are copies at this speed\)"
+    ):
+        perturb(perturb("sp", "twice", PerturbOptions(speed=(0.9,)))[0].folder, "out", PerturbOptions(speed=(0.9,)))
     perturb("sp", "out", PerturbOptions(level=(-20,), keep_originals=False))
     assert lines("out/utt2perturb")["sp0.9-spk0-utt0-level"] == "speed=0.9 level=-20"
     assert read_list("out/utt2uniq")["sp0.9-spk0-utt0-level"] == "spk0-utt0"
@@ -130,16 +134,17 @@ def test_perturbing_again_adds_to_what_is_done(data):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"noise": "gone"}, "gone: cannot be read"),
-        ({"noise": "empty"}, "empty: no recordings in this folder"),
+        ({"noise": "gone"}, "--noise=gone: no such folder or file, nor one of synthetic, white, pink, brown"),
+        ({"music": "gone"}, "--music=gone: no such folder or file"),
+        ({"noise": "empty"}, "--noise: empty: no recordings in this folder"),
         ({"rir": "data"}, ""),
         ({"babble": "few"}, "--babble=few: has 2 recordings, 3 are needed"),
-        ({"noise": "few"}, "few.wav cannot be read"),
-        ({"speed": (50.0,)}, "'speed=50' is not a number from 0.1 to 10"),
-        ({"noise": "pink", "snr": (999.0,)}, "'snr=999.0' is not a number"),
-        ({"clip": (100.0,)}, "'clip=100.0' is not a number"),
-        ({"rir": "image", "distance": (1.0, 50.0)}, "'distance=50.0' is not a number"),
-        ({"noise": "pink", "suffix": "taken"}, "data: utterance spk0-utt0-taken is there already"),
+        ({"noise": "few"}, "--noise: few.wav cannot be read"),
+        ({"speed": (50.0,)}, "'--speed=50' is not a number from 0.1 to 10"),
+        ({"noise": "pink", "snr": (999.0,)}, "'--snr=999' is not a number"),
+        ({"clip": (100.0,)}, "'--clip=100' is not a number"),
+        ({"rir": "image", "distance": (1.0, 50.0)}, "'--distance=50' is not a number"),
+        ({"noise": "pink", "suffix": "taken"}, "data: utterance spk0-utt0-taken is there already (--suffix"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(here, options, says):

@@ -21,6 +21,7 @@ def test_kinds_and_colours_follow_from_the_options():
         ({"codec": ("amr",)}, "--codec=amr is not one of mulaw, alaw, gsm, mp3, opus, g711, telephone"),
         ({"speed": (0.9, 1.0)}, "--speed"),
         ({"speed": (0.9, 0.9)}, "--speed"),
+        ({"speed": (0.99999,)}, "--speed=1: each other than 1"),
         ({"noise": "pink", "suffix": "a-b"}, "--suffix=a-b"),
         ({"noise": "pink", "suffix": ""}, "--suffix="),
         ({"noise": "pink", "rir": "synthetic", "suffix": "x"}, "--suffix is for one kind"),

@@ -8,6 +8,7 @@ import pytest
 from sandbox import write_voice
 from support import ROOT
 
+from sertk.datadir.lists import read_list
 from sertk.models.modelfile import load_model
 
 RUN = ROOT / "egs/benchmark/run.sh"
@@ -18,6 +19,8 @@ CONFS = {
     "level": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level.fbank": "--num-mel-bins=16\n--allow-resample=true\n",
     "level.finetune": "--input-norm=true\n--chunk-frames=20\n--augment=none\n--epochs=1\n--train=all\n",
+    "level.perturbed": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
+    "perturb": "--noise=white\n--level=-20\n--each-kind=false\n",
     "level.draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
     "level.head": "--epochs=2\n",
     "finetune": "--chunk-frames=20\n--augment=none\n--epochs=1\n",
@@ -99,6 +102,25 @@ def test_normalisations_and_fitted_weights_are_systems(tmp_path):
     stamps = {name: results["stamps"] for name, results in table.items()}
     assert stamps == {"level": [], "segment-mean": [], "speaker-norm": ["TRANSDUCTIVE"], "fitted": ["CROSS-FITTED"]}
     assert all(results["guard"] == "clean" for results in table.values())
+
+
+@pytest.mark.slow
+def test_perturbed_copies_have_the_folds_of_their_originals(tmp_path):
+    """24 segments in two folds: each network has 12 of them and their 12 copies, and none of the test's."""
+    write_corpora(tmp_path, "one")
+    done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
+               "--conf", "conf", "--systems", "level-perturbed", "--against", "level-perturbed", "--stop-stage", 5)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    exp = tmp_path / "work/exp"
+    results = json.loads((exp / "results.json").read_text())["one"]["systems"]["level-perturbed"]
+    assert results["guard"] == "clean" and results["segments"] == 24
+    fold_of = read_list(exp / "one/folds/utt2fold")
+    for fold in ("1", "2"):
+        trained_on = load_model(exp / f"one/level-perturbed/{fold}/final.pt").card["trained_on"]["keys"]
+        originals = {name for name in trained_on if name in fold_of}
+        assert originals == {name for name in fold_of if fold_of[name] != fold}
+        copies = set(trained_on) - originals
+        assert {name.removesuffix("-noise").removesuffix("-level") for name in copies} == originals
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ READERS = {
     "benchmark/conf/level.fbank.conf": "make-fbank",
     "benchmark/conf/level.conf": "train-resnet",
     "benchmark/conf/level.finetune.conf": "train-resnet",
+    "benchmark/conf/level.perturbed.conf": "train-resnet",
+    "benchmark/conf/perturb.conf": "perturb-data",
     "benchmark/conf/level.draws.conf": "embed-segments",
     "benchmark/conf/level.head.conf": "transfer-head",
 }

@@ -25,6 +25,12 @@ def test_labels_are_in_the_order_of_labels_txt_or_sorted(lists):
     assert read_labelling(lists / "utt2label").labels == ["neu", "sad", "ang"]
 
 
+def test_labels_without_a_segment_are_named(lists, caplog):
+    (lists / "labels.txt").write_text("neu\nsad\nang\nhap\n")
+    read_labelling(lists / "utt2label")
+    assert caplog.messages == [f"{lists}/labels.txt: no segment of {lists}/utt2label is labelled sad, hap"]
+
+
 def test_label_twice_in_labels_txt_is_refused(lists):
     (lists / "labels.txt").write_text("neu\nang\nneu\n")
     with pytest.raises(SertkError, match=r"labels\.txt:3: label neu comes twice"):

@@ -97,7 +97,10 @@ def test_tables_that_do_not_belong_to_the_model_are_refused(lab, call):
     )
     assert "not vectors of cmvn-segment --stats" in transfer(call, "--aux", "scp:pool.scp", code=1).err
     write("few", settings, keys=KEYS[:12])
-    assert "12 of 24" in transfer(call, "--aux", "scp:few.scp", code=1).err
+    assert "scp:few.scp: 12 of 24 labelled segments are not in it" in transfer(call, "--aux", "scp:few.scp", code=1).err
+    (lab / "half.scp").write_text("".join((lab / "draws.scp").read_text().splitlines(keepends=True)[:12]))
+    err = transfer(call, "--aux", "scp:stats.scp", draws="half", code=1).err
+    assert "scp:half.scp: 12 of 24 labelled segments are not in it" in err and "stats.scp" not in err
     words = ("--aux", "scp:stats.scp", "none", "scp:pool.scp", "utt2label", "utt2fold", "exp")
     assert "--aux is for a MODEL's draws" in call("transfer-head", *words, code=2).err
     transfer(call, "--aux", "scp:stats.scp", "--folds", 3)

@@ -28,17 +28,21 @@ predict_folds() {
     "$1" "$folds" "${models:-$dir}"
 }
 
-# network_folds SCRIPT CONF [OPTION…]: a network for each fold on the features of SCRIPT, and its posteriors. CONF.conf and
-# options are train-resnet's.
-network_folds() {
+# train_networks SCRIPT CONF [OPTION…]: a network for each fold on the features of SCRIPT. CONF.conf and options are
+# train-resnet's.
+train_networks() {
   local feats=scp:$1 settings=$conf/$2.conf
   shift 2
-  if trains; then
-    $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
-      train-resnet --config "$settings" --seed "$seed" "${compute[@]}" "$@" \
-        --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
-  fi
-  predict_folds "$feats"
+  trains || return 0
+  $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
+    train-resnet --config "$settings" --seed "$seed" "${compute[@]}" "$@" \
+      --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
+}
+
+# network_folds SCRIPT CONF [OPTION…]: the same, and their posteriors.
+network_folds() {
+  train_networks "$@"
+  predict_folds "scp:$1"
 }
 
 # frozen_heads MODEL SCRIPT SETTINGS [OPTION…]: draws from the frozen trunk of MODEL, a head for each fold on them.

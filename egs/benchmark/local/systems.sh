@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
-seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune segment-mean speaker-norm "
+seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune level-perturbed segment-mean
+  speaker-norm "
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {
@@ -20,7 +21,7 @@ check_systems() {
     [[ ${system%%=*} =~ ^[A-Za-z0-9_.-]+$ ]] || die "'${system%%=*}' cannot be the name of a system"
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
-      level-*) [ -n "$level_init" ] || die "$system needs --level-init MODEL" ;;
+      level-frozen | level-finetune) [ -n "$level_init" ] || die "$system needs --level-init MODEL" ;;
     esac
   done
 }

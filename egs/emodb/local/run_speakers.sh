@@ -60,12 +60,13 @@ feats_of() { case $1 in level) echo "$2/level/feats.scp" ;; *) echo "$2/feats.sc
 
 options_of() {
   local margin=(--loss aam --margin 0.2 --margin-from 2 --margin-to 4)
+  local halving=(--hold-epochs $((epochs * 4 / 7)) --halve-every 1)
   case $1 in
-    plain | speeds | noise) echo --loss softmax ;;
-    aam | all) echo "${margin[@]}" ;;
+    plain | speeds | noise) echo "${halving[@]}" --loss softmax ;;
+    aam | all) echo "${halving[@]}" "${margin[@]}" ;;
     cosine) echo "${margin[@]}" --schedule cosine --warmup-epochs 0.5 --nesterov true --learning-rate 0.05 \
       --weight-decay 0.0001 --decay-all false ;;
-    level) echo "${margin[@]}" --input-norm true ;;
+    level) echo "${halving[@]}" "${margin[@]}" --input-norm true ;;
     *) die "there is no cell '$1' (plain speeds noise aam all cosine level)" ;;
   esac
 }
@@ -104,7 +105,7 @@ if at_stage 2 "networks: $cells"; then
     read -ra options <<<"$(options_of "$cell")"
     train=$(data_of "$cell")
     $train_cmd --num-threads "$num_threads" "$exp/$cell/log/train.log" \
-      train-resnet --config "$conf/speaker.conf" --epochs "$epochs" --hold-epochs $((epochs * 4 / 7)) --halve-every 1 \
+      train-resnet --config "$conf/speaker.conf" --epochs "$epochs" \
         --augment none --copies "$(copies_of "$cell")" "${options[@]}" "${compute[@]}" \
         "scp:$(feats_of "$cell" "$train")" "$train/utt2spk" "$exp/$cell"
   done
