@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sertk.kaldi.tables import table_writer
-from sertk.scoring.folds import Folds, divide, write_folds
+from sertk.scoring.foldfiles import write_folds
+from sertk.scoring.folds import Folds, divide
 
 LABELS = ("ang", "neu", "sad")
 
