@@ -211,7 +211,7 @@ CHANGES = {
     "weight-decay": (0.1, "weight_decay=0.0, now it is 0.1"),
     "label-smoothing": (0.1, "label_smoothing=0.0, now it is 0.1"),
     "init": ("other/final.pt", "init=None, now it is "),
-    "train": ("head", "train=all, now it is head; "),
+    "train": ("from-block-4", "train=all, now it is from-block-4; "),
     "frozen-batchnorm": ("train", "frozen_batchnorm=eval, now it is train"),
     "soft-labels": ("votes", "soft_labels=None, now it is "),
     "class-weights": ("balanced", "class_weights=none, now it is balanced"),
@@ -228,7 +228,7 @@ CHANGES = {
 
 
 # What goes with them.
-NEEDED = ("--init", "other/final.pt", "--train", "head")
+NEEDED = ("--init", "other/final.pt", "--train", "from-block-4")
 MARGIN = ("--loss", "aam", "--inter-topk", 1)
 EXTRA = {
     "train": NEEDED[:2], "frozen-batchnorm": NEEDED, "final-learning-rate": ("--schedule", "exponential"),
