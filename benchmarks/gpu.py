@@ -11,7 +11,8 @@ and in the JSON file, which is written after every part. Without a GPU the size 
   steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames, by torch's operations, fused, and as CUDA graphs:
              segments/s, host time, memory, TFLOP/s
   loop       the training loop with features on the device, in each form, and on the host; chunks that a host thread prepares
-  fused      BatchNorm, PReLU and shortcut of each stage's maps in both forms: time, bandwidth, error against float32
+  fused      BatchNorm, PReLU and shortcut of each stage's maps by torch's operations and fused, divided in several ways: time,
+             bandwidth, error against float32
   profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
   folds      five trainings: one alone and five in turn in one process, in each form; five processes at once
   table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
@@ -37,7 +38,7 @@ from paired import machine
 HERE = Path(__file__).resolve().parent
 # Seconds of each part at most, times --patience. In order of importance: six minutes need not be enough for all.
 PARTS = {
-    "card": 20, "steps": 80, "loop": 60, "fused": 40, "profile": 45, "folds": 90, "table3": 110, "heads": 30, "draws": 40,
+    "card": 20, "steps": 110, "loop": 60, "fused": 60, "profile": 45, "folds": 90, "table3": 110, "heads": 30, "draws": 40,
     "predict": 45, "variants": 70, "compile": 110,
 }  # fmt: skip
 

@@ -190,9 +190,18 @@ def test_features_on_the_gpu_train_the_same_bits(toy, train, network, monkeypatc
     assert (toy / "resident/final.pt").read_bytes() == (toy / "host/final.pt").read_bytes()
 
 
-def test_folds_side_by_side_train_the_same_bytes(toy, train, network):
-    """On a GPU each fold has a stream of its own."""
-    folds = ("--epochs", 2, "--utt2fold", toy / "utt2fold", "--fold")
+@pytest.mark.parametrize(
+    ("device", "form"),
+    [
+        ("cpu", "false"),
+        pytest.param("cuda", "false", marks=pytest.mark.gpu),
+        pytest.param("cuda", "graphs", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+def test_folds_side_by_side_train_the_same_bytes(toy, train, network, form):
+    """On a GPU each fold has a stream of its own; its graphs have memory and a stream of theirs."""
+    folds = ("--epochs", 2, "--batch-size", 12, "--compile", form, "--utt2fold", toy / "utt2fold", "--fold")
     train("all/FOLD", *folds, "all", network=network)
     for fold in (1, 2):
         train(f"alone/{fold}", *folds, fold, network=network)
