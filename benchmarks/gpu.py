@@ -8,18 +8,20 @@ with a time limit: what it has measured when the limit ends it, when it fails or
 and in the JSON file, which is written after every part. Without a GPU the size is toy, to check the script itself.
 
   card       copy bandwidth and products in bf16 and float32: what the other figures are to be held against
-  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames, by torch's operations and fused: segments/s,
-             host time, memory, TFLOP/s
-  fused      BatchNorm, PReLU and shortcut of each stage's maps in both forms: time, bandwidth, error against float32
+  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames, by torch's operations, fused, and as CUDA graphs:
+             segments/s, host time, memory, TFLOP/s
+  loop       the training loop with features on the device, in each form, and on the host; chunks that a host thread prepares
+  fused      BatchNorm, PReLU and shortcut of each stage's maps by torch's operations and fused, divided in several ways: time,
+             bandwidth, error against float32
   profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
-  compile    the compiled step, the time to compile, and the time in a second process with the same cache
-  loop       the training loop with features on the device and on the host; chunks that a host thread prepares
-  folds      five trainings: one alone, five in turn in one process, five processes at once
-  draws      a frozen trunk's draws, computed only, and written
-  heads      15 heads on draws, stacked and one by one
-  predict    posteriors of whole segments in bf16 and float32
-  variants   the step without deterministic cuDNN, with its benchmark, in float32, with ReLU, in another layout
+  folds      five trainings: one alone and five in turn in one process, in each form; five processes at once
   table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
+  heads      15 heads on draws, stacked and one by one
+  draws      a frozen trunk's draws, computed only, and written
+  predict    posteriors of whole segments in bf16 and float32
+  variants   the step without deterministic cuDNN, with its benchmark, in float32, with ReLU, in another layout, and as CUDA
+             graphs of torch's operations
+  compile    the compiled step, the time to compile, and the time in a second process with the same cache
 """
 
 import argparse
@@ -36,8 +38,8 @@ from paired import machine
 HERE = Path(__file__).resolve().parent
 # Seconds of each part at most, times --patience. In order of importance: six minutes need not be enough for all.
 PARTS = {
-    "card": 20, "steps": 80, "fused": 40, "profile": 45, "compile": 110, "loop": 35, "folds": 50, "draws": 40, "heads": 30,
-    "predict": 45, "variants": 60, "table3": 110,
+    "card": 20, "steps": 110, "loop": 60, "fused": 60, "profile": 45, "folds": 90, "table3": 110, "heads": 30, "draws": 40,
+    "predict": 45, "variants": 70, "compile": 110,
 }  # fmt: skip
 
 

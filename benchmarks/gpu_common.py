@@ -56,20 +56,26 @@ def wait(device: torch.device) -> None:
 
 
 def timed(run: Callable[[], object], seconds: float, device: torch.device) -> tuple[float, float]:
-    """Seconds of a call, and of the host until it has queued one, after three calls for warming up."""
+    """Seconds of a call, and of the host until it has queued one, after three calls for warming up.
+
+    Of the host only the first two calls after a wait are timed: in the queue of a GPU is room for about a thousand kernels,
+    and with those of more steps the host waits for the GPU.
+    """
     for _ in range(3):
         run()
     wait(device)
-    at_once = 8 if device.type == "cuda" else 1  # few enough that the host does not wait for room in the queue
-    start, calls, queued = time.perf_counter(), 0, 0.0
+    more = 6 if device.type == "cuda" else 0
+    start, rounds, queued = time.perf_counter(), 0, 0.0
     while time.perf_counter() - start < seconds:
         before = time.perf_counter()
-        for _ in range(at_once):
-            run()
+        run()
+        run()
         queued += time.perf_counter() - before
+        for _ in range(more):
+            run()
         wait(device)
-        calls += at_once
-    return (time.perf_counter() - start) / calls, queued / calls
+        rounds += 1
+    return (time.perf_counter() - start) / (rounds * (2 + more)), queued / (rounds * 2)
 
 
 def settings_of(size: Size, batch: int, frames: tuple[int, ...], **fields: object) -> TrainingSettings:

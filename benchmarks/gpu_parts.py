@@ -38,16 +38,21 @@ from sertk.data.resident import ResidentChunks
 from sertk.data.store import store_of
 from sertk.kaldi.tables import table_writer
 from sertk.models.inference import on_segments
+from sertk.models.normact import use_fused
 from sertk.models.resnet import ResNet
 from sertk.runtime import choose_device, keep_memory
 from sertk.training import trunk_pass
 from sertk.training.compile import obstacle
 from sertk.training.head import HeadTraining
 from sertk.training.heads import train_heads
+from sertk.training.loop import Training
 from sertk.training.settings import HeadSettings
 from sertk.training.side_by_side import side_by_side
 from sertk.training.targets import Targets
 from sertk.training.trunk_pass import DrawPlan, draw_vectors
+
+# Forms of the step that need no compiler, with what is added to a line's name.
+FORMS = {"false": "", "fused": ", fused", "graphs": ", CUDA graphs"}
 
 
 def card(size: Size, device: torch.device) -> None:
@@ -65,15 +70,15 @@ def card(size: Size, device: torch.device) -> None:
 def steps(size: Size, device: torch.device) -> None:
     for batch in size.batches:
         for frames in size.frames:
-            for form, name in forms(size, batch, frames, device).items():
+            for form, name in forms(size, device).items():
                 run = new_step(size, batch, frames, device, compile=form)
                 report_step(f"step, {batch} × {frames}{name}", size, batch, frames, device, run)
 
 
-def forms(size: Size, batch: int, frames: int, device: torch.device) -> dict[str, str]:
-    """Forms of the step that need no compiler, with what is added to a line's name."""
-    reason = obstacle("fused", settings_of(size, batch, (frames,)), size.spec, device)
-    return {"false": ""} | ({} if reason else {"fused": ", fused"})
+def forms(size: Size, device: torch.device) -> dict[str, str]:
+    """The forms that work here."""
+    settings = settings_of(size, size.batches[0], size.frames)
+    return {form: name for form, name in FORMS.items() if not obstacle(form, settings, size.spec, device)}
 
 
 def fused(size: Size, device: torch.device) -> None:
@@ -100,6 +105,11 @@ def variants(size: Size, device: torch.device) -> None:
         report(batch, "the fastest deterministic algorithms by cuDNN's benchmark")
         cudnn.benchmark = False
     batch = size.batches[0]
+    if "graphs" in forms(size, device):
+        network = ResNet(size.spec)
+        run = new_step(size, batch, frames, device, network, compile="graphs")
+        use_fused(network, False)
+        report_step(f"step, {batch} × {frames}, CUDA graphs of torch's operations", size, batch, frames, device, run)
     report(batch, "float32", precision="float32")
     report(batch, "ReLU for PReLU", ResNet(replace(size.spec, activation="relu")))
     run = new_step(size, batch, frames, device, network := ResNet(size.spec))
@@ -112,7 +122,9 @@ def profile(size: Size, device: torch.device) -> None:
 
     frames = size.frames[-1]
     for batch in (size.batches[0], size.batches[-1]):
-        for form, name in forms(size, batch, frames, device).items():
+        for form, name in forms(size, device).items():
+            if form == "graphs":  # they have the kernels of the fused form
+                continue
             report(new_step(size, batch, frames, device, compile=form), f"{batch} × {frames}{name}", device, row)
 
 
@@ -122,6 +134,11 @@ def training_loop(size: Size, device: torch.device) -> None:
             one = training(size, batch, device, source)
             figure = rate(steps_of(one), batch, 1.5 * size.seconds, device, size.warm_up)
             row(f"training loop, batches of {batch}, features {name}", segments_per_s=round(figure))
+        for form, name in forms(size, device).items():
+            if form != "false":
+                two = training(size, batch, device, ResidentChunks, compile=form)
+                figure = rate(steps_of(two), batch, 1.5 * size.seconds, device, size.warm_up)
+                row(f"training loop, batches of {batch}, features on the device{name}", segments_per_s=round(figure))
     for name, source in (("cut, on the host", HostChunks), ("planned, for features on the device", ResidentChunks)):
         chunks = source(one.store, one.settings.chunk_rule(), device)
         prepared = (chunks.prepare(batch, epoch) for epoch in count(1) for batch in one.sampler.batches(epoch))
@@ -159,16 +176,34 @@ def compile_one(size: Size, device: torch.device, name: str, batch: int = 0, fra
 
 
 def folds(size: Size, device: torch.device) -> None:
-    """Rates of five trainings together: in turn in one process; as five processes at once."""
-    batch, seconds = size.batches[0], 3 * size.seconds
-    alone = rate(steps_of(training(size, batch, device)), batch, seconds, device, size.warm_up)
-    row("one training", segments_per_s=round(alone))
-    trainings = [steps_of(training(size, batch, device)) for _ in range(FOLDS)]
-    for one in trainings:
+    """Rates of five trainings together: in turn in one process, in each form; as five processes at once."""
+    batch, seconds, alone = size.batches[0], 3 * size.seconds, {}
+    for form, name in forms(size, device).items():
+        run = steps_of(training(size, batch, device, compile=form))
+        alone[form] = rate(run, batch, seconds, device, size.warm_up)
+        row(f"one training{name}", segments_per_s=round(alone[form]))
+        rates = in_turn([training(size, batch, device, compile=form) for _ in range(FOLDS)], size, seconds, device)
+        row(
+            f"{FOLDS} trainings in turn in one process{name}",
+            segments_per_s=round(rates),
+            times=ratio(rates, alone[form]),
+        )
+    with tempfile.TemporaryDirectory() as name:
+        kind = "toy" if size is SIZES["toy"] else "paper"
+        words = [sys.executable, __file__, "one_of_folds", kind, str(device), name]
+        others = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(FOLDS)]
+        figures = [float(other.communicate()[0].split()[-1]) for other in others]
+    row(f"{FOLDS} processes at once", segments_per_s=round(sum(figures)), times=ratio(sum(figures), alone["false"]))
+
+
+def in_turn(trainings: list[Training], size: Size, seconds: float, device: torch.device) -> float:
+    """Segments per second of trainings that take their steps in turn."""
+    done, batch, runs = [], size.batches[0], [steps_of(one) for one in trainings]
+    for one in runs:
         for _ in islice(one, size.warm_up):
             pass
     wait(device)
-    start, done = time.perf_counter(), []
+    start = time.perf_counter()
 
     def until_the_end(one: Iterator[None]) -> Iterator[None]:
         for _ in one:
@@ -177,16 +212,9 @@ def folds(size: Size, device: torch.device) -> None:
             if time.perf_counter() > start + seconds:
                 return
 
-    side_by_side({fold: until_the_end(one) for fold, one in enumerate(trainings)}, device)
+    side_by_side({fold: until_the_end(one) for fold, one in enumerate(runs)}, device)
     wait(device)
-    together = sum(done) / (time.perf_counter() - start)
-    row(f"{FOLDS} trainings in turn in one process", segments_per_s=round(together), times=ratio(together, alone))
-    with tempfile.TemporaryDirectory() as name:
-        kind = "toy" if size is SIZES["toy"] else "paper"
-        words = [sys.executable, __file__, "one_of_folds", kind, str(device), name]
-        others = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(FOLDS)]
-        figures = [float(other.communicate()[0].split()[-1]) for other in others]
-    row(f"{FOLDS} processes at once", segments_per_s=round(sum(figures)), times=ratio(sum(figures), alone))
+    return sum(done) / (time.perf_counter() - start)
 
 
 def ratio(a: float, b: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bycalling import by_calling  # noqa: F401 (fixture)
 from support import CORPORA, ROOT, Result, let_children_take, without_commands
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)

@@ -73,15 +73,16 @@ if at_stage 4 "draws of the frozen trunk, for all folds and experiments"; then
 fi
 
 if at_stage 5 "transfer: a head for each held-out session, on the frozen trunk"; then
-  for n in $exp; do for s in $seeds; do
-    folds=$work/exp/exp$n/folds
-    draws=$(run_of "$work/exp/draws" "$s")
-    dir=$(run_of "$work/exp/exp$n" "$s")
-    # One job for all folds, which reads the draws once.
-    $train_cmd "$dir/log/transfer.log" \
-      transfer-head --config "$head_conf" --seed "$s" "${compute[@]}" \
-        "$init" "scp:$draws/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
-  done; done
+  for s in $seeds; do
+    draws=$(run_of "$work/exp/draws" "$s") sets=()
+    for n in $exp; do
+      folds=$work/exp/exp$n/folds dir=$(run_of "$work/exp/exp$n" "$s")
+      sets+=("$folds/utt2label" "$folds/utt2fold" "$dir")
+    done
+    # One job for all folds and experiments, which reads the draws once.
+    $train_cmd "$draws/log/transfer.log" \
+      transfer-head --config "$head_conf" --seed "$s" "${compute[@]}" "$init" "scp:$draws/draws.scp" "${sets[@]}"
+  done
 fi
 
 if at_stage 6 "scores with transfer"; then

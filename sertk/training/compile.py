@@ -1,4 +1,4 @@
-"""Forms of the training step: torch's operations, fused BatchNorm, or torch.compile; whether they work here."""
+"""Forms of the training step: torch's operations, fused BatchNorm, CUDA graphs of it, or torch.compile; which work here."""
 
 import os
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from sertk.errors import SertkError
 from sertk.models import normact
 from sertk.models.compute import layout
 from sertk.models.resnet import NetworkSpec, ResNet
+from sertk.training.graphs import RECORDERS
 from sertk.training.settings import TrainingSettings
 
 # torch's default recompilation limit; beyond it torch silently runs the function uncompiled.
@@ -42,8 +43,8 @@ def choose_form(
     """Choose the form of a run's steps.
 
     Args:
-        requested: "false" (torch's operations), "fused", "true" (compiled), or "auto": as in the resumed run, else the
-            fastest.
+        requested: "false" (torch's operations), "fused", "graphs" (fused, replayed), "true" (compiled), or "auto": as in
+            the resumed run, else the fastest.
         resumed: the form of the resumed run; None for a new run.
         settings: of the training.
         spec: of the network.
@@ -51,7 +52,7 @@ def choose_form(
         fastest: called for a new run with "auto"; returns one of the forms.
 
     Returns:
-        "false", "fused" or "true".
+        "false", "fused", "graphs" or "true".
 
     Raises:
         SertkError: a form is requested, or the resumed run had it, and it does not work here.
@@ -70,9 +71,11 @@ def obstacle(form: str, settings: TrainingSettings, spec: NetworkSpec, device: t
         return None
     if settings.sync_batchnorm:
         return "BatchNorm over all processes has torch's operations only"
-    if form == "fused":
+    if form in ("fused", "graphs"):
         if layout(spec) != torch.channels_last:
             return f"the fused form needs 16 channels or more (--channels {spec.channels})"
+        if form == "graphs" and device.type not in RECORDERS:
+            return "CUDA graphs need a GPU"
         return normact.obstacle(device)
     if len(settings.chunk_frames) > MAX_LENGTHS:
         return f"--chunk-frames names {len(settings.chunk_frames)} lengths, torch compiles {MAX_LENGTHS} at most"

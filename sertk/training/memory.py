@@ -1,7 +1,6 @@
 """Out-of-memory handling: try the largest batch before the first, and name sizes that fit in the error."""
 
 import copy
-import gc
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -20,7 +19,6 @@ class Trial(Protocol):
     """What a trial pass needs of a training step (step.Step)."""
 
     network: ResNet
-    compiled: Callable
     optimiser: torch.optim.Optimizer
     settings: TrainingSettings
     device: torch.device
@@ -29,6 +27,10 @@ class Trial(Protocol):
 
     def gradients(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
         """Forward, loss, backward."""
+        ...
+
+    def release_graphs(self) -> None:
+        """Free the memory of CUDA graphs."""
         ...
 
 
@@ -73,11 +75,7 @@ def advice(step: Trial, batch: int, bins: int, frames: int) -> str:
     failed = f"out of memory on {step.device}: {batch} chunks of {frames} frames do not fit"
     if step.world.size > 1:  # a trial pass would need all processes
         return f"{failed} in one of {step.world.size} processes: make --batch-size smaller"
-    if step.compiled is not step.network:  # CUDA graphs hold the memory that they were recorded with
-        step.optimiser.zero_grad(set_to_none=True)
-        step.compiled = step.network
-        torch.compiler.reset()
-        gc.collect()
+    step.release_graphs()
     lengths = sorted(step.settings.chunk_frames)
     smaller = []
     size = next((n for n in _halves(batch) if fits(step, step.largest(n), bins, lengths[-1])), None)

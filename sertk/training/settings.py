@@ -137,7 +137,8 @@ class TrainingSettings(DescentSettings):
     )  # fmt: skip
     compile: str = option(
         "auto", "Compile the network for each chunk length; fused: BatchNorm and activation in one pass over the maps (GPU);"
-        " auto: what a measurement finds fastest, if the run is long.", choices=("auto", "true", "false", "fused"),
+        " graphs: fused, and replayed as CUDA graphs; auto: what a measurement finds fastest, if the run is long.",
+        choices=("auto", "true", "false", "fused", "graphs"),
     )  # fmt: skip
     sync_batchnorm: bool = option(False, "BatchNorm over the chunks of all processes, as in a single process.")
 

@@ -1,5 +1,6 @@
 """One step of stochastic gradient descent: forward, loss, backward, update."""
 
+import gc
 from collections.abc import Callable
 
 import torch
@@ -12,6 +13,7 @@ from sertk.models.resnet import ResNet
 from sertk.training.castonce import CastOnce
 from sertk.training.compile import compile_network
 from sertk.training.distributed import World
+from sertk.training.graphs import RECORDERS, Graphs
 from sertk.training.margin import MarginLoss
 from sertk.training.memory import advice
 from sertk.training.settings import TrainingSettings
@@ -44,14 +46,16 @@ class Step:
     ) -> None:
         self.network, self.optimiser, self.settings = network, optimiser, settings
         self.device, self.world, self.largest = device, world, largest
-        use_fused(network, settings.compile == "fused")
+        use_fused(network, settings.compile in ("fused", "graphs"))
         self.compiled = compile_network(network, device) if settings.compile == "true" else network
         self.cast_once = CastOnce(network) if CAST_ONCE[device.type] and settings.precision == "bf16" else network
-        self.full_share = len(world.share(range(settings.batch_size)))
         self.margin = settings.margin  # of the step, set by the loop as the learning rates are
         self.margin_loss = MarginLoss(settings.loss, settings.margin, network.spec.scale, settings.inter_topk,
                                       settings.inter_topk_penalty)  # fmt: skip
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        self.graphs = None
+        if settings.compile == "graphs":
+            self.graphs = Graphs(self.parameters, RECORDERS[device.type](device))
 
     def __call__(self, chunks: Tensor, targets: Targets, size: int, stop: bool = False) -> Tensor:
         """Take one step.
@@ -70,17 +74,21 @@ class Step:
             SertkError: memory ran out; the message names sizes that fit.
         """
         # One batch of an epoch differs in size from the others: compiling it would take longer than the epoch.
-        network = self.compiled if len(chunks) == self.full_share else self.network
+        whole = size == self.settings.batch_size
+        network = self.compiled if whole else self.network
         try:
             if network is not self.network:  # this call loads the compiler, which takes seconds
                 torch.compiler.cudagraph_mark_step_begin()  # the last step's outputs may be overwritten
-            loss, logits = self.gradients(network, chunks, targets, size)
+            if self.graphs and whole:
+                loss, logits = self.graphs(self._of_whole_batch, chunks, targets, self.margin)
+            else:
+                loss, logits = self.gradients(network, chunks, targets, size)
             self.world.sum_gradients(self.parameters)
             self.optimiser.step()
             correct = targets.correct(logits)
             # Created on the device: a copy from the host would wait for the GPU.
             stopping = torch.full((), float(stop), dtype=torch.float64, device=self.device)
-            return self.world.sum(torch.stack([loss.detach().double(), correct.double(), stopping]))
+            return self.world.sum(torch.stack([loss.double(), correct.double(), stopping]))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -88,11 +96,23 @@ class Step:
         raise SertkError(advice(self, len(chunks), chunks.shape[1], chunks.shape[2]))
 
     def gradients(self, network: Callable, chunks: Tensor, targets: Targets, size: int) -> tuple[Tensor, Tensor]:
-        """Forward, loss, backward: leaves gradients in the parameters; returns the summed loss and the logits."""
+        """Forward, loss, backward: leaves gradients in the parameters; returns the summed loss and the logits, detached."""
         with autocast(self.device, self.settings.precision):
             logits = self.cast_once(chunks) if network is self.network else network(chunks)
         harder = self.margin_loss(logits.float(), targets.labels, self.margin)
         loss = targets.loss(harder, self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         (loss / size).backward()
-        return loss, logits
+        return loss.detach(), logits.detach()
+
+    def _of_whole_batch(self, chunks: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        return self.gradients(self.network, chunks, targets, self.settings.batch_size)
+
+    def release_graphs(self) -> None:
+        """Free the memory that CUDA graphs hold; later steps are taken without them."""
+        if self.compiled is not self.network:
+            self.compiled = self.network
+            torch.compiler.reset()
+        self.graphs = None
+        self.optimiser.zero_grad(set_to_none=True)
+        gc.collect()

@@ -23,7 +23,7 @@ from sertk.training.targets import Targets
 
 log = logging.getLogger("sertk")
 
-# Function from a form ("false", "fused", "true") to seconds of a step, and before the first one for each chunk length.
+# Function from a form ("false", "fused", "graphs", "true") to seconds of a step, and before the first one for each chunk length.
 TimeOf = Callable[[str], tuple[float, float]]
 
 # Steps below which nothing is timed: a few steps of each form would be a noticeable part of the run.
@@ -34,9 +34,11 @@ COMPILING = {"cpu": 100.0, "cuda": 50.0}
 SAVED = {"cpu": 0.1, "cuda": 0.3}
 # A form must be faster by this much: timings scatter.
 MARGIN = 0.03
+# Part of the loss by which replayed steps may differ from those that they repeat, whose numbers they should have.
+TOLERANCE = 0.01
 # Steps before and during a measurement.
 WARM_UP, TIMED = {"cpu": 1, "cuda": 4}, {"cpu": 2, "cuda": 20}
-NAMES = {"false": "by torch's operations", "fused": "fused", "true": "compiled"}
+NAMES = {"false": "by torch's operations", "fused": "fused", "graphs": "as CUDA graphs", "true": "compiled"}
 
 
 def fastest_form(steps: int, settings: TrainingSettings, device: torch.device, time_of: TimeOf) -> str:
@@ -49,7 +51,7 @@ def fastest_form(steps: int, settings: TrainingSettings, device: torch.device, t
         time_of: times a form; (inf, inf) if it does not work here.
 
     Returns:
-        "false", "fused" or "true".
+        "false", "fused", "graphs" or "true".
     """
     # On a CPU compiling saves less in float32 than it costs.
     if steps < LEAST_STEPS or (device.type == "cpu" and settings.precision == "float32"):
@@ -57,7 +59,9 @@ def fastest_form(steps: int, settings: TrainingSettings, device: torch.device, t
     lengths = len(settings.chunk_frames)
     times = {"false": (time_of("false")[0], 0.0)}
     if device.type == "cuda":
-        times["fused"] = time_of("fused")
+        times["fused"] = (time_of("fused")[0], 0.0)  # its kernels serve all lengths, and are compiled by now
+        if math.isfinite(times["fused"][0]):
+            times["graphs"] = time_of("graphs")
 
     def total(form: str) -> float:
         return steps * times[form][0] + lengths * times[form][1]
@@ -69,7 +73,8 @@ def fastest_form(steps: int, settings: TrainingSettings, device: torch.device, t
         if total(form) < (1 - MARGIN) * total(best):
             best = form
     figures = ", ".join(
-        f"{1000 * step:.4g} ms {NAMES[form]}" + (f" ({before:.0f} s for each of {lengths} lengths first)" if before else "")
+        f"{1000 * step:.4g} ms {NAMES[form]}"
+        + (f" ({before:.0f} s for each of {lengths} lengths first)" if before >= 0.5 else "")
         for form, (step, before) in times.items() if math.isfinite(step)
     )  # fmt: skip
     log.info("a step takes %s; %d steps: --compile %s", figures or "too much memory", steps, best)
@@ -89,6 +94,7 @@ class Stopwatch:
     def __init__(self, network: ResNet, settings: TrainingSettings, device: torch.device, world: World) -> None:
         self.network, self.settings, self.device, self.world = network, settings, device, world
         self.share = len(world.share(range(settings.batch_size)))
+        self.losses: dict[str, float] = {}
         self.frames = sorted(settings.chunk_frames)[len(settings.chunk_frames) // 2]
 
     def __call__(self, form: str) -> tuple[float, float]:
@@ -119,13 +125,24 @@ class Stopwatch:
         chunks = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device).transpose(1, 2)
         targets = Targets(torch.zeros(self.share, dtype=torch.long, device=self.device))
 
-        def run(steps: int) -> float:
+        def run(steps: int) -> tuple[float, float]:
             start = time.monotonic()
             for _ in range(steps):
                 figures = step(chunks, targets, self.share)
-            figures.sum().item()  # waits for the device
-            return time.monotonic() - start
+            loss = figures[0].item()  # waits for the device
+            return time.monotonic() - start, loss
 
         warm_up, timed = WARM_UP[self.device.type], TIMED[self.device.type]
-        before, each = run(warm_up), run(timed) / timed
+        before, self.losses[form] = run(warm_up)
+        if form == "graphs" and not self._repeats():
+            return math.inf, math.inf
+        each = run(timed)[0] / timed
         return each, max(0.0, before - warm_up * each)
+
+    def _repeats(self) -> bool:
+        """True if CUDA graphs have the losses of the steps that they replay."""
+        loss, of_fused = self.losses["graphs"], self.losses.get("fused", self.losses["graphs"])
+        apart = abs(loss - of_fused) > TOLERANCE * abs(of_fused)
+        if apart:
+            log.warning("CUDA graphs are wrong here: after some steps the loss is %g, fused %g", loss, of_fused)
+        return not apart

@@ -54,10 +54,24 @@ def test_parts_print_their_figures(benchmark, capsys, monkeypatch, part, first, 
     size = replace(common.SIZES["toy"], seconds=0.001)
     for name, value in FEW_PROGRAMS.items():
         monkeypatch.setattr(normact, name, value)
+    of_fused = benchmark("gpu_fused").FORMS  # each takes a while in the interpreter
+    monkeypatch.setattr(benchmark("gpu_fused"), "FORMS", dict([*of_fused.items()][:: len(of_fused) - 1]))
     benchmark("gpu_parts").PARTS[part](size, CPU)
     found = rows(capsys)
     assert found[0]["what"] == first and found[0].keys() == {"what"} | figures
     assert all(value >= 0 for row in found for value in row.values() if not isinstance(value, str))
+
+
+@pytest.mark.parametrize(
+    ("part", "line"), [("steps", "step, 4 × 24{}"), ("loop", "training loop, batches of 4, features on the device{}")]
+)
+def test_every_form_that_works_is_measured(benchmark, capsys, monkeypatch, by_calling, part, line):
+    parts = benchmark("gpu_parts")
+    monkeypatch.setattr(parts, "obstacle", lambda *_: None)
+    parts.PARTS[part](replace(parts.SIZES["toy"], seconds=0.001), CPU)
+    found = [row["what"] for row in rows(capsys)]
+    assert {line.format(name) for name in ("", ", fused", ", CUDA graphs")} <= set(found)
+    assert sum(recorder.replayed for recorder in by_calling) > 0
 
 
 def test_operations_of_a_profile_belong_to_groups(benchmark):

@@ -16,9 +16,9 @@ def recipe(tmp_path):
     (tmp_path / "root/bin").mkdir(parents=True)
     (tmp_path / "root/egs").mkdir()
     (tmp_path / "root/egs/common").symlink_to(ROOT / "egs/common")
-    logs = 'for word; do case $word in *.log) mkdir -p "${word%/*}";; esac; done\n'
+    folders = 'for word; do case $word in *.log) mkdir -p "${word%/*}";; */seed?) mkdir -p "$word";; esac; done\n'
     for name in ("runner", "score-loso"):
-        (tmp_path / "root/bin" / name).write_text(f'#!/bin/sh\n{logs}echo {name} "$@" >>{tmp_path}/calls\n')
+        (tmp_path / "root/bin" / name).write_text(f'#!/bin/sh\n{folders}echo {name} "$@" >>{tmp_path}/calls\n')
         (tmp_path / "root/bin" / name).chmod(0o755)
     (tmp_path / "calls").touch()
 
@@ -28,9 +28,9 @@ def recipe(tmp_path):
         for path in (folds / "utt2fold", data / "feats.scp", tmp_path / "init.pt"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("a 1\nb 2\n")
-        words = ["--work", tmp_path, "--init", tmp_path / "init.pt", "--stage", first, "--stop-stage", last, *options]
+        words = ["--work", tmp_path, "--init", tmp_path / "init.pt", "--stage", first, "--stop-stage", last]
         words += ["--exp", "1", "--scratch", "true"] if name == "iemocap" else []
-        line = [ROOT / "egs" / name / "run.sh", *words]
+        line = [ROOT / "egs" / name / "run.sh", *words, *options]
         environment = os.environ | {"SERTK_ROOT": str(tmp_path / "root"), "train_cmd": "runner"}
         done = subprocess.run(list(map(str, line)), env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
@@ -63,6 +63,16 @@ def test_one_run_has_no_folder_of_its_own(recipe):
     calls = recipe("iemocap")
     assert [call.split()[-1] for call in calls if "transfer-head" in call] == ["exp/exp1"]
     assert not any("/seed" in call for call in calls)
+
+
+def test_heads_of_all_experiments_are_one_job_for_each_seed(recipe):
+    calls = recipe("iemocap", "--exp", "1 3", "--repeats", 2, "--stop-stage", 5)
+    sets = [
+        " ".join(f"exp/exp{n}/folds/utt2label exp/exp{n}/folds/utt2fold exp/exp{n}/seed{seed}" for n in (1, 3))
+        for seed in (0, 1)
+    ]
+    heads = [call for call in calls if "transfer-head" in call]
+    assert [call.partition("draws.scp ")[2] for call in heads] == sets
 
 
 def test_other_number_of_runs_in_same_folder_is_refused(recipe, tmp_path):

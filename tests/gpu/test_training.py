@@ -1,10 +1,15 @@
 """Training on a device: the same bits again, CUDA graphs, features in its memory, and what is said when that is full."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from normacts import FEW_PROGRAMS
+from support import ROOT
+from trainings import train_words
 
 from sertk.data.chunks import ChunkRule
 from sertk.data.loader import HostChunks
@@ -107,6 +112,61 @@ def test_a_fused_run_learns_and_resumes_to_the_same_bits(toy, train, network, de
     assert [name for name in once if not torch.equal(once[name], twice[name])] == []
 
 
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [
+        pytest.param("cpu", "float32", marks=pytest.mark.slow),
+        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
+        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+def test_graphs_train_the_fused_runs_bits(toy, train, network, device, precision, by_calling, monkeypatch):
+    """Two lengths, a last batch of another size, an evaluation after each epoch; resumed too. On the CPU by a stand-in."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    options = ("--channels", 16, "--precision", precision, "--augment", "none,3:9:0.2:2:2", "--batch-size", 7,
+               "--utt2fold", toy / "utt2fold", "--fold", 1, "--select", "oracle")  # fmt: skip
+    if device == "cpu":
+        for name, value in FEW_PROGRAMS.items():
+            monkeypatch.setattr(normact, name, value)
+    errors = [
+        train("fused", *options, "--epochs", 2, "--compile", "fused", network=network).err,
+        train("once", *options, "--epochs", 2, "--compile", "graphs", network=network).err,
+        train("twice", *options, "--epochs", 1, "--compile", "graphs", network=network).err,
+        train("twice", *options, "--epochs", 2, network=network).err,
+    ]
+    assert "WARNING" not in "".join(errors)
+    assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "graphs"
+    assert losses(toy / "once") == losses(toy / "twice") == losses(toy / "fused")
+    networks = (load_model(toy / name / "final.pt").network.state_dict() for name in ("fused", "once", "twice"))
+    for tensors in zip(*(network.values() for network in networks), strict=True):
+        assert all(torch.equal(tensors[0], other) for other in tensors[1:])
+    if device == "cpu":
+        assert all(recorder.replayed for recorder in by_calling)
+
+
+@pytest.mark.gpu
+def test_a_recording_that_fails_leaves_the_fused_run(toy, train, network, monkeypatch):
+    """The forward pass waits for the GPU while it is recorded, which CUDA refuses. In a process of its own, as it may end it."""
+    options = ("--epochs", 2, "--augment", "none", "--batch-size", 7)
+    train("fused", *options, "--compile", "fused", network=network)
+    code = (
+        "import sys, torch; from sertk.models.resnet import ResNet; from sertk.cli.train_resnet import main;"
+        "forward = ResNet.forward;"
+        "ResNet.forward = lambda *given:"
+        " (torch.cuda.is_current_stream_capturing() and given[1].sum().item(), forward(*given))[1];"
+        "main(sys.argv[1:])"
+    )
+    words = train_words(toy, "failed", *options, "--compile", "graphs", network=network)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("WARNING: CUDA graphs do not work here (") == done.stderr.count("WARNING") == 1
+    assert losses(toy / "failed") == losses(toy / "fused")
+
+
 @pytest.mark.parametrize("padding", ["repeat", "zero", "edge"])
 def test_chunks_cut_in_the_devices_memory_are_those_of_the_host(toy, device, padding):
     policies = tuple(parse_policy(name) for name in ("none", "3:9:0.2:2:2", "5:9:0.2:2:2"))
@@ -130,9 +190,18 @@ def test_features_on_the_gpu_train_the_same_bits(toy, train, network, monkeypatc
     assert (toy / "resident/final.pt").read_bytes() == (toy / "host/final.pt").read_bytes()
 
 
-def test_folds_side_by_side_train_the_same_bytes(toy, train, network):
-    """On a GPU each fold has a stream of its own."""
-    folds = ("--epochs", 2, "--utt2fold", toy / "utt2fold", "--fold")
+@pytest.mark.parametrize(
+    ("device", "form"),
+    [
+        ("cpu", "false"),
+        pytest.param("cuda", "false", marks=pytest.mark.gpu),
+        pytest.param("cuda", "graphs", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+def test_folds_side_by_side_train_the_same_bytes(toy, train, network, form):
+    """On a GPU each fold has a stream of its own; its graphs have memory and a stream of theirs."""
+    folds = ("--epochs", 2, "--batch-size", 12, "--compile", form, "--utt2fold", toy / "utt2fold", "--fold")
     train("all/FOLD", *folds, "all", network=network)
     for fold in (1, 2):
         train(f"alone/{fold}", *folds, fold, network=network)

@@ -38,6 +38,7 @@ def traced(monkeypatch):
         ("false", "true", "false"),
         ("true", None, "true"),
         ("fused", None, "fused"),
+        ("graphs", None, "graphs"),
     ],
 )
 def test_form_is_that_requested_or_resumed_or_the_fastest(monkeypatch, requested, resumed, form):
@@ -58,6 +59,8 @@ def test_form_is_that_requested_or_resumed_or_the_fastest(monkeypatch, requested
         ("fused", {"sync_batchnorm": True}, WIDE, "BatchNorm over all processes has torch's operations only"),
         ("fused", {}, NetworkSpec(3, channels=8), "the fused form needs 16 channels or more (--channels 8)"),
         ("fused", {}, WIDE, "the fused form needs a GPU"),
+        ("graphs", {}, NetworkSpec(3, channels=8), "the fused form needs 16 channels or more (--channels 8)"),
+        ("graphs", {}, WIDE, "CUDA graphs need a GPU"),
     ],
 )
 def test_forms_that_do_not_work_are_errors(monkeypatch, form, settings, spec, reason):

@@ -10,7 +10,7 @@ import torch
 from sertk.errors import SertkError
 from sertk.models.resnet import ResNet
 from sertk.models.spec import NetworkSpec
-from sertk.training import stopwatch
+from sertk.training import graphs, stopwatch
 from sertk.training.distributed import World
 from sertk.training.settings import TrainingSettings
 from sertk.training.stopwatch import Stopwatch, fastest_form
@@ -36,11 +36,15 @@ TOY = NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
         (CPU, 20_000, {"false": 1.0, "true": (0.99, 80)}, "false"),
         (CPU, 20_000, {"false": 1.0, "true": NEVER}, "false"),  # no compiler
         (CPU, 20_000, {"false": math.inf, "true": NEVER}, "false"),  # out of memory: the training's own error says so
-        (GPU, 10_000, {"false": 0.018, "fused": (0.009, 5)}, "fused"),  # 90 s: compiling is not tried
+        (GPU, 10_000, {"false": 0.018, "fused": (0.009, 5), "graphs": NEVER}, "fused"),  # 90 s: compiling is not tried
+        (GPU, 10_000, {"false": 0.018, "fused": (0.009, 5), "graphs": (0.006, 6)}, "graphs"),
+        (GPU, 10_000, {"false": 0.018, "fused": (0.009, 5), "graphs": (0.009, 5)}, "fused"),
+        # The kernels of the fused form are compiled once, and by then: 9 s; recorded 12.5 s.
+        (GPU, 1_000, {"false": 0.018, "fused": (0.009, 30), "graphs": (0.0085, 1)}, "fused"),
         (GPU, 10_000, {"false": 0.018, "fused": NEVER}, "false"),
-        (GPU, 100_000, {"false": 0.018, "fused": (0.009, 5), "true": (0.008, 47)}, "fused"),  # 920 s, compiled 988 s
-        (GPU, 200_000, {"false": 0.018, "fused": (0.009, 5), "true": (0.006, 47)}, "true"),
-        (GPU, 200_000, {"false": 0.018, "fused": (0.019, 5), "true": (0.02, 47)}, "false"),
+        (GPU, 100_000, {"false": 0.018, "fused": (0.009, 5), "graphs": NEVER, "true": (0.008, 47)}, "fused"),
+        (GPU, 200_000, {"false": 0.018, "fused": (0.009, 5), "graphs": (0.008, 5), "true": (0.006, 47)}, "true"),
+        (GPU, 200_000, {"false": 0.018, "fused": (0.019, 5), "graphs": (0.019, 5), "true": (0.02, 47)}, "false"),
     ],
 )
 def test_the_form_with_the_shortest_run_is_chosen(device, steps, times, form):
@@ -59,11 +63,12 @@ def test_float32_on_a_cpu_is_never_compiled():
 
 
 def test_one_line_has_the_times_that_decided(caplog):
-    times = {"false": (0.0175, 2.0), "fused": (0.0093, 4.0), "true": (0.008, 47.4)}
+    times = {"false": (0.0175, 2.0), "fused": (0.0093, 4.0), "graphs": (0.009, 4.2), "true": (0.008, 47.4)}
     with caplog.at_level(logging.INFO, "sertk"):
         fastest_form(400_000, PAPER, GPU, times.get)
     assert [record.getMessage() for record in caplog.records] == [
-        "a step takes 17.5 ms by torch's operations, 9.3 ms fused (4 s for each of 4 lengths first), 8 ms compiled"
+        "a step takes 17.5 ms by torch's operations, 9.3 ms fused, 9 ms as CUDA"
+        " graphs (4 s for each of 4 lengths first), 8 ms compiled"
         " (47 s for each of 4 lengths first); 400000 steps: --compile true"
     ]
 
@@ -102,6 +107,20 @@ def test_forms_that_do_not_work_take_for_ever(monkeypatch, caplog):
 
     monkeypatch.setattr(stopwatch.Step, "__call__", full)
     assert watch("false") == NEVER
+
+
+def test_graphs_that_replay_something_else_are_not_chosen(by_calling, monkeypatch, caplog):
+    """Those of the stand-in have the losses of the steps that they replay; a replay that computes nothing has not."""
+    monkeypatch.setattr(stopwatch, "obstacle", lambda *_: None)
+    monkeypatch.setitem(stopwatch.WARM_UP, "cpu", 4)
+    watch = Stopwatch(ResNet(TOY), TrainingSettings(precision="float32", batch_size=4), CPU, World())
+    watch.frames = 24
+    with caplog.at_level(logging.WARNING, "sertk"):
+        assert max(watch("fused") + watch("graphs")) < math.inf and not caplog.records
+        assert watch.losses["graphs"] == watch.losses["fused"] and by_calling[0].replayed == 3 + 2
+        monkeypatch.setitem(graphs.RECORDERS, "cpu", lambda device: lambda compute: (compute(), list))
+        assert watch("graphs") == NEVER
+    assert caplog.records[0].getMessage().startswith("CUDA graphs are wrong here: after some steps the loss is ")
 
 
 def test_processes_average_what_they_measured(monkeypatch):
