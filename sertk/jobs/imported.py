@@ -82,7 +82,9 @@ def read_speakers(path: Path, classes: int | None) -> list[str]:
 
 def make_fbank_options(frontend: dict) -> dict:
     """A model's front end as options of make-fbank."""
-    options = {**frontend["fbank"], "cmvn": frontend["cmvn"] != "none", "norm-vars": frontend["cmvn"] == "segment"}
+    normalised = frontend["cmvn"] != "none"
+    options = {**frontend["fbank"], "cmvn": normalised}
+    options |= {"norm-vars": frontend["cmvn"] == "segment"} if normalised else {}
     return options | ({"channel": frontend["channel"]} if "channel" in frontend else {})
 
 

@@ -86,6 +86,8 @@ def _features(scored: ScoredTrials, options: CalibrationOptions, beside: Path) -
 
 def _log_seconds(path: Path, scored: ScoredTrials) -> np.ndarray:
     """Logarithm of each utterance's length in seconds, (names,)."""
+    if not path.exists():
+        raise SertkError(f"{path}: is missing; --quality duration needs it, or --utt2dur (make-fbank --write-utt2dur)")
     seconds = read_list(path)
     values = []
     for name, present in zip(scored.listed.names, scored.embeddings.present):

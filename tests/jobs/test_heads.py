@@ -145,17 +145,51 @@ def test_head_with_nan_weights_is_not_saved(tmp_path, head_words, call):
     assert "epoch 1: weights are NaN or infinite" in err and not list((tmp_path / "exp").rglob("*.pt"))
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_heads_equal_uninterrupted_ones(tmp_path, head_words, kills):
+def kill_and_compare(folder, words, kills, *options, same):
+    """Kill transfer-head `kills` times; its reruns must end with what a run that was left alone ends with."""
     start_time = time.monotonic()
-    assert wait(start(*head_words("straight"))) == 0
+    assert wait(start(*words("straight", *options))) == 0
     seconds = time.monotonic() - start_time
     hits, rounds = 0, 0
     while hits < kills:  # a run gets to its end after some kills: then another one
         some = min(5, kills - hits)
-        kill_at_random(some, 0.7 * seconds, *head_words(f"killed{rounds}"))
-        assert contents(tmp_path / f"killed{rounds}") == contents(tmp_path / "straight")
+        kill_at_random(some, 0.7 * seconds, *words(f"killed{rounds}", *options))
+        same(folder / f"killed{rounds}", folder / "straight")
         hits, rounds = hits + some, rounds + 1
+
+
+def same_files(one, other):
+    assert contents(one) == contents(other)
+
+
+def same_heads_up_to_rounding(one, other):
+    """Stacks are of other heads after a kill that some heads' checkpoints precede."""
+    assert contents(one).keys() == contents(other).keys()
+    for path in one.rglob("final.pt"):
+        found, expected = (load_model(root / path.relative_to(one)).network.state_dict() for root in (one, other))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_heads_equal_uninterrupted_ones(tmp_path, head_words, kills):
+    kill_and_compare(tmp_path, head_words, kills, same=same_files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        ("--grid {}/grid", same_files),
+        ("--inner-scores true", same_files),
+        ("--grid {}/grid --inner-scores true", same_files),
+        ("--stack true --inner-scores true", same_heads_up_to_rounding),
+    ],
+)
+def test_killed_heads_with_inner_folds_equal_uninterrupted_ones(tmp_path, head_words, folds, call, options, same):
+    (tmp_path / "grid").write_text("--learning-rate=0.001,0.1\n--weight-decay=0,0.1\n")
+    vectors = f"ark:{tmp_path}/whole.ark"
+    call("embed-segments", "--at", "pool", tmp_path / "model.pt", f"scp:{tmp_path}/feats.scp", vectors)
+    kill_and_compare(tmp_path, head_words, 5, *options.format(tmp_path).split(), "--eval-vectors", vectors, same=same)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

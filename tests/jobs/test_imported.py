@@ -29,4 +29,4 @@ def test_lists_that_do_not_fit_are_refused(tmp_path, text, classes, reason):
 def test_front_end_becomes_make_fbank_options():
     frontend = {"fbank": {"num-mel-bins": 80}, "cmvn": "segment mean", "channel": 0}
     assert make_fbank_options(frontend) == {"num-mel-bins": 80, "cmvn": True, "norm-vars": False, "channel": 0}
-    assert make_fbank_options({"fbank": {}, "cmvn": "none"}) == {"cmvn": False, "norm-vars": False}
+    assert make_fbank_options({"fbank": {}, "cmvn": "none"}) == {"cmvn": False}

@@ -157,7 +157,19 @@ SLOW_KILLS = [pytest.param(seed, 5, 8, marks=pytest.mark.slow) for seed in range
 
 @pytest.mark.parametrize(("seed", "kills", "copies"), [(0, 3, 3), *SLOW_KILLS])
 def test_killed_run_equals_an_uninterrupted_one(toy, seed, kills, copies):
-    options = ("--epochs", 3, "--copies", copies, "--checkpoint-every", 0)  # 90 batches with 8 copies
+    kill_and_compare(toy, seed, kills, "--copies", copies)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["--train head --pooling attentive", "--input-norm true", "--train from-block-3"])
+def test_killed_fine_tuning_equals_an_uninterrupted_one(toy, train, options):
+    train("other", "--epochs", 1, "--input-norm", "true")
+    kill_and_compare(toy, 0, 5, "--init", toy / "other/final.pt", *options.split(), "--copies", 3)
+
+
+def kill_and_compare(toy, seed, kills, *options):
+    """Kill train-resnet `kills` times; its reruns must end with the bytes of a run that was left alone."""
+    options = (*options, "--epochs", 3, "--checkpoint-every", 0)  # 90 batches with 8 copies
     Ranks(toy, 1, train_words(toy, "straight", *options)).ended_well()
     rng, hits, name = random.Random(seed), [], "killed"
     while len(hits) < kills:

@@ -21,6 +21,11 @@ def test_durations_are_logarithms_of_seconds(tmp_path):
     assert _log_seconds(tmp_path / "utt2dur", listed(True, True, False))[2] == 0
 
 
+def test_missing_durations_have_a_remedy(tmp_path):
+    with pytest.raises(SertkError, match=r"utt2dur: is missing; .*, or --utt2dur \(make-fbank --write-utt2dur\)"):
+        _log_seconds(tmp_path / "utt2dur", listed(True))
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "long"])
 def test_what_is_not_a_duration_is_named(tmp_path, value):
     (tmp_path / "utt2dur").write_text(f"u0 1\nu1 {value}\n")
