@@ -92,22 +92,33 @@ def write_waves(folder: Path, files: int = FILES, seconds: float = SECONDS):
     (folder / "wav.scp").write_text("".join(lines))
 
 
-if __name__ == "__main__":
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    found = {name: [] for name in RUNS}
-    with tempfile.TemporaryDirectory() as folder:
-        write_waves(Path(folder))
-        for i in range(rounds + 1):  # the first round warms the page cache
-            for name, commands in RUNS.items():
-                result = run(commands, folder)
-                if i:
-                    found[name].append(result)
-    print(f"40 minutes of speech to normalised features; medians of {rounds} interleaved runs; {machine()}\n")
-    print("| | wall s | CPU s | largest process, MiB | the pipe's wall / this |")
+def measure(runs: dict, rounds: int, folder) -> dict[str, list[tuple[float, float, float]]]:
+    """The results of `run` for each of some pipes, interleaved."""
+    found = {name: [] for name in runs}
+    for i in range(rounds + 1):  # the first round warms the page cache
+        for name, commands in runs.items():
+            result = run(commands, folder)
+            if i:
+                found[name].append(result)
+    return found
+
+
+def print_table(found: dict[str, list[tuple[float, float, float]]], ratio: str, figure: int):
+    """Medians; `ratio` is the heading of a figure (0: wall time, 1: CPU time) of the first pipe over that of each."""
+    print(f"| | wall s | CPU s | largest process, MiB | {ratio} |")
     print("|---|---|---|---|---|")
-    ours = found[next(iter(RUNS))]
+    first = next(iter(found.values()))
     for name, results in found.items():
         wall, cpu, memory = (median(column) for column in zip(*results))
-        ratio = median(a[0] / b[0] for a, b in zip(ours, results))
-        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {memory:.0f} | {ratio:.2f} |")
+        times = median(a[figure] / b[figure] for a, b in zip(first, results))
+        print(f"| {name} | {wall:.2f} | {cpu:.3f} | {memory:.0f} | {times:.2f} |")
     print()
+
+
+if __name__ == "__main__":
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    with tempfile.TemporaryDirectory() as folder:
+        write_waves(Path(folder))
+        found = measure(RUNS, rounds, folder)
+    print(f"40 minutes of speech to normalised features; medians of {rounds} interleaved runs; {machine()}\n")
+    print_table(found, "the pipe's wall / this", 0)

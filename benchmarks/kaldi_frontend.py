@@ -9,9 +9,8 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
-from frontend_pipe import BIN, run, write_waves
+from frontend_pipe import BIN, measure, print_table, run, write_waves
 from paired import machine
 
 FBANK = ["--dither=0", "--num-mel-bins=128", "--low-freq=40", "--high-freq=8000"]
@@ -38,19 +37,7 @@ if __name__ == "__main__":
             "`make-fbank --cmvn=true`": [[*ours, "scp:wav.scp", "ark,scp:ours.ark,ours.scp"]],
             "the same for one recording": [[*ours, "scp:head -n 1 wav.scp |", "ark,scp:one.ark,one.scp"]],
         }  # fmt: skip
-        found = {name: [] for name in runs}
-        for i in range(rounds + 1):  # the first round warms the page cache
-            for name, commands in runs.items():
-                result = run(commands, folder)
-                if i:
-                    found[name].append(result)
+        found = measure(runs, rounds, folder)
         count = len(Path(folder, "ours.scp").read_text().splitlines())
     print(f"{count} recordings to normalised features; medians of {rounds} interleaved runs; {machine()}\n")
-    print("| | wall s | CPU s | largest process, MiB | Kaldi's CPU / this |")
-    print("|---|---|---|---|---|")
-    first = found[next(iter(runs))]
-    for name, results in found.items():
-        wall, cpu, memory = (median(column) for column in zip(*results))
-        ratio = median(a[1] / b[1] for a, b in zip(first, results))
-        print(f"| {name} | {wall:.2f} | {cpu:.3f} | {memory:.0f} | {ratio:.2f} |")
-    print()
+    print_table(found, "Kaldi's CPU / this", 1)

@@ -128,9 +128,7 @@ if at_stage 5 "table"; then
 fi
 
 if at_stage 6 "reports with figures"; then
-  for corpus in $corpora; do
-    report_on "$corpus"
-  done
+  write_reports
 fi
 
 if [ "$cross" = true ] && at_stage 7 "trained on one corpus, tested on another"; then

@@ -134,7 +134,7 @@ def main(
     """
     _check(audio, window, hop, plot, rate)
     live = rate is not None
-    from sertk.frontend.extractor import recordings_in
+    from sertk.frontend.audiofolders import recordings_in
 
     classifier = _load(model, device, precision, num_threads)
     files = [STDIN] if audio == (Path(STDIN),) else [str(path) for path in recordings_in(audio)]

@@ -7,20 +7,15 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.messages import log
-from sertk.cli.options import only_for, seed_option
-from sertk.cli.types import BOOL, FILE
+from sertk.cli.options import i_know_option, json_option, labels_option, only_for, seed_option, stamp_option
+from sertk.cli.types import FILE
 
 
 @command
 @click.argument("utt2label", metavar="UTT2LABEL|TRIALS", type=FILE)
 @click.argument("first", metavar="A")
 @click.argument("others", metavar="B…", nargs=-1, required=True)
-@click.option(
-    "--labels",
-    type=FILE,
-    default=None,
-    help="Class names, in the order of the posteriors.  [default: labels.txt beside UTT2LABEL]",
-)
+@labels_option
 @click.option(
     "--clusters",
     type=FILE,
@@ -29,9 +24,9 @@ from sertk.cli.types import BOOL, FILE
     help="Permute whole clusters of this map.  [default: speakers, if utt2spk is beside UTT2LABEL]",
 )
 @click.option("--det", type=FILE, default=None, help="Also draw the DET curves of trial scores: .png, .svg or .pdf.")
-@click.option("--json", "json_file", type=FILE, default=None, help="Also write all results to this file, as JSON.")
-@click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
-@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Compare despite a leak, stamped LEAKY.")
+@json_option
+@stamp_option
+@i_know_option
 @seed_option
 def main(
     utt2label: Path,

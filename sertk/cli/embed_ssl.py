@@ -8,7 +8,7 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import channel_option, overshoot_option, segments_option, utt2perturb_option
 from sertk.cli.messages import log
-from sertk.cli.options import device_option, max_skip_option, only_for, threads_option
+from sertk.cli.options import device_option, licence_option, max_skip_option, only_for, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.training import precision_option
 from sertk.cli.types import FOLDER, RSPECIFIER, WSPECIFIER
@@ -41,7 +41,7 @@ class _Layers(click.ParamType):
               help="Longest piece in seconds that is computed at a time; Whisper's is 30.")  # fmt: skip
 @click.option("--batch-seconds", "batch", type=click.FloatRange(0, 100_000), metavar="X",
               help="Seconds that are computed together.  [default: 120 on a GPU; on a CPU each piece alone]")  # fmt: skip
-@click.option("--licence", metavar="TEXT", help="Licence of the weights, for reports.")
+@licence_option
 @click.option("--trained-on", metavar="TEXT", help="Training data in words: 'LibriSpeech, 960 h'.")
 @segments_option
 @utt2perturb_option

@@ -6,6 +6,7 @@ import click
 
 from sertk.cli.command import TOOLKIT_CONFIG, command
 from sertk.cli.messages import log
+from sertk.cli.options import licence_option
 from sertk.cli.types import FILE
 
 
@@ -18,7 +19,7 @@ from sertk.cli.types import FILE
 @click.option(
     "--labels", type=FILE, help="Training speakers, one per line (such as spk2utt); score-trials refuses their trials."
 )
-@click.option("--licence", metavar="TEXT", help="Licence of the weights, for reports.")
+@licence_option
 @click.option("--trained-on", metavar="TEXT", help="Training data in words: 'VoxCeleb2 dev, 5994 speakers'.")
 @click.option(
     "--origin",

@@ -62,7 +62,7 @@ def main(
     from sertk.datadir.lists import read_list
     from sertk.kaldi.manifest import file_sha256
     from sertk.kaldi.tables import table_writer
-    from sertk.scoring.folds import read_labels, read_maps, read_utt2fold
+    from sertk.scoring.foldfiles import read_labels, read_maps, read_utt2fold
     from sertk.scoring.foreign import read_predictions
     from sertk.scoring.segmentnames import read_names
     from sertk.scoring.trainingrecords import read_lines_of, training_record

@@ -12,7 +12,8 @@ from sertk.datadir.folder import STAMPS
 from sertk.datadir.lists import read_list
 from sertk.datadir.speakers import read_speakers, recordings
 from sertk.errors import SertkError
-from sertk.scoring.folds import MAPS, SCHEMES, divide, map_labels, write_folds
+from sertk.scoring.foldfiles import MAPS, write_folds
+from sertk.scoring.folds import SCHEMES, divide, map_labels
 from sertk.scoring.parts import PARTS, of_part, script_overlap, scripts_of
 
 

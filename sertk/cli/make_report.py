@@ -6,6 +6,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.messages import log
+from sertk.cli.options import i_know_option
 from sertk.cli.types import BOOL, FOLDER
 
 
@@ -33,7 +34,7 @@ from sertk.cli.types import BOOL, FOLDER
     help="Embed the audio of these errors in the page; readers can copy it.",
 )
 @click.option("--cards", type=BOOL, default=True, show_default=True, help="Read run cards from the models (slower).")
-@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Report despite a leak, stamped LEAKY.")
+@i_know_option
 def main(exp_dir: Path, out: Path, data: Path | None, mistakes: int, audio: bool, cards: bool, i_know: bool) -> None:
     """Write OUT/report.html, one self-contained page, and the same as OUT/report.md with OUT/figures.
 

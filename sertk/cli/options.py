@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from sertk.cli.types import BOOL
+from sertk.cli.types import BOOL, FILE
 from sertk.options import MAX_SKIP
 
 log = logging.getLogger("sertk")
@@ -45,6 +45,26 @@ verify_option = click.option(
     default=False,
     show_default=True,
     help="Check tables against the sha256 of their manifests first.",
+)
+labels_option = click.option(
+    "--labels",
+    type=FILE,
+    help="Class names, in the order of the posteriors.  [default: labels.txt beside UTT2LABEL]",
+)
+json_option = click.option("--json", "json_file", type=FILE, help="Also write all results to this file, as JSON.")
+stamp_option = click.option(
+    "--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable."
+)
+i_know_option = click.option(
+    "--i-know", type=BOOL, default=False, show_default=True, help="Accept leaks; the results are stamped LEAKY."
+)
+licence_option = click.option("--licence", metavar="TEXT", help="Licence of the weights, for reports.")
+allow_partial_option = click.option(
+    "--allow-partial",
+    type=BOOL,
+    default=False,
+    show_default=True,
+    help="Continue with an incomplete corpus and list the gaps in the data folder's PARTIAL.",
 )
 
 

@@ -72,7 +72,8 @@ def main(
           prepare-manifest --speaker-from "Ses[0-9][FM]" fold_1.jsonl fold_2.jsonl data/corpus
     See also: validate-data, make-folds
     """
-    from sertk.datadir.corpustable import COLUMNS, Reading, read_corpus
+    from sertk.datadir.corpusrows import COLUMNS, Reading
+    from sertk.datadir.corpustable import read_corpus
     from sertk.datadir.prepare import report_problems, write_data_dir
 
     if wrong := next((name for name in columns or {} if name not in COLUMNS), None):

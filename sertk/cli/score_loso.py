@@ -7,21 +7,16 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.messages import log
-from sertk.cli.options import seed_option
-from sertk.cli.types import BOOL, FILE, FOLDER
+from sertk.cli.options import i_know_option, json_option, labels_option, seed_option, stamp_option
+from sertk.cli.types import FILE, FOLDER
 
 
 @command
 @click.argument("utt2label", metavar="UTT2LABEL", type=FILE)
 @click.argument("utt2fold", metavar="UTT2FOLD", type=FILE)
 @click.argument("posteriors", metavar="POSTERIORS-R")
-@click.option(
-    "--labels",
-    type=FILE,
-    default=None,
-    help="Class names, in the order of the posteriors.  [default: labels.txt beside UTT2LABEL]",
-)
-@click.option("--json", "json_file", type=FILE, default=None, help="Also write all results to this file, as JSON.")
+@labels_option
+@json_option
 @click.option(
     "--clusters",
     type=FILE,
@@ -48,8 +43,8 @@ from sertk.cli.types import BOOL, FILE, FOLDER
     help="Break down by the maps of this data folder (gender, age, race, improvised or scripted, rater agreement, length, "
     "speaker), and compare the posteriors with its rater votes (utt2votes).",
 )
-@click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the headline (PARTIAL, …); repeatable.")
-@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score despite a leak, stamped LEAKY.")
+@stamp_option
+@i_know_option
 @seed_option
 def main(
     utt2label: Path,

@@ -9,8 +9,8 @@ import click
 from sertk.cli.command import command
 from sertk.cli.generated import options_of
 from sertk.cli.messages import log
-from sertk.cli.options import max_skip_option, only_for
-from sertk.cli.types import BOOL, FILE, PRIORS, RSPECIFIER
+from sertk.cli.options import i_know_option, json_option, max_skip_option, only_for, stamp_option
+from sertk.cli.types import FILE, PRIORS, RSPECIFIER
 from sertk.options import take_options
 from sertk.scoring.options import P_TARGETS, CalibrationOptions, NormOptions
 
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 )
 @click.option("--scores", type=FILE, default=None, help="Also write lines `utt1 utt2 score` to this file.")
 @click.option("--det", type=FILE, default=None, help="Also draw the DET curve: .png, .svg or .pdf.")
-@click.option("--json", "json_file", type=FILE, default=None, help="Also write the results to this file, as JSON.")
-@click.option("--stamp", multiple=True, metavar="WORD", help="Add a word to the line (SIMULATED, …); repeatable.")
-@click.option("--i-know", type=BOOL, default=False, show_default=True, help="Score despite a leak, stamped LEAKY.")
+@json_option
+@stamp_option
+@i_know_option
 @max_skip_option
 def main(
     trials: Path,

@@ -29,45 +29,26 @@ class Bool(click.ParamType):
 
 
 class _Numbers(click.ParamType):
-    """A comma-separated list of positive integers."""
-
-    name = "N,N,…"
-
-    def convert(
-        self, value: str | Iterable[int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Convert a text like 3,4,6,3."""
-        if not isinstance(value, str):
-            return tuple(value)
-        try:
-            numbers = tuple(int(word) for word in value.split(","))
-        except ValueError:
-            numbers = ()
-        if not numbers or min(numbers) < 1:
-            self.fail(f"'{value}' is not a comma-separated list of positive integers", param, ctx)
-        return numbers
-
-
-class _Floats(click.ParamType):
     """A comma-separated list of numbers.
 
     Args:
         name: name of the type
+        kind: int or float
         what: what the numbers must be, for the message
         valid: True for a list that is accepted
     """
 
-    def __init__(self, name: str, what: str, valid: Callable[[tuple[float, ...]], bool]) -> None:
-        self.name, self.what, self.valid = name, what, valid
+    def __init__(self, name: str, kind: type, what: str, valid: Callable[[tuple[float, ...]], bool]) -> None:
+        self.name, self.kind, self.what, self.valid = name, kind, what, valid
 
     def convert(
         self, value: str | Iterable[float], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Convert a text like 0.01,0.05."""
+        """Convert a text like 3,4,6,3 or 0.01,0.05."""
         if not isinstance(value, str):
             return tuple(value)
         try:
-            numbers = tuple(float(word) for word in value.split(","))
+            numbers = tuple(self.kind(word) for word in value.split(","))
         except ValueError:
             numbers = ()
         if not numbers or not self.valid(numbers):
@@ -115,13 +96,14 @@ class _Parsed(click.ParamType):
 
 
 BOOL = Bool()
-NUMBERS = _Numbers()
-PRIORS = _Floats(
+NUMBERS = _Numbers("N,N,…", int, "positive integers", lambda numbers: min(numbers) > 0)
+PRIORS = _Numbers(
     "P,P,…",
+    float,
     "different probabilities",
     lambda numbers: all(0 < number < 1 for number in numbers) and len(set(numbers)) == len(numbers),
 )
-WEIGHTS = _Floats("W,W,…", "weights", lambda numbers: all(0 <= number < float("inf") for number in numbers))
+WEIGHTS = _Numbers("W,W,…", float, "weights", lambda numbers: all(0 <= number < float("inf") for number in numbers))
 PAIRS = _Pairs()
 RSPECIFIER = _Parsed("rspecifier", parse_rspecifier)
 WSPECIFIER = _Parsed("wspecifier", parse_wspecifier)

@@ -165,7 +165,7 @@ def _sounds(place: str, option: str, fewest: int = 1, durations: bool = True) ->
     Raises:
         SertkError: if it has none.
     """
-    from sertk.frontend.extractor import recordings_in
+    from sertk.frontend.audiofolders import recordings_in
     from sertk.frontend.sounds import Sounds
 
     path, words = Path(place), WORDS.get(option, ())

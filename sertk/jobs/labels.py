@@ -10,7 +10,7 @@ from sertk.datadir.lists import read_list
 from sertk.datadir.speakers import read_speakers
 from sertk.datadir.votes import read_votes, vote_shares
 from sertk.errors import SertkError
-from sertk.scoring.folds import read_labels, read_scheme
+from sertk.scoring.foldfiles import read_labels, read_scheme
 from sertk.training.labelling import Labelling
 from sertk.training.targets import Targets
 

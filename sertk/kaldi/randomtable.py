@@ -13,7 +13,8 @@ import numpy as np
 
 from sertk.errors import SertkError, error_context
 from sertk.kaldi.codec import Header, check_size, finite, numbers, parse_header
-from sertk.kaldi.index import SHAPE, SequentialOnly, file_identity, open_index, save_index
+from sertk.kaldi.index import SHAPE, SequentialOnly
+from sertk.kaldi.indexcache import file_identity, open_index, save_index
 from sertk.kaldi.openfiles import OpenFile, OpenFiles
 from sertk.kaldi.ranges import rows_and_columns
 from sertk.kaldi.specifiers import Rspecifier

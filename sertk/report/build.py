@@ -13,10 +13,11 @@ from sertk.report.data import Data
 from sertk.report.differences import Pair, all_pairs, differences_table, rules, transfer_figure, verdict
 from sertk.report.document import Figure, Headline, Paragraph, Report, Section, interval, percent
 from sertk.report.figures import calibration_figure, confusion_figure, curves_figure, words
+from sertk.report.histories import read_histories
 from sertk.report.masks import masks_figure
 from sertk.report.mistakes import mistakes_table
 from sertk.report.selection import selection_table
-from sertk.report.systems import Experiment, find_experiments, ordered, read_histories, scored_folders
+from sertk.report.systems import Experiment, find_experiments, ordered, scored_folders
 from sertk.report.tables import (
     EXCEPT,
     as_number,

@@ -11,12 +11,13 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.differences import points
 from sertk.report.document import MISSING, Figure, Section, Table, interval, percent
 from sertk.report.drawing import COLOURS, INK, MARKERS, figure
 from sertk.report.lettering import cut
-from sertk.report.systems import ordered, read_json
+from sertk.report.systems import ordered
 from sertk.scoring.intervals import Ends
 from sertk.scoring.paired import Difference
 from sertk.scoring.text import p_value

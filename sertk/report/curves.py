@@ -10,8 +10,8 @@ from sertk.errors import SertkError
 from sertk.report.document import Figure
 from sertk.report.drawing import COLOURS, DASHES, MARKERS, figure
 from sertk.report.figures import CURVES
+from sertk.report.histories import read_histories
 from sertk.report.lettering import cut
-from sertk.report.systems import read_histories
 from sertk.scoring.columns import cells
 
 # Runs of so few epochs have a marker at every epoch.

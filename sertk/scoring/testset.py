@@ -10,7 +10,8 @@ import numpy as np
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.scoring.corpus import Corpus, held_apart
-from sertk.scoring.folds import MAPS, keeps_apart, read_labels, read_maps, read_scheme, read_utt2fold
+from sertk.scoring.foldfiles import MAPS, read_labels, read_maps, read_scheme, read_utt2fold
+from sertk.scoring.folds import keeps_apart
 from sertk.scoring.groups import column
 from sertk.scoring.leakguard import DEPENDENT, UNCHECKED, UNKNOWN_SCHEME, Guard
 from sertk.scoring.posteriors import Scored, check_folds, read_runs, truth_of

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 from support import ROOT
-from wrong_calls import CALLS, MODEL
+from wrong_calls_data import DATA
+from wrong_calls_models import MODEL, MODELS
+from wrong_calls_scores import SCORES
 
+# bad/ is made by the fixture `place`; existing files are named as outputs, so that a call that fails must leave them as
+# they were.
+CALLS = DATA | MODELS | SCORES
 MISUSE = (
     "Missing argument",
     "requires an argument",

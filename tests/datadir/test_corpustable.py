@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from sertk.datadir.checks import problems
-from sertk.datadir.corpustable import Reading, read_corpus
+from sertk.datadir.corpusrows import Reading
+from sertk.datadir.corpustable import read_corpus
 from sertk.datadir.prepare import write_data_dir
 from sertk.errors import SertkError
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from slurm_cluster import Cluster, missing
@@ -94,3 +95,15 @@ def call_runner(tmp_path, slurm_environment):
         )
 
     return call
+
+
+@pytest.fixture
+def run_slurm(call_runner):
+    """Call run-slurm with all words of some strings: run_slurm("--gpu 1", "x.log sleep 3") -> CompletedProcess."""
+    return lambda *words: call_runner("run-slurm", *" ".join(words).split())
+
+
+@pytest.fixture
+def slurm_state(tmp_path) -> Path:
+    """The stand-in's folder of arrays."""
+    return tmp_path / "slurm" / "state"

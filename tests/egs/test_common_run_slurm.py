@@ -1,6 +1,5 @@
 """run-slurm: what it does beyond Kaldi's contract, over a stand-in for Slurm that runs the tasks as processes."""
 
-import doctest
 import json
 import os
 import signal
@@ -13,12 +12,6 @@ import pytest
 from support import ROOT, body
 
 RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
-
-
-@pytest.fixture
-def run(call_runner):
-    """Call run-slurm with all words of some strings: run("--gpu 1", "x.log sleep 3") -> CompletedProcess."""
-    return lambda *words: call_runner("run-slurm", *" ".join(words).split())
 
 
 @pytest.fixture
@@ -44,12 +37,6 @@ def start(tmp_path, slurm_environment):
         driver.wait()
 
 
-@pytest.fixture
-def state(tmp_path) -> Path:
-    """The stand-in's folder of arrays."""
-    return tmp_path / "slurm" / "state"
-
-
 def wait_for(happened, seconds=20):
     deadline = time.monotonic() + seconds
     while not happened():
@@ -65,43 +52,28 @@ def options_of(state, array):
     return json.loads((state / array / "call.json").read_text())[1]
 
 
-def test_what_a_task_gets_is_asked_of_sbatch(run, state):
-    words = ["--mem", "8G", "--gpu", "2", "--num-threads", "4", "--time", "1:00:00", "--max-jobs-run", "3"]
-    words += ["--notice", "60", "--sbatch", "--partition=gpu", "--sbatch", "--account=phonetics"]
-    done = run(*words, "JOB=2:4 log/100%.JOB.log true")
-    assert done.returncode == 0, done.stderr
-    found = options_of(state, "1")
-    assert found.pop("--job-name").startswith("100%.JOB.log-")
-    assert found == {
-        "--array": "2-4%3", "--output": "log/100%%.%a.log", "--open-mode": "append", "--signal": "B:USR1@60",
-        "--export": "ALL", "--nodes": "1", "--ntasks": "1", "--mem": "8G", "--gres": "gpu:2", "--cpus-per-task": "4",
-        "--time": "1:00:00", "--partition": "gpu", "--account": "phonetics",
-    }  # fmt: skip
-    assert "--requeue" in json.loads((state / "1" / "call.json").read_text())[0]
-
-
-def test_a_task_that_exits_with_75_is_run_again(run, tmp_path):
-    done = run("a.log", "echo start >> starts; [ $(wc -l < starts) = 3 ] || exit 75")
+def test_a_task_that_exits_with_75_is_run_again(run_slurm, tmp_path):
+    done = run_slurm("a.log", "echo start >> starts; [ $(wc -l < starts) = 3 ] || exit 75")
     assert done.returncode == 0, done.stderr
     ends = [line[:17] for line in (tmp_path / "a.log").read_text().splitlines() if line.startswith("# Ended")]
     assert ends == ["# Ended (code 75)", "# Ended (code 75)", "# Ended (code 0) "]
 
 
-def test_a_cancelled_task_is_named_while_the_others_run(start, state):
+def test_a_cancelled_task_is_named_while_the_others_run(start, slurm_state):
     driver = start("JOB=1:2", "x.JOB.log", "[ JOB = 2 ] && sleep 300; until [ -e go ]; do sleep 0.1; done")
-    wait_for(lambda: (state / "1" / "2.pid").exists())
-    (state / "1" / "2.cancel").touch()
-    os.kill(int((state / "1" / "2.pid").read_text()), signal.SIGTERM)
+    wait_for(lambda: (slurm_state / "1" / "2.pid").exists())
+    (slurm_state / "1" / "2.cancel").touch()
+    os.kill(int((slurm_state / "1" / "2.pid").read_text()), signal.SIGTERM)
     assert driver.stderr.readline() == "run-slurm: job 1 (2 tasks) submitted, log x.JOB.log\n"
     assert driver.stderr.readline() == "run-slurm: WARNING: job 1_2: CANCELLED, see x.2.log\n"
     assert driver.poll() is None
-    (state.parents[1] / "go").touch()
+    (slurm_state.parents[1] / "go").touch()
     _, err = driver.communicate(timeout=20)
     assert driver.returncode == 1
     assert err.startswith("run-slurm: ERROR: 1 of 2 jobs failed, see x.2.log (CANCELLED); the end of the first:\n")
 
 
-def test_after_a_killed_driver_nothing_is_submitted_twice(start, run, state, tmp_path):
+def test_after_a_killed_driver_nothing_is_submitted_twice(start, run_slurm, slurm_state, tmp_path):
     words = ["JOB=1:2", "x.JOB.log", "echo JOB >> started; until [ -e go ]; do sleep 0.1; done"]
     driver = start(*words)
     wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text().count("\n") == 2)
@@ -110,7 +82,7 @@ def test_after_a_killed_driver_nothing_is_submitted_twice(start, run, state, tmp
     # As if the first had been killed before sbatch told it the id: the second finds the array by its name.
     file = tmp_path / "x.JOB.log.slurm"
     file.write_text(file.read_text().split("\n")[0] + '\n{"array": ')
-    other = run(*words[:2], "other")
+    other = run_slurm(*words[:2], "other")
     assert other.returncode == 1
     assert other.stderr == (
         "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command: wait, or scancel 1\n"
@@ -119,40 +91,43 @@ def test_after_a_killed_driver_nothing_is_submitted_twice(start, run, state, tmp
     assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
     (tmp_path / "go").touch()
     assert second.wait(timeout=20) == 0
-    assert arrays(state) == ["1"] and sorted((tmp_path / "started").read_text().split()) == ["1", "2"]
+    assert arrays(slurm_state) == ["1"] and sorted((tmp_path / "started").read_text().split()) == ["1", "2"]
     assert not file.exists()
 
 
-def test_only_failed_tasks_of_an_ended_array_run_again(run, state, tmp_path):
+def test_only_failed_tasks_of_an_ended_array_run_again(run_slurm, slurm_state, tmp_path):
     words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 -o -e mended ]"]
-    done = run("--detach", "true", *words)
+    done = run_slurm("--detach", "true", *words)
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
         "1\n",
         "run-slurm: job 1 (3 tasks) submitted, log x.JOB.log\n",
     )
     wait_for(
-        lambda: "RUNNING" not in (states := [(state / "1" / n).read_text() for n in "123"]) and "PENDING" not in states
+        lambda: (
+            "RUNNING" not in (states := [(slurm_state / "1" / n).read_text() for n in "123"])
+            and "PENDING" not in states
+        )
     )
     (tmp_path / "slurm" / "forgotten").touch()  # Slurm forgets a job minutes after its end: the logs tell
     (tmp_path / "mended").touch()
-    again = run("--detach", "true", *words)
+    again = run_slurm("--detach", "true", *words)
     assert (again.stdout, again.stderr) == ("2\n", "run-slurm: job 2 submitted, log x.JOB.log\n")
-    assert options_of(state, "2")["--array"] == "2"
-    wait_for(lambda: (state / "2" / "2").read_text() == "COMPLETED")
-    last = run(*words)
+    assert options_of(slurm_state, "2")["--array"] == "2"
+    wait_for(lambda: (slurm_state / "2" / "2").read_text() == "COMPLETED")
+    last = run_slurm(*words)
     assert (last.returncode, last.stderr) == (0, "run-slurm: all tasks ended with code 0 in job 2\n")
     assert sorted((tmp_path / "started").read_text().split()) == ["1", "2", "2", "3"]
     # The end has been told: the same call is a new one.
     (tmp_path / "slurm" / "forgotten").unlink()
-    assert run(*words).returncode == 0 and options_of(state, "3")["--array"] == "1-3"
+    assert run_slurm(*words).returncode == 0 and options_of(slurm_state, "3")["--array"] == "1-3"
 
 
 @pytest.mark.parametrize(
     ("number", "in_a_job", "leaves"),
     [("SIGINT", True, False), ("SIGTERM", False, False), ("SIGTERM", True, True), ("SIGHUP", False, True)],
 )
-def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_environment, number, in_a_job, leaves):
+def test_control_c_and_term_cancel_the_array(start, slurm_state, tmp_path, slurm_environment, number, in_a_job, leaves):
     """A hangup leaves it, and so does TERM where the driver is a job: that is its own time limit, or its scancel."""
     slurm_environment.pop("SLURM_JOB_ID", None)
     slurm_environment |= {"SLURM_JOB_ID": "77"} if in_a_job else {}
@@ -161,7 +136,7 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
     driver.send_signal(signal.Signals[number])
     _, err = driver.communicate(timeout=30)
     assert driver.returncode == 128 + signal.Signals[number]
-    left = [(state / "1" / n).read_text() for n in "12"]
+    left = [(slurm_state / "1" / n).read_text() for n in "12"]
     if not leaves:
         assert err.endswith(f"run-slurm: ERROR: stopped by {number}, cancelling job 1\n")
         assert left == ["CANCELLED", "CANCELLED"]
@@ -174,15 +149,15 @@ def test_control_c_and_term_cancel_the_array(start, state, tmp_path, slurm_envir
     again = start("JOB=1:2", "x.JOB.log", "echo $$ > pid.JOB; sleep 300")
     assert again.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
     for n in "12":
-        os.kill(int((state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
+        os.kill(int((slurm_state / "1" / f"{n}.pid").read_text()), signal.SIGTERM)
 
 
-def test_a_later_array_starts_when_earlier_ones_have_ended(run, state, tmp_path):
-    first = run("--detach", "true", "JOB=1:2", "a.JOB.log", "sleep 0.5; echo a >> order; false").stdout.strip()
-    second = run("--detach", "true", "--after", first, "b.log", "echo b >> order").stdout.strip()
-    third = run("--after", f"{first},{second}", "c.log", "echo c >> order")
+def test_a_later_array_starts_when_earlier_ones_have_ended(run_slurm, slurm_state, tmp_path):
+    first = run_slurm("--detach", "true", "JOB=1:2", "a.JOB.log", "sleep 0.5; echo a >> order; false").stdout.strip()
+    second = run_slurm("--detach", "true", "--after", first, "b.log", "echo b >> order").stdout.strip()
+    third = run_slurm("--after", f"{first},{second}", "c.log", "echo c >> order")
     assert third.returncode == 0, third.stderr
-    assert [options_of(state, n).get("--dependency") for n in "123"] == [None, "afterany:1", "afterany:1:2"]
+    assert [options_of(slurm_state, n).get("--dependency") for n in "123"] == [None, "afterany:1", "afterany:1:2"]
     assert (tmp_path / "order").read_text().split() == ["a", "a", "b", "c"]
 
 
@@ -195,11 +170,11 @@ time.sleep(0 if len(open("starts").read()) > 1 else 300)
 """
 
 
-def test_a_notice_reaches_only_commands_with_a_handler(start, state, tmp_path):
+def test_a_notice_reaches_only_commands_with_a_handler(start, slurm_state, tmp_path):
     (tmp_path / "late.py").write_text(LATE)
     driver = start("u.log", "printf x >> starts; sleep 3 & python3 late.py; code=$?; wait; echo slept; (exit $code)")
     wait_for(lambda: (tmp_path / "starts").exists())
-    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGUSR1)
+    os.kill(int((slurm_state / "1" / "1.pid").read_text()), signal.SIGUSR1)
     assert not (tmp_path / "ready").exists()
     _, err = driver.communicate(timeout=30)
     assert driver.returncode == 0, err
@@ -216,26 +191,26 @@ time.sleep(300)
 """
 
 
-def test_term_ends_the_line_with_its_commands_status(start, state, tmp_path):
+def test_term_ends_the_line_with_its_commands_status(start, slurm_state, tmp_path):
     (tmp_path / "saves.py").write_text(SAVES)
     driver = start("t.log [ ! -e on ] || exit 0; python3 saves.py; echo never")
     wait_for(lambda: (tmp_path / "on").exists())
-    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGTERM)
+    os.kill(int((slurm_state / "1" / "1.pid").read_text()), signal.SIGTERM)
     _, err = driver.communicate(timeout=30)
     assert driver.returncode == 0, err  # put back into the queue, and well the second time
     assert "# Ended (code 75)" in (tmp_path / "t.log").read_text() and body(tmp_path / "t.log") == []
 
 
-def test_a_silent_controller_is_told_once_and_waited_for(start, state, tmp_path):
+def test_a_silent_controller_is_told_once_and_waited_for(start, slurm_state, tmp_path):
     driver = start("d.log", "until [ -e go ]; do sleep 0.1; done")
-    wait_for(lambda: (state / "1" / "1.pid").exists())
+    wait_for(lambda: (slurm_state / "1" / "1.pid").exists())
     (tmp_path / "slurm" / "deaf").touch()
     assert driver.stderr.readline() == "run-slurm: job 1 submitted, log d.log\n"
     assert driver.stderr.readline() == (
         "run-slurm: WARNING: squeue: Unable to contact slurm controller (connect failure); asking again\n"
     )
-    (state / "1" / "1").write_text("PENDING")
-    (state / "1" / "held").touch()
+    (slurm_state / "1" / "1").write_text("PENDING")
+    (slurm_state / "1" / "held").touch()
     (tmp_path / "slurm" / "deaf").unlink()
     assert driver.stderr.readline() == (
         "run-slurm: WARNING: job 1_1 is held (launch failed requeued held): scontrol release resumes it\n"
@@ -245,11 +220,11 @@ def test_a_silent_controller_is_told_once_and_waited_for(start, state, tmp_path)
     assert (driver.returncode, err) == (0, "")
 
 
-def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, tmp_path):
+def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run_slurm, slurm_state, tmp_path):
     reason = tmp_path / "slurm" / "reason"
     reason.write_text("PartitionConfig")
     hint = "if it can never start, scancel 1 and change the request\n"
-    done = run("--detach true", "JOB=1:2 d.JOB.log true")
+    done = run_slurm("--detach true", "JOB=1:2 d.JOB.log true")
     assert done.stderr.splitlines(keepends=True)[1:] == [
         f"run-slurm: WARNING: job 1 is pending, Slurm's reason is PartitionConfig: {hint}"
     ]
@@ -263,97 +238,26 @@ def test_a_job_that_cannot_start_is_told_with_slurms_reason(start, run, state, t
     assert driver.wait(timeout=30) == 0
 
 
-def test_an_array_longer_than_slurm_takes_is_refused(run, state, tmp_path):
+def test_an_array_longer_than_slurm_takes_is_refused(run_slurm, slurm_state, tmp_path):
     (tmp_path / "slurm" / "maxarray").write_text("1001")
-    done = run("JOB=1:1001 d.JOB.log true")
+    done = run_slurm("JOB=1:1001 d.JOB.log true")
     assert (done.returncode, done.stderr) == (
         1,
         "run-slurm: ERROR: JOB=1-1001 is too long: this cluster's MaxArraySize is 1001, so that JOB may be 1 to 1000; "
         "ask for fewer jobs\n",
     )
-    assert arrays(state) == [] and [path.name for path in tmp_path.iterdir()] == ["slurm"]
+    assert arrays(slurm_state) == [] and [path.name for path in tmp_path.iterdir()] == ["slurm"]
 
 
-@pytest.fixture
-def queue(monkeypatch):
-    """The module slurmqueue, whose squeue answers what `queue.shown` is."""
-    monkeypatch.syspath_prepend(ROOT / "egs" / "common" / "utils")
-    import slurmqueue
-
-    monkeypatch.setattr(slurmqueue, "slurm", lambda *words, **_: slurmqueue.shown)
-    monkeypatch.setattr(slurmqueue, "SECONDS_TO_APPEAR", 0)
-    return slurmqueue
-
-
-def test_squeue_may_name_tasks_in_any_of_its_forms(queue):
-    assert doctest.testmod(queue).failed == 0
-    queue.shown = "[40-1000%20]|PENDING|Priority\n3|RUNNING|None\n1-2|COMPLETED|None\nN/A|RUNNING|None\n"
-    tasks = queue.tasks_of("7")
-    assert len(tasks) == 964 and tasks[999] == ("PENDING", "Priority") and tasks[3] == ("RUNNING", "None")
-    queue.shown = "1,3,5,...|PENDING|Priority\n"
-    with pytest.raises(queue.SlurmError, match="cannot read the task numbers"):
-        queue.tasks_of("7")
-
-
-def test_tasks_that_squeue_misses_leave_the_array_in_doubt(queue, tmp_path):
-    watch = queue.Watch("7", {n: str(tmp_path / f"{n}.log") for n in (1, 2)}, lambda line: None)
-    (tmp_path / "1.log").write_text("# Running on x\n# Ended (code 0) at now\n")
-    queue.shown = ""
-    while watch.look():
-        pass
-    assert watch.failed == {2: "gone from the queue"} and watch.unsure == {2}
-
-
-def test_a_thousand_failures_one_by_one_are_told_in_three_lines(queue):
-    told = []
-    watch = queue.Watch("7", {n: f"{n}.log" for n in range(1, 1001)}, told.append)
-    for n in range(1, 1001):
-        queue.shown = "".join(f"{m}|{'FAILED' if m <= n else 'RUNNING'}|None\n" for m in range(n, 1001))
-        if n < 5 or n == 1000:
-            watch.look()
-    assert told == [
-        "job 7_1: FAILED, see 1.log",
-        "job 7_2: FAILED, see 2.log",
-        "more of its tasks failed; all are listed at the end",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        (None, "x.log (is missing: its node could not write it)"),
-        ("", "x.log (is empty: the job did not start, or its node could not write it)"),
-        ("# Running on n1\nhalf", "x.log (has no end line: the job was killed or never began); the end of the first:"),
-        ("# Running on n1\n# Ended (code 1) at noon\n", "x.log; the end of the first:"),
-    ],
-)
-def test_a_log_that_is_not_whole_is_named_as_such(queue, monkeypatch, tmp_path, capsys, text, fault):
-    import jobs
-
-    monkeypatch.chdir(tmp_path)
-    if text is not None:
-        (tmp_path / "x.log").write_text(text)
-    call = jobs.parse(["x.log", "true"], {"--num-threads": "", "--max-jobs-run": ""}, "")
-    assert jobs.report_failed("run-slurm", call, {1: ""}) == 1
-    assert capsys.readouterr().err.splitlines()[0] == f"run-slurm: ERROR: the job failed, see {fault}"
-
-
-def test_a_full_disk_is_named_with_the_log(queue):
-    import jobs
-
-    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
-        jobs.Job("/dev/full", "true", {}, set())
-
-
-def test_two_drivers_do_not_wait_for_the_same_jobs(start, run, state):
+def test_two_drivers_do_not_wait_for_the_same_jobs(start, run_slurm, slurm_state):
     start("d.log", "sleep 300")
-    wait_for(lambda: arrays(state) == ["1"])
-    done = run("d.log", "sleep 300")
+    wait_for(lambda: arrays(slurm_state) == ["1"])
+    done = run_slurm("d.log", "sleep 300")
     assert (done.returncode, done.stderr) == (
         1,
         "run-slurm: ERROR: d.log.slurm: another run-slurm waits for the same jobs\n",
     )
-    os.kill(int((state / "1" / "1.pid").read_text()), signal.SIGTERM)
+    os.kill(int((slurm_state / "1" / "1.pid").read_text()), signal.SIGTERM)
 
 
 def test_without_slurm_it_says_so_in_one_line(call_runner, tmp_path):
@@ -361,78 +265,6 @@ def test_without_slurm_it_says_so_in_one_line(call_runner, tmp_path):
     done = call_runner("run-slurm", "x.log", "true", PATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "run-slurm: ERROR: there is no sbatch on PATH: is this a machine of the cluster?\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--gpu", "one"], "--gpu is a number, not 'one'"),
-        (["--notice", "1m"], "--notice is a number, not '1m'"),
-        (["--detach", "yes"], "--detach takes true or false, not 'yes'"),
-        (["--after", "1,"], "--after takes ID[,ID], not '1,'"),
-        (["--sbatch"], "--sbatch needs a value"),
-    ],
-)
-def test_misuse_of_its_own_options_is_one_line(run, words, message):
-    done = run(*words, *([] if words == ["--sbatch"] else ["x.log", "true"]))
-    assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")
-
-
-SLURM_CONF = """# Kaldi's form
-command sbatch --export=PATH --ntasks-per-node=1
-option time=* --time $0
-option mem=* --mem-per-cpu $0
-option mem=0          # nothing
-option num_threads=* --cpus-per-task $0
-default gpu=0
-option gpu=0 -p shared
-option gpu=* -p gpu --gres=gpu:$0
-option account=* -A $0
-"""
-
-
-@pytest.mark.parametrize(
-    ("words", "asked"),
-    [
-        (["--mem", "2G"], ["--ntasks-per-node=1", "--mem-per-cpu", "2G", "-p", "shared"]),
-        (["--mem", "0", "--gpu", "2", "-C", "a100"],
-         ["--ntasks-per-node=1", "-p", "gpu", "--gres=gpu:2", "-C", "a100"]),
-        (["--time", "1:00:00", "--account", "me"],
-         ["--ntasks-per-node=1", "--time", "1:00:00", "-A", "me", "-p", "shared"]),
-    ],
-)  # fmt: skip
-def test_config_of_kaldis_slurm_pl_says_what_sbatch_is_told(run, state, tmp_path, words, asked):
-    (tmp_path / "slurm.conf").write_text(SLURM_CONF)
-    done = run("--config", "slurm.conf", *words, "x.log", "true")
-    assert done.returncode == 0, done.stderr
-    told, _ = json.loads((state / "1" / "call.json").read_text())
-    assert told[-len(asked) :] == asked
-    assert not any(
-        word.startswith(("--mem=", "--gres=gpu", "--time=", "--export=PATH")) for word in told[: -len(asked)]
-    )
-
-
-def test_short_options_are_sbatchs(run, state):
-    assert run("-p", "gpu", "-A", "me", "x.log", "true").returncode == 0
-    told, _ = json.loads((state / "1" / "call.json").read_text())
-    assert told[-4:] == ["-p", "gpu", "-A", "me"]
-
-
-@pytest.mark.parametrize(
-    ("words", "text", "message"),
-    [
-        (["--nosuch", "1"], None, "there is no option --nosuch"),
-        (["--config", "x.conf"], None, "--config x.conf: No such file or directory"),
-        (["--config", "x.conf", "--no-such", "1"], SLURM_CONF, "x.conf: does not describe --no-such 1"),
-        (["--config", "x.conf"], "optoin mem=*\n", "x.conf:1: neither command, option nor default: 'optoin mem=*'"),
-        (["--config", "x.conf"], "default gpu=0\noption gpu=0\n", "x.conf: has no line 'command sbatch …'"),
-    ],
-)
-def test_a_config_that_is_none_is_one_line(run, tmp_path, words, text, message):
-    if text:
-        (tmp_path / "x.conf").write_text(text)
-    done = run(*words, "x.log", "true")
-    assert (done.returncode, done.stderr) == (2, f"run-slurm: ERROR: {message} (see run-slurm --help)\n")
 
 
 def test_the_slow_tests_copy_runs_its_own_code(checkout):

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sertk.kaldi.tables import table_writer
-from sertk.scoring.folds import Folds, divide, write_folds
+from sertk.scoring.foldfiles import write_folds
+from sertk.scoring.folds import Folds, divide
 
 LABELS = ("ang", "neu", "sad")
 
@@ -75,3 +76,8 @@ class Experiment:
     @property
     def arguments(self) -> list[str]:
         return [str(self.root / "folds" / "utt2label"), str(self.root / "folds" / "utt2fold")]
+
+
+def score(call, made, *options, source=None, code=0):
+    """Call score-loso on an experiment."""
+    return call("score-loso", *options, *made.arguments, source or made.root / "exp", code=code)

@@ -9,7 +9,8 @@ import soundfile
 
 from sertk.kaldi.tables import table_writer
 from sertk.scoring.evaluation import score_folder
-from sertk.scoring.folds import divide, map_labels, write_folds
+from sertk.scoring.foldfiles import write_folds
+from sertk.scoring.folds import divide, map_labels
 
 MAPS = {
     "exp1": {"ang": "ang", "hap": "hap", "neu": "neu", "sad": "sad"},

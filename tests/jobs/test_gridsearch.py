@@ -2,39 +2,22 @@
 
 import csv
 
-import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from support import contents
 from trainings import StopAfter
+from vectortask import predict, transfer, write_vector_task
 
 from sertk.datadir.lists import read_list, write_list
-from sertk.kaldi.tables import read_table, table_writer
 from sertk.models.modelfile import load_model
-
-KEYS = sorted(f"spk{i % 4}-u{i:02d}" for i in range(48))
-LABEL = {key: "abc"[int(key[-2:]) // 4 % 3] for key in KEYS}
-GRID = "--learning-rate=0.001,0.3\n--epochs=2,6\n"
 
 
 @pytest.fixture
 def folder(here):
-    """v.scp, utt2label and utt2fold of four folds, head.grid."""
-    with table_writer("ark,scp:v.ark,v.scp", kind="vector", settings={"trained_on": "nothing"}) as write:
-        for key in KEYS:
-            value = np.random.default_rng(int(key[-2:])).normal(size=5)
-            value["abc".index(LABEL[key])] += 1.5
-            write(key, value.astype(np.float32))
-    write_list(here / "utt2label", LABEL)
-    write_list(here / "utt2fold", {key: str(1 + int(key[3])) for key in KEYS})
-    (here / "head.grid").write_text(GRID)
-    return here
-
-
-def transfer(call, *options, name="exp", code=0, labels="utt2label"):
-    words = ("--num-threads", 1, "--embedding-dim", 0, "--batch-size", 8, *options)
-    return call("transfer-head", *words, "none", "scp:v.scp", labels, "utt2fold", name, code=code)
+    """The task with four speakers, and head.grid."""
+    (here / "head.grid").write_text("--learning-rate=0.001,0.3\n--epochs=2,6\n")
+    return write_vector_task(here, 4)
 
 
 def table(path):
@@ -51,17 +34,12 @@ def test_inner_scores_are_those_of_heads_without_the_fold(folder, call):
         ("0.3", "2"),
         ("0.3", "6"),
     ]
-    write_list(folder / "without", {key: LABEL[key] for key in KEYS if key[3] != "1"})
+    labels = read_list(folder / "without2")
     for number, row in enumerate(rows):
         options = ("--learning-rate", row["learning-rate"], "--epochs", row["epochs"])
-        transfer(call, *options, name=f"by_hand{number}", labels="without")
-        truth, decided = [], []
-        for fold in "134":
-            words = ("--utt2fold", "utt2fold", "--fold", fold, f"by_hand{number}/{fold}/final.pt", "scp:v.scp")
-            call("predict-emotion", *words, "ark:p.ark")
-            for key, posteriors in read_table("ark:p.ark", kind="vector"):
-                truth.append(LABEL[key])
-                decided.append("abc"[posteriors.argmax()])
+        transfer(call, *options, name=f"by_hand{number}", labels="without2")
+        posteriors = predict(call, f"by_hand{number}", 1, 3, 4)
+        truth, decided = zip(*((labels[key], "abc"[p.argmax()]) for key, p in posteriors.items()))
         assert float(row["ua"]) == pytest.approx(balanced_accuracy_score(truth, decided), abs=1e-5)
     best = max(rows, key=lambda row: float(row["ua"]))
     assert best["chosen"] == "*" and sum(row["chosen"] == "*" for row in rows) == 1
@@ -136,8 +114,8 @@ def test_grid_on_draws_of_a_trunk(toy, call, folds, select_heads):
 
 
 def test_calls_that_leave_nothing_to_choose_on_are_refused(folder, call):
-    two = {key: str(1 + int(fold) % 2) for key, fold in read_list(folder / "utt2fold").items()}
-    write_list(folder / "utt2fold", two)
+    two = {key: str(1 + int(fold) % 2) for key, fold in read_list(folder / "folds/utt2fold").items()}
+    write_list(folder / "folds/utt2fold", two)
     assert "it takes at least three folds" in transfer(call, "--grid", "head.grid", code=1).err
     options = ("--grid", "head.grid", "--select", "dev-session")
     assert "--grid chooses the epochs too" in transfer(call, *options, code=2).err

@@ -5,7 +5,7 @@ import pytest
 from sertk.errors import SertkError
 from sertk.kaldi import index as index_module
 from sertk.kaldi import scriptarrays
-from sertk.kaldi.index import open_index
+from sertk.kaldi.indexcache import open_index
 from sertk.kaldi.specifiers import parse_rspecifier
 from sertk.kaldi.streams import open_input
 

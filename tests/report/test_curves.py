@@ -82,30 +82,3 @@ def test_what_a_record_does_not_tell_is_a_gap(tmp_path, lines):
     write_run(tmp_path / "a", [2, 1], dev_ua=None)
     assert np.isnan(curves.curves(curves.read_runs([tmp_path / "a"])[str(tmp_path / "a")], "dev_ua")[1]).all()
     assert lines(tmp_path / "a")["loss"] == [([1, 2], [2, 1], 1.8)]
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (b'{"epoch": 2, "loss": \xff}', "not a JSON object: 'utf-8' codec can't decode byte 0xff"),
-        (b'{"epoch": 2,', "not a JSON object: "),
-        (b'[["epoch", 2], ["loss", 1]]', 'not a JSON object: [["epoch", 2], ["loss", 1]]'),
-        (b"[" * 100_000, "not a JSON object: "),
-        (b'{"epoch": 2, "lost": 1}', "epoch record without 'loss'"),
-        (b'{"loss": 1}', "epoch record without 'epoch'"),
-        (b'{"epoch": null, "loss": 1}', "epoch record without 'epoch'"),
-        (b'{"epoch": 2, "loss": "high"}', "'loss' is \"high\", expected a number"),
-        (b'{"epoch": 2, "loss": 1, "accuracy": [1]}', "'accuracy' is [1], expected a number"),
-        (b'{"epoch": 2, "loss": true}', "'loss' is true, expected a number"),
-        (b'{"epoch": 2, "loss": 1%s}' % (b"0" * 400), "'loss' is 1" + "0" * 79 + ", expected a number"),
-        (b'{"epoch": 2.5, "loss": 1}', "'epoch' is 2.5, expected 1, 2"),
-        (b'{"epoch": 0, "loss": 1}', "'epoch' is 0, expected 1, 2"),
-    ],
-)
-def test_a_line_that_is_no_epochs_record_is_named(tmp_path, call, line, said):
-    write_run(tmp_path / "a", [2])
-    with open(tmp_path / "a/train.jsonl", "ab") as file:
-        file.write(line + b"\n")
-    err = call("plot-training", tmp_path / "a", tmp_path / "out.png", code=1).err
-    assert f"a/train.jsonl:2: {said}" in err and len(err.splitlines()) == 1
-    assert not (tmp_path / "out.png").exists()

@@ -7,7 +7,8 @@ import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
-from sertk.cli.types import FILE, FOLDER
+from sertk.cli.options import json_option
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 
@@ -16,7 +17,7 @@ TESTED = "tested_on_"
 
 @command
 @click.argument("cross", metavar="EXP/cross", type=FOLDER)
-@click.option("--json", "json_file", type=FILE, help="Also write all results to this file, as JSON.")
+@json_option
 def main(cross, json_file):
     """Print the UA of every system for every pair of corpora: rows are trained on, columns tested on.
 

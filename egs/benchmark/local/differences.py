@@ -9,7 +9,8 @@ import numpy as np
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
-from sertk.cli.types import FILE, FOLDER
+from sertk.cli.options import json_option
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
@@ -24,7 +25,7 @@ from sertk.scoring.text import p_value
 @click.argument("folds", metavar="FOLD-DIR", type=FOLDER)
 @click.argument("conditions", metavar="NAME=DIR", nargs=-1, required=True)
 @click.option("--title", default="", help="Start of the heading.")
-@click.option("--json", "json_file", type=FILE, help="Also write all figures to this file, as JSON.")
+@json_option
 def main(folds, conditions, title, json_file):
     """Print WA and UA of each condition, and the differences from the first one, with 95 % intervals over speakers.
 

@@ -14,7 +14,7 @@ from sertk.cli.types import FILE, FOLDER, RSPECIFIER, WEIGHTS
 from sertk.datadir.lists import read_list
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_table, table_writer
-from sertk.scoring.folds import read_labels, read_maps, read_utt2fold
+from sertk.scoring.foldfiles import read_labels, read_maps, read_utt2fold
 from sertk.scoring.posteriors import INNER_SCORES
 from sertk.scoring.trainingrecords import training_record
 

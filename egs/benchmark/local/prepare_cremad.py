@@ -10,7 +10,8 @@ import click
 import soundfile
 
 from sertk.cli.command import command
-from sertk.cli.types import BOOL, FOLDER
+from sertk.cli.options import allow_partial_option
+from sertk.cli.types import FOLDER
 from sertk.datadir.prepare import find_audio, report_problems, write_data_dir
 from sertk.errors import SertkError
 
@@ -46,8 +47,7 @@ NAME = re.compile(r"(10\d\d)_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX|X)")
 @command
 @click.argument("cremad", type=FOLDER)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
+@allow_partial_option
 def main(cremad, data_dir, allow_partial):
     """Write the data folder DATA-DIR of CREMAD, the folder that holds AudioWAV/ (or AudioMP3/) and VideoDemographics.csv.
 

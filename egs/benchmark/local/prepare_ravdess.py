@@ -8,7 +8,8 @@ from collections import Counter
 import click
 
 from sertk.cli.command import command
-from sertk.cli.types import BOOL, FOLDER
+from sertk.cli.options import allow_partial_option
+from sertk.cli.types import FOLDER
 from sertk.datadir.prepare import find_audio, report_problems, write_data_dir
 from sertk.errors import SertkError
 
@@ -30,8 +31,7 @@ NAME = re.compile(r"03-01-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
 @command
 @click.argument("ravdess", type=FOLDER)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
+@allow_partial_option
 def main(ravdess, data_dir, allow_partial):
     """Write the data folder DATA-DIR of RAVDESS, the folder that holds Actor_01/ to Actor_24/.
 

@@ -33,23 +33,26 @@ device='' seed=0
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_inflation.sh --help)"
 [ -n "$corpora" ] || die "no corpus: give --corpora (see run_inflation.sh --help)"
-for name in init level_init conf work; do
-  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
-done
+absolute init level_init conf work
 cd "$recipe"
 # shellcheck source=systems.sh
 . local/systems.sh
 work=${work:-.} conf=${conf:-conf}
 check_systems "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
-for corpus in $corpora; do
-  for system in $systems; do
-    need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
-  done
-done
+need_results
 
 chosen_on_test() {
   case $1 in frozen-attentive | scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
+}
+
+conditions_of() {
+  local apart=$work/exp/$1 out=$work/exp/$1/inflation
+  pairs=("speakers apart=$apart/$2" "speakers shared=$out/shared/$2")
+  if chosen_on_test "$2"; then
+    pairs+=("apart, epoch selected on the test=$out/apart-oracle/$2")
+    pairs+=("shared, epoch selected on the test=$out/shared-oracle/$2")
+  fi
 }
 
 if at_stage 1 "folds that share the speakers"; then
@@ -89,25 +92,9 @@ if at_stage 2 "systems"; then
 fi
 
 if at_stage 3 "tables"; then
-  for corpus in $corpora; do
-    out=$work/exp/$corpus/inflation
-    for system in $systems; do
-      name=${system%%=*}
-      conditions=("speakers apart=$work/exp/$corpus/$name" "speakers shared=$out/shared/$name")
-      if chosen_on_test "$system"; then
-        conditions+=("apart, epoch selected on the test=$out/apart-oracle/$name")
-        conditions+=("shared, epoch selected on the test=$out/shared-oracle/$name")
-      fi
-      local/differences.py --title "$corpus, $name" --json "$out/$name.json" \
-        "$work/exp/$corpus/folds" "${conditions[@]}"
-      echo
-    done | tee "$out/RESULTS.tmp"
-    mv "$out/RESULTS.tmp" "$out/RESULTS"
-  done
+  compare_conditions inflation
 fi
 
 if at_stage 4 "reports with figures"; then
-  for corpus in $corpora; do
-    report_on "$corpus"
-  done
+  write_reports
 fi

@@ -34,9 +34,7 @@ stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' seed=0
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_robustness.sh --help)"
 [ -n "$corpora" ] && [ -n "$systems" ] || die "give --corpora and --systems (see run_robustness.sh --help)"
-for name in init level_init conf work; do
-  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
-done
+absolute init level_init conf work
 cd "$recipe"
 # shellcheck source=systems.sh
 . local/systems.sh
@@ -45,10 +43,8 @@ check_systems "$systems"
 for system in $systems; do
   [[ $system != *=scp:* ]] || die "${system%%=*} is of vectors, which cannot be made of perturbed audio"
   [[ $system != *+*:* ]] || die "${system%%=*}: fitted weights are not carried to perturbed audio; fuse without '${system##*:}'"
-  for corpus in $corpora; do
-    need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
-  done
 done
+need_results
 
 # perturbation_of CONDITION: the options of perturb-data.
 perturbation_of() {
@@ -71,6 +67,14 @@ name_of() {
     clipped) echo clipping ;;
     *) echo "$1" ;;
   esac
+}
+
+conditions_of() {
+  local condition
+  pairs=("clean=$work/exp/$1/$2")
+  for condition in $conditions; do
+    pairs+=("$(name_of "$condition")=$work/exp/$1/robustness/$condition/$2")
+  done
 }
 
 if at_stage 1 "perturbed data folders and features"; then
@@ -101,21 +105,9 @@ if at_stage 2 "predictions by the systems that were trained on clean audio"; the
 fi
 
 if at_stage 3 "tables"; then
-  for corpus in $corpora; do
-    out=$work/exp/$corpus/robustness
-    for system in $systems; do
-      name=${system%%=*} folders=()
-      for condition in $conditions; do folders+=("$(name_of "$condition")=$out/$condition/$name"); done
-      local/differences.py --title "$corpus, $name" --json "$out/$name.json" \
-        "$work/exp/$corpus/folds" "clean=$work/exp/$corpus/$name" "${folders[@]}"
-      echo
-    done | tee "$out/RESULTS.tmp"
-    mv "$out/RESULTS.tmp" "$out/RESULTS"
-  done
+  compare_conditions robustness
 fi
 
 if at_stage 4 "reports with figures"; then
-  for corpus in $corpora; do
-    report_on "$corpus"
-  done
+  write_reports
 fi

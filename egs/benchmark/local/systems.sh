@@ -1,4 +1,4 @@
-# Functions of run.sh, run_inflation.sh and run_robustness.sh: training and scoring of a system in the folds of a corpus.
+# Functions of run.sh, run_inflation.sh and run_robustness.sh: training, scoring and reports of systems in folds of corpora.
 # shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
@@ -73,9 +73,39 @@ score_system() {
   head -n1 "$dir/RESULTS"
 }
 
-# report_on CORPUS: the report with all that is there so far.
-report_on() {
-  make-report --data "$work/data/$1" "$work/exp/$1" "$work/exp/$1/report"
+# need_results: those of all systems in all corpora, which run.sh has written.
+need_results() {
+  local corpus system
+  for corpus in $corpora; do
+    for system in $systems; do
+      need "$work/exp/$corpus/${system%%=*}/results.json" "run.sh --systems '$system' makes it"
+    done
+  done
+}
+
+# compare_conditions WHAT: of each corpus, the differences of every system between conditions, in exp/CORPUS/WHAT/RESULTS
+# and exp/CORPUS/WHAT/SYSTEM.json. The script's conditions_of CORPUS SYSTEM sets $pairs to NAME=DIR of its conditions; the
+# others are compared with the first.
+compare_conditions() {
+  local corpus system name out pairs
+  for corpus in $corpora; do
+    out=$work/exp/$corpus/$1
+    for system in $systems; do
+      name=${system%%=*}
+      conditions_of "$corpus" "$name"
+      local/differences.py --title "$corpus, $name" --json "$out/$name.json" "$work/exp/$corpus/folds" "${pairs[@]}"
+      echo
+    done | tee "$out/RESULTS.tmp"
+    mv "$out/RESULTS.tmp" "$out/RESULTS"
+  done
+}
+
+# write_reports: of each corpus, with all that is there so far.
+write_reports() {
+  local corpus
+  for corpus in $corpora; do
+    make-report --data "$work/data/$corpus" "$work/exp/$corpus" "$work/exp/$corpus/report"
+  done
 }
 
 # combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have; the

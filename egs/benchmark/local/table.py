@@ -9,7 +9,8 @@ import click
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
 from sertk.cli.messages import log
-from sertk.cli.types import FILE, FOLDER
+from sertk.cli.options import json_option
+from sertk.cli.types import FOLDER
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
@@ -22,7 +23,7 @@ from sertk.scoring.text import comparison_text, p_value, runs_words
 @click.argument("exp", type=FOLDER)
 @click.argument("corpora", nargs=-1, required=True)
 @click.option("--against", metavar="SYSTEM", help="System that the others are tested against.  [default: none]")
-@click.option("--json", "json_file", type=FILE, help="Also write everything to this file, as JSON.")
+@json_option
 def main(exp, corpora, against, json_file):
     """Print WA and UA of every system in EXP/CORPUS, with the 95 % interval of UA and its difference from --against.
 

@@ -40,13 +40,9 @@ draws_conf=conf/draws.conf head_conf=conf/head.conf scratch_conf=conf/scratch.co
 . recipe.sh
 
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_ablation.sh --help)"
-for name in recipe work init; do
-  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
-done
+absolute recipe work init
 cd "$recipe" || exit
-for name in draws_conf head_conf scratch_conf labels; do # absolute, since the plan is also used from other folders
-  printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
-done
+absolute draws_conf head_conf scratch_conf labels # since the plan is also used from other folders
 dir=$work/exp/ablation feats=$work/$data/feats.scp init=${init:-$work/exp/resnet34/final.pt} stamp=''
 if [ "$status" = true ]; then
   need "$dir/plan" "no grid was started there"

@@ -5,6 +5,7 @@
 #   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
 #   enter_recipe corpus init work                                # cd to the script's folder; makes $corpus … absolute
+#   absolute corpus init work                                    # makes $corpus … absolute, unless they are empty
 #   num_folds=$(count_folds exp/exp1/folds)                      # folds of a make-folds folder, for JOB=1:"$num_folds"
 #   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
@@ -29,11 +30,15 @@ need() {
 }
 
 # Paths that the user gives are relative to the user's folder; the recipe's own are relative to the recipe's.
-enter_recipe() {
+absolute() {
   local name
   for name in "$@"; do
     [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
   done
+}
+
+enter_recipe() {
+  absolute "$@"
   cd -- "$(dirname -- "$0")" || exit
 }
 

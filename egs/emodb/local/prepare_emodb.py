@@ -8,6 +8,7 @@ from collections import Counter
 import click
 
 from sertk.cli.command import command
+from sertk.cli.options import allow_partial_option
 from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
@@ -44,8 +45,7 @@ RECORDING = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])\.wav")
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--whole", type=BOOL, default=False, show_default=True,
               help="Require the 535 recordings of all seven emotions.")  # fmt: skip
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
+@allow_partial_option
 def main(emodb, data_dir, whole, allow_partial):
     """Write the data folder DATA-DIR of EMODB, the folder that holds wav/.
 

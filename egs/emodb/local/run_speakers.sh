@@ -38,9 +38,7 @@ stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' conf=''
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_speakers.sh --help)"
-for name in librispeech speechocean work conf; do
-  [ -z "${!name}" ] || printf -v "$name" '%s' "$(realpath -ms -- "${!name}")"
-done
+absolute librispeech speechocean work conf
 cd "$recipe"
 work=${work:-.} conf=${conf:-conf/speakers}
 data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/speakers/emodb folds=$work/exp/emodb/folds

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
+from sertk.cli.options import allow_partial_option
 from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
@@ -57,8 +58,7 @@ class Turn:
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--labels", default=",".join(CLASSES), show_default=True, metavar="CODE,CODE,…",
               help="Keep the turns whose majority label is one of these.")  # fmt: skip
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
+@allow_partial_option
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
               help="The corpus is simulated: check no counts, write DATA-DIR/SIMULATED.")  # fmt: skip
 def main(corpus, data_dir, labels, allow_partial, simulated):

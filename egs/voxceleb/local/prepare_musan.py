@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
+from sertk.cli.options import allow_partial_option
 from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.lists import read_lines
 from sertk.datadir.perturb_steps import number
@@ -25,8 +26,7 @@ RECORDINGS = {"noise": 930, "music": 660, "speech": 426}
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--vocals", type=BOOL, default=True, show_default=True,
               help="false: leave music with vocals out, by the ANNOTATIONS.")  # fmt: skip
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in each folder's PARTIAL.")  # fmt: skip
+@allow_partial_option
 def main(musan, data_dir, vocals, allow_partial):
     """Write DATA-DIR/musan_noise, musan_music and musan_speech from MUSAN, the folder that holds noise, music and speech.
 

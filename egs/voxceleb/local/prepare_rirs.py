@@ -7,7 +7,8 @@ import re
 import click
 
 from sertk.cli.command import command
-from sertk.cli.types import BOOL, FOLDER
+from sertk.cli.options import allow_partial_option
+from sertk.cli.types import FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
 
@@ -29,8 +30,7 @@ NOISE = re.compile(r"noise", re.IGNORECASE)
 @click.argument("data_dir", metavar="DATA-DIR", type=FOLDER)
 @click.option("--sets", default="smallroom,mediumroom", show_default=True, metavar="NAME,NAME,…",
               help=f"Sets of responses: {', '.join(SETS)}.")  # fmt: skip
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in DATA-DIR/PARTIAL.")  # fmt: skip
+@allow_partial_option
 def main(rirs, data_dir, sets, allow_partial):
     """Write wav.scp and utt2spk of the room responses in RIRS-NOISES to DATA-DIR.
 

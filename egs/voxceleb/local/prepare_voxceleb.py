@@ -13,6 +13,7 @@ import click
 
 from sertk.atomic import atomic_file
 from sertk.cli.command import command
+from sertk.cli.options import allow_partial_option
 from sertk.cli.types import BOOL, FOLDER
 from sertk.datadir.prepare import report_problems, write_data_dir
 from sertk.errors import SertkError
@@ -51,8 +52,7 @@ SUFFIXES = (".wav", ".flac", ".m4a")
               help="Trial lists: O, E, H (cleaned), O-original, E-original, H-original, or files.")  # fmt: skip
 @click.option("--calibration-speakers", type=click.IntRange(0), default=0, show_default=True, metavar="N",
               help="Take N training speakers out of the training, for the calibration of scores.")  # fmt: skip
-@click.option("--allow-partial", type=BOOL, default=False, show_default=True,
-              help="Continue with an incomplete corpus and list the gaps in each folder's PARTIAL.")  # fmt: skip
+@allow_partial_option
 @click.option("--simulated", type=BOOL, default=False, show_default=True,
               help="The corpus is simulated: check no counts, write a file SIMULATED.")  # fmt: skip
 def main(data_dir, voxceleb1, voxceleb2, trials, calibration_speakers, allow_partial, simulated):
