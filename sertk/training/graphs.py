@@ -3,6 +3,7 @@
 import gc
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -128,15 +129,29 @@ class CudaRecorder:
         before, graph = torch.cuda.memory_reserved(self.device), torch.cuda.CUDAGraph()
         # The outer context restores the stream: where recording fails, torch.cuda.graph leaves its own the current one.
         # thread_local: the threads that cut the next chunks allocate pinned memory meanwhile.
-        with (
-            torch.cuda.stream(torch.cuda.current_stream(self.device)),
-            torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"),
-        ):
-            results = compute()
+        try:
+            with (
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
+                torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"),
+            ):
+                results = compute()
+        except RuntimeError:
+            self._give_up()
+            raise
         self.bytes += torch.cuda.memory_reserved(self.device) - before
         if torch.cuda.mem_get_info(self.device)[0] < self.bytes:
             raise MemoryError(f"they take {self.bytes / 1e9:.1f} GB, and less is left for batches of other sizes")
         return results, graph.replay
+
+    def _give_up(self) -> None:
+        """End a recording that CUDA refused, which torch before 2.12 does not.
+
+        Its memory would be lost, and torch would free no other cached memory where memory runs out.
+        """
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        with suppress(RuntimeError, AttributeError):  # of a torch that has ended it
+            torch._C._cuda_endAllocateToPool(index, self.pool)
+            torch._C._cuda_releasePool(index, self.pool)
 
 
 RECORDERS: dict[str, Callable[[torch.device], Recorder]] = {"cuda": CudaRecorder}

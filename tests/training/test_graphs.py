@@ -2,6 +2,8 @@
 
 import copy
 import logging
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -135,6 +137,47 @@ def test_a_failed_recording_is_one_warning(monkeypatch, caplog, error, reason):
         f"CUDA graphs do not work here ({reason}): steps are taken without them"
     ]
     assert steps[1].graphs.recordings == {}
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """A stand-in for the functions of CUDA that a recorder calls: the calls, and the memory that is free and taken."""
+    state = SimpleNamespace(calls=[], free=10e9, taken=0)
+
+    @contextmanager
+    def record(graph, pool, stream, capture_error_mode):
+        state.calls.append(("begin", pool, stream, capture_error_mode))
+        yield
+        state.taken += 3e9
+        state.free -= 3e9
+
+    functions = {
+        "graph": record, "graph_pool_handle": lambda: "pool", "Stream": lambda device: "stream", "empty_cache": lambda: None,
+        "CUDAGraph": lambda: SimpleNamespace(replay=len), "stream": nullcontext, "current_stream": lambda device: None,
+        "memory_reserved": lambda device: state.taken, "mem_get_info": lambda device: (state.free, 80e9),
+    }  # fmt: skip
+    for name, function in functions.items():
+        monkeypatch.setattr(torch.cuda, name, function)
+    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
+        monkeypatch.setattr(torch._C, name, lambda *given, name=name: state.calls.append((name, *given)))
+    return state
+
+
+def test_graphs_are_kept_while_their_memory_is_left_once_more(cuda):
+    recorder = graphs.CudaRecorder(torch.device("cuda:1"))
+    assert recorder(lambda: [1]) == ([1], len)
+    assert cuda.calls == [("begin", "pool", "stream", "thread_local")]
+    with pytest.raises(MemoryError, match=r"they take 6.0 GB, and less is left for batches of other sizes"):
+        recorder(lambda: [1])
+
+
+def test_the_memory_of_a_refused_recording_is_released(cuda):
+    def refused():
+        raise RuntimeError("not permitted")
+
+    with pytest.raises(RuntimeError, match="not permitted"):
+        graphs.CudaRecorder(torch.device("cuda:1"))(refused)
+    assert cuda.calls[1:] == [("_cuda_endAllocateToPool", 1, "pool"), ("_cuda_releasePool", 1, "pool")]
 
 
 def test_a_batch_that_does_not_fit_is_tried_again_without_graphs(by_calling, monkeypatch):
