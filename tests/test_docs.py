@@ -34,6 +34,14 @@ def test_links_lead_somewhere(name):
             assert anchor in anchors(target), f"{name}: {link}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_prose_is_wrapped(name):
+    """At 120 characters, or a few more. Tables and what is printed as it stands have the lines that they need."""
+    text = re.sub(r"```.*?```", lambda block: re.sub(".", "", block[0]), (ROOT / name).read_text(), flags=re.DOTALL)
+    lines = enumerate(text.splitlines(), 1)
+    assert [number for number, line in lines if len(line) > 130 and not line.startswith(("|", "    "))] == []
+
+
 def commands(text):
     """The calls of our binaries in the bash blocks of a page, as words."""
     for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
