@@ -3,7 +3,6 @@
 import importlib
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bycalling import by_calling  # noqa: F401 (fixture)
-from support import CORPORA, ROOT, Result, let_children_take, without_commands
+from support import CORPORA, ROOT, Result, call_main, let_children_take, without_commands
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
 
@@ -41,14 +40,7 @@ def call(capfdbinary):
 
     def run(binary: str, *args, code: int | None = 0) -> Result:
         main = importlib.import_module(f"sertk.cli.{binary.replace('-', '_')}").main
-        capfdbinary.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(arg) for arg in args])
-        out, err = capfdbinary.readouterr()
-        echoed = shlex.join([binary, *map(str, args)]) + "\n"
-        result = Result(exit.value.code, out, err.decode().removeprefix(echoed))
-        assert code is None or result.code == code, result.err
-        return result
+        return call_main(main, args, code, capfdbinary)
 
     return run
 

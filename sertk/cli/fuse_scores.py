@@ -14,7 +14,7 @@ from sertk.scoring.leakguard import FOLDS, INNER
 class _Weights(click.ParamType):
     """Weights, or what they are fitted on."""
 
-    name = f"W,W,…|{FOLDS}|{INNER}"
+    name = "weights"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...] | str:
         """Convert a text like 2,1; a word stays."""
@@ -28,6 +28,7 @@ class _Weights(click.ParamType):
 @click.option(
     "--weights",
     type=_Weights(),
+    metavar=f"W,W,…|{FOLDS}|{INNER}",
     default=None,
     help="Weight of each system, in their order; or fit them for each fold on the scores of the other folds, or on inner"
     " scores of its training segments.  [default: equal]",

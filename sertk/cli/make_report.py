@@ -17,7 +17,7 @@ from sertk.cli.types import BOOL, FOLDER
     "--data",
     type=FOLDER,
     metavar="DIR",
-    help="Data folder, for Fig. 2, transcripts, spectrograms, and breakdowns by subgroup.",
+    help="Data folder, for spectrograms, examples of the masks, transcripts, and breakdowns by subgroup.",
 )
 @click.option(
     "--mistakes",

@@ -43,7 +43,10 @@ def test_help_says_what_it_does_with_examples_and_relatives(call, binary):
     others = re.search(r"See also: (.*)", text)[1].split(", ")
     assert set(others) <= set(BINARIES) - {binary}
     assert " [OPTIONS]" in usage and "RANGE" not in text and "TRUE|FALSE" not in text and "True" not in text
-    assert all(option.help for option in main(binary).params if isinstance(option, click.Option))
+    options = [option for option in main(binary).params if isinstance(option, click.Option)]
+    assert all(option.help for option in options)
+    named = [option for option in options if "|" in option.type.name and not option.metavar]
+    assert all(option.type.name.isupper() for option in named)  # click prints it in capitals, also a word to be typed
 
 
 def test_many_options_stand_in_groups_and_each_once(call):

@@ -2,14 +2,13 @@
 
 import importlib.util
 import os
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from slurm_cluster import Cluster, missing
-from support import ROOT, Result
+from support import ROOT, Result, call_main
 
 UTILS = ROOT / "egs" / "common" / "utils"
 
@@ -28,14 +27,7 @@ def prepare(capfdbinary):
         for name, value in replaced.items():
             assert hasattr(module, name)
             setattr(module, name, value)
-        capfdbinary.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            module.main([str(arg) for arg in args])
-        out, err = capfdbinary.readouterr()
-        echoed = shlex.join([module.main.name, *map(str, args)]) + "\n"
-        result = Result(exit.value.code, out, err.decode().removeprefix(echoed))
-        assert code is None or result.code == code, result.err
-        return result
+        return call_main(module.main, args, code, capfdbinary)
 
     return run
 
@@ -95,6 +87,24 @@ def call_runner(tmp_path, slurm_environment):
         )
 
     return call
+
+
+@pytest.fixture
+def start_slurm(tmp_path):
+    """Start a run-slurm in tmp_path and leave it: start_slurm(runner, environment, words) -> Popen."""
+    drivers = []
+
+    def start(runner, environment, words):
+        words = " ".join(map(str, words)).split()
+        drivers.append(
+            subprocess.Popen([runner, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        )
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:  # one that is left would wait for ever for a Slurm that is gone
+        driver.kill()
+        driver.wait()
 
 
 @pytest.fixture

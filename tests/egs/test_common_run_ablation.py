@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from support import ROOT
+from support import ROOT, wait_for
 
 COMMON = ROOT / "egs" / "common"
 # Each notes its call in $CALLS and writes the files that the next one looks for; the speaker of a fold may be broken.
@@ -245,11 +245,8 @@ def array_call(tmp_path, number):
 
 
 def wait_for_arrays(tmp_path):
-    deadline = time.monotonic() + 60
-    while any(path.read_text() in ("PENDING", "RUNNING")
-              for path in (tmp_path / "slurm" / "state").glob("*/[0-9]")):  # fmt: skip
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    tasks = (tmp_path / "slurm" / "state").glob
+    wait_for(lambda: not any(path.read_text() in ("PENDING", "RUNNING") for path in tasks("*/[0-9]")))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import ROOT, body
+from support import ROOT, body, wait_for
 
 RUN_LOCAL = str(ROOT / "egs" / "common" / "utils" / "run-local")
 
@@ -141,9 +141,7 @@ def test_a_signal_ends_every_process_of_every_job(tmp_path, number):
         text=True,
     )
     logs = [tmp_path / "k.1.log", tmp_path / "k.2.log"]
-    deadline = time.monotonic() + 20
-    while not all(log.exists() and body(log) for log in logs) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: all(log.exists() and body(log) for log in logs))
     time.sleep(0.2)
     groups = [int(body(log)[0]) for log in logs]
     assert all(len(living(group)) >= 3 for group in groups)

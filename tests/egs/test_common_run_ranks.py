@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
-from support import ROOT
+from support import ROOT, wait_for
 
 RUN_RANKS = str(ROOT / "egs" / "common" / "utils" / "run-ranks")
 
@@ -35,13 +34,6 @@ def start(tmp_path):
         process.wait()
 
 
-def wait_for(path):
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_ranks_know_their_place_and_share_the_threads(start):
     line = "echo $RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR $OMP_NUM_THREADS $((MASTER_PORT > 1023))"
     out, err = start(3, line, OMP_NUM_THREADS="7").communicate(timeout=20)
@@ -67,7 +59,7 @@ def test_the_status_is_that_of_the_ranks(start, line, status):
 def test_a_signal_reaches_all_ranks_and_75_is_kept(start, tmp_path, number):
     process = start(2, "trap 'exit 75' TERM USR1; touch on.$RANK; while :; do sleep 0.05; done")
     for rank in (0, 1):
-        wait_for(tmp_path / f"on.{rank}")
+        wait_for((tmp_path / f"on.{rank}").exists)
     process.send_signal(number)
     assert process.wait(timeout=20) == 75
 
@@ -75,7 +67,7 @@ def test_a_signal_reaches_all_ranks_and_75_is_kept(start, tmp_path, number):
 def test_a_notice_waits_for_ranks_that_have_no_handler_yet(start, tmp_path):
     process = start(2, "touch on.$RANK; sleep 1; trap 'exit 75' USR1; while :; do sleep 0.05; done")
     for rank in (0, 1):
-        wait_for(tmp_path / f"on.{rank}")
+        wait_for((tmp_path / f"on.{rank}").exists)
     process.send_signal(signal.SIGUSR1)
     assert process.wait(timeout=20) == 75
 

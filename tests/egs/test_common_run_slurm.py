@@ -5,43 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from support import ROOT, body
+from support import ROOT, body, wait_for
 
 RUN_SLURM = str(ROOT / "egs" / "common" / "utils" / "run-slurm")
 
 
 @pytest.fixture
-def start(tmp_path, slurm_environment):
+def start(start_slurm, slurm_environment):
     """Start a driver and leave it: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
-    drivers = []
-
-    def call(*words):
-        drivers.append(
-            subprocess.Popen(
-                [RUN_SLURM, *" ".join(words).split()],
-                cwd=tmp_path,
-                env=slurm_environment,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        return drivers[-1]
-
-    yield call
-    for driver in drivers:
-        driver.kill()
-        driver.wait()
-
-
-def wait_for(happened, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return lambda *words: start_slurm(RUN_SLURM, slurm_environment, words)
 
 
 def arrays(state):

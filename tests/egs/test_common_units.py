@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ROOT
+from support import ROOT, wait_for
 
 from sertk.kaldi.tables import table_writer
 
@@ -49,13 +49,6 @@ def units(tmp_path):
 
     (tmp_path / "in").write_text("1\n")
     return Called()
-
-
-def wait_for(path):
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.02)
 
 
 def test_what_is_done_is_left_alone(units):
@@ -163,7 +156,7 @@ def test_a_signal_reaches_the_command_and_the_next_call_resumes(units, number):
     )
     units.plan("a/1 bash {}/work.sh {}/plan.d/whole\n")
     running = units.start("run", units.dir, "a", "key", 1)
-    wait_for(units.dir / "whole.tmp")
+    wait_for((units.dir / "whole.tmp").exists)
     row = units("status", units.dir).stdout.splitlines()[1].split()
     assert row[:6] == ["a", "0", "1", "0", "0", "0"]
     os.killpg(running.pid, number)
@@ -179,7 +172,7 @@ def test_what_was_killed_is_named(units):
     (units.root / "tool").write_text("#!/bin/sh\ntouch begun; sleep 100\n")
     (units.root / "tool").chmod(0o755)
     running = units.start("run", units.dir, "a", "key", 1)
-    wait_for(units.root / "begun")
+    wait_for((units.root / "begun").exists)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate(timeout=30)
     status = units("status", units.dir)
@@ -190,7 +183,7 @@ def test_two_jobs_never_work_on_one_unit(units):
     (units.root / "slow.sh").write_text("echo x >>calls; while [ ! -e go ]; do sleep 0.05; done; touch plan.d/1\n")
     units.plan("a/1 bash {}/slow.sh {}/plan.d/1\n")
     first = units.start("run", units.dir, "a", "key", 1)
-    wait_for(units.root / "calls")
+    wait_for((units.root / "calls").exists)
     second = units.start("run", units.dir, "a", "key", 1)
     time.sleep(0.3)
     (units.root / "go").write_text("")

@@ -7,39 +7,21 @@ import subprocess
 import time
 
 import pytest
-from support import body
+from support import body, wait_for
 from toydata import NETWORK, write_toy_data
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def start(cluster, checkout, tmp_path):
+def start(cluster, checkout, start_slurm):
     """Start a driver: start("JOB=1:2 JOB.log sleep 3") -> Popen."""
     utils = checkout / "egs" / "common" / "utils"
     environment = cluster.environment | {
         "PATH": f"{checkout / 'bin'}:{utils}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
     }
-
-    drivers = []
-
-    def call(*words):
-        drivers.append(
-            subprocess.Popen(
-                [utils / "run-slurm", *" ".join(map(str, words)).split()],
-                cwd=tmp_path,
-                env=environment,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-        return drivers[-1]
-
-    yield call
-    for driver in drivers:  # one that is left would wait for ever for a Slurm that is gone
-        driver.kill()
-        driver.wait()
+    return lambda *words: start_slurm(utils / "run-slurm", environment, words)
 
 
 @pytest.fixture
@@ -52,13 +34,6 @@ def run(start):
         return driver.returncode, err
 
     return call
-
-
-def wait_for(happened, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def job_of(folder, name):

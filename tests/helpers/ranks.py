@@ -80,10 +80,3 @@ class Ranks:
     def ended_well(self) -> None:
         codes = self.codes()
         assert codes == [0] * len(codes), self.errors()
-
-
-def wait_for(condition, timeout: float = 300) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.002)

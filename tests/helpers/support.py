@@ -2,8 +2,11 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +32,18 @@ class Result:
         return self.out.decode()
 
 
+def call_main(main, args, code: int | None, capture) -> Result:
+    """Call the main function of a binary or a script in this process; `capture` is the fixture capfdbinary."""
+    capture.readouterr()
+    with pytest.raises(SystemExit) as exit:
+        main([str(arg) for arg in args])
+    out, err = capture.readouterr()
+    echoed = shlex.join([main.name, *map(str, args)]) + "\n"
+    result = Result(exit.value.code, out, err.decode().removeprefix(echoed))
+    assert code is None or result.code == code, result.err
+    return result
+
+
 _COMMAND = re.compile(rf"^(?:{'|'.join(path.name for path in (ROOT / 'bin').iterdir())}) [^\n]*\n", re.MULTILINE)
 
 
@@ -45,6 +60,14 @@ def body(log: Path) -> list[str]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file under a folder, by its path from there."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def wait_for(happened: Callable, seconds: float = 300):
+    """Wait until `happened()` is true."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds:g} seconds"
+        time.sleep(0.002)
 
 
 def let_children_take(*numbers: int):

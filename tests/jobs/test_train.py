@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ranks import Ranks, wait_for
+from ranks import Ranks
+from support import wait_for
 from toydata import LABELS, SETTINGS, write_toy_data
 from trainings import decisions, records, train_words
 
@@ -137,7 +138,7 @@ def hit(folder: Path, rng, alive, kill) -> str | None:
     else:
         for _ in range(rng.randint(1, 12)):  # so many batches or some more, whatever else the machine has to do
             last = now()
-            wait_for(lambda last=last: now() != last or not alive(), timeout=300)
+            wait_for(lambda last=last: now() != last or not alive())
         time.sleep(rng.uniform(0, 0.03))
     if not alive():
         return None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks import Ranks, wait_for
-from support import ROOT
+from ranks import Ranks
+from support import ROOT, wait_for
 from trainings import train_words
 
 from sertk.runs.preemption import StopRequest

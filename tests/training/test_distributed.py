@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ranks import Ranks, wait_for
-from support import ROOT
+from ranks import Ranks
+from support import ROOT, wait_for
 from torch import distributed
 from trainings import train_words, weights
 

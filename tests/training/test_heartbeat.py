@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from ranks import Ranks, free_port, wait_for
+from ranks import Ranks, free_port
+from support import wait_for
 from torch import distributed
 from trainings import train_words
 
@@ -43,7 +44,7 @@ def test_a_process_that_ends_without_leaving_is_noticed(ends, stores, caplog):
     beats = [Heartbeat(store, rank, 3) for rank, store in enumerate(stores)]
     beats[2].stop(leaving=True)
     beats[1].stop()
-    wait_for(lambda: ends, timeout=20)
+    wait_for(lambda: ends, seconds=20)
     beats[0].stop()
     assert set(ends) == {1}
     assert "process 0 of 3 ends: no sign of life from process 1 for 1 s" in caplog.text
@@ -56,7 +57,7 @@ def test_a_process_that_hangs_ends_the_others(toy, monkeypatch):
     ranks = Ranks(toy, 2, train_words(toy, "exp", "--epochs", 500))
     wait_for((toy / "exp/train.jsonl").exists)
     ranks.kill(1, signal.SIGSTOP)
-    wait_for(lambda: not ranks.alive(), timeout=60)
+    wait_for(lambda: not ranks.alive(), seconds=60)
     ranks.kill(1, signal.SIGKILL)
     assert ranks.codes(timeout=20) == [1, -signal.SIGKILL]
     assert ranks.errors()[0].splitlines()[-1] == (

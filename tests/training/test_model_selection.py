@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from ranks import Ranks, wait_for
+from ranks import Ranks
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from support import wait_for
 from trainings import decisions, records, train_words
 
 from sertk.models.modelfile import load_model
@@ -70,7 +71,7 @@ def test_run_killed_after_its_best_epoch_keeps_it(toy, folds):
     for epochs in (1, 3):
         run = Ranks(toy, 1, words(toy, "killed", *options))
         done = lambda n=epochs: (toy / "killed/train.jsonl").exists() and len(records(toy / "killed")) >= n  # noqa: E731
-        wait_for(done, timeout=300)
+        wait_for(done)
         run.kill(0)
         run.codes(timeout=300)
     run_to_its_end(toy, 1, "killed", *options)
