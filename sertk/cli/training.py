@@ -64,6 +64,9 @@ def check_descent(options: dict[str, Any]) -> None:
     final, halving = options["final_learning_rate"], options["schedule"] == "halving"
     only_for("--schedule halving", halving, "hold_epochs", "halve_every")
     only_for("--schedule exponential and cosine", not halving, "final_learning_rate")
+    grid = options.get("grid")  # which may have others than 0
+    only_for("--momentum above 0", grid or options["momentum"], "nesterov")
+    only_for("--weight-decay above 0", grid or options["weight_decay"], "decay_all")
     if final and not halving and final > options["learning_rate"]:
         raise click.UsageError(f"--final-learning-rate {final:g} is above --learning-rate {options['learning_rate']:g}")
     if options["warmup_epochs"] > options["epochs"]:

@@ -38,6 +38,8 @@ MODELS = {
         ("--loss aam --inter-topk 5000 scp:feats.scp utt2spk exp/new", "--inter-topk 5000: there are only "),
         ("--final-learning-rate 1e-5 scp:feats.scp utt2spk exp/new", "--final-learning-rate is for --schedule exponential"),
         ("--schedule cosine --hold-epochs 3 scp:feats.scp utt2spk exp/new", "--hold-epochs is for --schedule halving"),
+        ("--nesterov true --momentum 0 scp:feats.scp utt2spk exp/new", "--nesterov is for --momentum above 0"),
+        ("--decay-all false scp:feats.scp utt2spk exp/new", "--decay-all is for --weight-decay above 0"),
         ("--frozen-batchnorm train scp:feats.scp utt2spk exp/new", "--frozen-batchnorm is for --train head and from-block-N"),
         (f"--init {MODEL} --train head --trunk-scale 1 scp:feats.scp utt2spk exp/new", "--trunk-scale is for --train all and"),
         ("--schedule cosine --final-learning-rate 1 scp:feats.scp utt2spk exp/new", "is above --learning-rate 0.01"),

@@ -246,7 +246,7 @@ MARGIN = ("--loss", "aam", "--inter-topk", 1)
 EXTRA = {
     "train": NEEDED[:2], "frozen-batchnorm": NEEDED, "final-learning-rate": ("--schedule", "exponential"),
     **dict.fromkeys(("margin", "margin-from", "margin-to", "scale", "subcentres", "inter-topk-penalty"), MARGIN),
-    "inter-topk": MARGIN[:2],
+    "inter-topk": MARGIN[:2], "decay-all": ("--weight-decay", 0.1),
 }  # fmt: skip
 
 
