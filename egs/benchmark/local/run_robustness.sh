@@ -9,7 +9,7 @@
 #   --corpora "NAME …"   corpora of run.sh
 #   --systems "NAME …"   systems of run.sh, after its stage 4; of a fusion, its parts before it
 #   --conditions "noise20 noise10 noise0 telephone reverb quiet clipped"
-#                        pink noise at 20, 10, 0 dB; 300 to 3400 Hz and G.711; a synthetic room (T60 0.6 s); 20 dB quieter;
+#                        pink noise at 20, 10, 0 dB; 300 to 3400 Hz and G.711; a synthetic room (RT60 0.6 s); 20 dB quieter;
 #                        the loudest 10 % of samples clipped
 #   --init MODEL --level-init MODEL --conf DIR
 #                        as given to run.sh
