@@ -18,7 +18,8 @@
 #   --config FILE        lines of --name=value with any of these
 #
 # "Speakers apart" are the results of run.sh. The epoch is selected on the test (--select oracle) for networks that
-# train-resnet trains in each fold, in both kinds of folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY. Never report these figures as results.
+# train-resnet trains in each fold, in both kinds of folds. Stamps stay: SPEAKER-DEPENDENT, LEAKY.
+# Never report these figures as results.
 # Results: exp/CORPUS/inflation/RESULTS, exp/CORPUS/inflation/SYSTEM.json, and a section of the corpus's report.
 set -euo pipefail
 recipe=$(cd "$(dirname "$0")/.." && pwd)
