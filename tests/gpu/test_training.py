@@ -35,8 +35,35 @@ class After:
         return self.looks < 0
 
 
+in_the_interpreter_or_on_a_gpu = pytest.mark.parametrize(
+    ("device", "precision"),
+    [
+        pytest.param("cpu", "float32", marks=pytest.mark.slow),
+        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
+        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
+    ],
+    indirect=["device"],
+)
+
+
+@pytest.fixture
+def triton_kernels(device, monkeypatch):
+    """Kernels in Triton; on the CPU in its interpreter, in as few programs as can be."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    if device == "cpu":
+        for name, value in FEW_PROGRAMS.items():
+            monkeypatch.setattr(normact, name, value)
+
+
 def losses(folder):
     return [json.loads(line)["loss"] for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def differing(folder, *runs):
+    """Names of the tensors that two runs do not share to the bit."""
+    one, other = (load_model(folder / run / "final.pt").network.state_dict() for run in runs)
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +85,7 @@ def test_a_stopped_and_resumed_run_has_the_same_bits(toy, train, network, device
     assert "epoch 1, after batch 3 of" in err
     train("twice", *options, "--epochs", 1, network=network)
     train("twice", *options, "--epochs", 2, network=network)
-    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
-    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+    assert differing(toy, "once", "twice") == []
     assert losses(toy / "once") == losses(toy / "twice")
 
 
@@ -82,53 +108,28 @@ def test_a_compiled_run_learns_and_resumes_to_the_same_bits(toy, train, network,
     torch._dynamo.reset()
     assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "true"
     assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3)
-    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
-    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+    assert differing(toy, "once", "twice") == []
 
 
-@pytest.mark.parametrize(
-    ("device", "precision"),
-    [
-        pytest.param("cpu", "float32", marks=pytest.mark.slow),
-        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
-        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
-    ],
-    indirect=["device"],
-)
-def test_a_fused_run_learns_and_resumes_to_the_same_bits(toy, train, network, device, precision, monkeypatch):
-    """On the CPU in Triton's interpreter, in as few programs as can be."""
-    pytest.importorskip("triton", reason="this torch came without Triton")
+@in_the_interpreter_or_on_a_gpu
+@pytest.mark.usefixtures("triton_kernels")
+def test_a_fused_run_learns_and_resumes_to_the_same_bits(toy, train, network, precision):
     options = ("--channels", 16, "--precision", precision, "--augment", "none")
-    if device == "cpu":
-        for name, value in FEW_PROGRAMS.items():
-            monkeypatch.setattr(normact, name, value)
     train("eager", *options, "--epochs", 2, "--compile", "false", network=network)
     train("once", *options, "--epochs", 2, "--compile", "fused", network=network)
     train("twice", *options, "--epochs", 1, "--compile", "fused", network=network)
     train("twice", *options, "--epochs", 2, network=network)
     assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "fused"
     assert losses(toy / "once") == pytest.approx(losses(toy / "eager"), rel=1e-3 if precision == "float32" else 0.05)
-    once, twice = (load_model(toy / name / "final.pt").network.state_dict() for name in ("once", "twice"))
-    assert [name for name in once if not torch.equal(once[name], twice[name])] == []
+    assert differing(toy, "once", "twice") == []
 
 
-@pytest.mark.parametrize(
-    ("device", "precision"),
-    [
-        pytest.param("cpu", "float32", marks=pytest.mark.slow),
-        pytest.param("cuda", "float32", marks=pytest.mark.gpu),
-        pytest.param("cuda", "bf16", marks=pytest.mark.gpu),
-    ],
-    indirect=["device"],
-)
-def test_graphs_train_the_fused_runs_bits(toy, train, network, device, precision, by_calling, monkeypatch):
+@in_the_interpreter_or_on_a_gpu
+@pytest.mark.usefixtures("triton_kernels")
+def test_graphs_train_the_fused_runs_bits(toy, train, network, device, precision, by_calling):
     """Two lengths, a last batch of another size, an evaluation after each epoch; resumed too. On the CPU by a stand-in."""
-    pytest.importorskip("triton", reason="this torch came without Triton")
     options = ("--channels", 16, "--precision", precision, "--augment", "none,3:9:0.2:2:2", "--batch-size", 7,
                "--utt2fold", toy / "utt2fold", "--fold", 1, "--select", "oracle")  # fmt: skip
-    if device == "cpu":
-        for name, value in FEW_PROGRAMS.items():
-            monkeypatch.setattr(normact, name, value)
     errors = [
         train("fused", *options, "--epochs", 2, "--compile", "fused", network=network).err,
         train("once", *options, "--epochs", 2, "--compile", "graphs", network=network).err,
@@ -138,9 +139,7 @@ def test_graphs_train_the_fused_runs_bits(toy, train, network, device, precision
     assert "WARNING" not in "".join(errors)
     assert load_model(toy / "twice/final.pt").card["settings"]["compile"] == "graphs"
     assert losses(toy / "once") == losses(toy / "twice") == losses(toy / "fused")
-    networks = (load_model(toy / name / "final.pt").network.state_dict() for name in ("fused", "once", "twice"))
-    for tensors in zip(*(network.values() for network in networks), strict=True):
-        assert all(torch.equal(tensors[0], other) for other in tensors[1:])
+    assert differing(toy, "fused", "once") == differing(toy, "fused", "twice") == []
     if device == "cpu":
         assert all(recorder.replayed for recorder in by_calling)
 
