@@ -19,7 +19,7 @@ CONFS = {
     "level": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
     "level.fbank": "--num-mel-bins=16\n--allow-resample=true\n",
     "level.finetune": "--input-norm=true\n--chunk-frames=20\n--augment=none\n--epochs=1\n--train=all\n",
-    "level.perturbed": "--input-norm=true\n--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=1\n",
+    "level.perturbed": "--epochs=2\n",
     "perturb": "--noise=white\n--level=-20\n--each-kind=false\n",
     "level.draws": "--draws=2\n--chunk-frames=20\n--augment=none\n",
     "level.head": "--epochs=2\n",
@@ -116,7 +116,9 @@ def test_perturbed_copies_have_the_folds_of_their_originals(tmp_path):
     assert results["guard"] == "clean" and results["segments"] == 24
     fold_of = read_list(exp / "one/folds/utt2fold")
     for fold in ("1", "2"):
-        trained_on = load_model(exp / f"one/level-perturbed/{fold}/final.pt").card["trained_on"]["keys"]
+        model = load_model(exp / f"one/level-perturbed/{fold}/final.pt")
+        assert (model.card["settings"]["epochs"], model.network.spec.channels) == (2, 2)  # of both settings files
+        trained_on = model.card["trained_on"]["keys"]
         originals = {name for name in trained_on if name in fold_of}
         assert originals == {name for name in fold_of if fold_of[name] != fold}
         copies = set(trained_on) - originals

@@ -74,7 +74,7 @@ if at_stage 2 "systems"; then
   oracle=$work/exp/conf.oracle
   rm -rf "$oracle"
   cp -r "$conf" "$oracle"
-  for name in attentive scratch finetune level level.finetune level.perturbed; do
+  for name in attentive scratch finetune level level.finetune; do
     [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
   done
   for corpus in $corpora; do

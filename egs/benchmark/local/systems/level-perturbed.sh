@@ -9,6 +9,6 @@ set -euo pipefail
 level_feats
 if trains; then
   perturbed_feats
-  folds=$dir/lists train_networks "$data/perturbed/feats.scp" level.perturbed
+  folds=$dir/lists train_networks "$data/perturbed/feats.scp" level --config "$conf/level.perturbed.conf"
 fi
 predict_folds "scp:$data/level/feats.scp"
