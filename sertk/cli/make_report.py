@@ -59,7 +59,7 @@ def main(
     \b
     e.g.: make-report --data data/all exp exp/report
           make-report exp/exp1 exp/exp1/report
-          make-report --against opensmile-compare exp/ravdess exp/ravdess/report
+          make-report --against exp1 exp exp/report
     See also: score-loso, compare-scores
     """
     if audio and data is None:

@@ -22,7 +22,9 @@ def test_a_corpus_without_published_figures_is_not_numbered(experiments):
 
 def test_beside_published_rows_it_is_plain_whose_a_system_is(experiments):
     first, second = experiments[0].systems
-    scored = [replace(run, settings={name: {"imported": {"tables": []}} for name in run.settings}) for run in second.runs]
+    scored = [
+        replace(run, settings={name: {"imported": {"tables": []}} for name in run.settings}) for run in second.runs
+    ]
     beside = replace(experiments[0], systems=[first, replace(second, what="", runs=scored)])
     names = [row[0] for row in results_table(beside, "t").rows]
     assert "sertk: frozen trunk, new head (exp1)" in names and "imported: exp1_scratch" in names
