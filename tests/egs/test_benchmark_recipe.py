@@ -123,6 +123,16 @@ def test_perturbed_copies_have_the_folds_of_their_originals(tmp_path):
         assert originals == {name for name in fold_of if fold_of[name] != fold}
         copies = set(trained_on) - originals
         assert {name.removesuffix("-noise").removesuffix("-level") for name in copies} == originals
+    # Features of other settings are computed again, and a network of others is not overwritten.
+    with (tmp_path / "conf/level.fbank.conf").open("a") as conf:
+        conf.write("--low-freq=60\n")
+    done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2, "--stage", 4,
+               "--conf", "conf", "--systems", "level-perturbed", "--against", "level-perturbed", "--stop-stage", 4)  # fmt: skip
+    assert (
+        done.returncode != 0
+        and done.stdout.count("24 of 24 segments\n") == done.stdout.count("48 of 48 segments\n") == 1
+    )
+    assert "level-perturbed/1/state.pt: this run was started with data.features=" in done.stdout + done.stderr
 
 
 @pytest.mark.slow

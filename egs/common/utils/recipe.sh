@@ -10,6 +10,8 @@
 #   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
 #   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
+#   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
+#   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
 #
 # A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
@@ -81,6 +83,30 @@ run_of() {
     ! compgen -G "$1/[0-9]*/final.pt" >/dev/null || die "$1 has a single training run: move it away, or give another --work"
     echo "$1/seed$2"
   fi
+}
+
+# inputs_of DATA WORD…: a digest of what features of DATA are computed from: its lists, sizes and times of the files that they
+# name, the words (of those that are files the content), and the code of the front end.
+inputs_of() {
+  local name list=$1/wav.scp
+  {
+    cat "${BASH_SOURCE[0]%/*}"/../../../sertk/frontend/*.py
+    for name in "$1"/{wav.scp,segments,utt2perturb} "${@:2}"; do
+      if [ -f "$name" ]; then sha256sum <"$name"; else echo "${name#"$1/"}"; fi
+    done
+    # Files that are a whole value, and those inside commands and perturbations.
+    { cut -d' ' -f2- "$list" && cat "$list" "$1/utt2perturb" 2>/dev/null | tr ' =' '\n' | grep / || true; } | sort -u |
+      { xargs -rd '\n' stat --format '%n %s %.Y' -- 2>/dev/null || true; }
+  } | sha256sum | cut -d' ' -f1
+}
+
+# is_made FILE INPUTS OUTPUT…: whether FILE has the digest INPUTS (inputs_of), and all outputs are there.
+is_made() {
+  local output
+  [ -e "$1" ] && [ "$(<"$1")" = "$2" ] || return 1
+  for output in "${@:3}"; do
+    [ -e "$output" ] || return 1
+  done
 }
 
 at_stage() {
