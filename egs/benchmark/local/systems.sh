@@ -68,6 +68,7 @@ test_system() {
 score_system() {
   local folds=$1 dir=$2
   shift 2
+  rm -f "$dir/results.json" "$dir/RESULTS" # if scoring fails, no results of an earlier call may remain
   score-loso "$@" --json "$dir/results.json" "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"
   mv "$dir/RESULTS.tmp" "$dir/RESULTS"
   head -n1 "$dir/RESULTS"
