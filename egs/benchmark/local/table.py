@@ -57,7 +57,18 @@ def read_results(path: Path) -> dict:
     """What score-loso --json wrote. Raises SertkError."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        for name in "confusion mean pooled intervals unit stamps title runs segments labels".split():
+        for name in [
+            "confusion",
+            "mean",
+            "pooled",
+            "intervals",
+            "unit",
+            "stamps",
+            "title",
+            "runs",
+            "segments",
+            "labels",
+        ]:
             results[name]
         return results
     except (OSError, ValueError, KeyError, TypeError) as error:
