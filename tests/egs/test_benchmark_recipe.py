@@ -48,6 +48,24 @@ def test_wrong_calls_are_one_line(tmp_path, words, message):
     assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_corpora_that_cannot_be_combined_end_the_recipe(tmp_path):
+    """With a stand-in that fails; two corpora that share one label only are left out."""
+    for path in ("root/bin", "root/egs", "work/exp/one/folds", "work/exp/two/folds"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "root/egs/common").symlink_to(ROOT / "egs/common")
+    (tmp_path / "root/bin/combine-data").write_text("#!/bin/sh\necho combining; exit 3\n")
+    (tmp_path / "root/bin/combine-data").chmod(0o755)
+    (tmp_path / "work/exp/one/folds/labels.txt").write_text("ang\nsad\n")
+    words = [RUN, "--manifest", "one=a.csv two=b.csv", "--cross", "true", "--stage", "7", "--work", "work"]
+    environment = os.environ | {"SERTK_ROOT": str(tmp_path / "root")}
+    for labels, code in (("neu\nsad\n", None), ("sad\nang\nneu\n", 3)):
+        (tmp_path / "work/exp/two/folds/labels.txt").write_text(labels)
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        left_out = "one and two share fewer than two labels: left out" in done.stderr
+        assert (left_out, "combining" in done.stdout) == (not code, bool(code)) and code in (None, done.returncode)
+    assert not (tmp_path / "work/data/cross/one-two").exists()
+
+
 def write_corpora(folder, *corpora):
     """Tables of files of four speakers, NAME/list.csv, and settings for them, conf/."""
     seed = 0

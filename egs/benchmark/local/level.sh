@@ -24,6 +24,6 @@ perturbed_feats() {
 # raw_feats: those of the front end of --init before normalisation, in a data folder of their own, DATA/raw.
 raw_feats() {
   combine-data "$data/raw" "$data"
-  { cat "$(fbank_conf_of "$init")" && echo "--allow-resample=true"; } >"$data/raw/fbank.conf"
+  { cat "$(fbank_conf_of "$init")"; echo "--allow-resample=true"; } >"$data/raw/fbank.conf"
   make_feats.sh --cmd "$feats_cmd" --nj "$nj" --cmvn false --config "$data/raw/fbank.conf" "$data/raw"
 }

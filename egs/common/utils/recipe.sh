@@ -10,6 +10,7 @@
 #   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
 #   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
+#   only_runs exp/exp1 "$seeds"                                  # exp/exp1 has no other training runs than these
 #   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
 #   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
 #
@@ -73,6 +74,16 @@ seeds_of() {
   seq "$1" $(($1 + $2 - 1))
 }
 
+# only_runs DIR SEEDS: stops if DIR has another training run, of an earlier call: it would be scored with these.
+only_runs() {
+  local run
+  for run in "$1"/seed*/; do
+    run=${run%/}
+    [[ ! -d $run || $'\n'$2$'\n' == *$'\n'"${run##*/seed}"$'\n'* ]] ||
+      die "$run is no training run of this call: give the seeds of all runs, or move it away"
+  done
+}
+
 # run_of DIR SEED: the folder of a training run of the system DIR. $repeats runs are read as one system (score-loso).
 run_of() {
   # shellcheck disable=SC2154  # the recipe's own variable
@@ -81,6 +92,8 @@ run_of() {
     echo "$1"
   else
     ! compgen -G "$1/[0-9]*/final.pt" >/dev/null || die "$1 has a single training run: move it away, or give another --work"
+    # shellcheck disable=SC2154
+    only_runs "$1" "$seeds"
     echo "$1/seed$2"
   fi
 }
