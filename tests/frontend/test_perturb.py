@@ -6,8 +6,9 @@ import soundfile
 from references import signal
 
 from sertk.errors import SertkError
-from sertk.frontend.perturb import Perturb, perturbed
+from sertk.frontend.perturb import perturbed
 from sertk.frontend.perturb_channel import band_pass, g711
+from sertk.frontend.perturb_list import Perturb
 from sertk.frontend.perturb_noise import speech_power
 from sertk.frontend.perturb_room import reverberate
 from sertk.frontend.speech import Speech
