@@ -149,7 +149,7 @@ def main(
     picture = _Picture(plot, classifier.labels) if plot else None
     show = printer(form, classifier.labels, files, window is not None)
     before = None
-    with Tally(" ".join(map(str, audio[:3])), max_skip) as tally:
+    with Tally("AUDIO", max_skip) as tally:
         heard = _stretches(classifier, files, window, hop, rate, tally, picture)
         for stretch, posteriors in _answered(classifier, heard, silence, tally, live):
             answer = _answer(classifier.labels, stretch, posteriors, divisor, min_confidence or 0.0)

@@ -45,6 +45,9 @@ def main(
 ) -> None:
     """Normalise the mean and variance of every bin over each segment; a constant bin becomes 0.
 
+    Features from a pipe have no manifest, which networks that shall classify audio need: make-fbank --cmvn true computes and
+    normalises them in one step.
+
     With --stats, level and spectrum of the voice, which are lost in the features, are kept as vectors for transfer-head.
 
     \b

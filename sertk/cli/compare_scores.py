@@ -1,6 +1,5 @@
 """compare-scores: paired comparison of systems on the same segments, or on the same speaker trials."""
 
-import json
 from pathlib import Path
 
 import click
@@ -58,7 +57,7 @@ def main(
           compare-scores --det det.png data/voxceleb1_test/trials exp/resnet34/asnorm.scores exp/resnet34/plain.scores
     See also: score-loso, score-trials
     """
-    from sertk.atomic import atomic_file
+    from sertk.datadir.records import write_json
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
     from sertk.scoring.systemcomparison import compare_systems
     from sertk.scoring.text import comparison_text
@@ -77,9 +76,7 @@ def main(
     if UNGROUPED in results["stamps"]:
         log.warning(UNGROUPED_LINE)
     if json_file:
-        with atomic_file(json_file, "w") as file:
-            json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+        write_json(json_file, results)
     click.echo(text, nl=False)
 
 

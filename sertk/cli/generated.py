@@ -1,6 +1,5 @@
 """Command-line options generated from the dataclasses that hold their defaults (sertk.options.option)."""
 
-import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import click
 
 from sertk.cli.options import group
-from sertk.cli.types import BOOL, FILE, FOLDER, NUMBERS, RSPECIFIER
+from sertk.cli.types import BOOL, DECIMALS, FILE, FOLDER, NUMBERS, RSPECIFIER
 from sertk.errors import SertkError
 
 
@@ -44,26 +43,10 @@ class _Names(click.ParamType):
         return names
 
 
-class _Decimals(click.ParamType):
-    """A comma-separated list of finite numbers."""
-
-    name = "X,X,…"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Convert a text like 0.9,1.1."""
-        try:
-            numbers = tuple(map(float, value.split(",") if isinstance(value, str) else value))
-        except ValueError:
-            numbers = ()
-        if not numbers or not all(map(math.isfinite, numbers)):
-            self.fail(f"'{value}' is not a comma-separated list of numbers", param, ctx)
-        return numbers
-
-
 KINDS = {
     "policies": _Policies(),
     "names": _Names(),
-    "numbers": _Decimals(),
+    "numbers": DECIMALS,
     "file": FILE,
     "folder": FOLDER,
     "rspecifier": RSPECIFIER,

@@ -1,6 +1,5 @@
 """score-loso: weighted and unweighted accuracy of emotion posteriors, fold by fold."""
 
-import json
 from pathlib import Path
 
 import click
@@ -73,7 +72,7 @@ def main(
             exp/folds/utt2label exp/folds/utt2fold "ark:cat exp/exp1/*/scores.ark |"
     See also: make-folds, predict-emotion, compare-scores
     """
-    from sertk.atomic import atomic_file
+    from sertk.datadir.records import write_json
     from sertk.scoring.evaluation import score_folder
     from sertk.scoring.groups import UNGROUPED, UNGROUPED_LINE
     from sertk.scoring.text import as_text
@@ -84,7 +83,5 @@ def main(
     for reason in results["unchecked"]:
         log.warning("leaks unchecked: %s", reason)
     if json_file:
-        with atomic_file(json_file, "w") as file:
-            json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+        write_json(json_file, results)
     click.echo(as_text(results), nl=False)

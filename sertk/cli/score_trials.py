@@ -1,6 +1,5 @@
 """score-trials: equal error rate, detection costs and calibration of speaker trials."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +86,7 @@ def main(
     norm, calibration = take_options(NormOptions, options), take_options(CalibrationOptions, options)
     from sertk.atomic import atomic_file
     from sertk.datadir.folder import STAMPS
+    from sertk.datadir.records import write_json
     from sertk.scoring.verification import as_line, score
 
     if det:
@@ -115,7 +115,5 @@ def main(
         with atomic_file(det) as file:
             file.write(in_format(picture, det.suffix))
     if json_file:
-        with atomic_file(json_file, "w") as file:
-            json.dump(results, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+        write_json(json_file, results)
     click.echo(as_line(results))

@@ -1,5 +1,6 @@
 """Types of arguments and options: truth values, numbers, specifiers, paths."""
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ class _Parsed(click.ParamType):
 
 BOOL = Bool()
 NUMBERS = _Numbers("N,N,…", int, "positive integers", lambda numbers: min(numbers) > 0)
+DECIMALS = _Numbers("X,X,…", float, "numbers", lambda numbers: all(map(math.isfinite, numbers)))
 PRIORS = _Numbers(
     "P,P,…",
     float,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertk.atomic import atomic_file
 from sertk.errors import SertkError
 
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -70,6 +71,13 @@ def read_json(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SertkError(f"{path}: not a JSON object")
     return content
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a file of one JSON object, atomically. Raises SertkError if the file cannot be written."""
+    with atomic_file(path, "w") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
 
 
 def column(values: Mapping[str, Any], names: Iterable[str]) -> Any:

@@ -65,7 +65,10 @@ class FeatureExtractor:
             SertkError: if the model has no settings, or if they cannot be applied to a single recording.
         """
         if "fbank" not in frontend:
-            raise SertkError(f"{model_path}: holds no front-end settings (train on a feature table with a manifest)")
+            raise SertkError(
+                f"{model_path}: holds no front-end settings, as the features it was trained on had no manifest (those of a "
+                "pipe have none): train it on features that make-fbank --cmvn true wrote to a file"
+            )
         if (cmvn := frontend.get("cmvn")) not in ("segment", "segment mean", "none"):
             raise SertkError(f"{model_path}: its training features were normalised over groups of segments")
         try:

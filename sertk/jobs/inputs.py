@@ -1,5 +1,6 @@
 """What a training starts from: initial model, labels, features and targets."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sertk.training.labelling import Labelling, labelled, labels_of
 from sertk.training.model_selection import development_fold
 from sertk.training.settings import TrainingSettings
 from sertk.training.targets import Targets
+
+log = logging.getLogger("sertk")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,21 @@ class Inputs:
             fingerprint |= data_fingerprint("development", labels, self.development, self.sha256)
         labels = label_order_fingerprint(self.labelling.labels)
         return fingerprint | {"labels": labels, "soft_labels": self.targets.fingerprint()}
+
+
+def warn_of_unknown_frontend(frontend: dict, feats: Rspecifier) -> None:
+    """Log a warning if nothing records how features were computed: the network cannot take audio then.
+
+    Args:
+        frontend: settings of the features.
+        feats: their table, for the message.
+    """
+    if "fbank" not in frontend:
+        log.warning(
+            "%s: no manifest records how these features were computed (pipes have none): classify-audio and export-onnx will "
+            "refuse the network (make-fbank --cmvn true computes and normalises in one step, with a manifest)",
+            feats,
+        )
 
 
 def read_inputs(

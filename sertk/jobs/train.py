@@ -11,7 +11,7 @@ import torch
 
 from sertk import __version__
 from sertk.errors import SertkError
-from sertk.jobs.inputs import Inputs, read_inputs
+from sertk.jobs.inputs import Inputs, read_inputs, warn_of_unknown_frontend
 from sertk.jobs.options import TrainingOptions
 from sertk.jobs.resolve import resolve_form, resolve_precision
 from sertk.jobs.start import options_of_network, start_network
@@ -94,6 +94,7 @@ def train_network(
         log.setLevel(logging.ERROR)  # only process 0 logs
     threads = prepare_cpu(options.num_threads)
     inputs = read_inputs(feats, utt2label, settings, options)
+    warn_of_unknown_frontend(inputs.frontend, feats)
     prepared = prepare_run(directory, inputs, network_options, settings, options, world, device, threads)
     # The folder is touched only after all inputs are read: an invalid call leaves it unchanged.
     with prepared.run.lock(prepared.restart) if world.rank == 0 else nullcontext():

@@ -10,7 +10,7 @@ from typing import Any
 from sertk.data.store import load_store
 from sertk.datadir.foldnames import check_place, chosen_folds, of_fold, several
 from sertk.errors import SertkError
-from sertk.jobs.inputs import read_inputs
+from sertk.jobs.inputs import read_inputs, warn_of_unknown_frontend
 from sertk.jobs.labels import read_labelling
 from sertk.jobs.options import TrainingOptions
 from sertk.jobs.train import PreparedRun, ProgressBar, fit, log_stopped, prepare_run, train_network
@@ -74,6 +74,7 @@ def train_folds(
         inputs = read_inputs(feats, utt2label, settings, of_it, everything, labelling)
         folder = directory_of(directory, fold).resolve()
         runs[fold] = prepare_run(folder, inputs, network_options, settings, of_it, world, device, threads)
+    warn_of_unknown_frontend(inputs.frontend, feats)
     # The folders are touched only after all inputs are read: an invalid call leaves them unchanged.
     with ExitStack() as locks:
         for prepared in runs.values():

@@ -132,7 +132,10 @@ def open_input(name: str | Rxfilename) -> Input:
             stream.seek(offset)
         return stream
     except OSError as error:
-        raise SertkError(f"{name}: cannot be read: {error.strerror or error}") from None
+        # Names in a script are those of the folder in which it was written.
+        relative = isinstance(error, FileNotFoundError) and not os.path.isabs(path)
+        where = " in the current folder" if relative else ""
+        raise SertkError(f"{name}: cannot be read: {error.strerror or error}{where}") from None
 
 
 class Output:

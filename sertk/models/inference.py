@@ -114,7 +114,9 @@ def _after_pooling(network: ResNet, pooled: Tensor, at: str) -> Tensor:
 def _window(network: ResNet, window: Window, at: str, device: torch.device, skip: Skip | None) -> Outputs:
     order = sorted(range(len(window)), key=lambda index: len(window[index][1]))
     results: dict[int, np.ndarray] = {}
-    for picked in together(order, [len(feats) for _, feats in window], TOGETHER[device.type]):
+    # What is passed in pieces goes alone: in a wide network that includes lengths that could otherwise share a batch.
+    most = min(TOGETHER[device.type], longest(network.spec, device))
+    for picked in together(order, [len(feats) for _, feats in window], most):
         results.update(_batch(network, window, picked, at, device, skip))
     for index, (key, _) in enumerate(window):
         if index in results:

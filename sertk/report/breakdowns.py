@@ -24,10 +24,9 @@ def breakdowns(system: System, experiment: Experiment, data: Data | None) -> Par
     test = experiment.test
     parts_of = dict(system.results["by"])
     clusters = next(iter(known_clusters(test).values()), None)
-    fold = np.array([test.utt2fold[key] for key in test.keys])
     if data:
         for name, values in known_groups(data.folder, test.keys, test.scheme.get("label_map")).items():
-            parts_of[name] = breakdown(test.truth, system.guess, values, test.labels, clusters, fold)
+            parts_of[name] = breakdown(test.truth, system.guess, values, test.labels, clusters, test.fold)
     return {name: parts for name, parts in parts_of.items() if len(parts) > 1}
 
 

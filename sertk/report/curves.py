@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sertk.errors import SertkError
 from sertk.report.document import Figure
-from sertk.report.drawing import COLOURS, DASHES, MARKERS, figure
+from sertk.report.drawing import COLOURS, DASHES, MARKERS, figure, legend_below
 from sertk.report.figures import CURVES
 from sertk.report.histories import read_histories
 from sertk.report.lettering import cut
@@ -88,10 +88,7 @@ def runs_figure(runs: dict[str, list[list[dict]]]) -> Figure:
             axes.set_visible(False)
         names = [cut(name.encode(errors="replace").decode(), 34 * across) for name in runs]  # may not be UTF-8
         columns = max(1, 30 * across // (max(map(cells, names)) + 8))
-        legend = canvas.legend(lines[: len(runs)], [""] * len(runs), loc="outside lower left", ncols=columns)
-        # Set here: matplotlib hides labels that begin with "_" and parses "$" as mathematics.
-        for text, name in zip(legend.get_texts(), names):
-            text.set(parse_math=False, text=name)
+        legend_below(canvas, lines[: len(runs)], names, columns)
 
     size = (2.9 * across + 0.3, 2.4 * rows + 0.3 + 0.2 * len(runs))
     return figure("training", "Training", draw, size, f"Training curves of {', '.join(runs)}")

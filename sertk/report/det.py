@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from scipy.special import ndtri
 
 from sertk.report.document import Figure, Table, percent
-from sertk.report.drawing import COLOURS, DASHES, INK, figure
+from sertk.report.drawing import COLOURS, DASHES, INK, figure, legend_below
 from sertk.report.lettering import cut
 from sertk.scoring.speaker import eer, error_rates
 
@@ -80,10 +80,7 @@ def det_figure(systems: Mapping[str, tuple[np.ndarray, np.ndarray]], stamps: Seq
             axis.set_ticks(ndtri(np.array(places) / 100), [f"{tick:g}" for tick in places])
             axis.set_label_text(label)
         axes.set(xlim=ndtri((low, high)), ylim=ndtri((low, high)), aspect="equal")
-        legend = canvas.legend(lines, [""] * len(lines), loc="outside lower left")
-        # Set here: matplotlib hides labels that begin with "_" and parses "$" as mathematics.
-        for text, name in zip(legend.get_texts(), names):
-            text.set(parse_math=False, text=name)
+        legend_below(canvas, lines, names)
 
     alt = "DET curves: " + "; ".join(names)
     notes = (f"Circles: equal error rates. Thin: fewer than {FEW} trials of a kind are wrong.",)

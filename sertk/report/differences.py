@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from sertk.report.document import Figure, Paragraph, Table
@@ -82,8 +81,7 @@ def compared(experiment: Experiment, system: System, other: System, seed: int = 
     """`system` minus `other`, clustered by speaker; by segment if speakers are unknown."""
     test = experiment.test
     clusters = next(iter(known_clusters(test).values()), None)
-    fold = np.array([test.utt2fold[key] for key in test.keys])
-    by = (test.keys, None) if clusters is None else (clusters, fold)
+    by = (test.keys, None) if clusters is None else (clusters, test.fold)
     return compare(test.truth, system.guess, other.guess, by[0], len(test.labels), by[1], seed=seed)
 
 

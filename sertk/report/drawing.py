@@ -7,13 +7,14 @@ have the colours of the page (`currentColor`, `var(--line)`), in light and dark 
 import io
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from sertk.atomic import temporary
@@ -83,6 +84,14 @@ def figure(
         return for_page(content.getvalue().decode(), name, alt).encode() if form == "svg" else content.getvalue()
 
     return Figure(name, title, alt, export, stamps, notes, table and replace(table, stamps=stamps))
+
+
+def legend_below(canvas: Canvas, lines: Sequence[Line2D], names: Sequence[str], columns: int = 1) -> None:
+    """Name lines below a figure, in columns. The names are any text."""
+    legend = canvas.legend(lines, [""] * len(lines), loc="outside lower left", ncols=columns)
+    # Set here: matplotlib hides labels that begin with "_".
+    for text, name in zip(legend.get_texts(), names):
+        text.set_text(name)
 
 
 @contextmanager

@@ -97,13 +97,12 @@ def measures(counts: np.ndarray, classes: np.ndarray | None = None) -> np.ndarra
 
 def _divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Quotient, NaN where `whole` is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 
 def row_normalised(counts: np.ndarray) -> np.ndarray:
     """Rows divided by their sums, (…, classes, classes); NaN for a class without segments."""
-    rows = counts.sum(axis=-1, keepdims=True)
-    return np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
+    return _divided(counts, counts.sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def score_folder(
     results = evaluate(
         test.truth,
         posteriors,
-        np.array([test.utt2fold[key] for key in test.keys]),
+        test.fold,
         test.labels,
         cluster_maps,
         groups | {path.name: column(path, test.keys) for path in by},

@@ -1,12 +1,11 @@
 """The files of a fold folder: utt2label, utt2fold, labels.txt, scheme.json and the maps of speakers and sessions."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from sertk.atomic import atomic_file
 from sertk.datadir.lists import read_lines, read_list, write_list
-from sertk.datadir.records import read_json
+from sertk.datadir.records import read_json, write_json
 from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 from sertk.scoring.folds import SCHEMES, Folds
@@ -35,9 +34,7 @@ def write_folds(folder: str | Path, folds: Folds, maps: Mapping[str, Mapping[str
             (folder / name).unlink(missing_ok=True)  # left by earlier folds
     with atomic_file(folder / "labels.txt", "w") as file:
         file.writelines(f"{label}\n" for label in folds.labels)
-    with atomic_file(folder / "scheme.json", "w") as file:
-        json.dump(folds.settings() | settings, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+    write_json(folder / "scheme.json", folds.settings() | settings)
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from sertk.scoring.segmentnames import Names
 
 FILE = ("id", "key", "utt", "utterance", "file", "path", "wav", "audio", "filename", "file_name")
 LABEL = ("predicted", "prediction", "predictions", "pred", "y_pred", "emotion_pred", "label", "emotion")
+OTHER_COLUMNS = "other columns"
 # Of rounded numbers.
 _TOLERANCE = 0.01
 
@@ -134,7 +135,10 @@ class _Classes:
         """The scores of labels in a row; or its label; or a label with its score, of a table with a row per label."""
         wide = {str(name): value for name, value in values.items() if str(name) in self.class_of}
         if len(wide) > 1:
-            return {label: _number(value, label) for label, value in wide.items()}
+            scores = {label: _number(value, label) for label, value in wide.items()}
+            # Unlike a list of the best labels, a row has all of them: what is left to 1 is of columns that are no classes.
+            rest = 1 - (sum(scores.values()) or 1)
+            return scores if self.logits or rest <= 0 else scores | {OTHER_COLUMNS: rest}
         labels, scores = values.get("labels"), values.get("scores")
         if isinstance(labels, list) and isinstance(scores, list):
             if len(labels) != len(scores):

@@ -61,13 +61,13 @@ def fuse(
     for scored in runs:
         check_folds(scored, test.utt2fold)
     values = np.stack([scored.posteriors for scored in runs])
-    fold_of = np.array([test.utt2fold[key] for key in test.keys])
-    if fitted and len(set(fold_of)) < 2:
+    folds = sorted(set(test.fold.tolist()))
+    if fitted and len(folds) < 2:
         raise SertkError(f"--weights {fitted} fits the weights of a fold on the others: it takes two folds or more")
     posteriors, settings = np.empty(values.shape[1:]), {}
-    for fold in sorted(set(fold_of.tolist())):
+    for fold in folds:
         pool, inner = _fit(test, systems, fold, fitted) if fitted else (given, [])
-        here = fold_of == fold
+        here = test.fold == fold
         shares = [factor / len(system) for factor, system in zip(pool.factors, systems) for _ in system]
         posteriors[here] = weighted_mean(values[:, here], np.array(shares), average)
         how = {"average": average, "weights": dict(zip(map(str, sources), pool.weights))}
@@ -92,7 +92,7 @@ def _of_sum_one(weights: Sequence[float] | None, number: int) -> tuple[float, ..
 
 def _fit(test: Test, systems: Sequence[Sequence[Scored]], fold: int, fitted_on: str) -> tuple[Pool, list[Scored]]:
     """Fit the weights of a fold on the segments of the others; also returns the inner predictions that were read."""
-    others, inner = np.array([test.utt2fold[key] != fold for key in test.keys]), []
+    others, inner = test.fold != fold, []
     if fitted_on == FOLDS:
         values = [[run.posteriors[others] for run in runs] for runs in systems]
     else:

@@ -57,13 +57,14 @@ def compare_systems(
     drawn = clusters.name if clusters else next(iter(known), "segment")
     number = len(test.labels)
     guesses = [guesses_of(runs) for runs in systems]
-    fold = np.array([test.utt2fold[key] for key in test.keys]) if test.utt2fold else None
 
     def compare_by(values: Sequence[str], fold: np.ndarray | None) -> list[Comparison]:
         return [compare(test.truth, guesses[0], other, values, number, fold, seed=seed) for other in guesses[1:]]
 
-    comparisons = compare_by(known[drawn], fold) if known else compare_by(test.keys, None)
-    sensitivity = {name: compare_by(values, fold) for name, values in known.items() if name == "utt2session" != drawn}
+    comparisons = compare_by(known[drawn], test.fold) if known else compare_by(test.keys, None)
+    sensitivity = {
+        name: compare_by(values, test.fold) for name, values in known.items() if name == "utt2session" != drawn
+    }
     tables = []
     for source, guess in zip(sources, guesses):
         counts = sum(confusion(test.truth, one, number) for one in guess)

@@ -38,6 +38,11 @@ class Test:
     maps: dict[str, dict[str, str]]
 
     @cached_property
+    def fold(self) -> np.ndarray | None:
+        """Fold of each segment, in the order of `keys`; None if unknown. Shape: (segments,)."""
+        return np.array([self.utt2fold[key] for key in self.keys]) if self.utt2fold else None
+
+    @cached_property
     def speaker_independent(self) -> bool | None:
         """True if no speaker is in two folds, by utt2spk, else by scheme.json; None if neither tells."""
         known = self.utt2fold and "speaker" in self.maps

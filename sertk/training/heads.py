@@ -71,7 +71,7 @@ def draws_of_epochs(
     def read(epoch: int) -> EpochDraws:
         return EpochDraws(store, epoch, versions, device, resident_bytes)
 
-    if store.num_frames.max() <= versions:  # the rows of all epochs are the same
+    if not (versions % store.num_frames).any():  # each epoch ends with a segment's last row, so all have the same rows
         return [read(epochs[0])] * len(epochs)
     return prefetch(read, epochs, depth=1) if READ_AHEAD[device.type] else map(read, epochs)
 

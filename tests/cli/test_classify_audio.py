@@ -197,7 +197,7 @@ def test_what_is_damaged_is_skipped_said_and_counted(here, heard, call, damaged)
 def test_too_much_damage_is_exit_1_after_the_good_files(here, heard, call, damaged):
     assert list(heard("0.wav", "cut.wav", "1.wav", code=1)) == ["0.wav", "1.wav"]
     said = call("classify-audio", "--num-threads", 1, "final.pt", "0.wav", "cut.wav", code=1).err
-    assert said.splitlines()[-1].endswith("1 of 2 skipped, more than --max-skip=0.05 allows")
+    assert said.splitlines()[-1] == "classify-audio: ERROR: AUDIO: 1 of 2 skipped, more than --max-skip=0.05 allows"
 
 
 def test_silence_has_no_emotion(here, call):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sertk.datadir.records import read_json, read_records
+from sertk.datadir.records import read_json, read_records, write_json
 from sertk.errors import SertkError
 
 
@@ -81,3 +81,10 @@ def test_a_file_that_is_no_json_object_is_named(tmp_path, content, said):
     assert str(error.value).startswith(f"{path}: {said}")
     path.write_text('{"a": 1}')
     assert read_json(path) == {"a": 1}
+
+
+def test_an_object_is_read_as_it_was_written(tmp_path):
+    content = {"labels": ["悲しい"], "interval": [0.25, None]}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == content and "悲しい" in text and text.endswith("}\n")

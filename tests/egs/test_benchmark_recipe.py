@@ -41,11 +41,27 @@ def run(folder, *words):
         (["--emodb", "x", "--systems", "nosuch"], "there is no system nosuch (local/systems/nosuch.sh"),
         (["--emodb", "x", "--systems", "frozen"], "frozen needs --init MODEL"),
         (["--emodb", "x", "--systems", "level level-finetune"], "level-finetune needs --level-init MODEL"),
+        (
+            ["--emodb", "x", "--systems", "v=scp:v.scp level f=v+level:inner"],
+            "f=v+level:inner: level has no scores of its",
+        ),
     ],
 )
 def test_wrong_calls_are_one_line(tmp_path, words, message):
     done = run(tmp_path, *words)
     assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_networks_are_trained_with_every_seed():
+    """segment-mean of --repeats 3 is three runs, openSMILE with its SVM one."""
+    line = (
+        ". local/systems.sh; for name in $(basename -s .sh local/systems/*.sh); do is_seeded $name && echo $name; done"
+    )
+    done = subprocess.run(["bash", "-c", line], cwd=RUN.parent, capture_output=True, text=True)
+    names = {path.stem for path in (RUN.parent / "local/systems").glob("*.sh")}
+    assert set(done.stdout.split()) == names - {
+        "opensmile-egemaps", "opensmile-compare", "frozen-stats", "vectors", "fusion"
+    }  # fmt: skip
 
 
 def write_corpora(folder, *corpora):

@@ -39,6 +39,7 @@ def test_rewritten_features_leave_the_front_end_unknown(toy, train):
     archive.write_bytes(data)
     err = train("exp", "--epochs", 1).err
     assert "feats.manifest does not match" in err and load_model(toy / "exp/final.pt").frontend == {}
+    assert f"WARNING: scp:{toy}/feats.scp: no manifest records how these features were computed" in err
 
 
 def test_held_out_fold_is_not_trained_on(toy, train):

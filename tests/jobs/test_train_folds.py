@@ -43,12 +43,14 @@ def test_folds_side_by_side_have_the_bytes_of_own_calls(toy, train, alone, monke
     assert same(toy, "stopped", alone)
 
 
-def test_labels_without_a_segment_are_one_warning_for_all_folds(toy, train):
+def test_what_all_folds_share_is_one_warning_for_all(toy, train):
+    """Labels without a segment, features without a manifest."""
+    (toy / "feats.manifest").unlink()
     (toy / "labels.txt").write_text("ang\nhap\nneu\nsad\nfea\ncal\n")
     err = train("all/FOLD", "--epochs", 1, "--utt2fold", toy / "utt2fold", "--fold", "all").err
-    assert [line for line in err.splitlines() if "WARNING" in line] == [
-        f"train-resnet: WARNING: {toy}/labels.txt: no segment of {toy}/utt2label is labelled fea, cal"
-    ]
+    labels, manifest = [line for line in err.splitlines() if "WARNING" in line]
+    assert labels == f"train-resnet: WARNING: {toy}/labels.txt: no segment of {toy}/utt2label is labelled fea, cal"
+    assert "no manifest records how these features were computed" in manifest
 
 
 def test_a_fold_may_be_resumed_by_a_call_of_its_own(toy, train, alone, monkeypatch):

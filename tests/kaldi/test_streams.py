@@ -66,7 +66,9 @@ def test_pipes_can_be_forbidden(here, monkeypatch):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("gone", "gone: cannot be read: No such file"), ("x:99", "offset 99 is past the end"), (".", "Is a directory"),
+    [("gone", "gone: cannot be read: No such file or directory in the current folder$"),
+     ("/gone", "/gone: cannot be read: No such file or directory$"), ("x:99", "offset 99 is past the end"),
+     (".", "Is a directory"),
      ("x:99999999999999999999", "the offset is beyond the end"), ("|", "output pipe"), (" |", "without a command")],
 )  # fmt: skip
 def test_a_bad_input_is_named(here, name, message):

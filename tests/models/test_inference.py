@@ -10,7 +10,7 @@ import torch
 from networks import trained
 
 from sertk.errors import SertkError
-from sertk.models import inference
+from sertk.models import inference, pieces
 from sertk.models.inference import on_segments
 from sertk.models.resnet import Trunk
 
@@ -47,6 +47,20 @@ def test_where_memory_runs_out_smaller_parts_are_tried(monkeypatch):
     full = Full(monkeypatch, 130)
     found = list(on_segments(network, [s for s in segments if s[0] != "u1"], "logit", CPU))
     assert 400 in full.asked and len(found) == 4
+
+
+def test_every_segment_is_computed_where_some_take_pieces(monkeypatch):
+    """In a wide network segments that would be batched are longer than what is passed as a whole."""
+    network, rng = trained(), np.random.default_rng(0)
+    segments = [(f"u{i}", rng.normal(size=(n, 16)).astype(np.float32)) for i, n in enumerate([90, 120, 80, 110])]
+    expected = list(on_segments(network, segments, "logit", CPU))
+    monkeypatch.setitem(inference.WINDOW, "cpu", 9)
+    monkeypatch.setitem(inference.TOGETHER, "cpu", 400)
+    monkeypatch.setitem(pieces.WIDEST, "cpu", 100 * network.spec.channels * network.spec.bins)
+    found = list(on_segments(network, segments, "logit", CPU))
+    assert [key for key, _ in found] == [key for key, _ in expected]
+    for (_, one), (_, other) in zip(found, expected):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_out_of_memory_names_the_segment_and_spares_the_others(monkeypatch):

@@ -94,6 +94,12 @@ def test_the_best_labels_alone_leave_the_rest_to_others(tmp_path):
     assert vectors["a-1"] == pytest.approx([0.8, 0.1, 0.1])
 
 
+def test_what_columns_lack_to_1_is_not_shared(tmp_path):
+    """Unlike the best labels of a list, a row of columns has all labels: the rest is of columns that are no classes."""
+    posteriors = read(table(tmp_path, "file,Angry,hap,neu\n1,0.7,0.2,0.1\n2,0.5,0.5,0\n"))
+    assert posteriors.vectors["a-1"] == pytest.approx([0, 2 / 3, 1 / 3]) and posteriors.outside == 2
+
+
 def test_other_labels_are_left_out_and_counted(tmp_path):
     rows = [{"key": str(n), "labels": ["angry", "neutral", "<unk>"], "scores": [0.3, 0.2, 0.5]} for n in (1, 2)]
     posteriors = read(table(tmp_path, rows, "p.jsonl"))

@@ -35,6 +35,16 @@ def test_the_same_rows_for_all_epochs_are_read_once():
     assert len(set(map(id, draws_of_epochs(store, range(2, 5), 1, CPU, 1 << 20)))) == 1
 
 
+def test_an_epoch_goes_on_where_the_last_one_ended():
+    """With more versions than rows, too; a training that resumes at a later epoch sees the same rows."""
+    store = store_of(["a"], [np.arange(2, dtype=np.float32)[:, None]])
+    segments, versions = np.zeros(3, int), np.arange(3)
+    for first in (1, 2):
+        epochs = draws_of_epochs(store, range(first, 4), 3, CPU, 1 << 20)
+        found = [draws(segments, versions)[:, 0].tolist() for draws in epochs]
+        assert found == [[0, 1, 0], [1, 0, 1], [0, 1, 0]][first - 1 :]
+
+
 def test_heads_of_the_same_shape_and_batch_size_are_stacked():
     targets, members = Targets(torch.arange(9) % 3), np.arange(9)
     given = {"a": (5, 4), "b": (5, 3), "c": (6, 4), "d": (5, 4)}

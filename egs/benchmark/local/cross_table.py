@@ -5,10 +5,10 @@ import json
 
 import click
 
-from sertk.atomic import atomic_file
 from sertk.cli.command import command
 from sertk.cli.options import json_option
 from sertk.cli.types import FOLDER
+from sertk.datadir.records import write_json
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 
@@ -59,9 +59,7 @@ def main(cross, json_file):
             system: [{"trained_on": pair[0], "tested_on": pair[1], **cell} for pair, cell in found.items()]
             for system, found in cells.items()
         }
-        with atomic_file(json_file, "w") as file:
-            json.dump(plain, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+        write_json(json_file, plain)
     click.echo("\n".join(lines))
 
 

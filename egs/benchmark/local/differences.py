@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 
 import click
-import numpy as np
 
-from sertk.atomic import atomic_file
 from sertk.cli.command import command
 from sertk.cli.options import json_option
 from sertk.cli.types import FOLDER
+from sertk.datadir.records import write_json
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
@@ -46,10 +45,11 @@ def main(folds, conditions, title, json_file):
     if "speaker" not in test.maps:
         raise SertkError(f"{folds}/utt2spk: is missing: intervals are over speakers")
     speakers = [test.maps["speaker"][key] for key in test.keys]
-    fold = np.array([test.utt2fold[key] for key in test.keys])
     guesses = [guesses_of(read_runs(folder, test.keys, test.labels)) for _, folder in pairs]
     results = [read_results(Path(folder) / "results.json") for _, folder in pairs]
-    comparisons = [compare(test.truth, guess, guesses[0], speakers, len(test.labels), fold) for guess in guesses[1:]]
+    comparisons = [
+        compare(test.truth, guess, guesses[0], speakers, len(test.labels), test.fold) for guess in guesses[1:]
+    ]
     rows = [
         {
             "name": name,
@@ -76,15 +76,7 @@ def main(folds, conditions, title, json_file):
     lines = [": ".join(filter(None, words)), *aligned([headings(pairs[0][0]), *map(cells, rows)])]
     lines += [note for note in comparison_notes(comparisons, "utt2spk") if not note.startswith("detectable")]
     if json_file:
-        with atomic_file(json_file, "w") as file:
-            json.dump(
-                {"title": title, "units": units, "conditions": rows},
-                file,
-                indent=1,
-                ensure_ascii=False,
-                allow_nan=False,
-            )
-            file.write("\n")
+        write_json(json_file, {"title": title, "units": units, "conditions": rows})
     click.echo("\n".join(lines))
 
 

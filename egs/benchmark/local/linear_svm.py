@@ -12,6 +12,7 @@ from sertk.atomic import atomic_file
 from sertk.cli.command import command
 from sertk.cli.types import FILE, FOLDER, RSPECIFIER, WEIGHTS
 from sertk.datadir.lists import read_list
+from sertk.datadir.records import write_json
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_table, table_writer
 from sertk.scoring.foldfiles import read_labels, read_maps, read_utt2fold
@@ -82,9 +83,8 @@ def main(vectors, fold_dir, predictions, complexity, fitted, test_vectors, inner
             distances = distances_of(kernel, truth[train], testing @ training.T, chosen, len(labels))
             for n, row in zip(np.flatnonzero(test), softmax(distances / temperature, axis=1)):
                 writer.writerow([keys[n], *(f"{p:.6g}" for p in row)])
-    with atomic_file(predictions.with_suffix(".json"), "w") as file:
-        json.dump({name: {"C": c, "temperature": t} for name, (c, t) in choices.items()}, file, indent=1)
-        file.write("\n")
+    chosen = {name: {"C": c, "temperature": t} for name, (c, t) in choices.items()}
+    write_json(predictions.with_suffix(".json"), chosen)
 
 
 def read_vectors(source, keys):

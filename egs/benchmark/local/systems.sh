@@ -2,8 +2,10 @@
 # shellcheck shell=bash disable=SC2154  # variables of these scripts
 
 # Systems whose result depends on the seed.
-seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune level-perturbed segment-mean
-  speaker-norm "
+seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune level-perturbed"
+seeded+=" segment-mean speaker-norm "
+
+is_seeded() { [[ $seeded == *" $1 "* ]]; }
 
 # script_of SYSTEM: its script in local/systems.
 script_of() {
@@ -15,13 +17,18 @@ script_of() {
 }
 
 check_systems() {
-  local system
+  local system part
   for system in $1; do
     [ -x "$(script_of "$system")" ] || die "there is no system $system ($(script_of "$system"); see run.sh --help)"
     [[ ${system%%=*} =~ ^[A-Za-z0-9_.-]+$ ]] || die "'${system%%=*}' cannot be the name of a system"
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
       level-frozen | level-finetune) [ -n "$level_init" ] || die "$system needs --level-init MODEL" ;;
+      *:inner)
+        for part in $(tr + ' ' <<<"${system//:inner/}"); do
+          ! is_seeded "${part#*=}" || die "$system: ${part#*=} has no scores of its training folds: give :folds"
+        done
+        ;;
     esac
   done
 }
@@ -47,9 +54,9 @@ call_system() {
 # train_system SYSTEM DATA EXP: writes EXP/SYSTEM/FOLD/scores.ark, or EXP/SYSTEM/seedN/FOLD/scores.ark of several runs.
 train_system() {
   local s dir
-  for s in $([[ $seeded == *" $1 "* ]] && echo "$seeds" || echo "$seed"); do
+  for s in $(is_seeded "$1" && echo "$seeds" || echo "$seed"); do
     dir=$3/${1%%=*}
-    [[ $seeded != *" $1 "* ]] || dir=$(run_of "$dir" "$s")
+    ! is_seeded "$1" || dir=$(run_of "$dir" "$s")
     call_system "$1" --seed "$s" "$2" "$3/folds" "$dir"
   done
 }

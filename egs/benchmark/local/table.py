@@ -11,6 +11,7 @@ from sertk.cli.command import command
 from sertk.cli.messages import log
 from sertk.cli.options import json_option
 from sertk.cli.types import FOLDER
+from sertk.datadir.records import write_json
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
@@ -43,9 +44,7 @@ def main(exp, corpora, against, json_file):
         lines += [*corpus_lines(corpus, tables[corpus], against), ""]
     lines.append(f"UA and WA are means over folds in %; intervals are of the pooled UA; * significant at {ALPHA}")
     if json_file:
-        with atomic_file(json_file, "w") as file:
-            json.dump(tables, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+        write_json(json_file, tables)
     click.echo("\n".join(lines))
 
 
