@@ -1,5 +1,6 @@
 """What the tests share: binaries called as a user calls them, and the real corpora where they are."""
 
+import gc
 import importlib
 import os
 import re
@@ -15,6 +16,8 @@ from support import CORPORA, ROOT, Result, call_main, let_children_take, without
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
 
+# What is imported for tests stays: it is searched for cycles neither while it is imported nor afterwards.
+gc.disable()
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
 # The runners are scripts of python3; a version manager's stand-in of that name takes longer to start than they do.
@@ -32,6 +35,11 @@ def pytest_configure(config):
     if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["TRITON_INTERPRET"] = "1"
+
+
+def pytest_collection_finish(session):
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def main(
     See also: embed-segments, transfer-head
     """
     only_for("--segments", segments, "max_overshoot")
-    from sertk.frontend.perturb import Perturb
+    from sertk.frontend.perturb_list import Perturb
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer
 

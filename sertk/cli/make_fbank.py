@@ -118,7 +118,7 @@ def main(
     only_for("--segments", segments, "max_overshoot")
     refuse_shared_stdout(feats_out, write_num_frames, write_utt2dur)
     from sertk.frontend.extractor import FeatureExtractor
-    from sertk.frontend.perturb import Perturb
+    from sertk.frontend.perturb_list import Perturb
     from sertk.frontend.pipeline import features_of, in_order
     from sertk.frontend.recordings import recording_jobs
     from sertk.kaldi.tables import table_writer

@@ -8,7 +8,6 @@ could have the same time.
 import io
 import json
 import os
-import tempfile
 import zlib
 from contextlib import suppress
 
@@ -100,6 +99,8 @@ def _write(index: Index, path: str, identity: list[int]) -> None:
     checksum = zlib.crc32(body.getbuffer()[8:])
     body.seek(0)
     body.write(checksum.to_bytes(8, "little"))
+    import tempfile  # takes 5 ms, and few tables are large
+
     fd, tmp = tempfile.mkstemp(dir=os.path.dirname(os.path.realpath(path)), prefix=".index")
     try:
         with open(fd, "wb") as file:

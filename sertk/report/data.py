@@ -12,7 +12,7 @@ import soundfile
 from sertk.datadir.lists import read_list, write_list
 from sertk.datadir.votes import Votes, read_votes
 from sertk.frontend.cmvn import normalise
-from sertk.frontend.perturb import Perturb
+from sertk.frontend.perturb_list import Perturb
 from sertk.frontend.recordings import read_recordings
 from sertk.frontend.speech import Speech
 from sertk.kaldi.randomtable import RandomTable

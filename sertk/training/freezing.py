@@ -1,5 +1,6 @@
 """Partial training: which layers are frozen, and the parameter groups of the optimiser."""
 
+import inspect
 import re
 from dataclasses import dataclass
 
@@ -99,7 +100,25 @@ def decay_groups(module: nn.Module, weight_decay: float, decay_all: bool = True)
     return [group for group in groups if group["params"]]
 
 
-def sgd(groups: list[dict], settings: DescentSettings) -> torch.optim.SGD:
+class SGD(torch.optim.SGD):
+    """torch's optimiser without the decorators that import torch's compiler, which takes longer than a second.
+
+    They only keep the compiler away from these methods, and nothing here compiles them.
+    """
+
+    add_param_group, zero_grad, state_dict, load_state_dict = map(
+        inspect.unwrap,
+        (
+            torch.optim.SGD.add_param_group,
+            torch.optim.SGD.zero_grad,
+            torch.optim.SGD.state_dict,
+            torch.optim.SGD.load_state_dict,
+        ),
+    )
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+def sgd(groups: list[dict], settings: DescentSettings) -> SGD:
     """The optimiser of parameter groups. Without momentum Nesterov's is plain descent, which torch refuses to call so."""
     nesterov = settings.nesterov and settings.momentum > 0
-    return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=nesterov, fused=True)
+    return SGD(groups, settings.learning_rate, settings.momentum, nesterov=nesterov, fused=True)

@@ -108,6 +108,17 @@ def start_slurm(tmp_path):
 
 
 @pytest.fixture
+def start_driver(cluster, checkout, start_slurm):
+    """Start a run-slurm of the checkout on the real Slurm: start_driver("JOB=1:2 JOB.log sleep 3") -> Popen."""
+    utils = checkout / "egs" / "common" / "utils"
+    environment = cluster.environment | {
+        "PATH": f"{checkout / 'bin'}:{utils}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    return lambda *words: start_slurm(utils / "run-slurm", environment, words)
+
+
+@pytest.fixture
 def run_slurm(call_runner):
     """Call run-slurm with all words of some strings: run_slurm("--gpu 1", "x.log sleep 3") -> CompletedProcess."""
     return lambda *words: call_runner("run-slurm", *" ".join(words).split())

@@ -5,6 +5,7 @@ for GPUs. What is started is stopped by pid file.
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -12,6 +13,8 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+
+from support import wait_for
 
 CONF = """
 ClusterName=toy
@@ -134,6 +137,19 @@ class Cluster:
     def preempt(self, seconds: float = 2):
         """Take the node away from main's jobs for so long; returns when it is free again."""
         self.run("sbatch", "--wait", "--partition=high", "--exclusive", "--output=/dev/null", f"--wrap=sleep {seconds}")
+
+
+def job_of(folder: Path, name: str) -> str:
+    """The id in the state file of a run-slurm with the log `name`, once it is there."""
+    found = []
+
+    def there():
+        file = folder / f"{name}.slurm"
+        found[:] = re.findall(r'"array": "(\d+)"', file.read_text()) if file.exists() else []
+        return found
+
+    wait_for(there)
+    return found[0]
 
 
 def free_ports(number: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tempfile
 import time
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_read_only_folder_gets_no_cache(indexed, here, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(indexcache.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
     assert [opened()[0] for _ in range(2)] == [False, False]
 
 

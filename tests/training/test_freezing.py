@@ -1,4 +1,7 @@
-"""Frozen layers: weights, statistics, weight decay."""
+"""Frozen layers: weights, statistics, weight decay; the optimiser."""
+
+import inspect
+import sys
 
 import pytest
 import torch
@@ -6,6 +9,8 @@ import torch
 from sertk.datadir.lists import read_list, write_list
 from sertk.models.modelfile import load_model
 from sertk.models.resnet import Head, NetworkSpec
+from sertk.training.freezing import decay_groups, sgd
+from sertk.training.settings import DescentSettings
 
 
 @pytest.mark.parametrize(
@@ -45,8 +50,6 @@ def test_frozen_batchnorm_in_evaluation_or_training_mode(toy, train, mode):
 
 
 def test_slopes_are_not_decayed():
-    from sertk.training.freezing import decay_groups
-
     head = Head(NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8))
     groups = decay_groups(head, 0.1)
     assert [(group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups] == [
@@ -58,3 +61,27 @@ def test_slopes_are_not_decayed():
         (0.1, 64 * 8 + 8 * 4),
         (0.0, 8 + 16 + 4 + 1),
     ]
+
+
+def test_descent_is_torchs_and_does_not_load_the_compiler(monkeypatch):
+    settings = DescentSettings(learning_rate=0.1, momentum=0.9, nesterov=True)
+    start, gradients = torch.randn(5), torch.randn(3, 5)
+    reference = torch.nn.Parameter(start.clone())
+    theirs = torch.optim.SGD([{"params": [reference], "weight_decay": 0.2}], 0.1, 0.9, nesterov=True)
+    for gradient in gradients:
+        reference.grad = gradient.clone()
+        theirs.step()
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        monkeypatch.delattr(inspect.unwrap(getattr(torch.optim.SGD, name)), "__dynamo_disable", raising=False)
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # importing it is an error
+    parameter, state = torch.nn.Parameter(start.clone()), None
+    for gradient in gradients:  # each step by another optimiser, resumed
+        ours = sgd([{"params": [parameter], "weight_decay": 0.2}], settings)
+        if state:
+            ours.load_state_dict(state)
+        parameter.grad = gradient.clone()
+        ours.step()
+        ours.zero_grad(set_to_none=True)
+        state = ours.state_dict()
+    assert parameter.grad is None
+    torch.testing.assert_close(parameter, reference)

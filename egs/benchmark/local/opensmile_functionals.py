@@ -12,7 +12,7 @@ from sertk.cli.tally import Tally, progress
 from sertk.cli.types import RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
 from sertk.frontend.audio import SCALE
-from sertk.frontend.perturb import Perturb
+from sertk.frontend.perturb_list import Perturb
 from sertk.frontend.recordings import read_recordings
 from sertk.kaldi.tables import table_writer
 
