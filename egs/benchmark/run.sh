@@ -91,7 +91,7 @@ fi
 if at_stage 2 "features" && needs_features "$systems"; then
   mkdir -p "$work/exp"
   # The corpora have different sample rates.
-  { cat "$(fbank_conf_of "$init")" && echo "--allow-resample=true"; } >"$work/exp/fbank.conf"
+  { cat "$(fbank_conf_of "$init")"; echo "--allow-resample=true"; } >"$work/exp/fbank.conf"
   for corpus in $corpora; do
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$work/exp/fbank.conf" "$work/data/$corpus"
   done
@@ -137,7 +137,8 @@ if [ "$cross" = true ] && at_stage 7 "trained on one corpus, tested on another";
       [[ $one < $other ]] || continue
       pair=$one-$other
       data=$work/data/cross/$pair dir=$work/exp/cross/$pair
-      combine_pair "$work" "$one" "$other" "$data" || continue
+      share_labels "$work" "$one" "$other" || continue
+      combine_pair "$work" "$one" "$other" "$data"
       make-folds --scheme given "$data" "$dir/folds"
       for system in $systems; do
         echo "-- $pair: ${system%%=*}"

@@ -62,7 +62,7 @@ def main(
     """
     from sertk.datadir.overwrite import check_distinct
     from sertk.errors import SertkError
-    from sertk.kaldi.tables import table_writer
+    from sertk.kaldi.writer import published_together, table_writer
     from sertk.scoring.fusion import fuse
     from sertk.scoring.testset import read_test
 
@@ -75,11 +75,12 @@ def main(
             f"{out}: has models, such as {trained[0]}: scores of a fusion go to a folder of their own (DIR)"
         )
     fused = fuse(test, systems, weights, average)
-    for fold, settings in fused.settings.items():
-        folder = out / str(fold)
-        folder.mkdir(parents=True, exist_ok=True)
-        with table_writer(f"ark:{folder}/scores.ark", kind="vector", settings=settings) as write:
-            for key, vector in zip(test.keys, fused.posteriors):
-                if test.utt2fold[key] == fold:
-                    write(key, vector.astype("float32"))
+    with published_together() as together:
+        for fold, settings in fused.settings.items():
+            folder = out / str(fold)
+            folder.mkdir(parents=True, exist_ok=True)
+            with table_writer(f"ark:{folder}/scores.ark", kind="vector", settings=settings, together=together) as write:
+                for key, vector in zip(test.keys, fused.posteriors):
+                    if test.utt2fold[key] == fold:
+                        write(key, vector.astype("float32"))
     log.info("Done %d segments in %d folds", len(test.keys), len(fused.settings))

@@ -61,7 +61,7 @@ def main(
 
     from sertk.datadir.lists import read_list
     from sertk.kaldi.manifest import file_sha256
-    from sertk.kaldi.tables import table_writer
+    from sertk.kaldi.writer import published_together, table_writer
     from sertk.scoring.foldfiles import read_labels, read_maps, read_utt2fold
     from sertk.scoring.foreign import read_predictions
     from sertk.scoring.segmentnames import read_names
@@ -90,15 +90,17 @@ def main(
     mapped = None if label_map is None else read_list(label_map)
     posteriors = read_predictions(tables, names, classes, mapped, columns, logits)
     source = {"tables": [path.name for path in tables], "sha256": [file_sha256(path) for path in tables]}
-    for part, keys in parts.items():
-        trained = [key for key in utt2fold if key not in set(keys)] if trained_on == FOLDS else declared_keys
-        record = training_record(part, trained, speakers, declared, speaker_of)
-        settings = {"labels": list(classes), "imported": source} | ({"trained_on": record} if record else {})
-        folder = out / part if part else out
-        folder.mkdir(parents=True, exist_ok=True)
-        with table_writer(f"ark:{folder}/scores.ark", kind="vector", settings=settings) as write:
-            for key in sorted(keys):
-                write(key, posteriors.vectors[key].astype("float32"))
+    with published_together() as together:
+        for part, keys in parts.items():
+            trained = [key for key in utt2fold if key not in set(keys)] if trained_on == FOLDS else declared_keys
+            record = training_record(part, trained, speakers, declared, speaker_of)
+            settings = {"labels": list(classes), "imported": source} | ({"trained_on": record} if record else {})
+            folder = out / part if part else out
+            folder.mkdir(parents=True, exist_ok=True)
+            table = f"ark:{folder}/scores.ark"
+            with table_writer(table, kind="vector", settings=settings, together=together) as write:
+                for key in sorted(keys):
+                    write(key, posteriors.vectors[key].astype("float32"))
     highest = np.max(list(posteriors.vectors.values()), axis=0)
     if absent := [name for name, value in zip(classes, highest) if not value]:
         log.warning("no segment has any probability of %s (--label-map maps labels that are called otherwise)",

@@ -102,6 +102,6 @@ def only_for(purpose: str, wanted: object, *names: str, options: dict[str, Any] 
         param = params[name]
         if not context.command.typed.isdisjoint(param.opts):
             raise click.UsageError(f"{param.opts[0]} is for {purpose}")
-        log.info("%s of the config file is ignored: it is for %s", param.opts[0], purpose)
+        log.debug("%s of the config file is ignored: it is for %s", param.opts[0], purpose)
         if options is not None:
             options[name] = param.type_cast_value(context, param.get_default(context))

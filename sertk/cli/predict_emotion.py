@@ -52,23 +52,23 @@ def main(
     if (utt2fold is None) != (fold is None):
         raise click.UsageError("--utt2fold and --fold go together")
     if fold is None:
-        _predict(model, feats, posteriors, None, Tally(feats, max_skip), options)
+        _predict(model, feats, posteriors, None, Tally(feats, max_skip), None, options)
         return
     from sertk.datadir.foldnames import check_place, chosen_folds, of_fold, several
     from sertk.datadir.lists import read_list
+    from sertk.kaldi.writer import published_together
 
     check_place(str(posteriors), fold)
     if several(fold) and feats.filename == "-":
         raise click.UsageError(f"--fold {fold}: standard input can be read for one fold only")
     fold_of = read_list(utt2fold)
-    for name in chosen_folds(fold, fold_of.values(), utt2fold):
-        segments = {
-            key: f"in fold {name}, but has no features" for key, its_fold in fold_of.items() if its_fold == name
-        }
-        source = Path(of_fold(str(model), name))
-        _predict(
-            source, feats, parse_wspecifier(of_fold(str(posteriors), name)), segments, Tally(feats, max_skip), options
-        )
+    with published_together() as together:
+        for name in chosen_folds(fold, fold_of.values(), utt2fold):
+            segments = {
+                key: f"in fold {name}, but has no features" for key, its_fold in fold_of.items() if its_fold == name
+            }
+            source, target = Path(of_fold(str(model), name)), parse_wspecifier(of_fold(str(posteriors), name))
+            _predict(source, feats, target, segments, Tally(feats, max_skip), together, options)
 
 
 def _predict(
@@ -77,6 +77,7 @@ def _predict(
     posteriors: Wspecifier,
     segments: dict[str, str] | None,
     tally: Tally,
+    together: list | None,
     options: dict[str, Any],
 ) -> None:
     """Write the posteriors of a model.
@@ -87,6 +88,7 @@ def _predict(
         posteriors: where to write.
         segments: the segments to process, with what is said of one that has no features; None: all that have features.
         tally: counts them.
+        together: tables that are published with this one.
         options: precision, device and threads.
     """
     from sertk.jobs.embed import embed
@@ -100,7 +102,7 @@ def _predict(
 
     wanted = frozenset(segments).__contains__ if segments else None
     results, total, settings = embed(model, feats, "posterior", wanted=wanted, skip=skip, **options)
-    with tally, table_writer(posteriors, kind="vector", settings=settings) as write:
+    with tally, table_writer(posteriors, kind="vector", settings=settings, together=together) as write:
         for key, probabilities in progress(results, total):
             write(key, probabilities)
             missing.pop(key, None)

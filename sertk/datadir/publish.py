@@ -20,14 +20,14 @@ STAGE = ".sertk-unfinished"
 
 
 def publish_files(
-    folder: str | os.PathLike, contents: Mapping[str, bytes], away: Mapping[str, str] | None = None
+    folder: str | os.PathLike, contents: Mapping[str, bytes], away: Mapping[str, str | None] | None = None
 ) -> None:
-    """Write files into a folder, made if needed, and move other files of it away: all or nothing.
+    """Write files into a folder, made if needed, and move or delete other files of it: all or nothing.
 
     Args:
         folder: a link to a folder is followed; a link in the place of a file is replaced.
         contents: {path below the folder: content}; the last one commits: while it is missing, nothing is published.
-        away: {path below the folder: new path below the folder} of files to move.
+        away: {path below the folder: new path below the folder} of files to move; None to delete one.
 
     Raises:
         SertkError: a file cannot be written, or another process is writing in the folder; nothing has changed.
@@ -78,7 +78,7 @@ def _make_folder(place: Path, new_folders: list[Path]) -> None:
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
 
 
-def _publish(folder: Path, contents: Mapping[str, bytes], away: Mapping[str, str]) -> None:
+def _publish(folder: Path, contents: Mapping[str, bytes], away: Mapping[str, str | None]) -> None:
     names = [*contents, *away]
     for name in names:
         if (folder / name).is_dir() and not (folder / name).is_symlink():
@@ -138,7 +138,7 @@ def _restore(folder: Path) -> None:
     else:
         for number, name in enumerate(names):
             old = stage / "old" / str(number)
-            if name in plan["away"] and os.path.lexists(old):
+            if plan["away"].get(name) and os.path.lexists(old):
                 place = folder / plan["away"][name]
                 place.parent.mkdir(exist_ok=True)
                 old.rename(place)

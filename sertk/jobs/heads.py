@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sertk import __version__
+from sertk.atomic import remove
 from sertk.data.store import RESIDENT_BYTES, Store
 from sertk.errors import SertkError
 from sertk.jobs.drawtable import DrawTable, open_draws
@@ -97,6 +98,10 @@ def train_all_heads(
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
+        for (
+            run
+        ) in runs:  # a kill between two folds leaves no old heads beside new ones; a rerun writes the missing ones
+            remove(run.final)
         for run in runs:
             run.write_model(table)
     return 0

@@ -28,7 +28,12 @@ from sertk.kaldi.streams import open_output
 
 @contextmanager
 def table_writer(
-    target: Wspecifier | str, *, kind: str = "matrix", compress: str = "none", settings: dict[str, Any] | None = None
+    target: Wspecifier | str,
+    *,
+    kind: str = "matrix",
+    compress: str = "none",
+    settings: dict[str, Any] | None = None,
+    together: "list[ArchiveWriter] | None" = None,
 ) -> Iterator[Callable[[str, Any], None]]:
     """Context manager of a function `write(key, array)`.
 
@@ -40,6 +45,7 @@ def table_writer(
             "double" take a number, for tables like utt2num_frames and utt2dur, which have no manifest.
         compress: "none", or Kaldi's "cm", "cm2" or "cm3" for matrices (ignored in text).
         settings: how the numbers were computed (plain JSON), saved in the manifest.
+        together: publish with the other tables of this list, see `published_together`.
 
     Raises:
         SertkError: a file cannot be written; a key comes twice or could not be read back; an array has another type or
@@ -48,6 +54,7 @@ def table_writer(
     assert kind in (*KINDS, *NUMBERS) and compress in COMPRESSIONS, (kind, compress)
     target = as_wspecifier(target)
     writer = (ArchiveWriter if target.archive is not None else _FilesWriter)(target, kind, compress, settings or {})
+    writer.together = together
     try:
         yield writer.write
         if not writer.seen:
@@ -55,6 +62,32 @@ def table_writer(
         writer.finish()
     except BaseException:
         writer.abandon()
+        raise
+
+
+@contextmanager
+def published_together() -> Iterator["list[ArchiveWriter]"]:
+    """Context manager of a list for the `together` of table_writer: the tables are published when the block ends.
+
+    Old and new tables are never mixed: if the block raises, the old ones stay; a kill during the publication leaves only old
+    ones or only new ones, but not all.
+
+    Raises:
+        SertkError: a file cannot be written.
+    """
+    writers: list[ArchiveWriter] = []
+    try:
+        yield writers
+        for path in [path for writer in writers for _, path in writer.pairs]:
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.realpath(path))
+        for writer in writers:
+            writer.publish()
+    except BaseException as error:
+        for writer in writers:
+            writer.abandon()
+        if isinstance(error, OSError):
+            raise SertkError(f"{error.filename}: cannot be written: {error.strerror or error}") from None
         raise
 
 
@@ -105,6 +138,7 @@ class _Writer:
         self.target, self.kind, self.compress, self.settings = target, kind, compress, settings
         self.seen: set[str] = set()
         self.frames, self.dims = 0, set()
+        self.together: list[ArchiveWriter] | None = None
 
     def encoded(self, key: str, array: Any) -> tuple[bytes | np.ndarray, ...]:
         """Check and encode an entry's value, as pieces to write."""
@@ -179,12 +213,19 @@ class ArchiveWriter(_Writer):
             self.manifest.write(self._manifest().text().encode())
             self.manifest.finish()
             published.append(self.manifest)
-        if published:
-            publish([(part.tmp, part.path) for part in published])
-        if self.manifest:
-            note_published(self.archive.path)
+        self.pairs = [(part.tmp, part.path) for part in published]
+        if published and self.together is not None:
+            self.together.append(self)
+        elif published:
+            self.publish()
         for part in streamed:
             part.finish()
+
+    def publish(self) -> None:
+        """Put the finished files in their places. Raises OSError."""
+        publish(self.pairs)
+        if self.manifest:
+            note_published(self.archive.path)
 
     def _manifest(self) -> Manifest:
         script, digest = "", ""

@@ -138,8 +138,7 @@ def _batch(network: ResNet, window: Window, picked: list[int], at: str, device: 
             if not out_of_memory(error):
                 raise
         # Outside the except block: a live exception keeps the tensors allocated.
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(device)
         if len(picked) > 1:
             half = len(picked) // 2
             parts = (picked[:half], picked[half:])

@@ -14,10 +14,10 @@ from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.histories import read_histories
 from sertk.report.published import Published, published
-from sertk.scoring.emotion import confusion
 from sertk.scoring.groups import UNGROUPED
 from sertk.scoring.leakguard import CROSS_FITTED, DEPENDENT, UNKNOWN_SCHEME, Guard, guard_reasons
 from sertk.scoring.posteriors import Scored, guesses_of, select_of
+from sertk.scoring.results import check_current
 from sertk.scoring.testset import Test, read_system, read_test
 
 # Order of stamps in a title, most serious first.
@@ -211,9 +211,7 @@ def _system(folder: Path, results: dict, test: Test, scheme: dict, i_know: bool)
     guard = Guard(i_know)
     guard.stamp(*results["stamps"], *test.stamps)
     runs = read_system(test, str(folder), guard)
-    counts = sum(confusion(test.truth, scored.guess, len(test.labels)) for scored in runs).tolist()
-    if results["labels"] != list(test.labels) or results["confusion"]["counts"] != counts:
-        raise SertkError(f"{folder}/results.json: does not match the current scores and folds: run score-loso again")
+    check_current(results, folder / "results.json", test.truth, guesses_of(runs), test.labels)
     leaks = tuple(dict.fromkeys([*results["leaks"], *guard.leaks]))
     reasons = guard_reasons({"guard": guard.state, "leaks": leaks, "unchecked": guard.unchecked})
     what, stamps = _how(runs), ordered(guard.stamps)

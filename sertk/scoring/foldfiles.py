@@ -1,11 +1,12 @@
 """The files of a fold folder: utt2label, utt2fold, labels.txt, scheme.json and the maps of speakers and sessions."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from sertk.atomic import atomic_file
-from sertk.datadir.lists import read_lines, read_list, write_list
-from sertk.datadir.records import read_json, write_json
+from sertk.datadir.lists import list_lines, read_lines, read_list
+from sertk.datadir.publish import publish_files
+from sertk.datadir.records import read_json
 from sertk.datadir.speakers import read_speakers
 from sertk.errors import SertkError
 from sertk.scoring.folds import SCHEMES, Folds
@@ -15,7 +16,7 @@ MAPS = {"speaker": "utt2spk", "session": "utt2session", "recording": "utt2uniq"}
 
 
 def write_folds(folder: str | Path, folds: Folds, maps: Mapping[str, Mapping[str, str]], settings: dict) -> None:
-    """Write utt2label, utt2fold, labels.txt and maps, and last scheme.json.
+    """Write utt2label, utt2fold, labels.txt, scheme.json and maps, all or nothing; delete maps that earlier folds have left.
 
     Args:
         folder: output folder, created if needed.
@@ -24,17 +25,16 @@ def write_folds(folder: str | Path, folds: Folds, maps: Mapping[str, Mapping[str
         settings: further entries of scheme.json.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_list(folder / "utt2label", folds.utt2label)
-    write_list(folder / "utt2fold", folds.utt2fold)
-    for what, name in MAPS.items():
-        if what in maps:
-            write_list(folder / name, maps[what])
-        else:
-            (folder / name).unlink(missing_ok=True)  # left by earlier folds
-    with atomic_file(folder / "labels.txt", "w") as file:
-        file.writelines(f"{label}\n" for label in folds.labels)
-    write_json(folder / "scheme.json", folds.settings() | settings)
+    lists = {MAPS[what]: maps[what] for what in MAPS if what in maps}
+    lists |= {"utt2label": folds.utt2label, "utt2fold": folds.utt2fold}
+    texts = {
+        "labels.txt": "".join(f"{label}\n" for label in folds.labels),
+        "scheme.json": json.dumps(folds.settings() | settings, indent=1, ensure_ascii=False) + "\n",
+    }
+    # utt2fold, without which nobody reads the others, commits.
+    texts |= {name: "".join(line for _, line in list_lines(folder / name, of)) for name, of in lists.items()}
+    left = {name: None for name in MAPS.values() if name not in lists and (folder / name).exists()}  # of earlier folds
+    publish_files(folder, {name: text.encode() for name, text in texts.items()}, left)
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:

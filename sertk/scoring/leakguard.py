@@ -161,20 +161,9 @@ class Guard:
             self._leak(name, "segment", both, prefix, f", as {renamed(both[0], strange)}")
         speakers = speakers_in(record, corpus.trials)
         whose = "the network it was initialised from" if prefix else "its model"
-        no_keys = record.get("keys") is None
-        if no_keys and speakers is None:
-            if declared := record.get("declared"):
-                remedy = " (import-resnet --labels does)" if record.get("target") == "speaker" else ""
-                reason = f"was trained on '{declared}', which lists no speakers{remedy}"
-            else:
-                reason = "records neither its training segments nor their speakers"
-            self.doubt(name, f"{whose} {reason}")
-        elif record.get("incomplete"):
-            self.doubt(name, f"{whose} is an average of networks, some without a training record")
-        elif foreign and speakers is None:
-            counted = f"{len(foreign)} training segments of {whose} are not in the test set's lists"
-            self.doubt(name, f"{counted}, and their speakers are not recorded ({foreign[0]}, …)")
-        elsewhere = bool(foreign) or no_keys
+        if reason := _unknown(record, whose, foreign, speakers):
+            self.doubt(name, reason)
+        elsewhere = bool(foreign) or record.get("keys") is None
         if speakers is not None and (elsewhere or "speaker" in corpus.apart):
             self._check_people(name, speakers, keys, corpus, prefix, elsewhere, bool(prefix or foreign))
 
@@ -228,6 +217,28 @@ class Guard:
     def _leak(self, name: str, what: str, both: list[str], prefix: str, detail: str = "") -> None:
         """Report test segments, speakers or sessions in the training data."""
         self.leak(f"{name}: {prefix}test {what} {both[0]}{_more(len(both) - 1)} in its training{detail}")
+
+
+def _unknown(record: Mapping, whose: str, foreign: list[str], speakers: set[str] | None) -> str:
+    """Why a training record does not tell whether test speakers were trained on, "" if it does.
+
+    Args:
+        record: of a network.
+        whose: the network, for the message.
+        foreign: its training segments that are not in the test set's lists.
+        speakers: its training speakers; None if not recorded.
+    """
+    if record.get("keys") is None and speakers is None:
+        if declared := record.get("declared"):
+            remedy = " (import-resnet --labels does)" if record.get("target") == "speaker" else ""
+            return f"{whose} was trained on '{declared}', which lists no speakers{remedy}"
+        return f"{whose} records neither its training segments nor their speakers"
+    if record.get("incomplete"):
+        return f"{whose} is an average of networks, some without a training record"
+    if foreign and speakers is None:
+        counted = f"{len(foreign)} training segments of {whose} are not in the test set's lists"
+        return f"{counted}, and their speakers are not recorded ({foreign[0]}, …)"
+    return ""
 
 
 def _strangers(trained: Collection[str], tested: Collection[str], corpus: Corpus) -> list[str]:

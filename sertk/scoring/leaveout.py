@@ -2,8 +2,8 @@
 
 A trial has two speakers, so trials of other speakers share one of them. The jackknife leaves out one speaker with all the
 trials that he or she is in. Rates (EER, minDCF) have Wilson's interval with the effective sample size of this variance and
-Student's quantile, as accuracies do (sertk.scoring.intervals); Cllr has Student's on a logarithmic scale. No interval is
-narrower than that of independent trials.
+Student's quantile, as accuracies do (sertk.scoring.intervals); Cllr has Student's on a logarithmic scale. The interval
+of a figure is never narrower than that of independent trials.
 
 Source: Efron and Stein 1981 (the jackknife of statistics of pairs); Korn and Graubard 1998.
 """

@@ -1,5 +1,7 @@
 """Reading posteriors for scoring: every test segment once, with the expected labels and fold."""
 
+import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +109,8 @@ def read_posteriors(source: str | Path, keys: Sequence[str], labels: Sequence[st
         labels: class names.
 
     Raises:
-        SertkError: a segment is missing, unknown or scored twice, a vector has another dimension or is not a distribution, or
-            a manifest names other labels.
+        SertkError: a segment is missing, unknown or scored twice, a vector has another dimension or is not a distribution,
+            a manifest names other labels, or the model beside an archive is not the one that computed it.
     """
     index_of = {key: index for index, key in enumerate(keys)}
     posteriors = np.full((len(keys), len(labels)), np.nan)
@@ -216,14 +218,27 @@ def _archives(table: str) -> str | dict[str, str]:
 
 
 def _settings(archive: str, labels: Sequence[str]) -> dict | None:
-    """Settings of an archive's manifest, None without one. Raises SertkError for other labels."""
+    """Settings of an archive's manifest, None without one. Raises SertkError for other labels, and scores of an earlier model."""
     manifest = read_manifest(f"ark:{archive}")
     if manifest is None:
         return None
     named = manifest.settings.get("labels", list(labels))
     if list(named) != list(labels):
         raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, expected {' '.join(labels)}")
+    model, computed_by = Path(archive).with_name("final.pt"), manifest.settings.get("model")
+    if computed_by and _digest(model) not in (None, computed_by):
+        raise SertkError(f"{archive}: not by {model}, which was trained again since (predict-emotion writes it)")
     return manifest.settings
+
+
+def _digest(model: Path) -> str | None:
+    """The digest of a model file (the last one in it), read without torch; None if there is no such file."""
+    try:
+        with zipfile.ZipFile(model) as file:
+            pickled = file.read(next(name for name in file.namelist() if name.endswith("data.pkl")))
+        return re.findall(rb"[0-9a-f]{64}", pickled)[-1].decode()
+    except (OSError, zipfile.BadZipFile, LookupError, StopIteration):
+        return None
 
 
 def _checked(name: str, key: str, vector: np.ndarray, labels: Sequence[str]) -> np.ndarray:

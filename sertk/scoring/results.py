@@ -7,9 +7,11 @@ documents every field.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
+from sertk.errors import SertkError
 from sertk.scoring.calibration import (
     brier_score,
     calibration_error,
@@ -30,6 +32,26 @@ from sertk.scoring.variance import joined
 _MOST_NAMES = 50
 # Measures with a mean over folds, a standard deviation and an interval.
 MEASURES = ("wa", "ua", "macro_f1")
+
+
+def check_current(
+    results: Mapping[str, Any], where: object, truth: np.ndarray, guess: np.ndarray, labels: Sequence[str]
+) -> None:
+    """Check that results are of the labels and scores that there are now, by their confusion matrix.
+
+    Args:
+        results: results.json.
+        where: the file, for the message.
+        truth: (segments,) class indices.
+        guess: (runs, segments) class indices.
+        labels: class names.
+
+    Raises:
+        SertkError: they are not.
+    """
+    counts = sum(confusion(truth, one, len(labels)) for one in guess).tolist()
+    if results["labels"] != list(labels) or results["confusion"]["counts"] != counts:
+        raise SertkError(f"{where}: does not match the current scores and folds: run score-loso again")
 
 
 def evaluate(

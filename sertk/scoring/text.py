@@ -39,20 +39,12 @@ def as_text(results: Mapping) -> str:
     Args:
         results: of `sertk.scoring.results.evaluate`; `title` and `stamps`, if present, are part of the headline.
     """
-    labels = results["labels"]
-    mean, num_folds = results["mean"], len(results["folds"])
+    labels, mean, num_folds = results["labels"], results["mean"], len(results["folds"])
     words = [f"mean of {num_folds} folds" if num_folds > 1 else "one fold", f"{results['segments']} segments"]
     words += [runs_words(results["runs"]["number"]), headline_interval(results), *results.get("title", ())]
     inside = ", ".join(words)
     head = f"%WA {_percent(mean['wa'])} %UA {_percent(mean['ua'])} [ {inside} ]"
-    lines = [" ".join([head, *results.get("stamps", ())]), *guard_lines(results), ""]
-    heading = ["segments", "WA", "UA", "F1", *labels]
-    rows = [["fold", *heading]]
-    rows += [[name, *_cells(fold, labels)] for name, fold in results["folds"].items()]
-    for name, key in (("mean", "mean"), ("std", "deviation")):
-        rows.append([name, "", *(_percent(results[key][m]) for m in MEASURES)])
-    rows.append(["pooled", *_cells(results["pooled"], labels)])
-    lines += [*aligned(rows), "F1 is macro-F1; under the labels: recall"]
+    lines = [" ".join([head, *results.get("stamps", ())]), *guard_lines(results), "", *_fold_lines(results)]
     lines += ["", *aligned([["pooled", *labels], ["recall", *_each(results["pooled"]["recalls"])],
                            ["precision", *_each(results["pooled"]["precisions"])]])]  # fmt: skip
     lines += ["", *_runs_lines(results["runs"])]
@@ -65,12 +57,7 @@ def as_text(results: Mapping) -> str:
         shared = _percent(sum(fold["shared"] for fold in scripts) / scripted)
         lines += ["", f"{scripted} scripted segments, with a script that is also in the training data: {shared} %"]
     lines += ["", *_interval_lines(results)]
-    lines += ["", "confusion matrix, summed over the folds and runs: rows the truth, columns the predictions"]
-    lines += aligned([["", *labels]] + [[a, *map(str, row)] for a, row in zip(labels, results["confusion"]["counts"])])
-    lines += ["", "the same in % of each row"]
-    lines += aligned(
-        [["", *labels]] + [[a, *map(_percent, row)] for a, row in zip(labels, results["confusion"]["rows"])]
-    )
+    lines += ["", *_confusion_lines(results["confusion"], labels)]
     lines += ["", *_calibration_lines(results["calibration"])]
     points = results["coverage"]
     lines += ["", "accuracy of the most confident segments, by coverage"]
@@ -79,15 +66,41 @@ def as_text(results: Mapping) -> str:
     if agreement := results.get("agreement"):
         lines += ["", *_agreement_lines(agreement)]
     for name, parts in results["by"].items():
-        rows = [[name, "segments", "WA", "95 %", "UA", "95 %", "F1", *labels]]
-        for value, part in parts.items():
-            number, wa, ua, *rest = _cells(part, labels)
-            ends = part["interval"] or {"wa": [None, None], "ua": [None, None]}
-            rows.append([value, number, wa, _ends(ends["wa"], 1), ua, _ends(ends["ua"], 1), *rest])
-        lines += ["", *aligned(rows)]
+        lines += ["", *_group_lines(name, parts, labels)]
     if results.get("gaps"):
         lines += ["", *_gap_lines(results["gaps"])]
     return "\n".join(lines) + "\n"
+
+
+def _fold_lines(results: Mapping) -> list[str]:
+    """Table of the folds, with their mean and deviation, and of all segments together."""
+    labels = results["labels"]
+    rows = [["fold", "segments", "WA", "UA", "F1", *labels]]
+    rows += [[name, *_cells(fold, labels)] for name, fold in results["folds"].items()]
+    for name, key in (("mean", "mean"), ("std", "deviation")):
+        rows.append([name, "", *(_percent(results[key][m]) for m in MEASURES)])
+    rows.append(["pooled", *_cells(results["pooled"], labels)])
+    return [*aligned(rows), "F1 is macro-F1; under the labels: recall"]
+
+
+def _confusion_lines(confusion: Mapping, labels: Sequence[str]) -> list[str]:
+    """The confusion matrix in numbers, and in per cent of its rows."""
+    counts, shares = (
+        aligned([["", *labels], *([label, *map(text, row)] for label, row in zip(labels, confusion[key]))])
+        for key, text in (("counts", str), ("rows", _percent))
+    )
+    words = "confusion matrix, summed over the folds and runs: rows the truth, columns the predictions"
+    return [words, *counts, "", "the same in % of each row", *shares]
+
+
+def _group_lines(name: str, parts: Mapping, labels: Sequence[str]) -> list[str]:
+    """Table of the groups of a map."""
+    rows = [[name, "segments", "WA", "95 %", "UA", "95 %", "F1", *labels]]
+    for value, part in parts.items():
+        number, wa, ua, *rest = _cells(part, labels)
+        ends = part["interval"] or {"wa": [None, None], "ua": [None, None]}
+        rows.append([value, number, wa, _ends(ends["wa"], 1), ua, _ends(ends["ua"], 1), *rest])
+    return aligned(rows)
 
 
 def _gap_lines(gaps: Mapping) -> list[str]:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from sertk.training.targets import Targets
 
 log = logging.getLogger("sertk")
 
+# Part by which a replay's loss and gradients may differ from those of the same batch as it is, whose numbers they should have.
+TOLERANCE = 0.01
 # Function of a batch: leaves gradients in the parameters; returns the summed loss and the logits, detached.
 Gradients = Callable[[Tensor, Targets], tuple[Tensor, Tensor]]
 # Records a function without computing it; returns the tensors that it returned, and a function that computes them.
@@ -39,18 +42,19 @@ class Graphs:
     """The gradients of batches, recorded and replayed.
 
     The first batch of a kind (shapes and margin) is computed as it is, which loads what must not be loaded while recording:
-    kernels, cuDNN's plans, workspaces. The second one is recorded, it and all later ones are replayed. While the margin
-    rises, which is a constant of the kernels, nothing is recorded.
+    kernels, cuDNN's plans, workspaces. The second one is recorded, and both replayed and computed as it is, to compare them.
+    All later ones are replayed. While the margin rises, which is a constant of the kernels, nothing is recorded.
 
-    If recording fails, a warning is logged, and all batches are computed as they are.
+    If recording fails, or a replay has other numbers, a warning is logged, and all batches are computed as they are.
 
     Args:
         parameters: all get gradients. Each kind has gradients of its own, which its replays overwrite.
+        buffers: that a batch changes, of BatchNorm.
         record: records on a device (RECORDERS).
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], record: Recorder) -> None:
-        self.parameters, self.record = parameters, record
+    def __init__(self, parameters: Sequence[nn.Parameter], buffers: Sequence[Tensor], record: Recorder) -> None:
+        self.parameters, self.buffers, self.record = parameters, buffers, record
         self.recordings: dict[tuple, Recording] = {}
         self.margin, self.seen, self.failed = 0.0, set(), False
 
@@ -67,15 +71,17 @@ class Graphs:
         kind = (margin, *((name, tensor.shape) for name, tensor in given.items()))
         if margin != self.margin:
             self.margin, self.seen = margin, set()
-        if kind in self.seen and kind not in self.recordings and not self.failed:
+        new = kind in self.seen and kind not in self.recordings and not self.failed
+        if new:
             self._record(compute, kind, given)
         self.seen.add(kind)
         recording = self.recordings.get(kind)
         if recording is None:
             return compute(chunks, targets)
-        for name, tensor in given.items():
-            recording.inputs[name].copy_(tensor)
-        recording.replay()
+        if not new:  # a new one has been replayed with this batch
+            for name, tensor in given.items():
+                recording.inputs[name].copy_(tensor)
+            recording.replay()
         loss, logits, *gradients = recording.results
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -90,17 +96,45 @@ class Graphs:
             return [*results, *(parameter.grad for parameter in self.parameters)]
 
         try:
-            self.recordings[kind] = Recording(inputs, *self.record(of_inputs))
-            return
+            recording = Recording(inputs, *self.record(of_inputs))
+            reason = self._difference(recording, of_inputs)
         except (RuntimeError, MemoryError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if not reason:
+            self.recordings[kind] = recording
+            return
         # Outside the except block: a live exception keeps the tensors of the recording allocated.
-        self.failed, self.recordings = True, {}
+        self.failed, self.recordings, recording = True, {}, None
         for parameter in self.parameters:
             parameter.grad = None
         gc.collect()
         release_memory(inputs["chunks"].device)
         log.warning("CUDA graphs do not work here (%s): steps are taken without them", reason)
+
+    def _difference(self, recording: Recording, of_inputs: Callable[[], list[Tensor]]) -> str:
+        """Replay a recording for the first time; returns how the batch differs from itself as it is, "" if it does not."""
+        before = [buffer.clone() for buffer in self.buffers]
+        expected = _figures(of_inputs())
+        self._restore(before)
+        for tensor in recording.results:
+            tensor.fill_(math.nan)
+        recording.replay()
+        found = _figures(recording.results)
+        for name, one, other in zip(("loss", "norm of the gradients"), found, expected, strict=True):
+            if not math.isclose(one, other, rel_tol=TOLERANCE) and math.isfinite(other):
+                self._restore(before)
+                return f"a replay has the {name} {one:g}, not {other:g}"
+        return ""
+
+    def _restore(self, before: list[Tensor]) -> None:
+        for buffer, value in zip(self.buffers, before, strict=True):
+            buffer.copy_(value)
+
+
+def _figures(results: list[Tensor]) -> tuple[float, float]:
+    """Loss and norm of the gradients."""
+    loss, _, *gradients = results
+    return loss.item(), torch.stack([gradient.float().norm() for gradient in gradients]).norm().item()
 
 
 class CudaRecorder:

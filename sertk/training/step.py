@@ -55,7 +55,7 @@ class Step:
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         self.graphs = None
         if settings.compile == "graphs":
-            self.graphs = Graphs(self.parameters, RECORDERS[device.type](device))
+            self.graphs = Graphs(self.parameters, list(network.buffers()), RECORDERS[device.type](device))
 
     def __call__(self, chunks: Tensor, targets: Targets, size: int, stop: bool = False) -> Tensor:
         """Take one step.

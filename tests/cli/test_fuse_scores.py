@@ -45,6 +45,12 @@ def test_two_systems_are_averaged(call, box):
     assert all(results["fusion"][name] == results["transfer"][name] for name in ("guard", "stamps", "select"))
     reasons = [{reason.partition(": ")[2] for reason in found["unchecked"]} for found in results.values()]
     assert reasons[0] == reasons[1] != set()
+    # All folds or none: the last one has no place.
+    before = Path("exp/fusion/1/scores.ark").read_bytes()
+    shutil.rmtree("exp/fusion/3")
+    Path("exp/fusion/3").write_text("")
+    call("fuse-scores", "exp/folds", "exp/transfer", "exp/scratch", "exp/fusion", code=1)
+    assert Path("exp/fusion/1/scores.ark").read_bytes() == before
 
 
 def test_scores_of_a_trained_system_are_not_overwritten(call, box):

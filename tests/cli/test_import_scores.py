@@ -57,6 +57,14 @@ def test_a_scikit_learn_model_is_judged(call, task):
     read = {key: row for n in "123" for key, row in read_table(f"ark:exp/sk/{n}/scores.ark", kind="vector")}
     assert read.keys() == posteriors.keys()
     assert all(read[key] == pytest.approx(posteriors[key], abs=1e-6) for key in read)
+    before = Path("exp/sk/1/scores.manifest").read_bytes()
+    Path("exp/sk/3").rename("exp/sk/third")
+    Path("exp/sk/3").write_text("")  # all folds or none
+    other = ("--declared", "something", "--data", "data", "--trained-on", "folds", "svm.csv", "folds", "exp/sk")
+    call("import-scores", *other, code=1)
+    assert Path("exp/sk/1/scores.manifest").read_bytes() == before
+    Path("exp/sk/3").unlink()
+    Path("exp/sk/third").rename("exp/sk/3")
     call("score-loso", "--json", "exp/sk/results.json", "folds/utt2label", "folds/utt2fold", "exp/sk")
     results = json.loads(Path("exp/sk/results.json").read_text())
     guesses = {key: CLASSES[row.argmax()] for key, row in posteriors.items()}

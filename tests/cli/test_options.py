@@ -63,8 +63,9 @@ def test_an_option_without_effect_is_refused(toolbox, here, capsys, words, flag)
 def test_a_config_file_may_have_options_without_effect(toolbox, here, capsys):
     (here / "x.conf").write_text("--snr=5\n--each=false\n")
     assert toolbox("--config", "x.conf") == 0
-    out, err = capsys.readouterr()
-    assert out == "each=True names=() noise=None snr=None\n"
+    assert capsys.readouterr() == ("each=True names=() noise=None snr=None\n", "")
+    assert toolbox("--config", "x.conf", "--verbose", "2") == 0
+    err = capsys.readouterr().err
     name = err.partition(":")[0]
     assert err.splitlines() == [
         f"{name}: {flag} of the config file is ignored: it is for --noise" for flag in ("--snr", "--each")

@@ -53,6 +53,18 @@ def test_all_folds_in_one_call_have_the_bytes_of_their_own_calls(box, call):
         assert (box / f"all.{fold}.ark").read_bytes() == alone
         assert fold == 2 or (box / f"two.{fold}.ark").read_bytes() == alone
     assert not (box / "two.2.ark").exists()
+    # All folds or none: the last one has no model.
+    (box / "exp/exp1/3/final.pt").unlink()
+    call("predict-emotion", *options, "--fold", "1,2,3", *several, "ark:two.FOLD.ark", code=1)
+    assert not (box / "two.2.ark").exists() and not list(box.glob("*.tmp"))
+
+
+def test_scores_of_a_head_that_was_trained_again_are_refused(box, call):
+    words = ("exp/folds/utt2label", "exp/folds/utt2fold", "exp/exp1")
+    call("score-loso", *words)
+    (box / "exp/exp1/2/final.pt").write_bytes((box / "exp/exp1/1/final.pt").read_bytes())
+    err = call("score-loso", *words, code=1).err
+    assert "exp/exp1/2/scores.ark: not by exp/exp1/2/final.pt, which was trained again since (predict-emotion" in err
 
 
 def test_posteriors_of_an_averaged_margin_network(toy, train, call):

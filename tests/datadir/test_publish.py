@@ -34,6 +34,19 @@ def strangers(folder):
     return everything(folder)
 
 
+def test_files_that_are_left_are_deleted(here):
+    Path("out").mkdir()
+    for name in ("a", "left", "mine"):
+        Path("out", name).write_text("old")
+    with pytest.raises(SertkError, match="Is a directory"):
+        Path("out/b").mkdir()
+        publish_files("out", {"a": b"new", "b": b"new"}, {"left": None})
+    Path("out/b").rmdir()
+    assert everything("out") == dict.fromkeys(["out/a", "out/left", "out/mine"], b"old")
+    publish_files("out", {"a": b"new"}, {"left": None})
+    assert everything("out") == {"out/a": b"new", "out/mine": b"old"}
+
+
 CALLS = {
     "subset": lambda out: subset("data", out, "first", 5),
     "combine": lambda out: combine(["data", "other"], out),

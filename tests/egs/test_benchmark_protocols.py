@@ -29,7 +29,15 @@ def put_scores(folder, guess, keys, stamps=()):
     ua = np.mean([np.mean(guess[truth::2] == truth) for truth in (0, 1)])
     pooled = {"ua": ua, "wa": ua}
     intervals = {"utt2spk": {what: [ua - 0.1, ua + 0.1] for what in pooled}}
-    results = {"pooled": pooled, "stamps": list(stamps), "unit": "utt2spk", "intervals": intervals}
+    counts = [[int(np.sum(guess[truth::2] == label)) for label in (0, 1)] for truth in (0, 1)]
+    results = {
+        "labels": ["a", "b"],
+        "confusion": {"counts": counts},
+        "pooled": pooled,
+        "stamps": list(stamps),
+        "unit": "utt2spk",
+        "intervals": intervals,
+    }
     (folder / "results.json").write_text(json.dumps(results))
 
 
@@ -55,6 +63,9 @@ def test_differences_worked_by_hand(tmp_path):
     low, high = found["interval"]
     assert found["value"] == -0.5 and low < -0.5 < high < 0
     assert found["p"] >= 2 ** (1 - 8)
+    (tmp_path / "noisy/results.json").write_text((tmp_path / "clean/results.json").read_text())
+    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
+    assert done.returncode != 0 and "noisy/results.json: does not match the current scores and folds" in done.stderr
     (folds / "utt2spk").unlink()
     done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
     assert done.returncode != 0 and "utt2spk: is missing" in done.stderr

@@ -52,6 +52,24 @@ def test_wrong_calls_are_one_line(tmp_path, words, message):
     assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_corpora_that_cannot_be_combined_end_the_recipe(tmp_path):
+    """With a stand-in that fails; two corpora that share one label only are left out."""
+    for path in ("root/bin", "root/egs", "work/exp/one/folds", "work/exp/two/folds"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "root/egs/common").symlink_to(ROOT / "egs/common")
+    (tmp_path / "root/bin/combine-data").write_text("#!/bin/sh\necho combining; exit 3\n")
+    (tmp_path / "root/bin/combine-data").chmod(0o755)
+    (tmp_path / "work/exp/one/folds/labels.txt").write_text("ang\nsad\n")
+    words = [RUN, "--manifest", "one=a.csv two=b.csv", "--cross", "true", "--stage", "7", "--work", "work"]
+    environment = os.environ | {"SERTK_ROOT": str(tmp_path / "root")}
+    for labels, code in (("neu\nsad\n", None), ("sad\nang\nneu\n", 3)):
+        (tmp_path / "work/exp/two/folds/labels.txt").write_text(labels)
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        left_out = "one and two share fewer than two labels: left out" in done.stderr
+        assert (left_out, "combining" in done.stdout) == (not code, bool(code)) and code in (None, done.returncode)
+    assert not (tmp_path / "work/data/cross/one-two").exists()
+
+
 def test_networks_are_trained_with_every_seed():
     """segment-mean of --repeats 3 is three runs, openSMILE with its SVM one."""
     line = (
@@ -139,6 +157,16 @@ def test_perturbed_copies_have_the_folds_of_their_originals(tmp_path):
         assert originals == {name for name in fold_of if fold_of[name] != fold}
         copies = set(trained_on) - originals
         assert {name.removesuffix("-noise").removesuffix("-level") for name in copies} == originals
+    # Features of other settings are computed again, and a network of others is not overwritten.
+    with (tmp_path / "conf/level.fbank.conf").open("a") as conf:
+        conf.write("--low-freq=60\n")
+    done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2, "--stage", 4,
+               "--conf", "conf", "--systems", "level-perturbed", "--against", "level-perturbed", "--stop-stage", 4)  # fmt: skip
+    assert (
+        done.returncode != 0
+        and done.stdout.count("24 of 24 segments\n") == done.stdout.count("48 of 48 segments\n") == 1
+    )
+    assert "level-perturbed/1/state.pt: this run was started with data.features=" in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -180,6 +180,12 @@ def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
     assert "**sertk: good**" in text and (
         "bad is worse than good" in text or "bad does not differ significantly from good" in text
     )
+    # Labels were corrected since, and only some systems scored again.
+    path = Path("exp/toy/folds/utt2label")
+    path.write_text(path.read_text().replace("s00-ang0 ang", "s00-ang0 hap"))
+    call("score-loso", "--json", "exp/toy/good/results.json", *lists, "exp/toy/good")
+    result = prepare("benchmark/local/table.py", "exp", "toy", code=1)
+    assert "exp/toy/bad/results.json: does not match the current scores and folds: run score-loso again" in result.err
     result = prepare("benchmark/local/table.py", "exp", "elsewhere", code=1)
     assert "exp/elsewhere: no results.json of a system" in result.err
 

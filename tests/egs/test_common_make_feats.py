@@ -56,6 +56,17 @@ def test_the_number_of_jobs_changes_no_byte_of_any_key(data, tmp_path):
         assert arks == sorted(f"feats.{job}.ark" for job in range(1, nj + 1))
     assert found[0] == found[1]
     assert found[0][1].startswith("s0-u0 18\n")  # 3200 samples: 1 + (3200 - 400) // 160
+    # A rerun keeps the archives, whatever has become of feats.scp; with another conf it computes them.
+    before = {path: path.stat().st_ino for path in (data / "feats").glob("feats.*.ark")}
+    script = (data / "feats.scp").read_bytes()
+    (data / "feats.scp").write_text("s0-u0 elsewhere.ark:1\n")
+    done = make_feats("--nj", 7, "--config", config, "data", cwd=tmp_path)
+    assert done.stdout.endswith("9 of 9 segments, kept: computed from the same recordings and settings\n"), done.stderr
+    assert {path: path.stat().st_ino for path in before} == before and (data / "feats.scp").read_bytes() == script
+    config.write_text("--num-mel-bins=20\n")
+    done = make_feats("--nj", 7, "--config", config, "data", cwd=tmp_path)
+    assert done.stdout.endswith("9 of 9 segments\n"), done.stderr
+    assert {matrix.shape[1] for _, matrix in read_table(f"scp:{data}/feats.scp")} == {20}
 
 
 def test_more_jobs_than_segments_are_as_many_as_segments(data, tmp_path):
@@ -113,8 +124,46 @@ def test_missing_recordings_are_skipped_up_to_max_skip(data, tmp_path):
     assert "features for 7 of 9 segments" in done.stdout
     keys = [line.split()[0] for line in (data / "feats.scp").read_text().splitlines()]
     assert len(keys) == 7 and "s1-u4" not in keys and "s1-u7" not in keys
+    assert not (data / "feats/made_of").exists()  # a rerun tries again
     logs = "".join(path.read_text() for path in (data / "feats" / "log").iterdir())
     assert "4.wav cannot be read" in logs and "exited with 3" in logs
+
+
+def test_whatever_features_are_computed_from_is_an_input(data, tmp_path):
+    """Lists, recordings by name, in commands and in perturbations, words, files by content, missing files."""
+    noise, conf = tmp_path / "a noise.wav", tmp_path / "x.conf"
+    for path in (noise, conf, tmp_path / "room.wav"):
+        path.write_text("x")
+    script = (data / "wav.scp").read_text().replace(f"{tmp_path}/7.wav", f"cat {tmp_path}/7.wav |")
+    (data / "wav.scp").write_text(script.replace(f"{tmp_path}/8.wav", str(noise)))
+    (data / "utt2perturb").write_text(f"s0-u0 rir={tmp_path}/room.wav\n")
+
+    def inputs(*words):
+        line = 'set -euo pipefail; . recipe.sh; inputs=$(inputs_of "$@"); echo "$inputs"'
+        path = f"{COMMON}/utils:{os.environ['PATH']}"
+        command = ["bash", "-c", line, "bash", *map(str, words)]
+        return subprocess.run(
+            command, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=True
+        ).stdout
+
+    words = ("data", conf, "true")
+    found = [inputs(*words), inputs("data", conf, "false"), inputs("data", "true")]
+    assert found[0] == inputs(*words) == inputs(data, *words[1:]) and len(found[0]) == 65
+    for change in (
+        lambda: (tmp_path / "0.wav").write_bytes(b"1"),  # by name
+        lambda: (tmp_path / "7.wav").write_bytes(b"1"),  # in a command
+        lambda: noise.write_text("12"),  # by a name with a space
+        lambda: (tmp_path / "room.wav").write_text("12"),
+        lambda: os.utime(tmp_path / "1.wav", (0, 0)),
+        lambda: (tmp_path / "1.wav").unlink(),
+        lambda: conf.write_text("y"),
+        lambda: (data / "segments").write_text("s0-u0 r 0 1\n"),
+        lambda: (data / "utt2perturb").unlink(),
+        lambda: (data / "wav.scp").write_text(script),
+    ):
+        change()
+        found.append(inputs(*words))
+    assert len(set(found)) == len(found) == 13
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,26 @@ def test_jobs_share_the_folds_as_the_cores_allow(folds_of_jobs):
     assert folds_of_jobs("--nj", "3") == ["1,4", "2,5", "3"]
 
 
+def test_old_scores_and_results_do_not_outlast_a_failure(folds_of_jobs, tmp_path):
+    """Scores are deleted before the first job; results when scoring begins, which here has no score-loso that works."""
+    (tmp_path / "exp/2").mkdir(parents=True)
+    old = [tmp_path / "exp" / name for name in ("2/scores.ark", "2/scores.manifest", "results.json", "RESULTS")]
+    for path in old:
+        path.write_text("old")
+    folds_of_jobs()
+    assert [path.exists() for path in old] == [False, False, True, True]
+    (tmp_path / "feats.scp").write_text("")
+    for stub in ("score-loso", "predict-emotion"):
+        (tmp_path / "stubs" / stub).write_text("#!/bin/bash\nexit 1\n")
+        (tmp_path / "stubs" / stub).chmod(0o755)
+    path = os.pathsep.join(map(str, (tmp_path / "stubs", COMMON / "utils", COMMON / "steps", os.environ["PATH"])))
+    words = ["score_folds.sh", "feats.scp", "folds", "exp"]
+    assert subprocess.run(
+        words, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, timeout=120
+    ).returncode
+    assert not any(path.exists() for path in old)
+
+
 def test_a_gpu_takes_all_folds_in_one_process(folds_of_jobs):
     assert folds_of_jobs(gpu=True) == folds_of_jobs("--device", "cuda:1") == ["1,2,3,4,5"]
     assert folds_of_jobs("--device", "cpu", gpu=True) == ["1,5", "2", "3", "4"]

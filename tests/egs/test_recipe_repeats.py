@@ -83,5 +83,8 @@ def test_other_number_of_runs_in_same_folder_is_refused(recipe, tmp_path):
     (tmp_path / "exp/exp1/1/final.pt").unlink()
     err = recipe("iemocap", code=1)
     assert err == f"run.sh: ERROR: {work}/draws has several training runs: give --repeats, or another --work\n"
+    err = recipe("iemocap", "--seed", 1, "--repeats", 2, code=1)
+    reason = "is no training run of this call: give the seeds of all runs, or move it away"
+    assert err == f"run.sh: ERROR: {work}/draws/seed0 {reason}\n"
     err = recipe("iemocap", "--repeats", "many", code=1)
     assert err == "run.sh: ERROR: --repeats is a number of 1 or more, not 'many'\n"

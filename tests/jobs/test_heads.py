@@ -16,6 +16,7 @@ from trainings import DRAW_EPOCHS, decisions, records, transfer_head
 
 from sertk import runtime
 from sertk.datadir.lists import read_list, write_list
+from sertk.jobs.headrun import HeadRun
 from sertk.kaldi.tables import read_manifest, read_table
 from sertk.models.modelfile import load_model
 
@@ -131,6 +132,25 @@ def test_finished_heads_are_skipped_and_others_trained(tmp_path, head_words, cal
     err = call(*head_words("exp")).err
     assert err.count("finished with these settings and data, skipped") == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    call(*head_words("once"))
+    assert contents(tmp_path / "exp") == contents(tmp_path / "once")
+
+
+def test_a_kill_between_two_heads_leaves_no_old_ones(tmp_path, head_words, call, monkeypatch):
+    call(*head_words("exp", "--epochs", 1))
+    write, written = HeadRun.write_model, []
+
+    def killed(run, table):
+        if written:
+            raise KeyboardInterrupt
+        written.append(run.final)
+        write(run, table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeadRun, "write_model", killed)
+        call(*head_words("exp"), code=130)
+    assert sorted((tmp_path / "exp").rglob("final.pt")) == written
+    call(*head_words("exp"))
     call(*head_words("once"))
     assert contents(tmp_path / "exp") == contents(tmp_path / "once")
 

@@ -15,6 +15,7 @@ from support import ROOT
 
 from sertk.errors import SertkError
 from sertk.kaldi.tables import read_table, table_writer, verify_table
+from sertk.kaldi.writer import published_together
 
 ONE = np.ones((2, 3), np.float32)
 
@@ -216,6 +217,40 @@ def test_a_disk_that_is_full_leaves_the_old_output(here, shell):
     assert "x.ark.tmp: cannot be written: File too large" in result.err
     Path("w.py").unlink()
     assert files(here) == before
+
+
+def test_tables_published_together_are_never_mixed(here, monkeypatch):
+    """Three folds: after every single step, which a kill may follow, there are only old tables, or only new ones."""
+    names, states = [f"{n}.ark" for n in "123"], []
+
+    def write_all(array, failing=False):
+        with published_together() as together:
+            for name in names:
+                with table_writer(f"ark:{name}", together=together) as write:
+                    write("k", array)
+            if failing:
+                raise KeyboardInterrupt
+
+    def content():
+        return {
+            (name, int(matrix[0, 0]))
+            for name in names
+            if Path(name).exists()
+            for _, matrix in read_table(f"ark:{name}")
+        }
+
+    write_all(ONE)
+    old, before = content(), files(here)
+    with pytest.raises(KeyboardInterrupt):
+        write_all(ONE * 2, failing=True)
+    assert files(here) == before
+    for call in ("unlink", "replace", "link", "rename"):
+        real = getattr(os, call)
+        monkeypatch.setattr(os, call, lambda *args, real=real: (real(*args), states.append(content()))[0])
+    write_all(ONE * 2)
+    new = {(name, 2) for name in names}
+    assert all(state <= old or state <= new for state in states) and set() in states and content() == new
+    assert set(files(here)) == set(before) and len(states) > 9
 
 
 CHILD = """

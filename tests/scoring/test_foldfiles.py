@@ -23,6 +23,10 @@ def test_what_is_written_is_read_again(tmp_path):
     assert (scheme["scheme"], scheme["held_out"], scheme["part"]) == ("loso", {"1": ["s1"], "2": ["s2"]}, "all")
     write_folds(tmp_path, folds, {"speaker": SESSIONS}, {})
     assert read_maps(tmp_path / "utt2fold") == {"speaker": SESSIONS}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SertkError, match="utt2session"):  # all or nothing
+        write_folds(tmp_path, folds, {"session": {"a b": "c"}}, {"part": "other"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_folds_made_by_hand_have_no_scheme(tmp_path):

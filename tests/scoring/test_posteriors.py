@@ -1,5 +1,7 @@
 """Posteriors: read in the test's order, from a table or an experiment folder, and checked."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,28 @@ def test_a_folder_of_folds_is_one_set_of_posteriors(tmp_path):
 def test_posteriors_that_do_not_fit_are_refused(tmp_path, vectors, words):
     with pytest.raises(SertkError, match=words):
         read_posteriors(written(tmp_path / "p.ark", vectors), ["u1", "u2"], LABELS)
+
+
+def test_scores_of_an_earlier_model_are_refused(tmp_path):
+    """By the last digest in the model file beside them; the others are of what it was made of."""
+    digests = ["a" * 64, "b" * 64]
+    with table_writer(f"ark:{tmp_path}/scores.ark", kind="vector", settings={"model": digests[1]}) as write:
+        write("u", np.array([0.5, 0.5], np.float32))
+
+    def read():
+        return read_posteriors(tmp_path, ["u"], ("ang", "neu"))
+
+    for written in (digests, None, digests[::-1]):
+        if written:
+            with zipfile.ZipFile(tmp_path / "final.pt", "w") as file:
+                file.writestr("final/data.pkl", f"init {written[0]} digest {written[1]}.")
+        else:
+            (tmp_path / "final.pt").write_text("of another toolkit")
+        if written == digests[::-1]:
+            with pytest.raises(SertkError, match=r"scores.ark: not by .*final.pt, which was trained again since"):
+                read()
+        else:
+            read()
 
 
 def test_labels_become_indices_and_unknown_ones_are_named():

@@ -139,6 +139,59 @@ def test_a_failed_recording_is_one_warning(monkeypatch, caplog, error, reason):
     assert steps[1].graphs.recordings == {}
 
 
+class ReplaysNothing(ByCalling):
+    def __call__(self, compute):
+        return super().__call__(compute)[0], list
+
+
+class ReplaysHalf(ByCalling):
+    def __call__(self, compute):
+        results, replay = super().__call__(compute)
+        return results, lambda: (replay(), results[-1].mul_(5))
+
+
+@pytest.mark.parametrize(
+    ("recorder", "reason"),
+    [(ReplaysNothing, "a replay has the loss nan, not "), (ReplaysHalf, "a replay has the norm of the gradients ")],
+)
+def test_a_replay_of_other_numbers_is_one_warning(monkeypatch, caplog, recorder, reason):
+    """Without graphs from then on: losses and weights are the same. (The stand-in computes BatchNorm's statistics twice.)"""
+    monkeypatch.setitem(graphs.RECORDERS, "cpu", lambda device: recorder())
+    steps = [new_step(form) for form in ("false", "graphs")]
+    with caplog.at_level(logging.WARNING, "sertk"):
+        assert take_steps(steps[0])[::2] == take_steps(steps[1])[::2]
+    assert all(
+        torch.equal(one, other) for one, other in zip(*(step.network.parameters() for step in steps), strict=True)
+    )
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"CUDA graphs do not work here ({reason}")
+    assert steps[1].graphs.recordings == {}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_comparing_the_first_replay_leaves_the_buffers(right):
+    """With a recorder that, like CUDA's, computes nothing while it records."""
+    weight, count = torch.nn.Parameter(torch.ones(2)), torch.zeros(())
+
+    def compute(chunks, targets):
+        count.add_(1)
+        weight.grad = chunks.sum(dim=0)
+        return chunks.sum(), chunks * 2
+
+    def record(of_inputs):
+        results = [torch.empty_like(tensor) for tensor in of_inputs()]
+        count.sub_(1)
+        return results, lambda: [a.copy_(b) for a, b in zip(results, of_inputs())] if right else count.add_(5)
+
+    recorded = graphs.Graphs([weight], [count], record)
+    for number in range(1, 5):
+        chunks = torch.full((3, 2), float(number))
+        loss, logits = recorded(compute, chunks, Targets(torch.zeros(3, dtype=torch.long)), 0.0)
+        assert (loss, count) == (6 * number, number) and weight.grad.tolist() == [3 * number] * 2
+        assert torch.equal(logits, 2 * chunks)
+    assert len(recorded.recordings) == right
+
+
 @pytest.fixture
 def cuda(monkeypatch):
     """A stand-in for the functions of CUDA that a recorder calls: the calls, and the memory that is free and taken."""

@@ -10,7 +10,7 @@ import torch
 from sertk.errors import SertkError
 from sertk.models.resnet import ResNet
 from sertk.models.spec import NetworkSpec
-from sertk.training import graphs, stopwatch
+from sertk.training import stopwatch
 from sertk.training.distributed import World
 from sertk.training.settings import TrainingSettings
 from sertk.training.stopwatch import Stopwatch, fastest_form
@@ -107,20 +107,6 @@ def test_forms_that_do_not_work_take_for_ever(monkeypatch, caplog):
 
     monkeypatch.setattr(stopwatch.Step, "__call__", full)
     assert watch("false") == NEVER
-
-
-def test_graphs_that_replay_something_else_are_not_chosen(by_calling, monkeypatch, caplog):
-    """Those of the stand-in have the losses of the steps that they replay; a replay that computes nothing has not."""
-    monkeypatch.setattr(stopwatch, "obstacle", lambda *_: None)
-    monkeypatch.setitem(stopwatch.WARM_UP, "cpu", 4)
-    watch = Stopwatch(ResNet(TOY), TrainingSettings(precision="float32", batch_size=4), CPU, World())
-    watch.frames = 24
-    with caplog.at_level(logging.WARNING, "sertk"):
-        assert max(watch("fused") + watch("graphs")) < math.inf and not caplog.records
-        assert watch.losses["graphs"] == watch.losses["fused"] and by_calling[0].replayed == 3 + 2
-        monkeypatch.setitem(graphs.RECORDERS, "cpu", lambda device: lambda compute: (compute(), list))
-        assert watch("graphs") == NEVER
-    assert caplog.records[0].getMessage().startswith("CUDA graphs are wrong here: after some steps the loss is ")
 
 
 def test_processes_average_what_they_measured(monkeypatch):

@@ -15,6 +15,7 @@ from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import guesses_of, read_runs
+from sertk.scoring.results import check_current
 from sertk.scoring.systemcomparison import comparison_notes
 from sertk.scoring.testset import read_test
 from sertk.scoring.text import p_value
@@ -47,6 +48,8 @@ def main(folds, conditions, title, json_file):
     speakers = [test.maps["speaker"][key] for key in test.keys]
     guesses = [guesses_of(read_runs(folder, test.keys, test.labels)) for _, folder in pairs]
     results = [read_results(Path(folder) / "results.json") for _, folder in pairs]
+    for (_, folder), found, guess in zip(pairs, results, guesses):
+        check_current(found, Path(folder) / "results.json", test.truth, guess, test.labels)
     comparisons = [
         compare(test.truth, guess, guesses[0], speakers, len(test.labels), test.fold) for guess in guesses[1:]
     ]
@@ -85,7 +88,7 @@ def read_results(path: Path) -> dict:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         ends = results["intervals"][results["unit"]]
-        return {name: results[name] for name in ("pooled", "stamps")} | {
+        return {name: results[name] for name in ("pooled", "stamps", "labels", "confusion")} | {
             "intervals": {what: ends[what] for what in ("ua", "wa")}
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

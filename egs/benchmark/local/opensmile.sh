@@ -1,11 +1,11 @@
 # Function of the openSMILE systems, after system.sh.
 # shellcheck shell=bash disable=SC2154  # variables of system.sh
 
-# opensmile_svm SET: functionals in DATA/SET.scp (computed again if wav.scp is newer), linear SVM, posteriors.
+# opensmile_svm SET: functionals in DATA/SET.scp, linear SVM, posteriors.
 opensmile_svm() {
   local here fitted
   here=$(dirname "${BASH_SOURCE[0]}")
-  [ "$data/$1.scp" -nt "$data/wav.scp" ] || functionals "$here" "$1"
+  functionals "$here" "$1"
   if trains; then
     cp "$data/$1.scp" "$dir/vectors.scp"
     fitted=(--inner-scores "$dir" "scp:$dir/vectors.scp")
@@ -16,22 +16,28 @@ opensmile_svm() {
   import-scores --trained-on folds "$dir/predictions.csv" "$folds" "$dir"
 }
 
-# functionals HERE SET: writes DATA/SET.scp.
+# functionals HERE SET: writes DATA/SET.scp; archives that are there, of the same recordings, are kept.
 functionals() {
-  local table segments=() perturb=() total job split
+  local table segments=() perturb=() total job split archives=() made_of
   total=$(wc -l <"$data/utt2spk")
   [ "$nj" -le "$total" ] || nj=$total
-  split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
   split=$data/split${nj}utt table=$(realpath -m "$data/functionals")/$2
-  mkdir -p "$data/functionals"
-  [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
-  if [ -e "$data/utt2perturb" ]; then
-    perturb=(--utt2perturb "$split/JOB/utt2perturb")
-    for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+  for job in $(seq "$nj"); do archives+=("$table.$job."{ark,scp}); done
+  made_of=$(inputs_of "$data" "$1/opensmile_functionals.py" "$nj")
+  if ! is_made "$table.made_of" "$made_of" "${archives[@]}"; then
+    mkdir -p "$data/functionals"
+    rm -f "$table.made_of"
+    split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
+    [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
+    if [ -e "$data/utt2perturb" ]; then
+      perturb=(--utt2perturb "$split/JOB/utt2perturb")
+      for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+    fi
+    $feats_cmd JOB=1:"$nj" "$data/functionals/log/$2.JOB.log" \
+      "$1/opensmile_functionals.py" --set "$2" "${segments[@]}" "${perturb[@]}" \
+        "scp,p:$split/JOB/wav.scp" "ark,scp:$table.JOB.ark,$table.JOB.scp"
   fi
-  $feats_cmd JOB=1:"$nj" "$data/functionals/log/$2.JOB.log" \
-    "$1/opensmile_functionals.py" --set "$2" "${segments[@]}" "${perturb[@]}" \
-      "scp,p:$split/JOB/wav.scp" "ark,scp:$table.JOB.ark,$table.JOB.scp"
   for job in $(seq "$nj"); do cat "$table.$job.scp"; done | sort >"$data/$2.scp.tmp"
   mv "$data/$2.scp.tmp" "$data/$2.scp"
+  [ "$(wc -l <"$data/$2.scp")" -lt "$total" ] || echo "$made_of" >"$table.made_of"
 }

@@ -75,6 +75,7 @@ test_system() {
 score_system() {
   local folds=$1 dir=$2
   shift 2
+  rm -f "$dir/results.json" "$dir/RESULTS" # if scoring fails, no results of an earlier call may remain
   score-loso "$@" --json "$dir/results.json" "$folds/utt2label" "$folds/utt2fold" "$dir" >"$dir/RESULTS.tmp"
   mv "$dir/RESULTS.tmp" "$dir/RESULTS"
   head -n1 "$dir/RESULTS"
@@ -115,15 +116,22 @@ write_reports() {
   done
 }
 
-# combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have; the
-# labels are those of the folds. Fails if there are fewer than two.
+# shared_labels WORK ONE OTHER: the labels of the folds of both corpora.
+shared_labels() {
+  comm -12 <(sort "$1/exp/$2/folds/labels.txt") <(sort "$1/exp/$3/folds/labels.txt")
+}
+
+# share_labels WORK ONE OTHER: whether there are two or more.
+share_labels() {
+  [ "$(shared_labels "$@" | wc -l)" -ge 2 ] && return
+  echo "run.sh: $2 and $3 share fewer than two labels: left out" >&2
+  return 1
+}
+
+# combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have.
 combine_pair() {
   local shared
-  shared=$(comm -12 <(sort "$1/exp/$2/folds/labels.txt") <(sort "$1/exp/$3/folds/labels.txt"))
-  if [ "$(wc -w <<<"$shared")" -lt 2 ]; then
-    echo "run.sh: $2 and $3 share fewer than two labels: left out" >&2
-    return 1
-  fi
+  shared=$(shared_labels "$1" "$2" "$3")
   combine-data "$4" "$1/data/$2" "$1/data/$3"
   sort "$1/exp/$2/folds/utt2label" "$1/exp/$3/folds/utt2label" |
     awk 'NR == FNR { shared[$1]; next } $2 in shared' <(echo "$shared") - >"$4/utt2label.tmp"

@@ -16,7 +16,10 @@ from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import ALPHA
+from sertk.scoring.posteriors import guesses_of, read_runs
+from sertk.scoring.results import check_current
 from sertk.scoring.systemcomparison import compare_systems
+from sertk.scoring.testset import read_test
 from sertk.scoring.text import comparison_text, p_value, runs_words
 
 
@@ -40,6 +43,7 @@ def main(exp, corpora, against, json_file):
         found = {path.parent.name: read_results(path) for path in sorted((exp / corpus).glob("*/results.json"))}
         if not found:
             raise SertkError(f"{exp / corpus}: no results.json of a system (stage 4 makes them)")
+        check_all(exp / corpus, found)
         tables[corpus] = {"systems": found, "comparison": compared(exp / corpus, found, against)}
         lines += [*corpus_lines(corpus, tables[corpus], against), ""]
     lines.append(f"UA and WA are means over folds in %; intervals are of the pooled UA; * significant at {ALPHA}")
@@ -52,11 +56,34 @@ def read_results(path: Path) -> dict:
     """What score-loso --json wrote. Raises SertkError."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("mean", "pooled", "intervals", "unit", "stamps", "title", "runs", "segments", "labels"):
+        for name in [
+            "confusion",
+            "mean",
+            "pooled",
+            "intervals",
+            "unit",
+            "stamps",
+            "title",
+            "runs",
+            "segments",
+            "labels",
+        ]:
             results[name]
         return results
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
+
+
+def check_all(folder: Path, systems: dict) -> None:
+    """Check that the results of all systems in a folder, also those of earlier calls, are of its labels and scores.
+
+    Raises:
+        SertkError: naming the first that are not.
+    """
+    test = read_test(folder / "folds/utt2label", folder / "folds/utt2fold", None)
+    for name, results in systems.items():
+        guess = guesses_of(read_runs(str(folder / name), test.keys, test.labels))
+        check_current(results, folder / name / "results.json", test.truth, guess, test.labels)
 
 
 def compared(folder: Path, systems: dict, against: str | None) -> dict:

@@ -9,6 +9,9 @@
 # utt2num_frames; the archives go to FEATS-DIR (default DATA-DIR/feats). The bytes do not depend on --nj. As in Kaldi's
 # make_fbank.sh, a missing or damaged file or a failed pipe costs only its segments, unless more than --max-skip of all
 # are skipped. --config is for make-fbank; without it make-fbank's own defaults apply.
+#
+# A rerun keeps the archives if no segment was skipped and what they were computed from is the same: recordings (by size and
+# time), lists, options and the code of the front end, whose digest is in FEATS-DIR/made_of.
 set -euo pipefail
 export LC_ALL=C
 
@@ -27,22 +30,30 @@ total=$(wc -l <"$recordings")
 
 mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
+archives=()
+for job in $(seq "$nj"); do archives+=("$feats/feats.$job."{ark,scp,manifest} "$feats/utt2num_frames.$job"); done
+made_of=$(inputs_of "$data" "$config" "$cmvn" "$compress" "$max_skip" "$nj")
 # Old scripts would point into archives that are about to be replaced.
-rm -f "$data/feats.scp" "$data/utt2num_frames" "$feats"/feats.*.{ark,scp,manifest} "$feats"/utt2num_frames.*
-split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
-split=$data/split${nj}utt
-segments=()
-[ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
-perturb=()
-if [ -e "$data/utt2perturb" ]; then
-  perturb=(--utt2perturb "$split/JOB/utt2perturb")
-  # A job may have no perturbed utterance, and then no list.
-  for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+rm -f "$data/feats.scp" "$data/utt2num_frames"
+kept=', kept: computed from the same recordings and settings'
+if ! is_made "$feats/made_of" "$made_of" "${archives[@]}"; then
+  kept=''
+  rm -f "$feats"/feats.*.{ark,scp,manifest} "$feats"/{utt2num_frames.*,made_of}
+  split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
+  split=$data/split${nj}utt
+  segments=()
+  [ ! -e "$data/segments" ] || segments=(--segments "$split/JOB/segments")
+  perturb=()
+  if [ -e "$data/utt2perturb" ]; then
+    perturb=(--utt2perturb "$split/JOB/utt2perturb")
+    # A job may have no perturbed utterance, and then no list.
+    for job in $(seq "$nj"); do touch "$split/$job/utt2perturb"; done
+  fi
+  $cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
+    make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
+    "${segments[@]}" "${perturb[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
+    "scp,p:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 fi
-$cmd JOB=1:"$nj" "$feats/log/make_feats.JOB.log" \
-  make-fbank ${config:+--config "$config"} --cmvn "$cmvn" --compress "$compress" --max-skip "$max_skip" \
-  "${segments[@]}" "${perturb[@]}" --write-num-frames "ark,t:$feats/utt2num_frames.JOB" \
-  "scp,p:$split/JOB/wav.scp" "ark,scp:$feats/feats.JOB.ark,$feats/feats.JOB.scp"
 
 # The archives stay in place: the table is a script over all of them.
 scripts=() lengths=()
@@ -56,4 +67,5 @@ awk -v done="$done" -v total="$total" -v most="$max_skip" 'BEGIN { exit !(total 
   die "$data: features for $done of $total segments only, see $feats/log"
 mv "$data/utt2num_frames.tmp" "$data/utt2num_frames"
 mv "$data/feats.scp.tmp" "$data/feats.scp"
-echo "make_feats.sh: $data: features for $done of $total segments"
+[ "$done" -lt "$total" ] || echo "$made_of" >"$feats/made_of"
+echo "make_feats.sh: $data: features for $done of $total segments$kept"

@@ -17,9 +17,10 @@ feats=$1 folds=$2 dir=$3
 to=${to:-$dir}
 
 need "$folds/utt2fold" "make-folds writes it"
-if [ "$to" != "$dir" ]; then
-  for fold in $(seq "$(count_folds "$folds")"); do mkdir -p "$to/$fold"; done
-fi
+for fold in $(seq "$(count_folds "$folds")"); do
+  mkdir -p "$to/$fold"
+  rm -f "$to/$fold"/scores.{ark,manifest} # if a job is killed, no old scores may remain beside new ones
+done
 # Each job imports torch once.
 nj=${nj:-$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")}
 $cmd --num-threads "$num_threads" JOB=1:"$nj" "$to/log/predict.JOB.log" \

@@ -14,8 +14,7 @@ experiment='' cell='' seed=0 clusters='' num_threads=1 device=''
 . recipe.sh
 [ $# -eq 3 ] && [ -n "$experiment" ] && [ -n "$cell" ] || { "$0" --help >&2; exit 2; }
 
-# If scoring fails, no results of an earlier call may remain.
-rm -f "$3/results.json" "$3/RESULTS" "$3/cell.json"
+rm -f "$3/cell.json"
 score_folds.sh --cmd "run-local --max-jobs-run 1" --clusters "$clusters" --num-threads "$num_threads" \
   --device "$device" "$@"
 transfer=false masks=false pooling=false

@@ -19,6 +19,7 @@ feats=$1 folds=$2 dir=$3
 
 need "$feats"
 need "$folds/utt2fold" "make-folds writes it"
+rm -f "$dir/results.json" "$dir/RESULTS" # if scoring fails, no results of an earlier call may remain
 runs=("$dir"/seed*/)
 [ -d "${runs[0]}" ] || runs=("$dir")
 for run in "${runs[@]%/}"; do

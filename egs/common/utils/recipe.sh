@@ -10,6 +10,9 @@
 #   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
 #   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
+#   only_runs exp/exp1 "$seeds"                                  # exp/exp1 has no other training runs than these
+#   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
+#   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
 #
 # A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
@@ -71,6 +74,16 @@ seeds_of() {
   seq "$1" $(($1 + $2 - 1))
 }
 
+# only_runs DIR SEEDS: stops if DIR has another training run, of an earlier call: it would be scored with these.
+only_runs() {
+  local run
+  for run in "$1"/seed*/; do
+    run=${run%/}
+    [[ ! -d $run || $'\n'$2$'\n' == *$'\n'"${run##*/seed}"$'\n'* ]] ||
+      die "$run is no training run of this call: give the seeds of all runs, or move it away"
+  done
+}
+
 # run_of DIR SEED: the folder of a training run of the system DIR. $repeats runs are read as one system (score-loso).
 run_of() {
   # shellcheck disable=SC2154  # the recipe's own variable
@@ -79,8 +92,34 @@ run_of() {
     echo "$1"
   else
     ! compgen -G "$1/[0-9]*/final.pt" >/dev/null || die "$1 has a single training run: move it away, or give another --work"
+    # shellcheck disable=SC2154
+    only_runs "$1" "$seeds"
     echo "$1/seed$2"
   fi
+}
+
+# inputs_of DATA WORD…: a digest of what features of DATA are computed from: its lists, sizes and times of the files that they
+# name, the words (of those that are files the content), and the code of the front end.
+inputs_of() {
+  local name list=$1/wav.scp
+  {
+    cat "${BASH_SOURCE[0]%/*}"/../../../sertk/frontend/*.py
+    for name in "$1"/{wav.scp,segments,utt2perturb} "${@:2}"; do
+      if [ -f "$name" ]; then sha256sum <"$name"; else echo "${name#"$1/"}"; fi
+    done
+    # Files that are a whole value, and those inside commands and perturbations.
+    { cut -d' ' -f2- "$list" && cat "$list" "$1/utt2perturb" 2>/dev/null | tr ' =' '\n' | grep / || true; } | sort -u |
+      { xargs -rd '\n' stat --format '%n %s %.Y' -- 2>/dev/null || true; }
+  } | sha256sum | cut -d' ' -f1
+}
+
+# is_made FILE INPUTS OUTPUT…: whether FILE has the digest INPUTS (inputs_of), and all outputs are there.
+is_made() {
+  local output
+  [ -e "$1" ] && [ "$(<"$1")" = "$2" ] || return 1
+  for output in "${@:3}"; do
+    [ -e "$output" ] || return 1
+  done
 }
 
 at_stage() {

@@ -126,6 +126,7 @@ fi
 if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
   for cell in $cells; do
     dir=$exp/$cell/emodb
+    only_runs "$dir" "$(seq 0 $((seeds - 1)))"
     for ((seed = 0; seed < seeds; seed++)); do
       draws=$exp/$cell/draws.$seed
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/draws.$seed.log" \
