@@ -1,6 +1,7 @@
 """make_feats.sh: features of a data folder in any number of jobs."""
 
 import os
+import shutil
 import subprocess
 import wave
 from pathlib import Path
@@ -67,6 +68,10 @@ def test_the_number_of_jobs_changes_no_byte_of_any_key(data, tmp_path):
     done = make_feats("--nj", 7, "--config", config, "data", cwd=tmp_path)
     assert done.stdout.endswith("9 of 9 segments\n"), done.stderr
     assert {matrix.shape[1] for _, matrix in read_table(f"scp:{data}/feats.scp")} == {20}
+    shutil.copytree(data, tmp_path / "copy")  # scripts of a copy name its own archives
+    done = make_feats("--nj", 7, "--config", config, "copy", cwd=tmp_path)
+    assert done.stdout.endswith("9 of 9 segments\n"), done.stderr
+    assert f"{tmp_path}/copy/feats/feats.1.ark" in (tmp_path / "copy/feats.scp").read_text()
 
 
 def test_more_jobs_than_segments_are_as_many_as_segments(data, tmp_path):

@@ -23,7 +23,7 @@ functionals() {
   [ "$nj" -le "$total" ] || nj=$total
   split=$data/split${nj}utt table=$(realpath -m "$data/functionals")/$2
   for job in $(seq "$nj"); do archives+=("$table.$job."{ark,scp}); done
-  made_of=$(inputs_of "$data" "$1/opensmile_functionals.py" "$nj")
+  made_of=$(inputs_of "$data" "$1/opensmile_functionals.py" "$nj" "$table")
   if ! is_made "$table.made_of" "$made_of" "${archives[@]}"; then
     mkdir -p "$data/functionals"
     rm -f "$table.made_of"

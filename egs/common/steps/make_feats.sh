@@ -32,7 +32,8 @@ mkdir -p "$feats"
 feats=$(cd "$feats" && pwd)
 archives=()
 for job in $(seq "$nj"); do archives+=("$feats/feats.$job."{ark,scp,manifest} "$feats/utt2num_frames.$job"); done
-made_of=$(inputs_of "$data" "$config" "$cmvn" "$compress" "$max_skip" "$nj")
+# With the folder, since its scripts name it: one that was moved or copied has archives of its own.
+made_of=$(inputs_of "$data" "$config" "$cmvn" "$compress" "$max_skip" "$nj" "$feats")
 # Old scripts would point into archives that are about to be replaced.
 rm -f "$data/feats.scp" "$data/utt2num_frames"
 kept=', kept: computed from the same recordings and settings'
