@@ -34,8 +34,22 @@ from sertk.cli.types import BOOL, FOLDER
     help="Embed the audio of these errors in the page; readers can copy it.",
 )
 @click.option("--cards", type=BOOL, default=True, show_default=True, help="Read run cards from the models (slower).")
+@click.option(
+    "--against",
+    metavar="SYSTEM",
+    help="Folder of the system that the others are compared with.  [default: the one without transfer, else the first]",
+)
 @i_know_option
-def main(exp_dir: Path, out: Path, data: Path | None, mistakes: int, audio: bool, cards: bool, i_know: bool) -> None:
+def main(
+    exp_dir: Path,
+    out: Path,
+    data: Path | None,
+    mistakes: int,
+    audio: bool,
+    cards: bool,
+    against: str | None,
+    i_know: bool,
+) -> None:
     """Write OUT/report.html, one self-contained page, and the same as OUT/report.md with OUT/figures.
 
     EXP-DIR is an experiment folder, or a folder of several (exp1, exp1_scratch, exp2, resnet34), with the outputs of
@@ -45,6 +59,7 @@ def main(exp_dir: Path, out: Path, data: Path | None, mistakes: int, audio: bool
     \b
     e.g.: make-report --data data/all exp exp/report
           make-report exp/exp1 exp/exp1/report
+          make-report --against exp1 exp exp/report
     See also: score-loso, compare-scores
     """
     if audio and data is None:
@@ -52,5 +67,5 @@ def main(exp_dir: Path, out: Path, data: Path | None, mistakes: int, audio: bool
     from sertk.report.build import Choices, build_report
     from sertk.report.render import write_report
 
-    write_report(build_report(exp_dir, Choices(data, mistakes, audio, cards, i_know)), out)
+    write_report(build_report(exp_dir, Choices(data, mistakes, audio, cards, i_know, against)), out)
     log.info("wrote %s", out / "report.html")

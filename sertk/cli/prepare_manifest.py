@@ -59,9 +59,9 @@ def main(
     """Write the data folder DATA-DIR of the files in MANIFEST, a table in CSV, TSV, JSON or JSON Lines.
 
     Columns: file (or path, wav, audio, file_name, audio_filepath), speaker (spk, speaker_id) and emotion (emo, label); if
-    there are any, start and end in seconds or as 00:00:01.5, session, text, gender, votes (labels separated by ';', one
-    per rater), split (fold) and id (key). Manifests of nkululeko and EmoBox are read as they are. Several manifests without a
-    column split are splits, called by their names, for make-folds --scheme given.
+    there are any, start and end in seconds or as 00:00:01.5, session, text, gender, age, race, ethnicity, votes (labels
+    separated by ';', one per rater), split (fold) and id (key). Manifests of nkululeko and EmoBox are read as they are.
+    Several manifests without a column split are splits, called by their names, for make-folds --scheme given.
 
     Ids are made safe for Kaldi: the speaker, a hyphen, the file's name. Every row is checked: the file must be readable audio,
     the segment within it, no id twice. Each row that does not fit is named, and the exit status is 1 unless --allow-partial
@@ -88,6 +88,10 @@ def main(
         raise SertkError(f"{manifests[0]}: no row fits: {corpus.problems[0]}")
     report_problems(manifests[0], "corpus", corpus.problems, allow_partial, most=None)
     write_data_dir(data_dir, maps, PARTIAL=corpus.problems)
+    for note in corpus.notes:
+        log.warning("%s", note)
+    if corpus.ignored:
+        log.info("ignored columns: %s", ", ".join(corpus.ignored))
     rates = ", ".join(
         f"{rate} Hz: {files}" if rate else f"m4a: {files}" for rate, files in sorted(corpus.rates.items())
     )

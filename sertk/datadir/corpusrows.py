@@ -27,6 +27,9 @@ COLUMNS = {
     "session": ("session",),
     "text": ("text", "transcription", "transcript"),
     "gender": ("gender", "sex"),
+    "age": ("age",),
+    "race": ("race",),
+    "ethnicity": ("ethnicity",),
     "votes": ("votes",),
     "split": ("split", "fold"),
 }
@@ -72,6 +75,9 @@ class Row:
     gender: str
     votes: str
     split: str
+    age: str
+    race: str
+    ethnicity: str
 
 
 class RowReader:
@@ -81,6 +87,8 @@ class RowReader:
         self.reading = reading
         self.headers: dict[Path, AudioHeader] = {}
         self.spelling: dict[str, str] = {}  # speaker in keys -> in the table
+        self.ignored: dict[str, None] = {}  # columns of no field
+        self.genders: dict[str, None] = {}  # values of that column that are neither f nor m
 
     def names(self, name: str) -> tuple[str, ...]:
         """Names of a field's column, in lower case."""
@@ -88,7 +96,12 @@ class RowReader:
         return (own.lower(),) if own else COLUMNS[name]
 
     def check_columns(self, record: Record, table: Path) -> None:
-        """Raise SertkError if a table's first row lacks a column that is needed, or one that --columns names."""
+        """Raise SertkError if a table's first row lacks a column that is needed, or one that --columns names.
+
+        Notes the columns that are none of a field's.
+        """
+        known = {name for field in COLUMNS for name in self.names(field)}
+        self.ignored |= dict.fromkeys(str(n).strip() for n in record.values if str(n).strip().lower() not in known)
         for name in {**dict.fromkeys(NEEDED), **self.reading.columns}:
             spared = name == "speaker" and name not in self.reading.columns
             spared &= bool(self.reading.speaker_from or self.reading.unknown_speakers)
@@ -116,10 +129,13 @@ class RowReader:
         if path not in self.headers:
             self.headers[path] = read_header(path)
         start, end = _span(values, self.headers[path])
+        gender = _GENDERS.get(values["gender"].lower(), "")
+        if values["gender"] and not gender:
+            self.genders[values["gender"]] = None
         return Row(
             record.where, path, self.headers[path], speaker, word(values["emotion"]), word(values["id"]), start, end,
-            word(values["session"]), values["text"], _GENDERS.get(values["gender"].lower(), ""), _votes(raw["votes"]),
-            word(values["split"]),
+            word(values["session"]), values["text"], gender, _votes(raw["votes"]),
+            word(values["split"]), word(values["age"]), word(values["race"]), word(values["ethnicity"]),
         )  # fmt: skip
 
     def _speaker(self, values: Mapping[str, str]) -> str:

@@ -10,7 +10,12 @@ from sertk.datadir.corpusrows import Reading, Row, RowReader, word
 from sertk.datadir.records import read_records
 from sertk.errors import SertkError
 
-MAPS = ("wav.scp", "segments", "utt2spk", "spk2gender", "utt2label", "utt2session", "text", "utt2votes", "utt2split")
+# Lists that all utterances are in, or that are not written.
+TRAITS = ("age", "race", "ethnicity")
+WHOLE = ("session", "split", *TRAITS)
+MAPS = (
+    "wav.scp", "segments", "utt2spk", "spk2gender", "utt2label", "text", "utt2votes", *(f"utt2{name}" for name in WHOLE)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,15 @@ class CorpusTable:
         maps: file name -> {key: value}; {} for lists that this corpus has not.
         problems: one line per row that is left out.
         rates: sample rate in Hz -> number of files.
+        notes: one line per list that is not written since not all rows have its value.
+        ignored: columns that are of no list.
     """
 
     maps: dict[str, dict[str, str]]
     problems: list[str]
     rates: Counter
+    notes: list[str]
+    ignored: list[str]
 
 
 def read_corpus(tables: Sequence[Path], reading: Reading) -> CorpusTable:
@@ -51,8 +60,9 @@ def read_corpus(tables: Sequence[Path], reading: Reading) -> CorpusTable:
     splits = len(tables) > 1 and not any(row.split for row in rows)
     keyed = _keyed(rows, problems)
     maps = _maps(keyed, splits)
+    notes = _without_gaps(maps, len(keyed), list(reader.genders))
     rates = Counter(header.rate for header in {row.path: row.header for row in keyed.values()}.values())
-    return CorpusTable(maps, problems, rates)
+    return CorpusTable(maps, problems, rates, notes, list(reader.ignored))
 
 
 def _keyed(rows: Sequence[Row], problems: list[str]) -> dict[str, Row]:
@@ -114,13 +124,33 @@ def _maps(keyed: Mapping[str, Row], splits: bool) -> dict[str, dict[str, str]]:
             maps["spk2gender"][speaker] = row.gender
         split = Path(row.where.rpartition(":")[0]).stem if splits else row.split
         columns = {"utt2session": row.session, "text": row.text, "utt2votes": row.votes, "utt2split": split}
+        columns |= {f"utt2{name}": getattr(row, name) for name in TRAITS}
         for name, value in columns.items():
             if value:
                 maps[name][key] = value
-    for name in ("utt2session", "utt2split"):
-        maps[name] = maps[name] if len(maps[name]) == len(keyed) else {}
-    if len(maps["spk2gender"]) < len(set(maps["utt2spk"].values())):
-        maps["spk2gender"] = {}
     if maps["text"]:
         maps["text"] = {key: maps["text"].get(key, "") for key in keyed}
     return maps
+
+
+def _without_gaps(maps: dict[str, dict[str, str]], rows: int, genders: list[str]) -> list[str]:
+    """Empty the lists that lack an utterance or speaker, and say so in a line each.
+
+    Args:
+        maps: as `_maps` makes them.
+        rows: number of utterances.
+        genders: values that are neither f nor m.
+    """
+    notes = []
+    for name in WHOLE:
+        found = maps[f"utt2{name}"]
+        if 0 < len(found) < rows:
+            notes.append(f"no utt2{name}: {rows - len(found)} of {rows} rows have no {name}")
+        maps[f"utt2{name}"] = found if len(found) == rows else {}
+    found, speakers = maps["spk2gender"], len(set(maps["utt2spk"].values()))
+    if len(found) < speakers:
+        if found or genders:
+            others = f" ('{genders[0]}' is neither f nor m)" if genders else ""
+            notes.append(f"no spk2gender: {speakers - len(found)} of {speakers} speakers have no gender{others}")
+        maps["spk2gender"] = {}
+    return notes

@@ -46,7 +46,7 @@ def resample(samples: np.ndarray, rate: int, wanted: int, reuse: bool = False) -
     if rate == wanted:
         return samples
     old, new = rate // gcd(rate, wanted), wanted // gcd(rate, wanted)
-    convert = interpolate if old * new > LARGEST_KERNEL or not _is_installed("torchaudio") else _by_torchaudio
+    convert = interpolate if old * new > LARGEST_KERNEL or not _torchaudio_is_installed() else _by_torchaudio
     if len(samples) <= LONGEST:
         return convert(samples, old, new)
     # Pieces bound the memory of the temporaries; they begin at multiples of `old`, at which an output lies.
@@ -183,9 +183,9 @@ def _torchaudio() -> tuple[ModuleType, ModuleType]:
     return torch, torchaudio
 
 
-def _is_installed(package: str) -> bool:
+def _torchaudio_is_installed() -> bool:
     try:
-        return find_spec(package) is not None
+        return find_spec("torchaudio") is not None
     except ValueError:  # it has been kept from being imported
         return False
 

@@ -93,19 +93,18 @@ def load_model(path: Path, heads: bool = False) -> Model:
     return Model(network.eval(), content["labels"], content["frontend"], content["card"], digest)
 
 
-def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path, prefix: str = "") -> None:
-    """Copy into `module` the weights whose names start with `prefix`; names and shapes must match exactly.
+def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Copy weights into `module`; names and shapes must match exactly.
 
     Raises:
         SertkError: naming the first weight that is missing, left over or of another shape.
     """
-    wanted = {prefix + name: tensor.shape for name, tensor in module.state_dict().items()}
-    present = {name: tensor.shape for name, tensor in weights.items() if name.startswith(prefix)}
+    wanted, present = ({name: tensor.shape for name, tensor in of.items()} for of in (module.state_dict(), weights))
     for name in sorted(wanted.keys() | present.keys()):
         if wanted.get(name) != present.get(name):
             shapes = [tuple(shapes[name]) if name in shapes else "none" for shapes in (wanted, present)]
             raise SertkError(f"{path}: weights do not fit: {name}: expected {shapes[0]}, found {shapes[1]}")
-    module.load_state_dict({name.removeprefix(prefix): weights[name] for name in present})
+    module.load_state_dict(weights)
 
 
 def write_checked(path: Path, content: dict) -> None:

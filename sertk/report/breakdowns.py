@@ -53,7 +53,9 @@ def breakdown_tables(experiment: Experiment, data: Data | None) -> list[Table]:
                 part = of_system[system.name].get(group, {}).get(value)
                 row += [with_interval(part, what) for what in ("ua", "wa")] if part else [MISSING, MISSING]
             rows.append(row)
-    names = [system.what or system.name for system in systems]
+    names = [system.what for system in systems]
+    if len(set(names) - {""}) < len(systems):
+        names = [system.name for system in systems]
     columns = ["by", "group", "segments", *(f"{name}: {what} [%] (95 %)" for name in names for what in ("UA", "WA"))]
     notes = (
         "UA: mean recall of the classes that occur in the group. Intervals are clustered by speaker; speakers scored by"

@@ -45,6 +45,7 @@ class Choices:
         mistakes: number of most confident errors to list for each experiment.
         audio: embed the audio of these errors.
         cards: read run cards from the models (loads torch).
+        against: name of the system that the others are compared with.
         i_know: stamp leaks LEAKY instead of raising.
     """
 
@@ -53,6 +54,7 @@ class Choices:
     audio: bool = False
     cards: bool = True
     i_know: bool = False
+    against: str | None = None
 
 
 def build_report(folder: Path, choices: Choices) -> Report:
@@ -68,7 +70,7 @@ def build_report(folder: Path, choices: Choices) -> Report:
     if not scored_folders(folder) and (cells := read_cells(folder / "ablation", {})):
         section = Section("ablation", "Ablation", [ablation_figure(cells), parts_table(cells)])
         return Report("Emotions from speech: ablation", cells.stamps, [], [section])
-    experiments = find_experiments(folder, choices.i_know)
+    experiments = find_experiments(folder, choices.i_know, choices.against)
     if choices.data is None:
         return _report(folder, experiments, None, choices)
     with Data(choices.data) as data:
@@ -81,7 +83,9 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     systems = [(system, experiment) for experiment in experiments for system in experiment.systems]
     pairs = all_pairs(experiments)
     transfer = [rules(pairs), transfer_figure(pairs, stamps), differences_table(pairs, stamps)]
-    question = "Does transfer help?" if any(s.transfers for s, _ in systems) else "Systems compared"
+    of_transfer = any(s.transfers for s, _ in systems) and not choices.against
+    question = "Does transfer help?" if of_transfer else "Systems compared"
+    beside = " beside published results" if any(map(comparable, experiments)) else ""
     masks = masks_figure(data, experiments[0].test.keys, stamps) if data else None
     cells = read_cells(folder / "ablation", {e.name: e.short for e in experiments})
     ablation = [ablation_figure(cells), parts_table(cells)] if cells else []
@@ -98,7 +102,7 @@ def _report(folder: Path, experiments: list[Experiment], data: Data | None, choi
     ]
     sections = [
         Section("transfer-section", question, [item for item in transfer if item]),
-        Section("results", "Results beside published results", _results(experiments)),
+        Section("results", f"Results{beside}", _results(experiments)),
         Section("ablation", "Ablation", ablation),
         Section("selection", "Model selection", [t for t in map(selection_table, experiments) if t]),
         *conditions_sections(folder),
@@ -133,7 +137,8 @@ def _headline(experiment: Experiment, pairs: list[Pair]) -> Headline:
         for what in ("ua", "wa")
     ]
     answers = [verdict(pair) for pair in pairs]
-    if any(s.transfers for s in experiment.systems) and not any(pair.of_transfer for pair in pairs):
+    asked = any(s.transfers for s in experiment.systems) and not experiment.against
+    if asked and not any(pair.of_transfer for pair in pairs):
         answers.append(
             "There is no system without transfer and with the same model selection: the effect of transfer is unknown."
         )
@@ -155,8 +160,7 @@ def _results(experiments: list[Experiment]) -> list:
         for reason, names in systems_of.items():
             if not reason.startswith(CLEAN):
                 items.append(Paragraph(f"{', '.join(names)}: {reason}", warning=True))
-        paper = experiment.known and experiment.known.name.startswith("Exp")
-        items.append(results_table(experiment, f"{'Table 3. ' * bool(paper)}{experiment.title}"))
+        items.append(results_table(experiment, f"{'Table 3. ' * experiment.of_paper}{experiment.title}"))
         items += [intervals_table(experiment), classes_table(experiment)]
         items += [table for table in [runs_table(experiment)] if table]
         items += [
@@ -192,10 +196,14 @@ def _absent(folder: Path, data: Data | None, masks: Figure | None, ablation: lis
     for system in sorted(path for path in trained if not (path / "results.json").exists()):
         section.items.append(Paragraph(f"{system.name}: has models but no results.json (run score-loso --json)."))
     if not ablation:
-        section.items.append(Paragraph(f"Figure 4: no ablation results in {folder.name}/ablation."))
+        section.items.append(Paragraph(f"Ablation (the paper's Figure 4): no results in {folder.name}/ablation."))
     if data is None:
-        text = "Figure 2, transcripts, spectrograms, and breakdowns by subgroup: no data folder was given (--data)."
+        text = (
+            "Spectrogram with masks (the paper's Figure 2), transcripts, spectrograms, and breakdowns by subgroup: no data"
+            " folder was given (--data)."
+        )
         section.items.append(Paragraph(text))
     elif not masks:
-        section.items.append(Paragraph("Figure 2: the data folder has no features (feats.scp) of these segments."))
+        text = "Spectrogram with masks (the paper's Figure 2): the data folder has no features (feats.scp) of these segments."
+        section.items.append(Paragraph(text))
     return section

@@ -15,7 +15,7 @@ from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.report.differences import points
 from sertk.report.document import MISSING, Figure, Section, Table, interval, percent
-from sertk.report.drawing import COLOURS, INK, MARKERS, figure
+from sertk.report.drawing import INK, figure, look_of
 from sertk.report.lettering import cut
 from sertk.report.systems import ordered
 from sertk.scoring.intervals import Ends
@@ -161,7 +161,7 @@ def conditions_figure(name: str, title: str, systems: list[Conditions]) -> Figur
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(f"difference in UA from “{systems[0].rows[0].name}”, points")
         handles = [
-            axes.plot([], [], **_look(k), linewidth=2, label=cut(s.system, 60))[0] for k, s in enumerate(systems)
+            axes.plot([], [], **look_of(k), linewidth=2, label=cut(s.system, 60))[0] for k, s in enumerate(systems)
         ]
         canvas.legend(handles=handles, loc="outside lower left", ncols=1 + (len(systems) > 3))
 
@@ -173,14 +173,9 @@ def conditions_figure(name: str, title: str, systems: list[Conditions]) -> Figur
     return figure(name, title, draw, size, alt, _stamps(systems), notes)
 
 
-def _look(number: int) -> dict[str, str]:
-    """Colour and marker of a system."""
-    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-
-
 def _mark(axes: Axes, difference: Difference, height: float, number: int) -> None:
     """Draw a difference with its interval."""
-    look = _look(number)
+    look = look_of(number)
     axes.plot([100 * end for end in difference.interval], [height] * 2, color=look["color"], linewidth=2)
     axes.plot(100 * difference.value, height, markersize=6, linestyle="none", **look)
 

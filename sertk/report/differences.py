@@ -1,11 +1,11 @@
-"""Does transfer help? Paired comparisons with the system without transfer, on the same segments."""
+"""Paired comparisons with a reference, on the same segments; of the system without transfer: does transfer help?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure as Canvas
 
-from sertk.report.document import Figure, Paragraph, Table
+from sertk.report.document import MISSING, Figure, Paragraph, Table
 from sertk.report.drawing import COLOURS, INK, LINE, MARKERS, figure
 from sertk.report.figures import words
 from sertk.report.lettering import cut
@@ -58,11 +58,14 @@ def all_pairs(experiments: Sequence[Experiment], seed: int = 0) -> list[tuple[Ex
 
 
 def pairs_of(experiment: Experiment, seed: int = 0) -> list[Pair]:
-    """Each system against the first one without transfer; if there is none, the first system against each other one.
+    """Each system against the experiment's reference, or else the first one without transfer.
+
+    If there is neither, the first system is compared with each other one.
 
     Only systems with the same model selection rule; `selection_table` compares rules. p-values are uncorrected.
     """
     reference = next((system for system in experiment.systems if system.what.startswith(SCRATCH)), None)
+    reference = experiment.systems[0] if experiment.against else reference
     rule = (reference or experiment.systems[0]).rule
     systems = [system for system in experiment.systems if system.rule == rule]
     if reference:
@@ -145,7 +148,7 @@ def differences_table(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, .
     for experiment, pair in pairs:
         c = pair.found
         least = "none" if pair.detectable is None else f"{100 * pair.detectable:.1f}"
-        alone = ["–", "–"] if c.mcnemar_p is None else [f"{c.only_a} : {c.only_b}", p_value(c.mcnemar_p)]
+        alone = [MISSING, MISSING] if c.mcnemar_p is None else [f"{c.only_a} : {c.only_b}", p_value(c.mcnemar_p)]
         rows.append([
             experiment.short, f"{words(pair.system)} against {words(pair.other)}", points(c.ua), p_value(pair.p["ua"]),
             least, points(c.wa), p_value(pair.p["wa"]), " : ".join(map(str, c.runs)), *alone,
@@ -161,7 +164,9 @@ def differences_table(pairs: list[tuple[Experiment, Pair]], stamps: tuple[str, .
         " assumes independent segments, but segments of a speaker are correlated; it decides nothing here.",
     )
     columns = ["experiment", "systems", "UA, points (95 %)", "p", "detectable, points", "WA, points (95 %)", "p",
-               "training runs", "discordant segments", "p (McNemar: assumes independent segments)"]  # fmt: skip
+               "training runs", "discordant segments", "p (McNemar)"]  # fmt: skip
+    if all(row[-1] == MISSING for row in rows):  # McNemar's test is of single runs
+        columns, rows, notes = columns[:-2], [row[:-2] for row in rows], notes[:-1]
     return Table("differences", "Paired comparison", columns, rows, stamps, notes, words=2)
 
 

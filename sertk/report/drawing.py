@@ -47,6 +47,12 @@ STYLE = {
 }  # fmt: skip
 
 
+def look_of(number: int) -> dict[str, str]:
+    """Colour and marker of a system's line; after six systems they come again, with open markers."""
+    again, k = divmod(number, len(COLOURS))
+    return {"color": COLOURS[k], "marker": MARKERS[k], "markerfacecolor": "none" if again else COLOURS[k]}
+
+
 def figure(
     name: str,
     title: str,

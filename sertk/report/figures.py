@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from sertk.report.document import MISSING, Figure, Table, percent
-from sertk.report.drawing import COLOURS, DASHES, INK, LINE, MARKERS, figure
+from sertk.report.drawing import COLOURS, DASHES, INK, LINE, figure, look_of
 from sertk.report.lettering import cut, names_in_figure
 from sertk.report.systems import Experiment, System
 from sertk.scoring.columns import cells
@@ -57,8 +57,10 @@ def confusion_figure(experiments: list[Experiment], name: str, stamps: tuple[str
     notes = (
         "Rows: truth; columns: predictions. Per cent of each row, and counts summed over folds and training runs.",
     )
+    shown = [f"{e.short}, {words(e.systems[0])}" for e in experiments if len(e.systems) > 1]
+    notes += (f"Shown: {'; '.join(shown)}.",) if shown else ()
     notes += tuple(dict.fromkeys(name.key for name in names if name.key))
-    title = "Figure 3. Confusion matrices"
+    title = "Figure 3. " * any(experiment.of_paper for experiment in experiments) + "Confusion matrices"
     size = (len(results) * (side + beside) + 0.3, side + 1.0 + (LETTER * longest if turned else 0.15))
     return figure(name, title, draw, size, alt, stamps, notes, table)
 
@@ -152,14 +154,16 @@ def calibration_figure(name: str, title: str, systems: list[System], stamps: tup
         left.annotate("perfect calibration", (0.05, 0.05), rotation=45, fontsize=7.5, color=INK, alpha=0.7,
                       rotation_mode="anchor", transform_rotates_text=True, va="bottom")  # fmt: skip
         for k, system in enumerate(systems):
-            look = {"color": COLOURS[k % 6], "linestyle": DASHES[k % 6], "marker": MARKERS[k % 6], "markersize": 4}
+            look = look_of(k) | {"linestyle": DASHES[k % len(DASHES)], "markersize": 4}
             bins = [b for b in system.results["calibration"]["as_it_is"]["bins"] if b["segments"] >= FEW]
             left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], label=words(system), **look)
             points = system.results["coverage"]
             right.plot(
                 [100 * p["coverage"] for p in points], [100 * p["wa"] for p in points], label=words(system), **look
             )
-        left.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="accuracy", title="Reliability")
+        left.set(
+            xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confidence", ylabel="accuracy", title="Reliability"
+        )
         right.set(
             xlim=(0, 102),
             xlabel="coverage [%], most confident first",

@@ -75,6 +75,11 @@ class System:
         return guesses_of(self.runs)
 
     @property
+    def imported(self) -> bool:
+        """True if import-scores wrote its scores."""
+        return any((settings or {}).get("imported") for settings in self.scored.settings.values())
+
+    @property
     def transfers(self) -> bool:
         """True if it started from another network; not known of imported and fused systems."""
         return self.what.startswith((FROZEN, TUNED))
@@ -107,6 +112,7 @@ class Experiment:
         systems: the systems; the first one is that of the folds.
         picked: systems whose epochs were selected on the test fold, shown only in the table of selection rules; with `i_know`
             they are in `systems` too.
+        against: name of the first system, if the others are to be compared with it; else None.
     """
 
     name: str
@@ -115,6 +121,12 @@ class Experiment:
     known: Published | None
     systems: list[System] = field(default_factory=list)
     picked: list[System] = field(default_factory=list)
+    against: str | None = None
+
+    @property
+    def of_paper(self) -> bool:
+        """True for the paper's experiments on IEMOCAP, whose tables and figures have numbers."""
+        return bool(self.known and self.known.name.startswith("Exp"))
 
     @property
     def title(self) -> str:
@@ -144,16 +156,17 @@ def scored_folders(folder: Path) -> dict[Path, dict]:
     return {path: content for path, content in results.items() if "confusion" in content}
 
 
-def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
+def find_experiments(folder: Path, i_know: bool = False, against: str | None = None) -> list[Experiment]:
     """Read the experiments in `folder`.
 
     Args:
         folder: an experiment folder, or a folder of several.
         i_know: stamp leaks and mixed schemes LEAKY instead of raising.
+        against: name of the system that the others are compared with, which becomes the first one of its experiment.
 
     Raises:
-        SertkError: there are no results, results do not match scores or folds, there is a leak, all epochs were selected on the
-            test fold, or experiments were scored with different schemes.
+        SertkError: there are no results, there is no system `against`, results do not match scores or folds, there is a leak,
+            all epochs were selected on the test fold, or experiments were scored with different schemes.
     """
     results_of = scored_folders(folder)
     if not results_of:
@@ -179,7 +192,19 @@ def find_experiments(folder: Path, i_know: bool = False) -> list[Experiment]:
             picked = experiment.picked[0].folder
             Guard().leak(f"{picked}: its epochs were selected on the test set (oracle), and there is no other system")
     ordered_ones = sorted(experiments.values(), key=lambda experiment: experiment.name)
-    return _one_protocol(ordered_ones, i_know)
+    names = [system.name for experiment in ordered_ones for system in experiment.systems]
+    if against and against not in names:
+        raise SertkError(f"{folder}: no system {against} to compare with (there are {', '.join(names)})")
+    return _one_protocol([_arranged(experiment, against) for experiment in ordered_ones], i_know)
+
+
+def _arranged(experiment: Experiment, against: str | None) -> Experiment:
+    """The experiment with the reference first, and without words on transfer where nothing is said about it."""
+    systems = sorted(experiment.systems, key=lambda system: system.name != against)
+    named = systems[0].name == against
+    if named or not any(system.transfers for system in systems):
+        systems = [replace(s, what=s.what.removeprefix(SCRATCH).removeprefix(", ")) for s in systems]
+    return replace(experiment, systems=systems, against=against if named else None)
 
 
 def division(test: Test) -> tuple[int, ...]:

@@ -34,7 +34,10 @@ def counts_table(experiments: list[Experiment], stamps: tuple[str, ...]) -> Tabl
             rows.append([experiment.short, label, str(number), *_beside(number, expected)])
     notes = ("Whole corpus: counts of the published corpus (for IEMOCAP, Padi 2021, Table 2).",)
     columns = ["experiment", "emotion", "segments", "whole corpus", "difference"]
-    return Table("table-2", "Table 2. Segments of each emotion", columns, rows, stamps, notes, words=2)
+    if all(row[3] == MISSING for row in rows):
+        columns, rows, notes = columns[:3], [row[:3] for row in rows], ()
+    number = "Table 2. " * any(experiment.of_paper for experiment in experiments)
+    return Table("table-2", f"{number}Segments of each emotion", columns, rows, stamps, notes, words=2)
 
 
 def _beside(number: int, expected: int | None) -> list[str]:
@@ -65,8 +68,10 @@ def results_table(experiment: Experiment, title: str) -> Table:
         mark, few = "*" * (ends["units"] < FEW), few or ends["units"] < FEW
         # The title has all stamps; a row those that not all systems have.
         stamps = [word for word in system.stamps if not all(word in other.stamps for other in experiment.systems)]
+        # Beside published systems it must be plain which are ours.
+        origin = ["imported:" if system.imported else "sertk:"] if first else []
         rows.append([
-            " ".join(["sertk:", words(system), *stamps]),
+            " ".join([*origin, words(system), *stamps]),
             percent(results["mean"]["ua"]), percent(results["deviation"]["ua"]),
             percent(results["mean"]["wa"]), percent(results["deviation"]["wa"]),
             f"{percent(results['pooled']['ua'], 1)} ({interval(ends['ua'])}){mark}",
@@ -113,8 +118,9 @@ def intervals_table(experiment: Experiment) -> Table:
                          *(interval(ends[what]) for what in ("ua", "wa", "macro_f1"))])  # fmt: skip
     columns = ["system", "95 % interval by", "UA [%]", "WA [%]", "macro-F1 [%]"]
     notes = (
-        "Sensitivity analysis. The primary interval is for new speakers. Sessions are the more conservative unit if speakers of"
-        " one session are correlated. Intervals by segment ignore this correlation and are too narrow; they are for comparison.",
+        "Sensitivity analysis. The primary interval is for new speakers. Sessions, if any, are the more conservative unit if"
+        " speakers of one session are correlated. Intervals by segment ignore all correlation and are too narrow; they are for"
+        " comparison.",
     )
     return Table(f"intervals-{experiment.name}", f"Intervals by unit: {experiment.short}", columns, rows,
                  experiment.stamps, notes, words=2)  # fmt: skip

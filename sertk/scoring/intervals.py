@@ -35,7 +35,6 @@ from sertk.scoring.variance import (
 )
 
 Ends = tuple[float, float]
-METHODS = ("jackknife", "bootstrap")
 # Intervals of fewer units are marked: Student's t then depends on normally distributed units.
 FEW = 5
 # Most bootstrap weights in memory at once.

@@ -38,11 +38,12 @@ def test_a_system_that_was_trained_and_not_scored_is_named(made):
 
 
 def test_what_is_not_there_is_said(page, call, stamped_folder, tmp_path, undrawn):
-    assert "Figure 4: no ablation results in exp/ablation." in page[1]
+    assert "Ablation (the paper's Figure 4): no results in exp/ablation." in page[1]
     call("make-report", "--mistakes", 0, stamped_folder / "exp" / "exp1_scratch", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
     assert "no data folder was given (--data)" in text and "## Most confident errors" not in text
-    assert "without transfer (exp1_scratch)" in text.replace("\\", "") and "frozen trunk" not in text
+    # Alone, it is not compared with transfer.
+    assert "exp1_scratch, one training run" in text.replace("\\", "") and "without transfer" not in text
     assert (
         "needs --data" in call("make-report", "--audio", "true", stamped_folder / "exp", tmp_path / "out", code=2).err
     )

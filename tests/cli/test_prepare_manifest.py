@@ -10,6 +10,15 @@ def test_a_table_becomes_a_valid_folder(call, box):
     assert read_list("data/corpus/utt2label")["Ses1F-ang"] == "ang"
 
 
+def test_what_is_not_used_of_a_table_is_said(call, box):
+    lines = (box / "corpus.csv").read_text().splitlines()
+    ends = [",mood,age", ",good,20"] + [",,"] * len(lines[2:])
+    (box / "corpus.csv").write_text("\n".join(map(str.__add__, lines, ends)))
+    err = call("prepare-manifest", "corpus.csv", "data/corpus").err
+    assert "prepare-manifest: ignored columns: mood\n" in err
+    assert "prepare-manifest: WARNING: no utt2age: 5 of 6 rows have no age\n" in err
+
+
 def test_rows_that_do_not_fit_stop_it_or_stamp_it(call, box):
     (box / "corpus.csv").write_text((box / "corpus.csv").read_text() + "missing.wav,x,ang\nwav/all/Ses1F-sad.wav,x,\n")
     result = call("prepare-manifest", "corpus.csv", "data/corpus", code=1)

@@ -34,12 +34,13 @@ def valid(folder, corpus):
 
 
 def test_all_columns_become_maps(wavs):
-    path = table(wavs, "file,speaker,emotion,session,text,gender,votes,split\n"
-                       "a/1.wav,Anna B,very angry,S1,Guten Tag,female,ang;ang;neu,1\n"
-                       "a/2.wav,7,neutral,S1,,male,,2\n"
-                       "b/1.wav,10,neutral,S2,so,m,neu,1\n")  # fmt: skip
+    path = table(wavs, "file,speaker,emotion,session,text,gender,votes,split,age,race,ethnicity,Mood\n"
+                       "a/1.wav,Anna B,very angry,S1,Guten Tag,female,ang;ang;neu,1,20,African American,x,good\n"
+                       "a/2.wav,7,neutral,S1,,male,,2,31,Asian,x,\n"
+                       "b/1.wav,10,neutral,S2,so,m,neu,1,44,Asian,y,\n")  # fmt: skip
     corpus = read_corpus([path], Reading())
     assert corpus.problems == [] and corpus.rates == {16000: 3}
+    assert corpus.notes == [] and corpus.ignored == ["Mood"]
     assert corpus.maps == {
         "wav.scp": {"Anna_B-a-1": f"{wavs}/a/1.wav", "7-a-2": f"{wavs}/a/2.wav", "10-b-1": f"{wavs}/b/1.wav"},
         "segments": {},
@@ -50,8 +51,23 @@ def test_all_columns_become_maps(wavs):
         "text": {"Anna_B-a-1": "Guten Tag", "7-a-2": "", "10-b-1": "so"},
         "utt2votes": {"Anna_B-a-1": "E1=ang E2=ang E3=neu", "10-b-1": "E1=neu"},
         "utt2split": {"Anna_B-a-1": "1", "7-a-2": "2", "10-b-1": "1"},
+        "utt2age": {"Anna_B-a-1": "20", "7-a-2": "31", "10-b-1": "44"},
+        "utt2race": {"Anna_B-a-1": "African_American", "7-a-2": "Asian", "10-b-1": "Asian"},
+        "utt2ethnicity": {"Anna_B-a-1": "x", "7-a-2": "x", "10-b-1": "y"},
     }
     assert valid(wavs, corpus)
+
+
+def test_a_list_with_gaps_is_not_written_and_named(wavs):
+    path = table(wavs, "file,speaker,emotion,session,gender,age\n"
+                       "a/1.wav,x,ang,1,f,20\na/2.wav,y,neu,,divers,\nb/1.wav,z,neu,2,m,nan\n")  # fmt: skip
+    corpus = read_corpus([path], Reading())
+    assert corpus.notes == [
+        "no utt2session: 1 of 3 rows have no session",
+        "no utt2age: 2 of 3 rows have no age",
+        "no spk2gender: 1 of 3 speakers have no gender ('divers' is neither f nor m)",
+    ]
+    assert not any(corpus.maps[name] for name in ("utt2session", "utt2age", "spk2gender"))
 
 
 def test_segments_have_times_in_seconds_or_as_pandas_writes_them(wavs):

@@ -177,7 +177,7 @@ def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
     # The report finds the folds beside the systems, and calls imported ones by their names.
     call("make-report", "exp/toy", "report")
     text = Path("report/report.md").read_text()
-    assert "**sertk: good**" in text and (
+    assert "**good**" in text and (
         "bad is worse than good" in text or "bad does not differ significantly from good" in text
     )
     # Labels were corrected since, and only some systems scored again.

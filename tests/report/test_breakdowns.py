@@ -1,6 +1,7 @@
 """Breakdowns: segments counted once, systems side by side, raters."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,10 @@ def test_systems_stand_side_by_side_in_one_breakdown(experiments, root):
         table, *folded = breakdown_tables(experiment, data)
     assert table.columns[3:] == ["frozen trunk, new head: UA [%] (95 %)", "frozen trunk, new head: WA [%] (95 %)",
                                  "without transfer: UA [%] (95 %)", "without transfer: WA [%] (95 %)"]  # fmt: skip
+    # Two systems trained alike are told apart by their names.
+    alike = replace(experiment, systems=[replace(system, what="fine-tuned") for system in experiment.systems])
+    with Data(root / "data") as data:
+        assert breakdown_tables(alike, data)[0].columns[3::2] == ["exp1: UA [%] (95 %)", "exp1_scratch: UA [%] (95 %)"]
     row = next(row for row in table.rows if row[1] == "female")
     women = np.array([key[5] == "F" for key in experiment.test.keys])
     for cell, system in zip(row[4::2], experiment.systems, strict=True):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from report_folder import make
 
+from sertk.errors import SertkError
 from sertk.report.build import Choices, build_report
 from sertk.report.differences import all_pairs, differences_table, pairs_of, rules, transfer_figure, verdict
 from sertk.report.selection import selection_table
@@ -74,6 +75,24 @@ def test_without_a_baseline_the_first_system_is_the_reference(experiments):
     assert "Transfer" not in verdict(pairs[0]) and transfer_figure([(few, pair) for pair in pairs], ()) is None
 
 
+def test_with_a_reference_all_are_compared_with_it_by_name(root):
+    """The reference comes first, in headline and figures; what is from scratch is then a system like the others."""
+    experiment, alone = find_experiments(root / "exp", against="exp1_finetune")
+    assert [system.name for system in experiment.systems][:2] == ["exp1_finetune", "exp1"]
+    assert (experiment.against, alone.against) == ("exp1_finetune", None)
+    pairs = pairs_of(experiment)
+    assert [(pair.system.name, pair.other.name) for pair in pairs] == [
+        ("exp1", "exp1_finetune"), ("exp1_scratch", "exp1_finetune")]  # fmt: skip
+    assert verdict(pairs[1]).startswith("exp1_scratch is worse than fine-tuned (exp1_finetune): UA -")
+    found = build_report(root / "exp", Choices(cards=False, mistakes=0, against="exp1_finetune"))
+    assert found.headlines[0].system.startswith("fine-tuned (exp1_finetune), ")
+    assert found.sections[0].title == "Systems compared" and len(found.headlines[0].answers) == 3
+    with pytest.raises(
+        SertkError, match=r"no system exp2 to compare with \(there are exp1, exp1_scratch, exp1_finetune"
+    ):
+        find_experiments(root / "exp", against="exp2")
+
+
 def test_imported_systems_say_nothing_of_transfer(experiments):
     """Their training is unknown: neither for nor against it."""
     pair = pairs_of(experiments[0])[0]
@@ -96,9 +115,8 @@ def test_a_report_without_transfer_does_not_ask_for_it(tmp_path):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     found = build_report(tmp_path / "exp", Choices(cards=False, mistakes=0))
     assert found.sections[0].title == "Systems compared"
-    assert not any(
-        "transfer" in answer.lower().replace("without transfer", "") for answer in found.headlines[0].answers
-    )
+    assert found.headlines[0].system.startswith("exp1_more, ")
+    assert not any("transfer" in answer for answer in found.headlines[0].answers)
 
 
 DRAWN = "by 10 speakers in 5 folds"
@@ -204,3 +222,7 @@ def test_a_system_of_several_runs_stands_in_every_table_as_one(tmp_path):
     row = next(row for row in tables["results-exp1"].rows if "fine-tuned" in row[0])
     assert row[-1].startswith("mean of 3 training runs, ")
     assert next(row for row in tables["differences"].rows if "fine-tuned" in row[1])[7:] == ["3 : 1", "–", "–"]
+    # McNemar's test is of single runs: without any there are no columns for it.
+    several = [(experiment, pair) for pair in pairs_of(experiment) if pair.system is system]
+    table = differences_table(several, ())
+    assert table.columns[-1] == "training runs" and table.rows[0][-1] == "3 : 1" and len(table.notes) == 2

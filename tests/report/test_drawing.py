@@ -1,6 +1,6 @@
 """Figures: SVG for the page, PNG and PDF, the same bytes for the same numbers."""
 
-from sertk.report.drawing import figure
+from sertk.report.drawing import figure, look_of
 
 
 def drawn(stamps=()):
@@ -20,3 +20,7 @@ def test_the_same_drawing_has_the_same_bytes():
 
 def test_stamps_are_drawn_into_the_figure():
     assert "LEAKY" in drawn(("LEAKY",)).svg and "LEAKY" not in drawn().svg
+
+
+def test_twelve_systems_look_different():
+    assert len({tuple(look_of(number).values()) for number in range(12)}) == 12

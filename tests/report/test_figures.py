@@ -21,7 +21,7 @@ def experiment(labels, name):
     counts = np.full((len(labels), len(labels)), 7)
     results = {"labels": labels, "confusion": {"counts": counts.tolist(), "rows": (counts / counts.sum(1)).tolist()},
                "mean": {"ua": 0.6, "wa": 0.7}}  # fmt: skip
-    return SimpleNamespace(short=name, systems=[SimpleNamespace(results=results)])
+    return SimpleNamespace(short=name, of_paper=True, systems=[SimpleNamespace(results=results)])
 
 
 @pytest.mark.filterwarnings("error")

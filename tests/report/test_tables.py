@@ -1,8 +1,33 @@
 """Tables of results."""
 
 import json
+from dataclasses import replace
 
-from sertk.report.tables import folds_table
+from sertk.report.figures import confusion_figure
+from sertk.report.tables import counts_table, folds_table, results_table
+
+
+def test_a_corpus_without_published_figures_is_not_numbered(experiments):
+    """Tables and figures have the paper's numbers beside its figures only; nothing is compared with nothing."""
+    paper = experiments[0]
+    other = replace(paper, known=None)
+    assert counts_table([paper], ()).title.startswith("Table 2. ") and len(counts_table([paper], ()).columns) == 5
+    table = counts_table([other], ())
+    assert table.title == "Segments of each emotion" and table.columns == ["experiment", "emotion", "segments"]
+    assert table.rows[0] == ["exp1", "ang", "20"] and table.notes == ()
+    figure = confusion_figure([other], "f", ())
+    assert figure.title == "Confusion matrices" and "Shown: exp1, frozen trunk, new head (exp1)." in figure.notes
+    assert results_table(other, "t").rows[0][0] == "frozen trunk, new head (exp1)"
+
+
+def test_beside_published_rows_it_is_plain_whose_a_system_is(experiments):
+    first, second = experiments[0].systems
+    scored = [
+        replace(run, settings={name: {"imported": {"tables": []}} for name in run.settings}) for run in second.runs
+    ]
+    beside = replace(experiments[0], systems=[first, replace(second, what="", runs=scored)])
+    names = [row[0] for row in results_table(beside, "t").rows]
+    assert "sertk: frozen trunk, new head (exp1)" in names and "imported: exp1_scratch" in names
 
 
 def test_scripts_that_the_training_has_too_stand_beside_the_fold(experiments):

@@ -8,7 +8,7 @@
 #
 #   --corpora "NAME …"   corpora of run.sh
 #   --systems "NAME …"   systems of run.sh, after its stage 4 [opensmile-egemaps]
-#   --init MODEL --level-init MODEL --conf DIR --repeats 1 --seed 0
+#   --init MODEL --level-init MODEL --conf DIR --repeats 1 --seed 0 --against opensmile-compare
 #                        as given to run.sh
 #   --work DIR           of run.sh; writes exp/CORPUS/inflation there [this recipe]
 #   --stage 1 --stop-stage 4
@@ -29,7 +29,7 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 . "$recipe/cmd.sh"
 
 corpora='' systems=opensmile-egemaps init='' level_init='' conf='' repeats=1 work='' stage=1 stop_stage=4 stamp='' nj=4 num_threads=1
-device='' seed=0
+device='' seed=0 against=opensmile-compare
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_inflation.sh --help)"

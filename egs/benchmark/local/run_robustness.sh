@@ -11,7 +11,7 @@
 #   --conditions "noise20 noise10 noise0 telephone reverb quiet clipped"
 #                        pink noise at 20, 10, 0 dB; 300 to 3400 Hz and G.711; a synthetic room (RT60 0.6 s); 20 dB quieter;
 #                        the loudest 10 % of samples clipped
-#   --init MODEL --level-init MODEL --conf DIR
+#   --init MODEL --level-init MODEL --conf DIR --against opensmile-compare
 #                        as given to run.sh
 #   --work DIR           of run.sh; writes data/robustness and exp/CORPUS/robustness there [this recipe]
 #   --stage 1 --stop-stage 4
@@ -29,7 +29,7 @@ recipe=$(cd "$(dirname "$0")/.." && pwd)
 . "$recipe/cmd.sh"
 
 corpora='' systems='' conditions='noise20 noise10 noise0 telephone reverb quiet clipped' init='' level_init='' conf='' work=''
-stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' seed=0
+stage=1 stop_stage=4 stamp='' nj=4 num_threads=1 device='' seed=0 against=opensmile-compare
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_robustness.sh --help)"

@@ -108,11 +108,13 @@ compare_conditions() {
   done
 }
 
-# write_reports: of each corpus, with all that is there so far.
+# write_reports: of each corpus, with all that is there so far; the systems are compared with $against, if it has results.
 write_reports() {
-  local corpus
+  local corpus reference
   for corpus in $corpora; do
-    make-report --data "$work/data/$corpus" "$work/exp/$corpus" "$work/exp/$corpus/report"
+    reference=()
+    [ ! -e "$work/exp/$corpus/$against/results.json" ] || reference=(--against "$against")
+    make-report "${reference[@]}" --data "$work/data/$corpus" "$work/exp/$corpus" "$work/exp/$corpus/report"
   done
 }
 
