@@ -123,49 +123,44 @@ def test_a_gpu_for_which_torch_has_no_bf16_at_all_is_named(monkeypatch):
         warn_of_emulated_bf16("bf16", GPU)
 
 
-# Some times, until the library has found its places; then the pages that are new to the process.
+# Some times, until the library has found its places; then the pages that are new to the process, and MB given back.
 FAULTS = """
-import resource, torch
-from sertk.runtime import keep_memory
-print(keep_memory())
+import re, resource, torch
+from sertk.runtime import keep_memory, release_memory
 def use(): maps = [torch.ones(1 << 24) for _ in range(4)]
-for _ in range(8): use()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(4): use()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
-@pytest.mark.parametrize(
-    ("chosen", "kept"), [({}, True), ({"MALLOC_TOP_PAD_": "1"}, False), ({"LD_PRELOAD": ""}, False)]
-)
-def test_freed_memory_is_reused_unless_the_user_sets_malloc(chosen, kept):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "LD_PRELOAD"))}
-    run = subprocess.run(
-        [sys.executable, "-c", FAULTS], env=environment | chosen, capture_output=True, text=True, check=True
-    )
-    said, faults = run.stdout.split()
-    assert (said, int(faults) < 1000) == (str(kept), kept)
-
-
-GIVEN_BACK = """
-import re, torch
-from sertk.runtime import release_memory, keep_memory
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def held(): return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+before = faults()
+use()
+first = faults() - before
 keep_memory()
-maps = [torch.ones(1 << 24) for _ in range(4)]
-del maps
-before = held()
+for _ in range(8): use()
+before = faults()
+for _ in range(4): use()
+again, before = faults() - before, held()
 release_memory(torch.device("cpu"))
-print(before - held())
+print(first, again, before - held())
 """
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc")
-def test_memory_that_is_kept_can_be_given_back():
+@needs_glibc
+def test_freed_memory_is_reused_and_can_be_given_back():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "LD_PRELOAD"))}
-    run = subprocess.run(
-        [sys.executable, "-c", GIVEN_BACK], env=environment, capture_output=True, text=True, check=True
-    )
-    assert int(run.stdout) > 200  # MB, of 256
+    run = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True)
+    first, again, given_back = map(int, run.stdout.split())
+    assert first > 1000 > again and given_back > 200  # MB, of 256
+
+
+@needs_glibc
+@pytest.mark.parametrize(
+    ("chosen", "calls"), [({}, [(-4, 0), (-1, -1)]), ({"MALLOC_TOP_PAD_": "1"}, []), ({"LD_PRELOAD": ""}, [])]
+)
+def test_malloc_is_configured_unless_the_user_does(monkeypatch, chosen, calls):
+    made = []
+    monkeypatch.setattr(runtime, "_glibc_function", lambda name: lambda *values: made.append(values) or 1)
+    for name in [name for name in os.environ if name.startswith(("MALLOC_", "LD_PRELOAD"))]:
+        monkeypatch.delenv(name)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    assert runtime.keep_memory() is bool(calls) and made == calls

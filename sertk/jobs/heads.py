@@ -98,9 +98,8 @@ def train_all_heads(
         except Stopped as stopped:
             log.info("asked to stop: %s; run the same command again to resume", stopped)
             return RUN_AGAIN
-        for (
-            run
-        ) in runs:  # a kill between two folds leaves no old heads beside new ones; a rerun writes the missing ones
+        # A kill between two folds leaves no old heads beside new ones; a rerun writes the missing ones.
+        for run in runs:
             remove(run.final)
         for run in runs:
             run.write_model(table)

@@ -106,15 +106,10 @@ class SGD(torch.optim.SGD):
     They only keep the compiler away from these methods, and nothing here compiles them.
     """
 
-    add_param_group, zero_grad, state_dict, load_state_dict = map(
-        inspect.unwrap,
-        (
-            torch.optim.SGD.add_param_group,
-            torch.optim.SGD.zero_grad,
-            torch.optim.SGD.state_dict,
-            torch.optim.SGD.load_state_dict,
-        ),
-    )
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.SGD.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.SGD.load_state_dict)
     step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 

@@ -129,6 +129,11 @@ def test_a_failed_cell_stops_no_other_and_is_rerun_alone(grid, tmp_path):
     again = grid(*SMALL)
     assert count(again) == {"train-resnet": 1, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
     assert "--fold 2" in again.calls[0] and "scratch: 2" in again.stdout
+    done = grid("--status")
+    assert done.calls == []
+    rows = [line.split()[:6] for line in done.stdout.splitlines()[1:]]
+    assert rows == [[name, number, "0", "0", "0", "0"] for name, number in
+                    zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
 
 
 def test_two_drivers_do_not_work_on_one_grid(grid, tmp_path):
@@ -149,14 +154,8 @@ def test_more_seeds_are_more_cells_and_the_first_is_kept(grid, tmp_path):
     assert deals[0] != deals[1]
 
 
-def test_status_has_a_line_a_stage_and_runs_nothing(grid, tmp_path):
+def test_status_of_no_grid_is_one_line(grid):
     assert "plan is missing (no grid was started there)" in grid("--status", code=1).stderr
-    grid(*SMALL)
-    done = grid("--status")
-    assert done.calls == []
-    rows = [line.split()[:6] for line in done.stdout.splitlines()[1:]]
-    assert rows == [[name, number, "0", "0", "0", "0"] for name, number in
-                    zip(["folds", "trunk", "heads", "scratch", "scores"], "11122")]  # fmt: skip
 
 
 def test_submitted_stages_run_in_order_and_failed_ones_again(grid, tmp_path):

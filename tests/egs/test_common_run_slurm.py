@@ -60,7 +60,7 @@ def test_after_a_killed_driver_nothing_is_submitted_twice(start, run_slurm, slur
     other = run_slurm(*words[:2], "other")
     assert other.returncode == 1
     assert other.stderr == (
-        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command: wait, or scancel 1\n"
+        "run-slurm: ERROR: x.JOB.log.slurm: job 1 is in the queue with another command or files: wait, or scancel 1\n"
     )
     second = start(*words)
     assert second.stderr.readline() == "run-slurm: job 1 is in the queue already\n"
@@ -71,7 +71,7 @@ def test_after_a_killed_driver_nothing_is_submitted_twice(start, run_slurm, slur
 
 
 def test_only_failed_tasks_of_an_ended_array_run_again(run_slurm, slurm_state, tmp_path):
-    words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 -o -e mended ]"]
+    words = ["JOB=1:3", "x.JOB.log", "echo JOB >> started; [ JOB != 2 ] || ls mende*"]
     done = run_slurm("--detach", "true", *words)
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
@@ -96,6 +96,22 @@ def test_only_failed_tasks_of_an_ended_array_run_again(run_slurm, slurm_state, t
     # The end has been told: the same call is a new one.
     (tmp_path / "slurm" / "forgotten").unlink()
     assert run_slurm(*words).returncode == 0 and options_of(slurm_state, "3")["--array"] == "1-3"
+
+
+def test_tasks_that_ended_with_other_settings_run_again(run_slurm, slurm_state, tmp_path):
+    """The driver was gone when one of two tasks failed; then the settings were changed, and changed back."""
+    conf, words = tmp_path / "x.conf", ["JOB=1:2", "x.JOB.log", "cat x.conf && [ JOB = 1 ]"]
+
+    def submitted(text):
+        conf.write_text(f"{text}\n")
+        array = run_slurm("--detach", "true", *words).stdout.strip()
+        wait_for(lambda: all((slurm_state / array / n).read_text() in ("COMPLETED", "FAILED") for n in tasks(array)))
+        return options_of(slurm_state, array)["--array"]
+
+    def tasks(array):
+        return options_of(slurm_state, array)["--array"].split("-")
+
+    assert [submitted(text) for text in ("old", "old", "new", "new", "old")] == ["1-2", "2", "1-2", "2", "1-2"]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_batch_too_small_to_be_shared_is_refused(toy):
 
 
 def test_killed_process_ends_the_others_and_the_run_resumes(toy):
-    options = ("--epochs", 3, "--copies", 4, "--checkpoint-every", 0)
+    options = ("--epochs", 3, "--copies", 2, "--checkpoint-every", 0)
     Ranks(toy, 2, train_words(toy, "straight", *options)).ended_well()
     state = toy / "killed/state.pt"
     for victim in (1, 0):

@@ -22,6 +22,9 @@ from sertk.scoring.systemcomparison import compare_systems
 from sertk.scoring.testset import read_test
 from sertk.scoring.text import comparison_text, p_value, runs_words
 
+# Entries of results.json that the table shows or checks.
+NEEDED = ("confusion", "mean", "pooled", "intervals", "unit", "stamps", "title", "runs", "segments", "labels")
+
 
 @command
 @click.argument("exp", type=FOLDER)
@@ -56,18 +59,7 @@ def read_results(path: Path) -> dict:
     """What score-loso --json wrote. Raises SertkError."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        for name in [
-            "confusion",
-            "mean",
-            "pooled",
-            "intervals",
-            "unit",
-            "stamps",
-            "title",
-            "runs",
-            "segments",
-            "labels",
-        ]:
+        for name in NEEDED:
             results[name]
         return results
     except (OSError, ValueError, KeyError, TypeError) as error:
