@@ -102,6 +102,7 @@ def read_predictions(
     if missing := [key for key in names.keys if key not in result.vectors]:
         more = f" ({len(missing)} segments have none)" if len(missing) > 1 else ""
         others = f"; {result.others} rows are about others" if result.others else ""
+        others += " (a table that names files needs --data)" if others and not names.paths else ""
         raise SertkError(f"{', '.join(map(str, tables))}: no prediction for {missing[0]}{more}{others}")
     return result
 

@@ -138,3 +138,9 @@ def test_bad_rows_are_one_line(tmp_path, content, message):
     with pytest.raises(SertkError, match=message) as error:
         read(table(tmp_path, content))
     assert "\n" not in str(error.value)
+
+
+def test_files_without_a_data_folder_are_hinted_at(tmp_path):
+    path = table(tmp_path, "file,label\nx/1.wav,angry\n")
+    with pytest.raises(SertkError, match=r"2 segments have none\); 1 rows are about others \(.*needs --data\)$"):
+        read_predictions([path], Names(KEYS), CLASSES, MAP)
