@@ -21,6 +21,7 @@ from sertk.errors import SertkError
 if TYPE_CHECKING:
     import numpy as np
 
+    from sertk.frontend.extractor import FeatureExtractor
     from sertk.frontend.stretches import Stretch
     from sertk.models.classifier import Classifier
     from sertk.models.onnxfile import OnnxModel
@@ -147,10 +148,11 @@ def main(
     # That of a calibrated model is in its posteriors.
     divisor = temperature / (classifier.temperature or 1.0) if temperature else 1.0
     picture = _Picture(plot, classifier.labels) if plot else None
+    extract = classifier.extract  # fails before anything is printed, if the model has no front end
     show = printer(form, classifier.labels, files, window is not None)
     before = None
     with Tally("AUDIO", max_skip) as tally:
-        heard = _stretches(classifier, files, window, hop, rate, tally, picture)
+        heard = _stretches(extract, files, window, hop, rate, tally, picture)
         for stretch, posteriors in _answered(classifier, heard, silence, tally, live):
             answer = _answer(classifier.labels, stretch, posteriors, divisor, min_confidence or 0.0)
             show(answer)
@@ -204,7 +206,7 @@ def _load(model: Path, device: str | None, precision: str, num_threads: int | No
 
 
 def _stretches(
-    classifier: "AnyModel",
+    extract: "FeatureExtractor",
     files: list[str],
     window: float | None,
     hop: float | None,
@@ -216,7 +218,6 @@ def _stretches(
     from sertk.frontend.stretches import pcm_blocks, stretches
     from sertk.frontend.unfit import UnfitAudio
 
-    extract = classifier.extract
     if rate is not None:
         yield from stretches(STDIN, pcm_blocks(sys.stdin.buffer), rate, window, hop)
         return

@@ -1,5 +1,6 @@
 """make-folds: divide a labelled data folder into folds."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -99,6 +100,11 @@ def main(
             "%d segments are perturbed copies of others: leave them out of utt2label, or they are test segments too"
         )
         log.warning(message, copies)
+    number_of = Counter(all_labels.values())
+    if unused := [label for label in label_names or () if label not in number_of]:
+        log.warning("%s: no segment is labelled %s", label_map, ", ".join(unused))
+    if dropped := sorted(number_of.keys() - (label_names or number_of).keys()):
+        log.info("labels left out: %s", ", ".join(f"{number_of[label]} {label}" for label in dropped))
     settings = {"label_map": label_names, "part": part, "seed": seed}
     settings["stamps"] = [stamp for stamp in STAMPS if (data_dir / stamp).exists()]
     script_path = data_dir / "utt2script"

@@ -150,7 +150,8 @@ def ablation_figure(cells: Cells) -> Figure:
     )
     notes = (
         "TL: transfer learning from the speaker network; Aug: masks in training; SP: statistics pooling. Bars: means over the"
-        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, error bars and ±: standard deviation.",
+        f" {scheme} folds{f' of {repeats} seeds' if repeats > 1 else ''}, error bars and ±: standard deviation;"
+        " colour: number of parts.",
         f"In the data of the figure: the 95 % interval of the pooled WA by {cells.units}"
         + (", mean over the seeds of its ends (which is conservative)." if repeats > 1 else "; one training run."),
         *filter(None, [dependent]),

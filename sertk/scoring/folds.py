@@ -114,7 +114,8 @@ def divide(
         return stratified_folds(utt2label, labels, num_folds or 5, seed, maps.get("recording"))
     what = SCHEMES[scheme]
     if what not in maps:
-        raise SertkError(f"scheme {scheme} needs the {what} of each segment, which the data folder does not have")
+        other = "" if scheme == "speaker" else " (--scheme speaker needs utt2spk only)"
+        raise SertkError(f"scheme {scheme} needs {_file_of(what)}, which the data folder does not have{other}")
     persons = people(maps["speaker"], maps.get("recording")) if "speaker" in maps else None
     groups = persons if what == "speaker" else {utt: original(group) for utt, group in maps[what].items()}
     fold_of = None
@@ -128,6 +129,11 @@ def divide(
     if num_folds not in (None, folds.num_folds):
         raise SertkError(f"{folds.num_folds} {what}s give {folds.num_folds} folds, not {num_folds}")
     return folds
+
+
+def _file_of(what: str) -> str:
+    """The list of a data folder that has the session, speaker or split of each segment."""
+    return "utt2spk" if what == "speaker" else f"utt2{what}"
 
 
 def grouped_folds(
@@ -172,7 +178,7 @@ def grouped_folds(
 def _check_grouped(utt2label: Mapping[str, str], utt2group: Mapping[str, str], what: str) -> None:
     for utt in utt2label:
         if utt not in utt2group:
-            raise SertkError(f"{utt}: has a label and no {what}")
+            raise SertkError(f"{utt}: has a label and no {what} in {_file_of(what)}")
 
 
 def stratified_folds(

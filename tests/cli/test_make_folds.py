@@ -40,8 +40,16 @@ def test_the_label_map_merges_leaves_out_and_orders(call, data, tmp_path):
     assert len(read_list(folds / "utt2label")) == 72
     assert {fold for utt, fold in read_list(folds / "utt2fold").items() if utt.startswith("Ses02")} == {"2"}
     assert "make-folds: fold 1: 16 hap, 8 neu" in result.err
-    assert "Done 72, left out 24" in result.err
+    assert "Done 72, left out 24" in result.err and "make-folds: labels left out: 24 " in result.err
+    assert "WARNING" not in result.err
     assert result.out == b""
+
+
+def test_a_label_of_the_map_that_no_segment_has_is_named(call, data, tmp_path):
+    """It is misspelt, or the corpus is not the one that the map was written for."""
+    (tmp_path / "map").write_text("hap hap\nhappy hap\nneu neu\n")
+    err = call("make-folds", "--label-map", tmp_path / "map", data, tmp_path / "folds").err
+    assert f"make-folds: WARNING: {tmp_path}/map: no segment is labelled happy\n" in err
 
 
 def test_the_scheme_is_kept_with_counts_groups_and_stamps(call, data, tmp_path):
@@ -109,8 +117,8 @@ def drop(data, name, key=None):
     ("damage", "options", "message"),
     [
         (lambda data: drop(data, "utt2label"), [], "utt2label: cannot be read"),
-        (lambda data: drop(data, "utt2session"), [], "scheme loso needs the session of each segment"),
-        (lambda data: drop(data, "utt2session", "Ses02M-impro01_exc1"), [], "Ses02M-impro01_exc1: has a label and no"),
+        (lambda data: drop(data, "utt2session"), [], "scheme loso needs utt2session, which the data folder"),
+        (lambda data: drop(data, "utt2session", "Ses02M-impro01_exc1"), [], "has a label and no session in utt2session"),
         (lambda data: drop(data, "utt2dialog"), ["--part", "scripted"], "utt2dialog: cannot be read"),
         (lambda data: (data / "utt2label").open("a").write("Ses01F-x neu\nSes01F-x neu\n"), [], "comes twice"),
         (lambda data: None, ["--num-folds", "5"], "3 sessions give 3 folds, not 5"),

@@ -63,6 +63,9 @@ def test_differences_worked_by_hand(tmp_path):
     low, high = found["interval"]
     assert found["value"] == -0.5 and low < -0.5 < high < 0
     assert found["p"] >= 2 ** (1 - 8)
+    assert "p (Holm)" not in done.stdout
+    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", "same=clean", cwd=tmp_path)
+    assert done.stdout.splitlines()[1].count("p (Holm)") == 2
     (tmp_path / "noisy/results.json").write_text((tmp_path / "clean/results.json").read_text())
     done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
     assert done.returncode != 0 and "noisy/results.json: does not match the current scores and folds" in done.stderr

@@ -106,6 +106,8 @@ def test_num_threads_reaches_the_jobs(run, tmp_path):
         (["JOB=1:2", "x.log", "true"], "2 jobs cannot share the log x.log: it needs JOB in its name"),
         (["JOB=2:1", "x.JOB.log", "true"], "JOB=2:1 is not NAME=1:N"),
         (["JOB=0:1", "x.JOB.log", "true"], "JOB=0:1 is not NAME=1:N"),
+        (["JOB=1:", "x.JOB.log", "true"], "JOB=1: is not NAME=1:N"),
+        (["JOB=a:b", "x.JOB.log", "true"], "JOB=a:b is not NAME=1:N"),
         (["-pe", "smp"], "-pe needs a value"),
         (["--max-jobs-run", "0", "x.log", "true"], "--max-jobs-run is a number, not '0'"),
         (["--mem"], "--mem needs a value"),

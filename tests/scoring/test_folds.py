@@ -140,5 +140,5 @@ def test_given_splits_are_held_out_in_turn():
     assert divide("given", utt2label, LABELS, {"split": splits}).speaker_independent is None
     shared = splits | {"Ses00F-ang0": "2"}
     assert divide("given", utt2label, LABELS, {"split": shared, "speaker": utt2spk}).speaker_independent is False
-    with pytest.raises(SertkError, match="scheme given needs the split of each segment"):
+    with pytest.raises(SertkError, match="scheme given needs utt2split, which"):
         divide("given", utt2label, LABELS, {"speaker": utt2spk})

@@ -76,7 +76,7 @@ def main(folds, conditions, title, json_file):
             }
     units = unit_words("utt2spk", comparisons[0].clusters, comparisons[0].units)
     words = [title, f"{len(test.keys)} segments, {' '.join(test.labels)}; {units}"]
-    lines = [": ".join(filter(None, words)), *aligned([headings(pairs[0][0]), *map(cells, rows)])]
+    lines = [": ".join(filter(None, words)), *aligned([headings(pairs), *map(cells, rows)])]
     lines += [note for note in comparison_notes(comparisons, "utt2spk") if not note.startswith("detectable")]
     if json_file:
         write_json(json_file, {"title": title, "units": units, "conditions": rows})
@@ -95,9 +95,10 @@ def read_results(path: Path) -> dict:
         raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
 
 
-def headings(first: str) -> list[str]:
+def headings(pairs: list[tuple[str, str]]) -> list[str]:
     """The first row."""
-    return ["pooled", "UA", "WA", f"UA - {first}", "95 %", "p", f"WA - {first}", "95 %", "p", ""]
+    p = "p (Holm)" if len(pairs) > 2 else "p"
+    return ["pooled", "UA", "WA", f"UA - {pairs[0][0]}", "95 %", p, f"WA - {pairs[0][0]}", "95 %", p, ""]
 
 
 def cells(row: dict) -> list[str]:

@@ -112,7 +112,8 @@ def corpus_lines(corpus: str, table: dict, against: str | None) -> list[str]:
     units = unit_words(first["unit"], ends["clusters"], ends["units"])
     labels = " ".join(first["labels"])
     head = " ".join([f"{corpus}: {first['segments']} segments, {labels}; {scheme}; {units}", *shared])
-    rows = [["", "UA", "95 %", "WA", *([f"UA - {against}", "95 %", "p"] if comparison else [])]]
+    p = "p (Holm)" if len(comparison) > 1 else "p"
+    rows = [["", "UA", "95 %", "WA", *([f"UA - {against}", "95 %", p] if comparison else [])]]
     for name, found in sorted(systems.items(), key=lambda item: -item[1]["mean"]["ua"]):
         row = [name, f"{100 * found['mean']['ua']:.1f}", span(found["intervals"][found["unit"]]["ua"]),
                f"{100 * found['mean']['wa']:.1f}"]  # fmt: skip

@@ -128,6 +128,8 @@ def parse(words: list[str], options: dict, usage: str, unknown=kaldis_option) ->
     if len(words) < 2:
         raise Misuse("expected: [JOB=1:N] LOG COMMAND…")
     log, *command = words
+    if re.fullmatch(r"\w+=[^/.]*", log):  # "JOB=1:$nj" without nj would be a log of that name
+        raise Misuse(f"{log} is not NAME=1:N")
     if len(numbers) > 1 and name not in log:
         raise Misuse(f"{len(numbers)} jobs cannot share the log {log}: it needs {name} in its name")
     for option in ("--num-threads", "--max-jobs-run"):
