@@ -134,11 +134,11 @@ def _one_protocol(systems: Sequence[Scored]) -> None:
     Raises:
         SertkError: two systems were scored with different folds.
     """
-    first = systems[0]
-    for other in systems[1:]:
+    held_out = [scored.folds for scored in systems]  # computed at every access
+    for other, of_other in zip(systems[1:], held_out[1:]):
         # Fold numbers may differ: folds are equal if the same segments are held out together.
         partner: dict[tuple[int, int], int] = {}
-        for key in first.folds.keys() & other.folds.keys():
-            for side, (one, two) in enumerate(((first, other), (other, first))):
-                if partner.setdefault((side, one.folds[key]), two.folds[key]) != two.folds[key]:
-                    raise SertkError(f"{first.source} and {other.source} were scored with different folds ({key})")
+        for key in held_out[0].keys() & of_other.keys():
+            for side, (one, two) in enumerate(((held_out[0], of_other), (of_other, held_out[0]))):
+                if partner.setdefault((side, one[key]), two[key]) != two[key]:
+                    raise SertkError(f"{systems[0].source} and {other.source} were scored with different folds ({key})")

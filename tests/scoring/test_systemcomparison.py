@@ -4,6 +4,7 @@ import pytest
 from experiment import Experiment
 
 from sertk.errors import SertkError
+from sertk.scoring.posteriors import Scored
 from sertk.scoring.systemcomparison import compare_systems
 
 
@@ -15,6 +16,15 @@ def test_a_system_compared_with_itself_is_not_different(tmp_path):
     assert comparison["ua"]["value"] == 0 and comparison["ua"]["p"] == comparison["holm"]["ua"] == 1
     assert results["systems"][0] == results["systems"][1] and results["drawn"] == "utt2spk"
     assert any("one training run of a system" in note for note in results["notes"])
+
+
+def test_time_is_linear_in_the_number_of_segments(tmp_path, monkeypatch):
+    """The folds of all segments are gathered once for each use, not for each segment."""
+    made, folds, calls = Experiment(tmp_path), Scored.folds.fget, []
+    source = str(made.write())
+    monkeypatch.setattr(Scored, "folds", property(lambda scored: calls.append(scored) or folds(scored)))
+    results = compare_systems(tmp_path / "folds" / "utt2label", [source, source])
+    assert 2 <= len(calls) <= 6 < results["segments"]
 
 
 def test_systems_of_different_folds_are_refused(tmp_path):
