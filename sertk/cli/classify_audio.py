@@ -151,7 +151,7 @@ def main(
     extract = classifier.extract  # fails before anything is printed, if the model has no front end
     show = printer(form, classifier.labels, files, window is not None)
     before = None
-    with Tally("AUDIO", max_skip) as tally:
+    with Tally(files[0] if len(files) == 1 else "AUDIO", max_skip) as tally:
         heard = _stretches(extract, files, window, hop, rate, tally, picture)
         for stretch, posteriors in _answered(classifier, heard, silence, tally, live):
             answer = _answer(classifier.labels, stretch, posteriors, divisor, min_confidence or 0.0)

@@ -110,7 +110,7 @@ def read_posteriors(source: str | Path, keys: Sequence[str], labels: Sequence[st
 
     Raises:
         SertkError: a segment is missing, unknown or scored twice, a vector has another dimension or is not a distribution,
-            a manifest names other labels, or the model beside an archive is not the one that computed it.
+            a manifest names other labels, or the model beside an archive has been trained again since.
     """
     index_of = {key: index for index, key in enumerate(keys)}
     posteriors = np.full((len(keys), len(labels)), np.nan)
@@ -225,10 +225,18 @@ def _settings(archive: str, labels: Sequence[str]) -> dict | None:
     named = manifest.settings.get("labels", list(labels))
     if list(named) != list(labels):
         raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, expected {' '.join(labels)}")
+    # Scores of another model, such as an average of epochs, are newer than final.pt.
     model, computed_by = Path(archive).with_name("final.pt"), manifest.settings.get("model")
-    if computed_by and _digest(model) not in (None, computed_by):
+    if computed_by and _is_newer(model, archive) and _digest(model) not in (None, computed_by):
         raise SertkError(f"{archive}: not by {model}, which was trained again since (predict-emotion writes it)")
     return manifest.settings
+
+
+def _is_newer(model: Path, archive: str) -> bool:
+    try:
+        return model.stat().st_mtime_ns > Path(archive).stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _digest(model: Path) -> str | None:

@@ -28,7 +28,9 @@ def test_the_card_in_a_model_is_shown_too(experiments, root):
     from sertk.models.modelfile import write_checked
 
     content = {"card": {"command": "train-resnet", "settings": {"seed": 7}, "versions": {"torch": "2.11.0"}}}
-    write_checked(root / "exp" / "exp3" / "1" / "final.pt", content)
+    model = root / "exp" / "exp3" / "1" / "final.pt"
+    write_checked(model, content)
     rows = dict(card_table(experiments[1].systems[0], experiments[1], cards=True).rows)
+    model.unlink()  # the scores of the folder, which other tests read, are not by it
     assert rows["command (fold 1's model)"] == "train-resnet"
     assert (rows["settings (fold 1's model)"], rows["versions (fold 1's model)"]) == ("seed=7", "torch=2.11.0")
