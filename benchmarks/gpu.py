@@ -8,11 +8,12 @@ with a time limit: what it has measured when the limit ends it, when it fails or
 and in the JSON file, which is written after every part. Without a GPU the size is toy, to check the script itself.
 
   card       copy bandwidth and products in bf16 and float32: what the other figures are to be held against
-  steps      training steps of 32, 128 and 256 chunks of 150 and 300 frames, by torch's operations, fused, and as CUDA graphs:
+  steps      training steps of 32, 128 and 256 chunks of 150 to 300 frames, by torch's operations, fused, and as CUDA graphs:
              segments/s, host time, memory, TFLOP/s
   loop       the training loop with features on the device, in each form, and on the host; chunks that a host thread prepares
   fused      BatchNorm, PReLU and shortcut of each stage's maps by torch's operations and fused, divided in several ways: time,
              bandwidth, error against float32
+  convolutions  every kind of convolution of the network alone, by each way that cuDNN chooses, and their sum
   profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
   folds      five trainings: one alone and five in turn in one process, in each form; five processes at once
   table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
@@ -38,8 +39,8 @@ from paired import machine
 HERE = Path(__file__).resolve().parent
 # Seconds of each part at most, times --patience. In order of importance: six minutes need not be enough for all.
 PARTS = {
-    "card": 20, "steps": 110, "loop": 60, "fused": 60, "profile": 45, "folds": 90, "table3": 110, "heads": 30, "draws": 40,
-    "predict": 45, "variants": 70, "compile": 110,
+    "card": 20, "steps": 110, "loop": 60, "fused": 60, "convolutions": 60, "profile": 45, "folds": 90, "table3": 110,
+    "heads": 30, "draws": 40, "predict": 45, "variants": 70, "compile": 110,
 }  # fmt: skip
 
 

@@ -35,9 +35,14 @@ class Size:
     warm_up: int  # steps of a training
     window: int  # segments of which draws are computed together
 
+    @property
+    def usual(self) -> int:
+        """Frames of parts that measure one length."""
+        return self.frames[len(self.frames) // 2]
+
 
 SIZES = {
-    "paper": Size(NetworkSpec(LABELS), (32, 128, 256), (150, 300), 5531, 1000, 2.0, 20, 16),
+    "paper": Size(NetworkSpec(LABELS), (32, 128, 256), (150, 200, 300), 5531, 1000, 1.0, 20, 16),
     "toy": Size(
         NetworkSpec(LABELS, 16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8), (4, 8), (24,), 10, 10, 0.02, 2, 4
     ),
@@ -141,7 +146,7 @@ def training(
     feats = store(size, size.trained)
     if source:
         loop.source_of_chunks = source
-    settings = settings_of(size, batch, tuple(sorted({*size.frames, sum(size.frames) // len(size.frames)})), **fields)
+    settings = settings_of(size, batch, size.frames, **fields)
     return Training(ResNet(size.spec), feats, Targets(torch.arange(len(feats)) % LABELS), settings, device, World())
 
 

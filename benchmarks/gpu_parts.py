@@ -87,9 +87,16 @@ def fused(size: Size, device: torch.device) -> None:
     report(size, device)
 
 
+def convolutions(size: Size, device: torch.device) -> None:
+    from gpu_convolutions import report
+
+    for batch in (size.batches[-1], size.batches[0]):
+        report(size, device, batch, size.usual)
+
+
 def variants(size: Size, device: torch.device) -> None:
     """The step of the smallest and the largest batch with one thing changed."""
-    cudnn, frames = torch.backends.cudnn, size.frames[-1]
+    cudnn, frames = torch.backends.cudnn, size.usual
 
     def report(batch: int, name: str, network: ResNet | None = None, **fields: object) -> None:
         run = new_step(size, batch, frames, device, network, **fields)
@@ -120,7 +127,7 @@ def variants(size: Size, device: torch.device) -> None:
 def profile(size: Size, device: torch.device) -> None:
     from gpu_profile import report
 
-    frames = size.frames[-1]
+    frames = size.usual
     for batch in (size.batches[0], size.batches[-1]):
         for form, name in forms(size, device).items():
             if form == "graphs":  # they have the kernels of the fused form
@@ -132,12 +139,12 @@ def training_loop(size: Size, device: torch.device) -> None:
     for batch in (size.batches[0], size.batches[-1]):
         for name, source in (("on the device", ResidentChunks), ("on the host", HostChunks)):
             one = training(size, batch, device, source)
-            figure = rate(steps_of(one), batch, 1.5 * size.seconds, device, size.warm_up)
+            figure = rate(steps_of(one), batch, 2 * size.seconds, device, size.warm_up)
             row(f"training loop, batches of {batch}, features {name}", segments_per_s=round(figure))
         for form, name in forms(size, device).items():
             if form != "false":
                 two = training(size, batch, device, ResidentChunks, compile=form)
-                figure = rate(steps_of(two), batch, 1.5 * size.seconds, device, size.warm_up)
+                figure = rate(steps_of(two), batch, 2 * size.seconds, device, size.warm_up)
                 row(f"training loop, batches of {batch}, features on the device{name}", segments_per_s=round(figure))
     for name, source in (("cut, on the host", HostChunks), ("planned, for features on the device", ResidentChunks)):
         chunks = source(one.store, one.settings.chunk_rule(), device)
@@ -160,11 +167,11 @@ def compiled(size: Size, device: torch.device) -> None:
             ]
             subprocess.run(words, env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}, check=True)
     if device.type == "cuda":
-        compile_one(size, device, "first", size.batches[-1], size.frames[0])
+        compile_one(size, device, "first", size.batches[-1], size.usual)
 
 
 def compile_one(size: Size, device: torch.device, name: str, batch: int = 0, frames: int = 0) -> None:
-    batch, frames = batch or size.batches[0], frames or size.frames[0]
+    batch, frames = int(batch) or size.batches[0], int(frames) or size.usual
     run = new_step(size, batch, frames, device, compile="true")
     start = time.perf_counter()
     for _ in range(3):  # the third records and replays CUDA graphs
@@ -310,9 +317,9 @@ def table3(size: Size, device: torch.device, epochs: str = "1") -> None:
 
 
 PARTS = {
-    "card": card, "steps": steps, "fused": fused, "variants": variants, "profile": profile, "loop": training_loop,
-    "compile": compiled, "compile_one": compile_one, "folds": folds, "one_of_folds": one_of_folds, "draws": draws,
-    "heads": heads, "predict": predict, "table3": table3,
+    "card": card, "steps": steps, "fused": fused, "convolutions": convolutions, "variants": variants, "profile": profile,
+    "loop": training_loop, "compile": compiled, "compile_one": compile_one, "folds": folds, "one_of_folds": one_of_folds,
+    "draws": draws, "heads": heads, "predict": predict, "table3": table3,
 }  # fmt: skip
 
 

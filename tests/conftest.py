@@ -20,8 +20,10 @@ from trainings import draws, folds, head_words, select_heads, speakers  # noqa: 
 gc.disable()
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
-# The runners are scripts of python3; a version manager's stand-in of that name takes longer to start than they do.
-os.environ["PATH"] = f"{sys.base_prefix}/bin:{os.environ['PATH']}"
+# The runners are scripts of python3; a version manager's stand-in of that name takes longer to start than they do. Without
+# .venv it is the binaries' Python as well, which must have torch: this one.
+prefix = sys.base_prefix if (ROOT / ".venv").exists() else sys.prefix
+os.environ["PATH"] = f"{prefix}/bin:{os.environ['PATH']}"
 
 
 def pytest_configure(config):

@@ -41,6 +41,11 @@ def rows(capsys):
             "stage 1, maps of 4 × 2 × 16 × 24, torch's operations",
             {"ms", "ms of the host", "GB/s if in one pass", "relative error"},
         ),
+        (
+            "convolutions",
+            "1 × forward, 8 × 1 × 16 × 24, 3 × 3 to 2, stride 1",
+            {"ms deterministic", "ms any", "ms fastest", "ms fastest deterministic", "TFLOP/s", "GB/s"},
+        ),
         ("variants", "step, 4 × 24, as it is", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
         ("profile", "profile of a step, 4 × 24: operations", {"ms"}),
         ("loop", "training loop, batches of 4, features on the device", {"segments/s"}),
