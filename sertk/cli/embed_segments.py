@@ -14,7 +14,7 @@ from sertk.cli.train_resnet import CHUNK_OPTIONS, chunk_options
 from sertk.cli.training import RUN_AGAIN, catch_signals, precision_option
 from sertk.cli.types import FILE, RSPECIFIER, WSPECIFIER
 from sertk.jobs.options import DrawOptions
-from sertk.kaldi.resumable import begun_with, is_resumable, resumable_writer
+from sertk.kaldi.resumable import begun_with, change, finished_with, is_resumable, resumable_writer, whole_identity
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
 from sertk.kaldi.writer import table_writer
 from sertk.models.spec import places
@@ -75,7 +75,8 @@ def main(
 
     With --draws N it writes the input of transfer-head: for each segment a matrix with a row for every epoch and
     version (--augment), on chunks whose length, offset and masks depend on seed, segment, epoch and version only. After
-    TERM or USR1 (exit status 75) or a kill, rerun the same command: it resumes after the last finished segments.
+    TERM or USR1 (exit status 75) or a kill, rerun the same command: it resumes after the last finished segments. Finished
+    draws of the same model, features, settings and code are kept.
 
     \b
     e.g.: embed-segments exp/resnet34/final.pt scp:data/test/feats.scp ark,scp:xvector.ark,xvector.scp
@@ -115,13 +116,20 @@ def _write_draws(
     resumable = is_resumable(target)
     stop_requested = catch_signals() if resumable else never
     from sertk.data.loader import behind
-    from sertk.jobs.draws import prepare_trunk_pass
+    from sertk.jobs.draws import DRAW_ROUNDING, prepare_trunk_pass
 
     tally = Tally(feats, max_skip)
-    partial_table = begun_with(target) if resumable else {}
-    trunk_pass = prepare_trunk_pass(model, feats, options, partial_table, tally.skip)
+    partial_table, finished_table = (begun_with(target), finished_with(target)) if resumable else ({}, {})
+    trunk_pass = prepare_trunk_pass(model, feats, options, partial_table, finished_table, tally.skip)
     total, settings = len(trunk_pass.keys), trunk_pass.settings
     tally.check(to_come=total)
+    if finished_table:
+        identity = whole_identity(target, compress, settings, trunk_pass.identity)
+        changed = change(finished_table, identity, DRAW_ROUNDING)
+        if not changed:
+            log.info("%s: finished with this model, these features and settings, kept", target)
+            return 0
+        log.warning("%s: computed again: finished with %s", target, changed)
     log.info("%s in %s", trunk_pass.size(compress), target)
     if not resumable:
         with tally, table_writer(target, compress=compress, settings=settings) as write:

@@ -1,6 +1,6 @@
 """Training draws: a frozen trunk's outputs for every epoch's chunks of every segment, as a table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,12 @@ from sertk.kaldi.specifiers import Rspecifier
 from sertk.kaldi.tables import read_manifest, warn_of_skipped
 from sertk.models.spec import NetworkSpec, places, stages_dim
 from sertk.runs.fingerprint import data_fingerprint, machine_fingerprint
+from sertk.runs.state import ROUNDING
 from sertk.runtime import choose_device, choose_precision, prepare_cpu, warn_of_emulated_bf16
 from sertk.training.trunk_pass import WINDOW, DrawPlan, draw_vectors
+
+# Draws of another machine are the same up to rounding; other code computes them again.
+DRAW_ROUNDING = ROUNDING - {"code"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def prepare_trunk_pass(
     feats: Rspecifier,
     options: DrawOptions,
     partial_table: dict | None = None,
+    finished_table: dict | None = None,
     skip: Callable[[str, str], None] = warn_of_skipped,
 ) -> TrunkPass:
     """Read a model and features, and prepare the pass that computes the training draws.
@@ -65,6 +70,7 @@ def prepare_trunk_pass(
         feats: normalised features.
         options: which draws, and how to compute.
         partial_table: identity and settings of the partial table that is resumed (resumable.begun_with).
+        finished_table: of the finished table, which is kept if it is current (resumable.finished_with).
         skip: called with (key, reason) for each segment that is empty.
 
     Raises:
@@ -105,8 +111,9 @@ def prepare_trunk_pass(
         **data_fingerprint("data", no_labels, store, manifest.sha256 if manifest else ""),
         **machine_fingerprint(device, threads),
     }
-    resumed = _resumed_precision(partial_table or {}, settings, identity)
-    settings["precision"] = choose_precision(options.precision, device, resumed)
+    earlier = _precision(finished_table, settings, identity, DRAW_ROUNDING)
+    earlier = earlier or _precision(partial_table, settings, identity)
+    settings["precision"] = choose_precision(options.precision, device, earlier)
     warn_of_emulated_bf16(settings["precision"], device)
     run = partial(draw_vectors, model.network, store, plan, at, device, settings["precision"])
     return TrunkPass(
@@ -114,11 +121,11 @@ def prepare_trunk_pass(
     )
 
 
-def _resumed_precision(partial_table: dict, settings: dict, identity: dict) -> str | None:
-    """The precision of a partial table with these settings and this identity; None for any other."""
-    before = partial_table.get("settings", {})
+def _precision(table: dict | None, settings: dict, identity: dict, ignored: Set[str] = frozenset()) -> str | None:
+    """The precision of an earlier table with these settings and this identity; None for any other."""
+    before = (table or {}).get("settings", {})
     same = all(before.get(name) == value for name, value in settings.items())
-    same = same and all(partial_table.get(name) == value for name, value in identity.items())
+    same = same and all(table.get(name) == value for name, value in identity.items() if name not in ignored)
     return before.get("precision") if same else None
 
 

@@ -42,6 +42,8 @@ class Manifest:
         script_sha256: of the script.
         settings: how the numbers were computed (plain JSON).
         size: of the archive in bytes, 0 if not known.
+        identity: what else the numbers depend on (plain JSON), of a table that is kept when its command is rerun
+            (resumable.py); {} of others.
     """
 
     keys: int
@@ -52,10 +54,12 @@ class Manifest:
     script_sha256: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     size: int = 0
+    identity: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """The content of the file."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        fields = {name: value for name, value in asdict(self).items() if name != "identity" or value}
+        return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def manifest_path(path: Path | str) -> str:
@@ -98,7 +102,7 @@ def _read(archive: Path | str) -> Manifest | None:
     texts = (manifest.sha256, manifest.script, manifest.script_sha256)
     if not all(type(n) is int and n >= 0 for n in numbers) or not all(isinstance(text, str) for text in texts):
         raise SertkError(f"{path}: is damaged: not a manifest")
-    if not isinstance(manifest.settings, dict):
+    if not isinstance(manifest.settings, dict) or not isinstance(manifest.identity, dict):
         raise SertkError(f"{path}: is damaged: not a manifest")
     return manifest
 

@@ -7,7 +7,7 @@ Example:
             table.checkpoint()
 
 An unfinished table is `x.ark.partial` and `x.scp.partial`; `x.ark.progress` holds the last checkpoint, and what the table
-depends on. A finished table is published as in writer.py.
+depends on. A finished table is published as in writer.py, and its manifest says the same: a rerun can keep it.
 """
 
 import fcntl
@@ -15,12 +15,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
-from sertk.atomic import atomic_file, remove
+from sertk.atomic import atomic_file, recover, remove
 from sertk.errors import SertkError
+from sertk.kaldi.manifest import Manifest, file_sha256, load_manifest, manifest_path
 from sertk.kaldi.specifiers import Wspecifier, as_wspecifier
 from sertk.kaldi.streams import Output
 from sertk.kaldi.writer import ArchiveWriter, Target, publishable
@@ -41,6 +43,44 @@ def begun_with(target: Wspecifier) -> dict[str, Any]:
             return dict(json.load(file)["identity"])
     except (OSError, ValueError, LookupError, TypeError):
         return {}
+
+
+def finished_with(target: Wspecifier) -> dict[str, Any]:
+    """The identity of a finished table, with its "settings"; {} if there is none, or one of its files is not as written."""
+    names = [name for name in (target.archive, target.script) if name]
+    if not all(map(publishable, names)):
+        return {}
+    with suppress(OSError, SertkError):
+        recover([os.path.realpath(name) for name in (*names, manifest_path(target.archive))])
+        manifest = load_manifest(target.archive)
+        if (
+            manifest
+            and manifest.identity
+            and (not target.script or file_sha256(target.script) == manifest.script_sha256)
+        ):
+            return manifest.identity | {"settings": manifest.settings}
+    return {}
+
+
+def whole_identity(
+    target: Wspecifier, compress: str, settings: dict[str, Any], identity: dict[str, Any]
+) -> dict[str, Any]:
+    """All that a table depends on; the arguments are those of resumable_writer."""
+    return identity | {"settings": settings, "compress": compress, "table": str(target)}
+
+
+def change(before: dict[str, Any], now: dict[str, Any], ignored: Set[str] = frozenset()) -> str:
+    """The first difference between two identities, in words; "" if there is none.
+
+    Args:
+        before: identity of a table, with its "settings".
+        now: the identity that it should have.
+        ignored: names that are not compared.
+    """
+    for name in sorted(before.keys() | now.keys()):
+        if name not in ignored and before.get(name) != now.get(name):
+            return _difference(name, before.get(name), now.get(name))
+    return ""
 
 
 @contextmanager
@@ -83,7 +123,7 @@ class ResumableWriter(ArchiveWriter):
     def __init__(
         self, target: Wspecifier, keys: list[str], compress: str, settings: dict[str, Any], identity: dict[str, Any]
     ) -> None:
-        self.keys, self.identity = keys, identity | {"settings": settings, "compress": compress, "table": str(target)}
+        self.keys, self.identity = keys, whole_identity(target, compress, settings, identity)
         self.progress = _progress(target)
         # The checkpointed size and sha256 of archive and script.
         self.good: dict[str, tuple[int, hashlib._Hash]] = {}
@@ -120,6 +160,10 @@ class ResumableWriter(ArchiveWriter):
         super().finish()
         remove(self.progress)
 
+    def _manifest(self) -> Manifest:
+        identity = {name: value for name, value in self.identity.items() if name != "settings"}
+        return replace(super()._manifest(), identity=identity)
+
     def abandon(self) -> None:
         """Close the partial files after an error, and delete them if there is no checkpoint."""
         kept = os.path.exists(self.progress)
@@ -139,10 +183,8 @@ class ResumableWriter(ArchiveWriter):
         try:
             with open(self.progress, encoding="utf-8") as file:
                 progress = json.load(file)
-            before, entries = progress["identity"], progress["entries"]
-            for name in sorted(before.keys() | self.identity.keys()):
-                if before.get(name) != self.identity.get(name):
-                    reason = reason or f"was begun with {_difference(name, before.get(name), self.identity.get(name))}"
+            entries, changed = progress["entries"], change(progress["identity"], self.identity)
+            reason = f"was begun with {changed}" if changed else ""
             for name in names if not reason else ():
                 size, sha256 = progress["good"][name]
                 digest = _digest(_partial(name), size)

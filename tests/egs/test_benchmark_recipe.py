@@ -188,3 +188,27 @@ def test_a_network_that_keeps_the_level_is_transferred(tmp_path):
         for path in (start, *(exp / name / "1/final.pt" for name in ("level", "level-frozen", "level-finetune")))
     )
     assert frozen.equal(start) and tuned.equal(scratch) and not tuned.equal(start)
+
+
+@pytest.mark.slow
+def test_a_rerun_keeps_finished_draws(tmp_path):
+    """Of all systems with heads on a frozen trunk; other settings of the draws compute those again that have them."""
+    write_corpora(tmp_path, "one", "two")
+    shared = ("--num-folds", 2, "--work", "work", "--nj", 2, "--conf", "conf", "--stop-stage", 4)
+    done = run(tmp_path, "--manifest", "two=two/list.csv", "--systems", "scratch level", *shared)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    start = "work/exp/two/{}/1/final.pt"
+    systems = ("frozen", "frozen-aux", "level-frozen")
+
+    def draws():
+        done = run(tmp_path, "--manifest", "one=one/list.csv", "--systems", " ".join(systems), *shared,
+                   "--init", start.format("scratch"), "--level-init", start.format("level"))  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        logs = [(tmp_path / "work/exp/one" / name / "log/embed.log").read_text() for name in systems]
+        ends = [log.splitlines()[-2].rpartition(": ")[2] for log in logs]
+        return ["kept" if end.endswith(", kept") else end for end in ends]
+
+    assert draws() == ["Done 24, skipped 0"] * 3
+    assert draws() == ["kept"] * 3
+    (tmp_path / "conf/draws.conf").write_text(CONFS["draws"].replace("=2\n", "=3\n"))
+    assert draws() == ["Done 24, skipped 0", "Done 24, skipped 0", "kept"]
