@@ -71,6 +71,8 @@ while [[ $systems =~ (.*=scp:)([^/].*) ]]; do
   systems="${BASH_REMATCH[1]}$here/${BASH_REMATCH[2]}"
 done
 check_systems "$systems"
+need_settings 4 "$systems"
+[ "$cross" = false ] || need_settings 7 "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
 
 if at_stage 1 "data folders"; then

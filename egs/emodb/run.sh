@@ -53,6 +53,14 @@ sets=("$train" "$test" "$data")
 [ -z "$init" ] || sets=("$data") # a given speaker network needs no LibriSpeech
 compute=(${device:+--device "$device"})
 seeds=$(seeds_of "$seed" "$repeats")
+need_for 2 --fbank-conf "$fbank_conf"
+[ -n "$init" ] || need_for 3 --speaker-conf "$speaker_conf"
+need_for 6 --init "$init"
+need_for 6 --draws-conf "$draws_conf"
+need_for 6 --head-conf "$head_conf"
+need_for 7 --scratch-conf "$scratch_conf"
+need_for 8 --init "$init"
+need_for 8 --finetune-conf "$finetune_conf"
 
 if at_stage 1 "data folders"; then
   [ -n "$emodb" ] || die "stage 1 needs --emodb DIR"

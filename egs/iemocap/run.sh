@@ -45,6 +45,15 @@ fbank_conf=${fbank_conf:-$(fbank_conf_of "$init")}
 data=$work/data/all
 compute=(${device:+--device "$device"})
 seeds=$(seeds_of "$seed" "$repeats")
+for n in $exp; do need "conf/labels.exp$n" "--exp: there is no experiment $n"; done
+need_for 2 --fbank-conf "$fbank_conf"
+for n in 4 5 8; do
+  [ "$n$finetune" = 8false ] || need_for "$n" --init "$init" "a speaker network, as egs/voxceleb/run.sh trains it"
+done
+need_for 4 --draws-conf "$draws_conf"
+need_for 5 --head-conf "$head_conf"
+[ "$scratch" = false ] || need_for 7 --scratch-conf "$scratch_conf"
+[ "$finetune" = false ] || need_for 8 --finetune-conf "$finetune_conf"
 
 if at_stage 1 "data folder, checked against the corpus's known counts"; then
   [ -n "$corpus" ] || die "stage 1 needs --corpus DIR, the folder that holds Session1 to Session5"
@@ -63,7 +72,6 @@ if at_stage 3 "folds: leave one session out"; then
 fi
 
 if at_stage 4 "draws of the frozen trunk, for all folds and experiments"; then
-  need "$init" "--init MODEL: a speaker network, as egs/voxceleb/run.sh trains it"
   for s in $seeds; do
     draws=$(run_of "$work/exp/draws" "$s")
     $train_cmd "$draws/log/embed.log" \

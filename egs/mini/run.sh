@@ -29,6 +29,7 @@ corpus='' work='' exp='1 2 3' stage=1 stop_stage=4 stamp=SIMULATED nj=2 device='
 enter_recipe corpus work
 corpus=${corpus:-$PWD/corpus} work=${work:-$PWD/exp}
 egs=$SERTK_ROOT/egs
+for n in $exp; do need "$egs/iemocap/conf/labels.exp$n" "--exp: there is no experiment $n"; done
 shared=(--simulated true --stamp SIMULATED --fbank-conf "$PWD/conf/fbank.conf" --nj "$nj" --seed "$seed"
   ${device:+--device "$device"})
 speakers=(--speaker-conf "$PWD/conf/speaker.conf" --large-margin-conf "$PWD/conf/large-margin.conf"

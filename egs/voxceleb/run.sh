@@ -49,6 +49,11 @@ large_margin_conf=conf/large-margin.conf
 [ ! -e "$trials" ] || trials=$(realpath -s -- "$trials")
 enter_recipe voxceleb1 voxceleb2 work musan rirs
 work=${work:-.}
+need_for 1 --perturb-conf "$perturb_conf"
+need_for 2 --fbank-conf "$fbank_conf"
+need_for 3 --speaker-conf "$speaker_conf"
+need_for 3 --large-margin-conf "$large_margin_conf"
+need_for 5 --trials-conf "$trials_conf"
 train=$work/data/train test=$work/data/test cohort=$work/data/cohort calibration=$work/data/calibration dir=$work/exp/resnet34
 [ -z "$perturb_conf" ] || train=$work/data/train_perturbed
 compute=(${device:+--device "$device"})

@@ -151,15 +151,60 @@ def test_help_names_every_option(tmp_path, recipe):
     [(["--emodb", "x"], "stage 1 needs --librispeech DIR, or --init MODEL"), (["--init", "x.pt"], "needs --emodb DIR")],
 )
 def test_emodb_needs_librispeech_only_without_init(tmp_path, words, message):
+    (tmp_path / "x.pt").touch()
     words = [EGS / "emodb" / "run.sh", "--work", "work", *words]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and message in done.stderr
 
 
 def test_a_missing_corpus_stops_the_recipe_in_its_first_stage(tmp_path):
-    done = subprocess.run([EGS / "iemocap" / "run.sh", "--corpus", "nosuch", "--work", "work"],
+    done = subprocess.run([EGS / "iemocap" / "run.sh", "--corpus", "nosuch", "--work", "work", "--stop-stage", "3"],
                           cwd=tmp_path, capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [
         f"prepare-iemocap: ERROR: {tmp_path}/nosuch: no Session1 to Session5 in it (expected: the folder that holds them)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("emodb --emodb x --init model --fbank-conf no.conf", "--fbank-conf: cannot read {egs}/emodb/no.conf"),
+        ("emodb --emodb x --init no.pt", "--init: cannot read {here}/no.pt"),
+        ("emodb --emodb x --librispeech y --speaker-conf no.conf", "--speaker-conf: cannot read {egs}/emodb/no.conf"),
+        ("emodb --stage 6 --finetune-conf {here}", "--finetune-conf: cannot read {here}"),
+        (
+            "iemocap --init no.pt",
+            "--init: cannot read {here}/no.pt (a speaker network, as egs/voxceleb/run.sh trains it)",
+        ),
+        ("iemocap --init model --draws-conf no.conf", "--draws-conf: cannot read {egs}/iemocap/no.conf"),
+        ("iemocap --init model --scratch --scratch-conf no", "--scratch-conf: cannot read {egs}/iemocap/no"),
+        ("iemocap --init model --exp 4", "conf/labels.exp4 is missing (--exp: there is no experiment 4)"),
+        ("mini --exp 4", "{egs}/iemocap/conf/labels.exp4 is missing (--exp: there is no experiment 4)"),
+        ("voxceleb --trials-conf no.conf", "--trials-conf: cannot read {egs}/voxceleb/no.conf"),
+        ("voxceleb --perturb-conf no.conf", "--perturb-conf: cannot read {egs}/voxceleb/no.conf"),
+    ],
+)
+def test_missing_settings_stop_a_recipe_before_it_starts(tmp_path, words, message):
+    (tmp_path / "model").touch()
+    recipe, *options = words.format(here=tmp_path).split()
+    done = subprocess.run([EGS / recipe / "run.sh", *options, "--work", "work"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=60)  # fmt: skip
+    expected = f"run.sh: ERROR: {message.format(egs=EGS, here=tmp_path)}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not (tmp_path / "work").exists()
+
+
+def test_settings_of_stages_that_do_not_run_are_not_needed(tmp_path):
+    """Each recipe gets as far as its corpus."""
+    (tmp_path / "model").touch()
+    for words in (
+        "emodb --init model --speaker-conf no.conf",
+        "emodb --init model --stop-stage 7 --finetune-conf no.conf",
+        "iemocap --init model --scratch-conf no.conf --finetune-conf no.conf",
+        "voxceleb --perturb-conf= --large-margin-conf= --stop-stage 2 --speaker-conf no.conf",
+    ):
+        recipe, *options = words.split()
+        done = subprocess.run([EGS / recipe / "run.sh", *options, "--work", "work"], cwd=tmp_path, capture_output=True,
+                              text=True, timeout=60)  # fmt: skip
+        assert done.returncode != 0 and "stage 1: " in done.stdout and "cannot read" not in done.stderr, words

@@ -40,6 +40,7 @@ cd "$recipe"
 . local/systems.sh
 work=${work:-.} conf=${conf:-conf}
 check_systems "$systems"
+need_settings 2 "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
 need_results
 

@@ -44,6 +44,7 @@ for system in $systems; do
   [[ $system != *=scp:* ]] || die "${system%%=*} is of vectors, which cannot be made of perturbed audio"
   [[ $system != *+*:* ]] || die "${system%%=*}: fitted weights are not carried to perturbed audio; fuse without '${system##*:}'"
 done
+need_settings 2 "$systems"
 need_results
 
 # perturbation_of CONDITION: the options of perturb-data.

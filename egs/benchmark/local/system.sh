@@ -6,6 +6,7 @@
 # with $train_cmd and $feats_cmd in the environment. Sets $data, $folds, $dir and the options; $compute are those of
 # binaries that compute with torch. A system is trained in each fold of FOLD-DIR and writes the posteriors of its segments
 # to DIR/FOLD/scores.ark. With --models nothing is trained: the models of that folder, an earlier DIR, predict DATA.
+# The line "# Settings: " of a script names the files of --conf that it reads.
 # shellcheck shell=bash disable=SC2034  # variables of the scripts
 what='' models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_threads=1
 . sertk_options.sh

@@ -33,6 +33,27 @@ check_systems() {
   done
 }
 
+# settings_of SYSTEM: the files of --conf that it reads.
+settings_of() { sed -n 's/^# Settings: //p' "$(script_of "$1")"; }
+
+# need_settings STAGE SYSTEMS: stops if STAGE will run and a network, vectors or a file of settings of a system cannot be read.
+need_settings() {
+  local system name corpus
+  [ -d "$conf" ] || die "--conf: there is no folder $conf"
+  for system in $2; do
+    case $system in
+      frozen* | finetune) need_for "$1" --init "$init" ;;
+      level-frozen | level-finetune) need_for "$1" --level-init "$level_init" ;;
+      *=scp:*)
+        for corpus in $corpora; do name=${system#*=scp:} && need_for "$1" "${system%%=*}" "${name//CORPUS/$corpus}"; done
+        ;;
+    esac
+    for name in $(settings_of "$system"); do
+      need_for "$1" --conf "$conf/$name" "${system%%=*} needs it"
+    done
+  done
+}
+
 # needs_features SYSTEMS: whether one of them is a network on log-mel features.
 needs_features() {
   local system

@@ -3,6 +3,7 @@
 #   stage=1 stop_stage=9 stamp=                                  # defaults, before sertk_options.sh
 #   if at_stage 2 "features"; then … fi                          # 1 to 9: runs when stage <= 2 <= stop_stage
 #   need "$data/feats.scp" "stage 2 makes it"                    # a missing input is one line and exit 1
+#   need_for 6 --head-conf "$head_conf"                          # the same at once, if stage 6 will run
 #   die "no such experiment: $n"                                 # run.sh: ERROR: …, exit 1
 #   enter_recipe corpus init work                                # cd to the script's folder; makes $corpus … absolute
 #   absolute corpus init work                                    # makes $corpus … absolute, unless they are empty
@@ -30,6 +31,13 @@ fbank_conf_of() {
 
 need() {
   [ -e "$1" ] || die "$1 is missing${2:+ ($2)}"
+}
+
+# need_for STAGE OPTION FILE [HINT]: stops before the first stage if STAGE will run and the FILE of OPTION cannot be read; '' is
+# no file.
+need_for() {
+  ! runs_stage "$1" || [ -z "$3" ] || { [ -r "$3" ] && [ ! -d "$3" ]; } ||
+    die "$2: cannot read $(realpath -ms -- "$3")${4:+ ($4)}"
 }
 
 # Paths that the user gives are relative to the user's folder; the recipe's own are relative to the recipe's.
@@ -122,12 +130,17 @@ is_made() {
   done
 }
 
-at_stage() {
+# runs_stage N: whether N is among the stages of this call.
+runs_stage() {
   local number
   # shellcheck disable=SC2154  # the recipe's own variables
   for number in "$stage" "$stop_stage"; do
     [[ $number =~ ^-?[0-9]+$ ]] || die "--stage and --stop-stage are numbers, not '$number'"
   done
-  [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ] || return 1
+  [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]
+}
+
+at_stage() {
+  runs_stage "$1" || return 1
   printf '\n== %(%Y-%m-%d %H:%M:%S)T  stage %s: %s%s\n' -1 "$1" "${stamp:+[$stamp] }" "$2"
 }

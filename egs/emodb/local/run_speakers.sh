@@ -42,6 +42,10 @@ absolute librispeech speechocean work conf
 cd "$recipe"
 work=${work:-.} conf=${conf:-conf/speakers}
 data=$work/data/speakers exp=$work/exp/speakers emodb=$work/data/speakers/emodb folds=$work/exp/emodb/folds
+need_for 1 --conf "$conf/fbank.conf"
+need_for 2 --conf "$conf/speaker.conf"
+need_for 4 --conf "$conf/draws.conf"
+need_for 4 --conf "$conf/head.conf"
 compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 need "$folds/utt2fold" "run.sh --stop-stage 5 makes it"
 

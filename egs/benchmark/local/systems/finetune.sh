@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The speaker network --init, fine-tuned in each fold.
+# Settings: finetune.conf
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The frozen system, with a head that also takes what the normalisation of segments removes: level and spectrum.
+# Settings: draws.conf head.conf
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Logistic regression on the statistics (mean, deviation) of stages 3 and 4 of the speaker network --init, over whole
 # segments.
+# Settings: linear.conf linear.grid
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

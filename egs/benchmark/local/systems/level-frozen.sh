@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A head for each fold on the frozen trunk of --level-init, a speaker network on features that keep level and spectrum.
+# Settings: level.draws.conf level.fbank.conf level.head.conf
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The network of the level system on features from which each segment's mean is subtracted, bin by bin: the spectrum is
 # lost, its deviation is kept.
+# Settings: level.conf level.fbank.conf
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The network of the level system on features normalised by each speaker's mean and deviation, those of the test too:
 # results are stamped TRANSDUCTIVE.
+# Settings: level.conf level.fbank.conf
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Logistic regression on any table of vectors, --what scp:FILE. CORPUS in FILE stands for the name of the data folder, or
 # for each of the two names in ONE-OTHER.
+# Settings: linear.conf linear.grid
 # Options and files: local/system.sh.
 set -euo pipefail
 . "$(dirname "$0")/../system.sh"
