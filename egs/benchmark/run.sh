@@ -90,13 +90,18 @@ if at_stage 1 "data folders"; then
   done
 fi
 
+# The corpora have different sample rates.
+feats_conf() { cat "$(fbank_conf_of "$init")"; echo "--allow-resample=true"; }
+
 if at_stage 2 "features" && needs_features "$systems"; then
   mkdir -p "$work/exp"
-  # The corpora have different sample rates.
-  { cat "$(fbank_conf_of "$init")"; echo "--allow-resample=true"; } >"$work/exp/fbank.conf"
+  feats_conf >"$work/exp/fbank.conf"
   for corpus in $corpora; do
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$work/exp/fbank.conf" "$work/data/$corpus"
   done
+fi
+if needs_features "$systems"; then
+  for corpus in $corpora; do check_feats 3 4 <(feats_conf) "$work/data/$corpus"; done
 fi
 
 if at_stage 3 "folds: the corpus's own splits, its sessions, or groups of speakers"; then

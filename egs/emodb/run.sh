@@ -80,6 +80,7 @@ if at_stage 2 "features"; then
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$set"
   done
 fi
+check_feats 3 8 "$fbank_conf" "${sets[@]}"
 
 if [ -z "$init" ] && at_stage 3 "speaker network"; then
   $train_cmd "$resnet/log/train.log" \

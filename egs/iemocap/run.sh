@@ -64,6 +64,7 @@ fi
 if at_stage 2 "features"; then
   make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$data"
 fi
+check_feats 3 8 "$fbank_conf" "$data"
 
 if at_stage 3 "folds: leave one session out"; then
   for n in $exp; do

@@ -91,6 +91,7 @@ if at_stage 2 "features"; then
     make_feats.sh --cmd "$feats_cmd" --nj "$nj" --config "$fbank_conf" "$set"
   done
 fi
+check_feats 3 4 "$fbank_conf" "${sets[@]}"
 
 if at_stage 3 "speaker network, and its fine-tuning with a large margin"; then
   $train_cmd "$dir/log/train.log" "${ranks[@]}" \

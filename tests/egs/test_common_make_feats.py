@@ -64,6 +64,7 @@ def test_the_number_of_jobs_changes_no_byte_of_any_key(data, tmp_path):
     done = make_feats("--nj", 4, "--config", config, "data", cwd=tmp_path)
     assert done.stdout.endswith("9 of 9 segments, kept: computed from the same recordings and settings\n"), done.stderr
     assert {path: path.stat().st_ino for path in before} == before and (data / "feats.scp").read_bytes() == script
+    assert (data / "feats/fbank.conf").read_text() == config.read_text()
     config.write_text("--num-mel-bins=20\n")
     done = make_feats("--nj", 2, "--config", config, "data", cwd=tmp_path)
     assert done.stdout.endswith("9 of 9 segments\n"), done.stderr
@@ -72,6 +73,8 @@ def test_the_number_of_jobs_changes_no_byte_of_any_key(data, tmp_path):
     done = make_feats("--nj", 2, "--config", config, "copy", cwd=tmp_path)
     assert done.stdout.endswith("9 of 9 segments\n"), done.stderr
     assert f"{tmp_path}/copy/feats/feats.1.ark" in (tmp_path / "copy/feats.scp").read_text()
+    done = make_feats("--nj", 1, "copy", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "copy/feats/fbank.conf").read_text() == ""
 
 
 def test_more_jobs_than_segments_are_as_many_as_segments(data, tmp_path):

@@ -169,3 +169,22 @@ def test_features_of_an_imported_network_are_its_own(script, tmp_path):
     for init, conf in (("resnet.pt", "resnet.fbank.conf"), ("other.pt", common), ("", common)):
         done = script(f"--init={init}", text=text, SERTK_ROOT="/root/of/sertk")
         assert (done.returncode, done.stdout) == (0, f"{conf}\n"), done.stderr
+
+
+def test_features_of_other_settings_are_refused_where_read(script, tmp_path):
+    """By their settings, not by comments; of a call that starts after the stage that makes them and before the last reader."""
+    for name in ("one", "two"):
+        (tmp_path / name / "feats").mkdir(parents=True)
+    (tmp_path / "unknown").mkdir()  # made by hand
+    (tmp_path / "conf").write_text("# bins\n--num-mel-bins = 20 # few\r\n\n--low-freq=60\n")
+    (tmp_path / "one/feats/fbank.conf").write_text("--num-mel-bins=20\n--low-freq=60\n")
+    text = SCRIPT.replace('echo "', "check_feats 3 5 conf one two unknown; check_feats 3 5 <(cat conf) one two #")
+    for settings, stages in (("--num-mel-bins=20\n--low-freq=60\n", ()), ("--num-mel-bins=20\n", (3, 5)), ("", (3, 5))):
+        (tmp_path / "two/feats/fbank.conf").write_text(settings)
+        for stage in (1, 2, 3, 5, 6):
+            done = script("--stage", str(stage), text=text)
+            message = "two/feats.scp: computed with other settings (two/feats/fbank.conf) than conf: start at stage 2"
+            expected = f"toy.sh: ERROR: {message}, or give the same again\n" if stage in stages else ""
+            assert (done.returncode, done.stderr) == (int(stage in stages), expected)
+    done = script("--stage", "3", text=text.replace("check_feats 3 5 conf one two unknown; ", ""))
+    assert "than those of this call: start at stage 2" in done.stderr

@@ -67,11 +67,12 @@ def test_mini_writes_to_its_work_folder_only(scratch):
     assert (scratch / "work/iemocap/exp/exp1_scratch/results.json").exists()
     # The two recipes that it has called, themselves copied, over the features that are there.
     conf, init = scratch / "copies/mini/conf", scratch / "work/voxceleb/exp/resnet34/final.pt"
+    feats = ["--fbank-conf", conf / "fbank.conf"]
     tiny = ["--draws-conf", conf / "draws.conf", "--head-conf", conf / "head.conf", "--simulated", "true", "--exp", "1"]
-    run_and_look(scratch, "iemocap", [corpus], "work/iemocap", "--stage", "3", "--init", init, *tiny)
+    run_and_look(scratch, "iemocap", [corpus], "work/iemocap", "--stage", "3", "--init", init, *feats, *tiny)
     run_and_look(
         scratch, "voxceleb", [corpus], "work/voxceleb", "--stage", "3", "--speaker-conf", conf / "speaker.conf",
-        "--large-margin-conf", conf / "large-margin.conf", "--perturb-conf=",
+        "--large-margin-conf", conf / "large-margin.conf", "--perturb-conf=", *feats,
     )  # fmt: skip
 
 

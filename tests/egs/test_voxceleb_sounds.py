@@ -111,3 +111,10 @@ def test_recipe_trains_on_perturbed_copies_when_asked(tmp_path, musan):
     assert len(feats) == 4 * 3 * 2 and len(set(utt2spk.values())) == 12
     assert {line.split("=")[0] for line in read_list(folder / "utt2perturb", columns=None).values()} >= {"speed"}
     assert (folder / "SIMULATED").exists() and not (tmp_path / "work/data/train/feats.scp").exists()
+    # Features of other settings are not trained on.
+    (tmp_path / "fbank.conf").write_text("--num-mel-bins=20\n")
+    line[line.index("--stop-stage") + 1] = "3"
+    done = subprocess.run([*map(str, line), "--stage", "3"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    message = f"computed with other settings ({folder}/feats/fbank.conf) than {tmp_path}/fbank.conf: start at stage 2"
+    expected = f"run.sh: ERROR: {folder}/feats.scp: {message}, or give the same again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)

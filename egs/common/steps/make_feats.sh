@@ -11,7 +11,8 @@
 # are skipped. --config is for make-fbank; without it make-fbank's own defaults apply.
 #
 # A rerun keeps the archives if no segment was skipped and what they were computed from is the same: recordings (by size and
-# time), lists, options and the code of the front end, whose digest is in FEATS-DIR/made_of.
+# time), lists, options and the code of the front end, whose digest is in FEATS-DIR/made_of. FEATS-DIR/fbank.conf is a copy
+# of --config, with which a recipe that starts after the features compares its own (check_feats in recipe.sh).
 set -euo pipefail
 export LC_ALL=C
 
@@ -39,7 +40,7 @@ rm -f "$data/feats.scp" "$data/utt2num_frames"
 kept=', kept: computed from the same recordings and settings'
 if ! is_made "$feats/made_of" "$made_of" "${archives[@]}"; then
   kept=''
-  rm -f "$feats"/feats.*.{ark,scp,manifest} "$feats"/{utt2num_frames.*,made_of}
+  rm -f "$feats"/feats.*.{ark,scp,manifest} "$feats"/{utt2num_frames.*,made_of,fbank.conf}
   split-data --print-args=false --verbose 0 --per-utt true "$data" "$nj"
   split=$data/split${nj}utt
   segments=()
@@ -66,6 +67,7 @@ sort "${scripts[@]}" >"$data/feats.scp.tmp"
 done=$(wc -l <"$data/feats.scp.tmp")
 awk -v done="$done" -v total="$total" -v most="$max_skip" 'BEGIN { exit !(total - done <= most * total) }' ||
   die "$data: features for $done of $total segments only, see $feats/log"
+cat ${config:+"$config"} >"$feats/fbank.conf" </dev/null
 mv "$data/utt2num_frames.tmp" "$data/utt2num_frames"
 mv "$data/feats.scp.tmp" "$data/feats.scp"
 [ "$done" -lt "$total" ] || echo "$made_of" >"$feats/made_of"

@@ -14,6 +14,7 @@
 #   only_runs exp/exp1 "$seeds"                                  # exp/exp1 has no other training runs than these
 #   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
 #   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
+#   check_feats 3 8 conf/fbank.conf data/all                     # a call that starts at stage 3 to 8 has these features
 #
 # A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
@@ -129,6 +130,24 @@ is_made() {
     [ -e "$output" ] || return 1
   done
 }
+
+# check_feats FIRST LAST CONF DATA…: stops if this call starts at one of the stages FIRST to LAST, which read features that the
+# stage before FIRST makes, and those of a DATA were computed with other settings than CONF: make_feats.sh kept a copy.
+check_feats() {
+  local data settings name=$3 copy
+  # shellcheck disable=SC2154  # the recipe's own variable
+  [ "$stage" -ge "$1" ] && [ "$stage" -le "$2" ] || return 0
+  [[ $name != /dev/fd/* ]] || name="those of this call"
+  settings=$(settings_in "$3")
+  for data in "${@:4}"; do
+    copy=$data/feats/fbank.conf
+    [ ! -e "$copy" ] || [ "$(settings_in "$copy")" = "$settings" ] ||
+      die "$data/feats.scp: computed with other settings ($copy) than $name: start at stage $(($1 - 1)), or give the same again"
+  done
+}
+
+# settings_in FILE: its lines, without comments and spaces.
+settings_in() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$1"; }
 
 # runs_stage N: whether N is among the stages of this call.
 runs_stage() {

@@ -103,6 +103,10 @@ if at_stage 1 "data folders and features"; then
     done
   fi
 fi
+for cell in $cells; do
+  check_feats 2 4 "$conf/fbank.conf" "$(dirname "$(feats_of "$cell" "$(data_of "$cell")")")" \
+    "$(dirname "$(feats_of "$cell" "$emodb")")"
+done
 
 if at_stage 2 "networks: $cells"; then
   for cell in $cells; do
