@@ -142,7 +142,7 @@ if at_stage 8 "fine-tuning: transfer of the whole network"; then
 fi
 
 if at_stage 9 "results, with published baselines"; then
-  local/compare.py "frozen trunk, new head=$dir" "fine-tuned=${dir}_finetune" "from scratch=${dir}_scratch" |
+  local/compare.py "$folds" "frozen trunk, new head=$dir" "fine-tuned=${dir}_finetune" "from scratch=${dir}_scratch" |
     tee "$work/exp/RESULTS"
 fi
 

@@ -225,16 +225,28 @@ def _settings(archive: str, labels: Sequence[str]) -> dict | None:
     named = manifest.settings.get("labels", list(labels))
     if list(named) != list(labels):
         raise SertkError(f"{archive}: its posteriors are of {' '.join(map(str, named))}, expected {' '.join(labels)}")
-    # Scores of another model, such as an average of epochs, are newer than final.pt.
-    model, computed_by = Path(archive).with_name("final.pt"), manifest.settings.get("model")
-    if computed_by and _is_newer(model, archive) and _digest(model) not in (None, computed_by):
+    path = Path(archive)
+    model = (path.resolve() if path.is_symlink() else path).with_name("final.pt")
+    if not is_by(model, archive, manifest.settings):
         raise SertkError(f"{archive}: not by {model}, which was trained again since (predict-emotion writes it)")
     return manifest.settings
 
 
-def _is_newer(model: Path, archive: str) -> bool:
+def is_by(model: Path, scores: str | Path, settings: Mapping) -> bool:
+    """False if a model was trained again after the scores that it computed; scores of another model are newer than it.
+
+    Args:
+        model: the model, such as the final.pt beside the scores, which may be of an average of its epochs.
+        scores: their file.
+        settings: of their manifest.
+    """
+    computed_by = settings.get("model")
+    return not (computed_by and _is_newer(model, scores) and _digest(model) not in (None, computed_by))
+
+
+def _is_newer(model: Path, scores: str | Path) -> bool:
     try:
-        return model.stat().st_mtime_ns > Path(archive).stat().st_mtime_ns
+        return model.stat().st_mtime_ns > Path(scores).stat().st_mtime_ns
     except OSError:
         return False
 

@@ -7,9 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 from sandbox import write_voice
+from scoredsystems import write_system, write_test
 from support import ROOT
-
-from sertk.kaldi.tables import table_writer
 
 LOCAL = ROOT / "egs/benchmark/local"
 NETWORK = "--channels=2\n--blocks=1,1,1,1\n--chunk-frames=20\n--augment=none\n--epochs=2\n"
@@ -21,37 +20,12 @@ def run(script, *words, cwd):
     return subprocess.run([script, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def put_scores(folder, guess, keys, stamps=()):
-    folder.mkdir(parents=True)
-    with table_writer(f"ark:{folder}/scores.ark", kind="vector") as write:
-        for key, one in zip(keys, guess):
-            write(key, np.eye(2, dtype=np.float32)[one] * 0.8 + 0.1)
-    ua = np.mean([np.mean(guess[truth::2] == truth) for truth in (0, 1)])
-    pooled = {"ua": ua, "wa": ua}
-    intervals = {"utt2spk": {what: [ua - 0.1, ua + 0.1] for what in pooled}}
-    counts = [[int(np.sum(guess[truth::2] == label)) for label in (0, 1)] for truth in (0, 1)]
-    results = {
-        "labels": ["a", "b"],
-        "confusion": {"counts": counts},
-        "pooled": pooled,
-        "stamps": list(stamps),
-        "unit": "utt2spk",
-        "intervals": intervals,
-    }
-    (folder / "results.json").write_text(json.dumps(results))
-
-
 def test_differences_worked_by_hand(tmp_path):
     """Of eight speakers the first condition has both segments right, the second loses the second segment of all."""
-    keys = [f"s{n}-{label}" for n in range(8) for label in ("a", "b")]
     folds = tmp_path / "folds"
-    folds.mkdir()
-    (folds / "labels.txt").write_text("a\nb\n")
-    for name, of in (("utt2label", lambda key: key[-1]), ("utt2fold", lambda key: int(key[1]) // 2 + 1),
-                     ("utt2spk", lambda key: key[:2])):  # fmt: skip
-        (folds / name).write_text("".join(f"{key} {of(key)}\n" for key in keys))
-    put_scores(tmp_path / "clean", np.tile([0, 1], 8), keys)
-    put_scores(tmp_path / "noisy", np.tile([0, 0], 8), keys, ["LEAKY"])
+    write_test(folds)
+    write_system(tmp_path / "clean")
+    write_system(tmp_path / "noisy", np.tile([0, 0], 8), stamps=["LEAKY"])
     done = run(LOCAL / "differences.py", "--title", "toy", "--json", "all.json", "folds", "clean=clean", "with noise=noisy",
                cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from scoredsystems import RIGHT, write_results, write_scores, write_test
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from support import ROOT
@@ -192,14 +193,18 @@ def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
 
 def test_cross_corpus_results_are_matrices(prepare, here):
     for tested, ua in (("one", 0.5), ("two", 0.75)):
-        path = Path(f"cross/one-two/svm/tested_on_{tested}.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"pooled": {"ua": ua, "wa": ua}, "unit": "utt2spk", "labels": ["ang", "sad"], "stamps": ["PARTIAL"]}
-        path.write_text(json.dumps(figures | {"intervals": {"utt2spk": {"ua": [ua - 0.1, ua + 0.1]}}}))
+        path = Path(f"cross/one-two/svm/tested_on_{tested}")
+        write_test(Path(f"cross/one-two/folds.{tested}"))
+        write_scores(path.with_suffix(".scores"))
+        write_results(path.with_suffix(".json"), ua=ua, stamps=["PARTIAL"])
     result = prepare("benchmark/local/cross_table.py", "--json", "all.json", "cross")
-    assert "one and two share ang sad: chance 50.0" in result.text
+    assert "one and two share a b: chance 50.0" in result.text
     lines = [line.split() for line in result.text.splitlines()[-3:]]
     assert lines[0] == ["svm", "one", "two"]
     assert lines[1] == ["one", "-", "75.0", "(65.0", "to", "85.0)", "PARTIAL"]  # trained on one, tested on two
     assert lines[2] == ["two", "50.0", "(40.0", "to", "60.0)", "PARTIAL", "-"]
     assert json.loads(Path("all.json").read_text())["svm"][0]["tested_on"] == "one"
+    # Tested again since, and not scored.
+    write_scores(Path("cross/one-two/svm/tested_on_two.scores"), 1 - RIGHT)
+    result = prepare("benchmark/local/cross_table.py", "cross", code=1)
+    assert "tested_on_two.json: does not match the current scores and folds: run score-loso again" in result.err

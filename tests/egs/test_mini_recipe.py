@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from scoredsystems import RIGHT, write_scores, write_system, write_test
 from support import ROOT
 
 MINI = ROOT / "egs" / "mini"
@@ -34,23 +35,28 @@ def test_a_later_stage_without_the_corpus_says_what_makes_it(tmp_path):
 
 @pytest.fixture
 def results(tmp_path):
-    """The results of a run of experiments 1 and 3, without their runs."""
-    speakers = tmp_path / "voxceleb/exp/resnet34_lm/trials"
-    speakers.mkdir(parents=True)
-    (speakers / "O.json").write_text(json.dumps({"eer": 0.125, "trials": 540}))
-    (speakers / "O_asnorm.json").write_text(json.dumps({"eer": 0.1, "trials": 540}))
+    """The results and scores of a run of experiments 1 and 3, without their networks."""
+    speakers, trials = tmp_path / "voxceleb/exp/resnet34_lm/trials", tmp_path / "voxceleb/data/test/trials_O"
+    for path in (speakers, trials.parent):
+        path.mkdir(parents=True)
+    # Eight pairs of each kind. One score in eight of both is on the wrong side, or none.
+    kinds = ["target"] * 8 + ["nontarget"] * 8
+    trials.write_text("".join(f"a{n} b{n} {kind}\n" for n, kind in enumerate(kinds)))
+    for name, wrong in (("O", (7, 8)), ("O_asnorm", ())):
+        scores = [int((n < 8) != (n in wrong)) for n in range(16)]
+        (speakers / f"{name}.scores").write_text("".join(f"a{n} b{n} {score}\n" for n, score in enumerate(scores)))
+        (speakers / f"{name}.json").write_text(json.dumps({"eer": len(wrong) / 16, "trials": 16}))
     for name, wa in (("exp1", 0.7), ("exp1_scratch", 0.6), ("exp3", 0.654), ("exp3_scratch", 0.5)):
-        folder = tmp_path / "iemocap" / "exp" / name
-        folder.mkdir(parents=True)
-        found = {"mean": {"wa": wa, "ua": wa - 0.05}, "stamps": ["SIMULATED"]}
-        (folder / "results.json").write_text(json.dumps(found))
+        write_system(tmp_path / "iemocap/exp" / name, wa=wa, ua=wa - 0.05, stamps=["SIMULATED"])
+    for name in ("exp1", "exp3"):
+        write_test(tmp_path / "iemocap/exp" / name / "folds")
     return tmp_path
 
 
 def test_the_table_has_transfer_beside_no_transfer(shell, results):
     done = shell(f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py .")
     assert done.text.startswith("SIMULATED speech")
-    assert "equal error rate 12.50 % over 540 trials, 10.00 % with AS-Norm" in done.text
+    assert "equal error rate 12.50 % over 16 trials, 0.00 % with AS-Norm" in done.text
     assert re.search(r"^Exp 1: ang hap neu sad +70\.0 +65\.0 +60\.0 +55\.0$", done.text, re.M)
     assert re.search(r"^Exp 3: ang hap\+exc neu sad +65\.4 +60\.4 +50\.0 +45\.0$", done.text, re.M)
     assert "Exp 2" not in done.text
@@ -63,6 +69,19 @@ def test_results_of_real_speech_do_not_get_into_the_table(shell, results):
     assert re.fullmatch(
         r"print-table .*\nprint-table: ERROR: .*exp1/results.json: is not stamped SIMULATED.*\n", done.err
     )
+
+
+def test_results_of_earlier_scores_do_not_get_into_the_table(shell, results):
+    table = f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py ."
+    write_scores(results / "iemocap/exp/exp3_scratch", 1 - RIGHT)
+    err = shell(table, code=1).err
+    assert "exp3_scratch/results.json: does not match the current scores and folds: run score-loso again\n" in err
+    scores = results / "voxceleb/exp/resnet34_lm/trials/O.scores"
+    scores.write_text(scores.read_text().replace("a0 b0 1", "a0 b0 0"))
+    err = shell(table, code=1).err
+    assert "trials/O.json: does not match the current scores and trials: run score-trials again\n" in err
+    scores.unlink()
+    assert re.search(r"print-table: ERROR: .*O.scores: cannot be read", shell(table, code=1).err)
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def run_and_look(scratch, recipe, corpora, work, *words):
 
 def test_mini_writes_to_its_work_folder_only(scratch):
     corpus = scratch / "corpus"
-    words = [EGS / "mini" / "local" / "simulate_speech.py", "--speakers", "4", "--trial-speakers", "2", corpus]
+    words = [EGS / "mini" / "local" / "simulate_speech.py", "--speakers", "12", "--trial-speakers", "8", corpus]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
     subprocess.run(words, env=environment, check=True, capture_output=True)
     for path in corpus.rglob("*"):

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """cross-table: systems trained on one corpus and tested on another, as matrices with intervals."""
 
-import json
-
 import click
 
 from sertk.cli.command import command
@@ -11,6 +9,8 @@ from sertk.cli.types import FOLDER
 from sertk.datadir.records import write_json
 from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
+from sertk.scoring.stored import as_written, current_results
+from sertk.scoring.testset import read_test
 
 TESTED = "tested_on_"
 
@@ -29,10 +29,13 @@ def main(cross, json_file):
     """
     cells, labels = {}, {}
     for path in sorted(cross.glob(f"*/*/{TESTED}*.json")):
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            tested = path.stem.removeprefix(TESTED)
-            trained = next(name for name in path.parent.parent.name.split("-") if name != tested)
+        tested = path.stem.removeprefix(TESTED)
+        folds = path.parent.parent / f"folds.{tested}"
+        test = read_test(folds / "utt2label", folds / "utt2fold", None)
+        found = current_results(path, test, ("pooled", "stamps"), path.with_suffix(".scores"))
+        with as_written(path):
+            names = path.parent.parent.name.split("-")
+            trained = names[names[0] == tested]
             cells.setdefault(path.parent.name, {})[trained, tested] = {
                 "ua": found["pooled"]["ua"],
                 "wa": found["pooled"]["wa"],
@@ -40,8 +43,6 @@ def main(cross, json_file):
                 "stamps": found["stamps"],
             }
             labels[frozenset((trained, tested))] = " ".join(found["labels"])
-        except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-            raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
     if not cells:
         raise SertkError(f"{cross}: no results (run.sh --cross true makes them)")
     lines = ["UA in %, with its 95 % interval over the tested speakers; rows: trained on, columns: tested on", ""]

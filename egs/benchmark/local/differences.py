@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """differences: the same system under several conditions, with paired differences from the first one."""
 
-import json
 from pathlib import Path
 
 import click
@@ -15,9 +14,9 @@ from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import compare, holm
 from sertk.scoring.posteriors import guesses_of, read_runs
-from sertk.scoring.results import check_current
+from sertk.scoring.stored import as_written, current_results
 from sertk.scoring.systemcomparison import comparison_notes
-from sertk.scoring.testset import read_test
+from sertk.scoring.testset import Test, read_test
 from sertk.scoring.text import p_value
 
 
@@ -47,9 +46,7 @@ def main(folds, conditions, title, json_file):
         raise SertkError(f"{folds}/utt2spk: is missing: intervals are over speakers")
     speakers = [test.maps["speaker"][key] for key in test.keys]
     guesses = [guesses_of(read_runs(folder, test.keys, test.labels)) for _, folder in pairs]
-    results = [read_results(Path(folder) / "results.json") for _, folder in pairs]
-    for (_, folder), found, guess in zip(pairs, results, guesses):
-        check_current(found, Path(folder) / "results.json", test.truth, guess, test.labels)
+    results = [shown(Path(folder) / "results.json", test) for _, folder in pairs]
     comparisons = [
         compare(test.truth, guess, guesses[0], speakers, len(test.labels), test.fold) for guess in guesses[1:]
     ]
@@ -83,16 +80,12 @@ def main(folds, conditions, title, json_file):
     click.echo("\n".join(lines))
 
 
-def read_results(path: Path) -> dict:
-    """What score-loso --json wrote. Raises SertkError."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+def shown(path: Path, test: Test) -> dict:
+    """What is shown of current results. Raises SertkError."""
+    results = current_results(path, test, ("pooled", "stamps"))
+    with as_written(path):
         ends = results["intervals"][results["unit"]]
-        return {name: results[name] for name in ("pooled", "stamps", "labels", "confusion")} | {
-            "intervals": {what: ends[what] for what in ("ua", "wa")}
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
+        return {**results, "intervals": {what: ends[what] for what in ("ua", "wa")}}
 
 
 def headings(pairs: list[tuple[str, str]]) -> list[str]:

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """table: systems x corpora, with intervals over speakers and paired tests against one system."""
 
-import json
 from pathlib import Path
 
 import click
@@ -16,14 +15,13 @@ from sertk.errors import SertkError
 from sertk.scoring.columns import aligned
 from sertk.scoring.groups import unit_words
 from sertk.scoring.paired import ALPHA
-from sertk.scoring.posteriors import guesses_of, read_runs
-from sertk.scoring.results import check_current
+from sertk.scoring.stored import current_results
 from sertk.scoring.systemcomparison import compare_systems
 from sertk.scoring.testset import read_test
 from sertk.scoring.text import comparison_text, p_value, runs_words
 
-# Entries of results.json that the table shows or checks.
-NEEDED = ("confusion", "mean", "pooled", "intervals", "unit", "stamps", "title", "runs", "segments", "labels")
+# Entries of results.json that the table shows.
+NEEDED = ("mean", "pooled", "intervals", "unit", "stamps", "title", "runs", "segments", "folds", "scheme")
 
 
 @command
@@ -43,39 +41,18 @@ def main(exp, corpora, against, json_file):
     """
     tables, lines = {}, []
     for corpus in corpora:
-        found = {path.parent.name: read_results(path) for path in sorted((exp / corpus).glob("*/results.json"))}
-        if not found:
+        # Those of all systems, also of earlier calls.
+        paths = sorted((exp / corpus).glob("*/results.json"))
+        if not paths:
             raise SertkError(f"{exp / corpus}: no results.json of a system (stage 4 makes them)")
-        check_all(exp / corpus, found)
+        test = read_test(exp / corpus / "folds/utt2label", exp / corpus / "folds/utt2fold", None)
+        found = {path.parent.name: current_results(path, test, NEEDED) for path in paths}
         tables[corpus] = {"systems": found, "comparison": compared(exp / corpus, found, against)}
         lines += [*corpus_lines(corpus, tables[corpus], against), ""]
     lines.append(f"UA and WA are means over folds in %; intervals are of the pooled UA; * significant at {ALPHA}")
     if json_file:
         write_json(json_file, tables)
     click.echo("\n".join(lines))
-
-
-def read_results(path: Path) -> dict:
-    """What score-loso --json wrote. Raises SertkError."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        for name in NEEDED:
-            results[name]
-        return results
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SertkError(f"{path}: not what score-loso --json writes: {error!r}") from None
-
-
-def check_all(folder: Path, systems: dict) -> None:
-    """Check that the results of all systems in a folder, also those of earlier calls, are of its labels and scores.
-
-    Raises:
-        SertkError: naming the first that are not.
-    """
-    test = read_test(folder / "folds/utt2label", folder / "folds/utt2fold", None)
-    for name, results in systems.items():
-        guess = guesses_of(read_runs(str(folder / name), test.keys, test.labels))
-        check_current(results, folder / name / "results.json", test.truth, guess, test.labels)
 
 
 def compared(folder: Path, systems: dict, against: str | None) -> dict:

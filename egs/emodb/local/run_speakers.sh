@@ -154,7 +154,7 @@ if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
       for set in librispeech speechocean; do printf '%-10s %-12s %s\n' "$cell" "$set" "$(cat "$exp/$cell/RESULTS.$set")"; done
     done
     echo
-    local/compare.py "${systems[@]}"
+    local/compare.py "$folds" "${systems[@]}"
     [ "${#directories[@]}" -lt 2 ] || compare-scores "$folds/utt2label" "${directories[@]}"
   } | tee "$exp/RESULTS"
 fi
