@@ -104,7 +104,7 @@ fi
 if at_stage 6 "transfer: a head for each held-out session, on the frozen trunk"; then
   for s in $seeds; do
     draws=$(run_of "$work/exp/draws" "$s")
-    run=$(run_of "$dir" "$s")
+    run=$(run_of "$dir" "$s" "$folds")
     $train_cmd "$draws/log/embed.log" \
       embed-segments --config "$draws_conf" --seed "$s" "${compute[@]}" \
         "$init" "scp:$data/feats.scp" "ark,scp:$draws/draws.ark,$draws/draws.scp"
@@ -120,7 +120,7 @@ fi
 if at_stage 7 "from scratch: the same network without transfer"; then
   num_folds=$(count_folds "$folds")
   for s in $seeds; do
-    run=$(run_of "${dir}_scratch" "$s")
+    run=$(run_of "${dir}_scratch" "$s" "$folds")
     $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
       train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
@@ -132,7 +132,7 @@ fi
 if at_stage 8 "fine-tuning: transfer of the whole network"; then
   num_folds=$(count_folds "$folds")
   for s in $seeds; do
-    run=$(run_of "${dir}_finetune" "$s")
+    run=$(run_of "${dir}_finetune" "$s" "$folds")
     $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
       train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
         --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"

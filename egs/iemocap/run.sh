@@ -85,7 +85,7 @@ if at_stage 5 "transfer: a head for each held-out session, on the frozen trunk";
   for s in $seeds; do
     draws=$(run_of "$work/exp/draws" "$s") sets=()
     for n in $exp; do
-      folds=$work/exp/exp$n/folds dir=$(run_of "$work/exp/exp$n" "$s")
+      folds=$work/exp/exp$n/folds dir=$(run_of "$work/exp/exp$n" "$s" "$folds")
       sets+=("$folds/utt2label" "$folds/utt2fold" "$dir")
     done
     # One job for all folds and experiments, which reads the draws once.
@@ -107,7 +107,7 @@ if [ "$scratch" = true ] && at_stage 7 "from scratch: the same network without t
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_scratch
     num_folds=$(count_folds "$folds")
     for s in $seeds; do
-      run=$(run_of "$dir" "$s")
+      run=$(run_of "$dir" "$s" "$folds")
       $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
         train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
           --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
@@ -122,7 +122,7 @@ if [ "$finetune" = true ] && at_stage 8 "fine-tuning: transfer of the whole netw
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_finetune
     num_folds=$(count_folds "$folds")
     for s in $seeds; do
-      run=$(run_of "$dir" "$s")
+      run=$(run_of "$dir" "$s" "$folds")
       $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
         train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
           --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"

@@ -126,7 +126,8 @@ def read_posteriors(source: str | Path, keys: Sequence[str], labels: Sequence[st
                 raise SertkError(f"{name}: {key} is scored but not in the test set")
             index = index_of[key]
             if archives[index]:
-                raise SertkError(f"{name}: {key} is scored twice (before: {archives[index]})")
+                remedy = ": move away what is of earlier folds" if Path(str(source)).is_dir() else ""
+                raise SertkError(f"{name}: {key} is scored twice (before: {archives[index]}){remedy}")
             posteriors[index], archives[index] = _checked(name, key, vector, labels), name
     missing = [key for key, name in zip(keys, archives) if not name]
     if missing:
@@ -182,7 +183,10 @@ def check_folds(scored: Scored, utt2fold: Mapping[str, int]) -> None:
     for key, fold in scored.folds.items():
         if fold != utt2fold[key]:
             name = scored.archives[scored.keys.index(key)]
-            raise SertkError(f"{name}: {key} was scored by fold {fold}'s model, utt2fold has it in {utt2fold[key]}")
+            raise SertkError(
+                f"{name}: {key} was scored by fold {fold}'s model, utt2fold has it in {utt2fold[key]}"
+                " (train and predict again in these folds)"
+            )
 
 
 def _tables(source: str | Path) -> Iterator[str]:

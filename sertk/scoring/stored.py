@@ -10,7 +10,7 @@ import numpy as np
 from sertk.datadir.records import read_json
 from sertk.errors import SertkError
 from sertk.kaldi.manifest import load_manifest
-from sertk.scoring.posteriors import guesses_of, is_by, read_runs
+from sertk.scoring.posteriors import check_folds, guesses_of, is_by, read_runs
 from sertk.scoring.results import check_current
 from sertk.scoring.speaker import eer
 from sertk.scoring.testset import Test
@@ -51,7 +51,9 @@ def read_results(path: Path, needed: Sequence[str], writer: str = LOSO) -> dict[
     return results
 
 
-def current_results(path: Path, test: Test, needed: Sequence[str], scores: Path | None = None) -> dict[str, Any]:
+def current_results(
+    path: Path, test: Test, needed: Sequence[str], scores: Path | None = None, any_folds: bool = False
+) -> dict[str, Any]:
     """Read what score-loso --json wrote, and check that it is of the labels, folds, scores and models that there are now.
 
     Args:
@@ -59,12 +61,15 @@ def current_results(path: Path, test: Test, needed: Sequence[str], scores: Path 
         test: the labels and folds.
         needed: names of entries that must be in it.
         scores: folder of the system's scores; default: that of `path`.
+        any_folds: the scores may be by models of other folds than those of `test`.
 
     Raises:
-        SertkError: it is not, or as `read_results` and `read_runs`: a model was trained again after its scores.
+        SertkError: it is not, or as `read_results`, `check_folds` and `read_runs`: a model was trained again after its scores.
     """
     results = read_results(path, needed)
     runs = read_runs(str(scores or path.parent), test.keys, test.labels)
+    for scored in runs if test.utt2fold and not any_folds else ():
+        check_folds(scored, test.utt2fold)
     with as_written(path):
         check_current(results, path, test.truth, guesses_of(runs), test.labels)
     return results

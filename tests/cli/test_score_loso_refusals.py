@@ -43,7 +43,7 @@ FIRST, SECOND = "Ses01F-ang0", "Ses02F-neu2"
         ),
         (
             lambda made: made.folds.utt2fold.update({SECOND: 1}),
-            f"{SECOND} was scored by fold 1's model, utt2fold has it in 2",
+            f"{SECOND} was scored by fold 1's model, utt2fold has it in 2 (train and predict again in these folds)",
         ),
         (lambda made: made.folds.utt2fold.pop(SECOND), f"{SECOND} is scored twice"),
     ],

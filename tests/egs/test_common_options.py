@@ -188,3 +188,28 @@ def test_features_of_other_settings_are_refused_where_read(script, tmp_path):
             assert (done.returncode, done.stderr) == (int(stage in stages), expected)
     done = script("--stage", "3", text=text.replace("check_feats 3 5 conf one two unknown; ", ""))
     assert "than those of this call: start at stage 2" in done.stderr
+
+
+def test_models_and_scores_of_more_folds_are_refused(script, tmp_path):
+    """The message names what to move away; other folders with numbers in their names are none."""
+    (tmp_path / "folds").mkdir()
+    (tmp_path / "folds/utt2fold").write_text("a 1\nb 10\nc 2\n")
+    for name in ("1", "10", "11.old", "12", "13/log"):
+        (tmp_path / "exp" / name).mkdir(parents=True)
+    (tmp_path / "exp/11.old/final.pt").touch()
+    (tmp_path / "exp/10/final.pt").touch()
+    lines = ("only_folds exp folds", 'seeds=0 repeats=1; run=$(run_of exp 0 folds); echo "$run"')
+    for line in lines:
+        done = script(text=SCRIPT + f"{line}\n")
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("exp\n")
+    for name in ("final.pt", "scores.ark"):
+        (tmp_path / "exp/12" / name).touch()
+        message = (
+            "exp has fold 12 of an earlier call, this one has 10 folds: move exp/[0-9]* away, or give those folds again"
+        )
+        for line in lines:
+            done = script(text=SCRIPT + f"{line}; echo reached\n")
+            assert (done.returncode, done.stderr) == (1, f"toy.sh: ERROR: {message}\n")
+            assert "reached" not in done.stdout
+        (tmp_path / "exp/12" / name).unlink()

@@ -71,6 +71,15 @@ def test_old_scores_and_results_do_not_outlast_a_failure(folds_of_jobs, tmp_path
     assert not any(path.exists() for path in old)
 
 
+def test_scores_of_more_folds_stop_the_prediction(folds_of_jobs, tmp_path):
+    (tmp_path / "exp/6").mkdir(parents=True)
+    (tmp_path / "exp/6/scores.ark").touch()
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        folds_of_jobs()
+    assert b"exp has fold 6 of an earlier call, this one has 5 folds: move exp/[0-9]* away" in error.value.stderr
+    assert not (tmp_path / "exp/1").exists()
+
+
 def test_a_gpu_takes_all_folds_in_one_process(folds_of_jobs):
     assert folds_of_jobs(gpu=True) == folds_of_jobs("--device", "cuda:1") == ["1,2,3,4,5"]
     assert folds_of_jobs("--device", "cpu", gpu=True) == ["1,5", "2", "3", "4"]

@@ -38,6 +38,25 @@ def test_results_are_current_until_scores_or_labels_change(tmp_path, test_set):
         current_results(path, read_test(labels, labels.with_name("utt2fold"), None), (), tmp_path / "elsewhere")
 
 
+def test_results_of_models_of_other_folds_are_refused(tmp_path, test_set):
+    """The same segments, labels and scores; differences between protocols are of other folds on purpose."""
+    path = tmp_path / "a/results.json"
+    path.parent.mkdir()
+    write_results(path)
+    for fold in ("1", "2"):
+        settings = {"trained_on": {"fold": fold}}
+        (path.parent / fold).mkdir()
+        with table_writer(f"ark:{path.parent}/{fold}/scores.ark", kind="vector", settings=settings) as write:
+            for key, one in zip(test_set.keys, RIGHT):
+                if fold == str(1 + (test_set.utt2fold[key] > 2)):
+                    write(key, np.eye(2, dtype=np.float32)[one])
+    with pytest.raises(
+        SertkError, match=r"s2-a was scored by fold 1's model, utt2fold has it in 2 \(train and predict again"
+    ):
+        current_results(path, test_set, ())
+    assert current_results(path, test_set, (), any_folds=True)
+
+
 def test_results_of_a_model_trained_again_are_refused(tmp_path, test_set, call, speakers):
     """By its scores, also where these are links."""
     folder = tmp_path / "a"

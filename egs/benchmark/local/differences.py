@@ -82,7 +82,7 @@ def main(folds, conditions, title, json_file):
 
 def shown(path: Path, test: Test) -> dict:
     """What is shown of current results. Raises SertkError."""
-    results = current_results(path, test, ("pooled", "stamps"))
+    results = current_results(path, test, ("pooled", "stamps"), any_folds=True)
     with as_written(path):
         ends = results["intervals"][results["unit"]]
         return {**results, "intervals": {what: ends[what] for what in ("ua", "wa")}}

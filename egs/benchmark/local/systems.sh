@@ -78,6 +78,7 @@ train_system() {
   for s in $(is_seeded "$1" && echo "$seeds" || echo "$seed"); do
     dir=$3/${1%%=*}
     ! is_seeded "$1" || dir=$(run_of "$dir" "$s")
+    only_folds "$dir" "$3/folds"
     call_system "$1" --seed "$s" "$2" "$3/folds" "$dir"
   done
 }
@@ -88,6 +89,7 @@ test_system() {
   runs=("$models"/seed*/)
   [ -d "${runs[0]}" ] || runs=("$models/")
   for run in "${runs[@]%/}"; do
+    only_folds "$4${run#"$3"}" "$3/folds"
     call_system "$1" --models "$run" "$2" "$3/folds" "$4${run#"$3"}"
   done
 }

@@ -17,6 +17,7 @@ feats=$1 folds=$2 dir=$3
 to=${to:-$dir}
 
 need "$folds/utt2fold" "make-folds writes it"
+only_folds "$to" "$folds"
 for fold in $(seq "$(count_folds "$folds")"); do
   mkdir -p "$to/$fold"
   rm -f "$to/$fold"/scores.{ark,manifest} # if a job is killed, no old scores may remain beside new ones

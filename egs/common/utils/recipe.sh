@@ -10,8 +10,9 @@
 #   num_folds=$(count_folds exp/exp1/folds)                      # folds of a make-folds folder, for JOB=1:"$num_folds"
 #   nj=$(fold_jobs "$folds" "$cmd" "$num_threads" "$device")     # jobs that share the folds; folds_of_job "$nj" "$folds"
 #   seeds=$(seeds_of "$seed" "$repeats")                         # the seeds of the training runs
-#   dir=$(run_of exp/exp1 "$s")                                  # exp/exp1, or exp/exp1/seed$s of several runs
+#   dir=$(run_of exp/exp1 "$s" exp/exp1/folds)                   # exp/exp1, or exp/exp1/seed$s of several runs
 #   only_runs exp/exp1 "$seeds"                                  # exp/exp1 has no other training runs than these
+#   only_folds exp/exp1 exp/exp1/folds                           # exp/exp1 has models and scores of no other folds than these
 #   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
 #   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
 #   check_feats 3 8 conf/fbank.conf data/all                     # a call that starts at stage 3 to 8 has these features
@@ -93,18 +94,33 @@ only_runs() {
   done
 }
 
-# run_of DIR SEED: the folder of a training run of the system DIR. $repeats runs are read as one system (score-loso).
+# only_folds DIR FOLD-DIR: stops if DIR has models or scores of more folds than FOLD-DIR, of an earlier call: they would be
+# scored with these.
+only_folds() {
+  local folder number
+  number=$(count_folds "$2")
+  for folder in "$1"/[0-9]*; do
+    [[ ${folder##*/} =~ ^[0-9]+$ ]] && [ "${folder##*/}" -gt "$number" ] || continue
+    [ ! -e "$folder/final.pt" ] && [ ! -e "$folder/scores.ark" ] ||
+      die "$1 has fold ${folder##*/} of an earlier call, this one has $number folds: move $1/[0-9]* away, or give those folds again"
+  done
+}
+
+# run_of DIR SEED [FOLD-DIR]: the folder of a training run of the system DIR. $repeats runs are read as one system
+# (score-loso). With FOLD-DIR it may have no other folds (only_folds).
 run_of() {
+  local run=$1
   # shellcheck disable=SC2154  # the recipe's own variable
   if [ "$repeats" -eq 1 ]; then
     ! compgen -G "$1/seed*/" >/dev/null || die "$1 has several training runs: give --repeats, or another --work"
-    echo "$1"
   else
     ! compgen -G "$1/[0-9]*/final.pt" >/dev/null || die "$1 has a single training run: move it away, or give another --work"
     # shellcheck disable=SC2154
     only_runs "$1" "$seeds"
-    echo "$1/seed$2"
+    run=$1/seed$2
   fi
+  [ -z "${3-}" ] || only_folds "$run" "$3"
+  echo "$run"
 }
 
 # inputs_of DATA WORD…: a digest of what features of DATA are computed from: its lists, sizes and times of the files that they

@@ -136,6 +136,7 @@ if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
     dir=$exp/$cell/emodb
     only_runs "$dir" "$(seq 0 $((seeds - 1)))"
     for ((seed = 0; seed < seeds; seed++)); do
+      only_folds "$dir/seed$seed" "$folds"
       draws=$exp/$cell/draws.$seed
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/draws.$seed.log" \
         embed-segments --config "$conf/draws.conf" --seed "$seed" "${compute[@]}" \
