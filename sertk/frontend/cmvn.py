@@ -54,7 +54,7 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
 
 
 def least_variance(mean: np.ndarray) -> np.ndarray:
-    """Largest variance of a bin of that mean that counts as rounding. Shape: (bins,) -> (bins,)"""
+    """Largest variance of a bin of that mean that counts as rounding. Shape: (bins,) -> (bins,)."""
     return np.square(ROUNDING * np.maximum(np.abs(mean), 1))
 
 
