@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import torch
 from gpu_common import Size, row, timed
+from gpu_profile import times_of_kernels
 from torch import Tensor, channels_last, nn, ops
 
+from sertk.models.convolution import convolve
 from sertk.models.resnet import ResNet
 
 # cuDNN's settings: (deterministic, benchmark).
@@ -56,6 +58,14 @@ def report(size: Size, device: torch.device, batch: int, frames: int) -> None:
             least = min(value for value in figures.values()) / 1000 or 1e-6
             row(f"{number} × {direction}, {name}", **figures,
                 TFLOP_per_s=round(flop / least / 1e12, 1), GB_per_s=round(moved / least / 1e9))  # fmt: skip
+        in_layout = nn.Conv2d(channels_in, channels, side, stride, side // 2, bias=False).to(device, torch.bfloat16)
+        in_layout.to(memory_format=channels_last)
+        leaves = [in_layout.weight, *[x.requires_grad_()] * (channels_in > 1)]
+        figures = {}
+        for how_, layer in (("torch", in_layout), ("fused_form", lambda x, conv=in_layout: convolve(conv, x))):
+            times = times_of_kernels(lambda: torch.autograd.grad(layer(x), leaves, grad), device)  # noqa: B023
+            figures[f"ms_{how_}"] = round(sum(time for time, _ in times.values()) / 1000, 3)
+        row(f"{number} × all directions, {name}", **figures)
     for direction in DIRECTIONS:
         figures = {f"ms_{choice.replace(' ', '_')}": round(1000 * sums[direction, choice], 2) for choice in CHOICES}
         row(f"all convolutions, {batch} × {frames}, {direction}", **figures)

@@ -1,7 +1,9 @@
 """BatchNorm, PReLU and shortcut of the maps of each stage in all forms, for gpu.py. Runs nothing by itself."""
 
-from gpu_common import Size, row, timed
-from torch import Tensor, autograd, channels_last, device, nn, randn
+import torch
+from gpu_common import Size, row
+from gpu_profile import times_of_kernels
+from torch import Tensor, autograd, channels_last, nn, randn
 
 from sertk.models import normact
 from sertk.models.activation import LayerPReLU
@@ -9,40 +11,56 @@ from sertk.models.activation import LayerPReLU
 # Constants of normact in the fused form; None: torch's operations.
 FORMS = {
     "torch's operations": None, "fused": {}, "fused, 1024 spans": {"SPANS": 1024}, "fused, 2048 spans": {"SPANS": 2048},
-    "fused, tiles of 4096": {"TILE": 4096},
+    "fused, tiles of 1024": {"TILE": 1024}, "fused, tiles of 1024, 1024 spans": {"TILE": 1024, "SPANS": 1024},
+    "fused, tiles of 4096": {"TILE": 4096}, "fused, tiles of 4096, 8 warps": {"TILE": 4096, "WARPS": 8},
+    "fused, 8 warps": {"WARPS": 8}, "fused, 2 tiles at once": {"UNROLL": 2}, "fused, 8 tiles at once": {"UNROLL": 8},
 }  # fmt: skip
-# Maps that the fused form reads and writes. Forward: x twice, shortcut, output; backward: gradient, x twice, shortcut,
+# Maps that the fused form reads and writes. Forward: x twice, shortcut, output; backward: two gradients, x twice, shortcut,
 # its gradient twice, that of x.
-PASSES = 11
+PASSES = 12
 
 
-def report(size: Size, device: device) -> None:
+def report(size: Size, device: torch.device) -> None:
     """Time of the forms, forward and backward, and the error of their values and gradients against float32."""
     if reason := normact.obstacle(device):
         row("the fused form cannot be used", reason=reason)
         return
-    usual = {name: getattr(normact, name) for name in ("SPANS", "TILE")}
-    for stage in range(4):
-        channels, shrunk = size.spec.channels << stage, 2**stage
-        shape = (size.batches[0], channels, -(-size.spec.bins // shrunk), -(-size.frames[-1] // shrunk))
-        x, shortcut, grad = (randn(shape, device=device).bfloat16().to(memory_format=channels_last) for _ in range(3))
+    batch, usual = size.batches[-1], {name: getattr(normact, name) for name in ("SPANS", "TILE", "WARPS", "UNROLL")}
+    for stage in range(5):  # 0: the stem
+        channels, shrunk = size.spec.channels << max(stage - 1, 0), 2 ** max(stage - 1, 0)
+        shape = (batch, channels, -(-size.spec.bins // shrunk), -(-size.usual // shrunk))
+        given = [randn(shape, device=device).bfloat16().to(memory_format=channels_last) for _ in range(4)]
+        conv = nn.Conv2d(1, channels, 3, padding=1, bias=False).to(device)
         norm, act = nn.BatchNorm2d(channels).to(device), LayerPReLU().to(device)
-        x.requires_grad_()
-        shortcut.requires_grad_()
 
-        def run(x=x, shortcut=shortcut, grad=grad, norm=norm, act=act) -> list[Tensor]:
-            out = normact.norm_act(x, norm, act, shortcut)
-            return [out.detach(), *autograd.grad(out, (x, shortcut, *norm.parameters(), *act.parameters()), grad)]
+        def run(
+            x: Tensor, shortcut: Tensor, *grads: Tensor, stage=stage, conv=conv, norm=norm, act=act
+        ) -> list[Tensor]:
+            if stage:
+                leaves = [x.requires_grad_(), shortcut.requires_grad_(), *norm.parameters(), *act.parameters()]
+                outs = normact.norm_act(x, norm, act, shortcut)
+            else:
+                leaves = [*conv.parameters(), *norm.parameters(), *act.parameters()]
+                with torch.autocast(device.type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
+                    outs = normact.conv_norm_act(x[:, :1].detach(), conv, norm, act)
+            return [outs[0].detach(), *autograd.grad(outs, leaves, grads)]
 
         normact.use_fused(norm, False)
-        exact = run(*(tensor.detach().float().requires_grad_() for tensor in (x, shortcut, grad)))
-        for name, constants in FORMS.items():
+        exact = run(*(tensor.float() for tensor in given))
+        name = f"stage {stage}" if stage else "stem"
+        for form, constants in FORMS.items():
             normact.use_fused(norm, constants is not None)
             for constant, value in (usual | (constants or {})).items():
                 setattr(normact, constant, value)
-            error = max(float((a.float() - b).norm() / b.norm().clamp(min=1e-9)) for a, b in zip(run(), exact))
-            each, host = timed(run, size.seconds / 4, device)
-            row(f"stage {stage + 1}, maps of {' × '.join(map(str, shape))}, {name}",
-                ms=round(1000 * each, 3), ms_of_the_host=round(1000 * host, 3),
-                GB_per_s_if_in_one_pass=round(PASSES * 2 * x.numel() / each / 1e9, 1),
+            error = max(float((a.float() - b).norm() / b.norm().clamp(min=1e-9)) for a, b in zip(run(*given), exact))
+            times = times_of_kernels(lambda: run(*given), device)  # noqa: B023 (called at once)
+            whole = sum(time for time, _ in times.values())
+            ours = {f"ms_{kernel}": round(time / 1000, 3) for kernel, (time, _) in times.items() if is_pass(kernel)}
+            row(f"{name}, maps of {' × '.join(map(str, shape))}, {form}", ms=round(whole / 1000, 3), **ours,
+                GB_per_s_if_in_one_pass=round(PASSES * 2 * given[0].numel() / max(whole, 1e-3) / 1e3, 1),
                 relative_error=float(f"{error:.1e}"))  # fmt: skip
+
+
+def is_pass(name: str) -> bool:
+    """True for the kernels of the fused form that pass over maps."""
+    return name.startswith(("partial_", "norm_act_", "stem_"))

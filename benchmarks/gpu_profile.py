@@ -6,10 +6,10 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-STEPS, SHOWN = 3, 20
+STEPS, SHOWN = 3, 8
 # Groups of kernels by words in their names; the first that fits counts.
 GROUPS = {
-    "fused": ("norm_act_", "fusednormact", "partial_statistics", "whole_statistics", "_gradients"),
+    "fused": ("norm_act_", "fusednormact", "partial_statistics", "whole_statistics", "_gradients", "stem_backward"),
     "activation": ("prelu", "leaky_relu", "slopedrelu", "clamp", "threshold"),
     "BatchNorm": ("batch_norm", "batchnorm", "bn_fw", "bn_bw"),
     "optimiser": ("multi_tensor", "sgd", "foreach"),
@@ -23,7 +23,25 @@ GROUPS = {
 
 
 def report(run: Callable[[], object], what: str, device: torch.device, row: Callable) -> None:
-    """Profile some steps and print their kernels (on a CPU: operations), grouped and the longest ones."""
+    """Profile some steps and print their kernels (on a CPU: operations): groups, and the longest ones of each."""
+    prof, on_gpu = profiled(run, device), device.type == "cuda"
+    times = times_of(prof, on_gpu)
+    total = sum(time for time, _ in times.values())
+    groups: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
+    for name, figures in times.items():
+        groups[group_of(name)][name] = figures
+    row(f"profile of a step, {what}: {'kernels' if on_gpu else 'operations'}", ms=ms(total))
+    for group, members in sorted(groups.items(), key=lambda item: -sum(time for time, _ in item[1].values())):
+        time, count = (sum(figures) for figures in zip(*members.values()))
+        row(f"- {group}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
+        for name, (time, count) in sorted(members.items(), key=lambda item: -item[1][0])[:SHOWN]:
+            shown = name[:120].replace("|", " ")
+            row(f"-- {shown}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
+    operations(prof, on_gpu, row)
+
+
+def profiled(run: Callable[[], object], device: torch.device) -> profile:
+    """Profile STEPS calls."""
     kinds = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device.type == "cuda")]
     for _ in range(3):
         run()
@@ -32,27 +50,24 @@ def report(run: Callable[[], object], what: str, device: torch.device, row: Call
             run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-    on_gpu = device.type == "cuda"
+    return prof
+
+
+def times_of(prof: profile, on_gpu: bool) -> dict[str, tuple[float, float]]:
+    """Microseconds and number of the kernels of a call, by name."""
     events = [event for event in prof.key_averages() if (event.device_type != torch.autograd.DeviceType.CPU) == on_gpu]
-    times = {event.key: (own_time(event, on_gpu) / STEPS, event.count / STEPS) for event in events}
-    total = sum(time for time, _ in times.values())
-    groups: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for name, (time, count) in times.items():
-        group = groups[group_of(name)]
-        group[0] += time
-        group[1] += count
-    row(f"profile of a step, {what}: {'kernels' if on_gpu else 'operations'}", ms=ms(total))
-    for name, (time, count) in sorted(groups.items(), key=lambda item: -item[1][0]):
-        row(f"- {name}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
-    for name, (time, count) in sorted(times.items(), key=lambda item: -item[1][0])[:SHOWN]:
-        row(f"-- {name[:90].replace('|', ' ')}", ms=ms(time), percent=round(100 * time / total, 1), calls=round(count))
-    operations(prof, on_gpu, row)
+    return {event.key: (own_time(event, on_gpu) / STEPS, event.count / STEPS) for event in events}
+
+
+def times_of_kernels(run: Callable[[], object], device: torch.device) -> dict[str, tuple[float, float]]:
+    """Microseconds and number of the kernels of a call, by name."""
+    return times_of(profiled(run, device), device.type == "cuda")
 
 
 def operations(prof: profile, on_gpu: bool, row: Callable) -> None:
     """The longest operations with the bytes of their inputs and an output like the largest, two bytes a number."""
     by_shape = [event for event in prof.key_averages(group_by_input_shape=True) if event.key.startswith("aten::")]
-    for event in sorted(by_shape, key=lambda event: -own_time(event, on_gpu))[: SHOWN // 2]:
+    for event in sorted(by_shape, key=lambda event: -own_time(event, on_gpu))[:SHOWN]:
         sizes = [numel(shape) for shape in event.input_shapes]
         size, time = 2 * (sum(sizes) + max(sizes, default=0)), own_time(event, on_gpu) / event.count
         shapes = " ".join("×".join(map(str, shape)) for shape in event.input_shapes[:3] if numel(shape) > 1)

@@ -16,6 +16,9 @@ from sertk.kaldi.tables import filled, read_manifest, read_table
 
 # Floor of the variances, as in Kaldi's apply-cmvn; constant bins are set to 0 apart from it.
 VAR_FLOOR = np.float32(1e-20)
+# A deviation of so small a part of the mean, or of 1, is rounding: frames of the same samples may differ in the last digits of
+# their log-mels, since processors transform several frames at once and the remaining ones by themselves.
+ROUNDING = 2.0**-18
 # Frames that are summed in float32; such sums are added in float64.
 STRETCH = 4096
 _ONES = np.ones(STRETCH, np.float32)
@@ -39,12 +42,20 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
     if constant.any():
         constant[constant] = (feats[:, constant] == feats[0, constant]).all(axis=0)
     # Column sums as a product with ones are twice as fast as mean() and std().
-    normal = np.subtract(feats, column_means(feats), out=out)
+    mean = column_means(feats)
+    normal = np.subtract(feats, mean, out=out)
     if norm_vars:
-        normal *= 1 / np.sqrt(np.maximum(column_means(normal, np.square), VAR_FLOOR))
+        variance = column_means(normal, np.square)
+        constant |= variance <= least_variance(mean)
+        normal *= 1 / np.sqrt(np.maximum(variance, VAR_FLOOR))
     if constant.any():
         normal[:, constant] = 0
     return normal
+
+
+def least_variance(mean: np.ndarray) -> np.ndarray:
+    """Largest variance of a bin of that mean that counts as rounding. Shape: (bins,) -> (bins,)."""
+    return np.square(ROUNDING * np.maximum(np.abs(mean), 1))
 
 
 def statistics(feats: np.ndarray) -> np.ndarray:
@@ -112,11 +123,12 @@ class Moments:
             (frames, bins) float32, a new array
         """
         mean = self.sums / max(self.frames, 1)
-        normal = feats - mean.astype(np.float32)
+        normal, constant = feats - mean.astype(np.float32), self.low >= self.high
         if norm_vars:
             variance = self.squares / max(self.frames, 1) - mean**2
+            constant |= variance <= least_variance(mean)
             normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
-        normal[:, self.low >= self.high] = 0
+        normal[:, constant] = 0
         return normal
 
 

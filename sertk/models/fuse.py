@@ -31,7 +31,7 @@ def for_evaluation(network: ResNet, device: torch.device, precision: str = "floa
         block.conv1, block.bn1, block.act1 = folded(block.conv1, block.bn1), nn.Identity(), fixed(block.act1)
         block.conv2, block.bn2, block.act2 = folded(block.conv2, block.bn2), nn.Identity(), fixed(block.act2)
         if len(block.shortcut):
-            block.shortcut = folded(*block.shortcut)
+            block.shortcut = nn.Sequential(folded(*block.shortcut), nn.Identity())
     norm = trunk.norm
     trunk.norm = nn.Identity()  # stays in float32
     trunk.to(torch.bfloat16 if precision == "bf16" else torch.float32)

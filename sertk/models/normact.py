@@ -6,6 +6,7 @@ step's time; the fused form (sertk.models.normact_kernels, in Triton) reads it t
 
 import importlib
 import os
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,39 +15,61 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sertk.models.activation import ChannelPReLU, LayerPReLU
+from sertk.models.convolution import convolve
 
-# Cells of a tile; spans of rows whose sums are taken apart, enough to fill a GPU's multiprocessors.
-TILE, SPANS = 2048, 512
-# Channels of a tile at most, and of a program that sums over the spans.
-TILE_CHANNELS, SUM_CHANNELS = 128, 8
+# Cells of a tile; spans of rows whose sums are taken apart, enough to fill a GPU's multiprocessors; tiles of a span that are
+# read at once.
+TILE, SPANS, UNROLL = 2048, 512, 4
+# Channels of a tile at most, and of a program that sums over the spans; warps of a program.
+TILE_CHANNELS, SUM_CHANNELS, WARPS = 128, 8, 4
 # Numbers of slopes, as the kernels take them.
-SLOPES = {nn.ReLU: 0, LayerPReLU: 1, ChannelPReLU: 2}
+SLOPES = {nn.ReLU: 0, LayerPReLU: 1, ChannelPReLU: 2, nn.Identity: 3}
 
 
-def norm_act(
-    x: Tensor, norm: nn.Module, act: nn.Module, shortcut: Tensor | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """act(norm(x) + shortcut), 0 beyond the mask.
+def conv_norm_act(
+    x: Tensor,
+    conv: nn.Conv2d,
+    norm: nn.Module,
+    act: nn.Module,
+    shortcut: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """act(norm(conv(x)) + shortcut), 0 beyond the mask.
+
+    It is returned twice. If two layers take it, each should take one: the gradients of both are then added where they are
+    read, and not before.
 
     Args:
-        x: maps, the output of a convolution.
+        x: maps, or the features (of one channel).
+        conv: a convolution.
         norm: its BatchNorm; its attribute `fused` chooses the fused form (use_fused).
         act: its activation.
         shortcut: maps that are added before the activation.
         mask: (batch, 1, 1, frames), boolean.
 
     Shape:
-        - Input: (batch, channels, bins, frames), the shortcut too
-        - Output: the same
+        - Input: (batch, channels_in, bins_in, frames_in)
+        - Output: (batch, channels, bins, frames), twice; the shortcut too
     """
+    fused = getattr(norm, "fused", False) and norm.training
+    if fused and shortcut is None and _is_stem(conv, x):
+        dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        return _fused(x.to(dtype).contiguous(), conv.weight.to(dtype), norm, act, None, mask)
+    return norm_act(convolve(conv, x) if fused else conv(x), norm, act, shortcut, mask)
+
+
+def norm_act(
+    x: Tensor, norm: nn.Module, act: nn.Module, shortcut: Tensor | None = None, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """conv_norm_act of maps that the convolution has computed. Shape: (batch, channels, bins, frames), all of them."""
     if getattr(norm, "fused", False) and norm.training and _fits(x):
-        slope = getattr(act, "weight", None)
-        return FusedNormAct.apply(x, norm.weight, norm.bias, slope, shortcut, mask, norm, SLOPES[type(act)])
+        return _fused(x, None, norm, act, shortcut, mask)
     y = norm(x)
     if shortcut is not None:
         y += shortcut
     y = act(y)
-    return y if mask is None else y * mask
+    y = y if mask is None else y * mask
+    return y, y
 
 
 def use_fused(network: nn.Module, fused: bool) -> None:
@@ -54,6 +77,19 @@ def use_fused(network: nn.Module, fused: bool) -> None:
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:  # a subclass has other statistics
             module.fused = fused
+
+
+def _fused(
+    x: Tensor, stem: Tensor | None, norm: nn.BatchNorm2d, act: nn.Module, shortcut: Tensor | None, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    slope = getattr(act, "weight", None)
+    return FusedNormAct.apply(x, stem, norm.weight, norm.bias, slope, shortcut, mask, norm, SLOPES[type(act)])
+
+
+def _is_stem(conv: nn.Conv2d, x: Tensor) -> bool:
+    """True if the kernels compute this convolution: 3 × 3 of the features, which get no gradient."""
+    of_features = conv.in_channels == 1 and conv.kernel_size == (3, 3) and conv.stride == (1, 1)
+    return of_features and conv.out_channels >= 16 and not x.requires_grad and x.numel() > 1
 
 
 def _fits(x: Tensor) -> bool:
@@ -66,74 +102,97 @@ class FusedNormAct(torch.autograd.Function):
     """norm_act with the batch's statistics, by Triton kernels; the same input gives the same bits.
 
     All numbers between reading and writing a map are float32; torch's operations round to the map's format after each.
+    The maps of the stem are not stored: the kernels compute them from the features wherever they take them.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: Tensor | None, shortcut: Tensor | None,
+        ctx: Any, x: Tensor, stem: Tensor | None, weight: Tensor, bias: Tensor, slope: Tensor | None, shortcut: Tensor | None,
         mask: Tensor | None, norm: nn.BatchNorm2d, slopes: int,
-    ) -> Tensor:  # fmt: skip
-        """Values; updates the running statistics of `norm`."""
-        kernels, plan = _kernels(), _Plan(x)
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Values, twice; updates the running statistics of `norm`."""
+        shape = x.shape if stem is None else (len(x), len(stem), *x.shape[2:])
+        kernels, plan = _kernels(), _Plan(shape)
         partial, statistics = (
             x.new_empty(2, plan.spans, plan.channels, dtype=torch.float32),
             weight.new_empty(2, len(weight)),
         )
-        size = (plan.rows, plan.channels)
-        kernels.partial_statistics[plan.grid_of_spans](x, *partial, *size, plan.tiles, **plan.tile)
+        of_stem = {"STEM": stem is not None}
+        kernels.partial_statistics[plan.grid_of_spans](
+            x, _or(stem, x), *partial, *plan.size, *plan.plane, plan.tiles, **of_stem, **plan.tile, UNROLL=UNROLL
+        )
         kernels.whole_statistics[plan.grid_of_sums(1)](
-            *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, *size, plan.spans,
+            *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, *plan.size, plan.spans,
             plan.span_rows, norm.eps, norm.momentum, **plan.sums,
         )  # fmt: skip
         if shortcut is not None:
             shortcut = _in_layout(shortcut)
         if mask is not None:
             mask = mask.expand(len(x), 1, 1, x.shape[3]).contiguous()
-        out = torch.empty_like(x)
-        ctx.given = {"SHORTCUT": shortcut is not None, "MASKED": mask is not None, "SLOPES": slopes}
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        ctx.given = {"MASKED": mask is not None, "SLOPES": slopes}
         kernels.norm_act_forward[plan.grid_of_tiles](
-            x, _or(shortcut, x), _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *size, *plan.plane,
-            **ctx.given, **plan.tile,
+            x, _or(stem, x), _or(shortcut, x), _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *plan.size,
+            *plan.plane, **of_stem, SHORTCUT=shortcut is not None, **ctx.given, **plan.tile,
         )  # fmt: skip
-        ctx.save_for_backward(x, weight, bias, slope, shortcut, mask, statistics)
-        return out
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, stem, weight, bias, slope, shortcut, mask, statistics)
+        ctx.plan = plan
+        return out, out.detach()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x, weight, bias, slope and shortcut."""
-        x, weight, bias, slope, shortcut, mask, statistics = ctx.saved_tensors
-        kernels, plan, grad = _kernels(), _Plan(x), _in_layout(grad)
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of x, stem, weight, bias, slope and shortcut."""
+        x, stem, weight, bias, slope, shortcut, mask, statistics = ctx.saved_tensors
+        grads = [_in_layout(grad) for grad in grads if grad is not None]
+        if not grads:
+            return (None,) * 9
+        kernels, plan = _kernels(), ctx.plan
         grad_z = None if shortcut is None else torch.empty_like(shortcut)
         partial, totals = weight.new_empty(3, plan.spans, plan.channels), weight.new_empty(3, plan.channels)
-        size = (plan.rows, plan.channels)
+        ctx.given["TWO"] = len(grads) == 2
         layer = (_or(mask, x), *statistics, weight, bias, _or(slope, x))
         kernels.partial_gradients[plan.grid_of_spans](
-            grad, x, _or(shortcut, x), *layer, _or(grad_z, x), partial, *size, *plan.plane, plan.tiles,
-            **ctx.given, **plan.tile,
+            grads[0], grads[-1], x, _or(stem, x), _or(shortcut, x), *layer, _or(grad_z, x), partial, *plan.size, *plan.plane,
+            plan.tiles, STEM=stem is not None, SHORTCUT=shortcut is not None, **ctx.given, **plan.tile,
         )  # fmt: skip
         kernels.whole_gradients[plan.grid_of_sums(3)](partial, totals, plan.channels, plan.spans, **plan.sums)
-        grad_x = torch.empty_like(x)
-        kernels.norm_act_backward[plan.grid_of_tiles](
-            grad, x, _or(grad_z, x), *layer, totals, grad_x, *size, *plan.plane, **ctx.given, **plan.tile
-        )
         of_bias, of_weight, of_slope = totals
         if slope is not None:
             of_slope = of_slope if ctx.given["SLOPES"] == 2 else of_slope.sum().reshape(1)
-        return grad_x, of_weight, of_bias, None if slope is None else of_slope, grad_z, None, None, None
+        rest = (of_weight, of_bias, None if slope is None else of_slope, grad_z, None, None, None)
+        if stem is not None:
+            sums = weight.new_empty(plan.spans, plan.channels, 16)
+            kernels.stem_backward[plan.grid_of_spans](
+                grads[0], grads[-1], x, stem, *layer, totals, sums, *plan.size, *plan.plane, plan.tiles, **ctx.given,
+                **plan.tile,
+            )  # fmt: skip
+            return None, sums.sum(0)[:, :9].reshape(stem.shape).to(stem.dtype), *rest
+        grad_x = torch.empty_like(x)
+        kernels.norm_act_backward[plan.grid_of_tiles](
+            grads[0], grads[-1], x, _or(grad_z, x), *layer, totals, grad_x, *plan.size, *plan.plane,
+            SHORTCUT=shortcut is not None, **ctx.given, **plan.tile,
+        )  # fmt: skip
+        return grad_x, None, *rest
 
 
 class _Plan:
-    """How the kernels divide a map: a matrix of a row for each cell and a column for each channel."""
+    """How the kernels divide a map: a matrix of a row for each cell and a column for each channel.
 
-    def __init__(self, x: Tensor) -> None:
-        batch, self.channels, bins, frames = x.shape
+    Args:
+        shape: (batch, channels, bins, frames).
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        batch, self.channels, bins, frames = shape
         self.rows, self.plane = batch * bins * frames, (bins * frames, frames)
+        self.size = (self.rows, self.channels)
         width = min(_power_of_2(self.channels), TILE_CHANNELS)
         height = TILE // width
-        self.tile = {"ROWS": height, "CHANNELS": width}
+        self.tile = {"ROWS": height, "CHANNELS": width, "num_warps": WARPS}
         tiles = _ratio_up(self.rows, height)
-        self.tiles = _ratio_up(tiles, SPANS)  # of a span
+        self.tiles = UNROLL * _ratio_up(tiles, UNROLL * SPANS)  # of a span
         self.spans, self.span_rows = _ratio_up(tiles, self.tiles), self.tiles * height
         self.sums = {"SPANS": _power_of_2(SPANS), "CHANNELS": SUM_CHANNELS}
         groups = _ratio_up(self.channels, width)
@@ -164,7 +223,7 @@ def _small_map(device: torch.device, fused: bool) -> list[Tensor]:
     )
     norm, act = nn.BatchNorm2d(24).to(device), LayerPReLU().to(device)
     use_fused(norm, fused)
-    out = norm_act(x, norm, act, shortcut.clone())
+    out, _ = norm_act(x, norm, act, shortcut.clone())
     return [out, *torch.autograd.grad(out, (x, shortcut, *norm.parameters(), *act.parameters()), grad), *norm.buffers()]
 
 

@@ -1,5 +1,8 @@
 """Triton kernels of BatchNorm, shortcut, PReLU and mask in one pass over the maps, forward and backward (see normact).
 
+The maps x are read; those of the stem (STEM) are computed from the features in every pass, since a product of nine weights
+takes less time than to write and read its result.
+
 A map (batch, channels, bins, frames) lies in memory channels last: a matrix of one row for each cell of each chunk, one
 column for each channel. A sum over rows is taken in two steps, partial sums of spans of rows and then their sum, always in
 the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32.
@@ -31,7 +34,9 @@ def _cells(first, rows, c, exists, channels, ROWS: tl.constexpr):
 
 @triton.jit
 def _slopes(slope, c, exists, SLOPES: tl.constexpr):
-    """Slope of each channel. SLOPES: 0 (ReLU), 1 (one for all) or 2 (one for each channel)."""
+    """Slope of each channel. SLOPES: 0 (ReLU), 1 (one for all), 2 (one for each channel) or 3 (no activation)."""
+    if SLOPES == 3:
+        return tl.zeros_like(c).to(tl.float32) + 1.0
     if SLOPES == 2:
         return tl.load(slope + c, mask=exists, other=0.0)
     if SLOPES == 1:
@@ -45,32 +50,81 @@ def _belongs(mask, row, rows, plane, frames):
     return tl.load(mask + (row // plane) * frames + row % frames, mask=row < rows, other=0).to(tl.float32)
 
 
+@triton.jit
+def _gradient(
+    grad, other, mask, row, offsets, inside, rows, plane, frames, TWO: tl.constexpr, MASKED: tl.constexpr
+):  # fmt: skip
+    """Gradient of a tile of the output, which is the sum of two where two layers took it."""
+    g = tl.load(grad + offsets, mask=inside, other=0.0).to(tl.float32)
+    if TWO:
+        g += tl.load(other + offsets, mask=inside, other=0.0).to(tl.float32)
+    if MASKED:
+        g *= _belongs(mask, row, rows, plane, frames)[:, None]
+    return g
+
+
+@triton.jit
+def _patches(x, row, rows, plane, frames):
+    """The 3 × 3 cells around each cell of the features, 0 beyond their border: (rows, 16), of which 9 are taken."""
+    tap = tl.arange(0, 16)
+    cell = row % plane
+    bin_ = (cell // frames)[:, None] + tap[None, :] // 3 - 1
+    frame = (cell % frames)[:, None] + tap[None, :] % 3 - 1
+    inside = (row < rows)[:, None] & (tap < 9)[None, :] & (bin_ >= 0) & (bin_ < plane // frames)
+    inside &= (frame >= 0) & (frame < frames)
+    found = tl.load(x + (row - cell).to(tl.int64)[:, None] + bin_ * frames + frame, mask=inside, other=0.0)
+    return found.to(tl.float32)
+
+
+@triton.jit
+def _product(a, b, x):
+    """Product of float32 matrices: exact for features x in float32, else of TF32, which holds all of bf16's digits."""
+    if x.dtype.element_ty == tl.float32:
+        return tl.dot(a, b, input_precision="ieee")
+    return tl.dot(a, b, input_precision="tf32")
+
+
+@triton.jit
+def _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM: tl.constexpr):
+    """A tile of the maps, read or computed, in float32."""
+    if STEM:
+        tap = tl.arange(0, 16)
+        weights = tl.load(stem + c[None, :] * 9 + tap[:, None], mask=(tap < 9)[:, None] & exists[None, :], other=0.0)
+        return _product(_patches(x, row, rows, plane, frames), weights.to(tl.float32), x)
+    return tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
+
+
 @triton.jit(do_not_specialize=VARYING)
 def partial_statistics(
-    x, means, squares, rows, channels, tiles, ROWS: tl.constexpr, CHANNELS: tl.constexpr
+    x, stem, means, squares, rows, channels, plane, frames, tiles,
+    STEM: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, UNROLL: tl.constexpr,
 ):  # fmt: skip
-    """Mean and sum of squared deviations of a span of `tiles` tiles: (spans, channels) each (Welford 1962)."""
+    """Mean and sum of squared deviations of a span of `tiles` tiles: (spans, channels) each.
+
+    Sums are of differences from the mean of the first tile (Chan, Golub and LeVeque 1983, shifted data): a large mean does not
+    cost precision, and values do not wait for each other as in a running mean.
+    """
     c, exists = _columns(channels, CHANNELS)
     first = tl.program_id(0) * tiles * ROWS
-    mean = tl.zeros((ROWS, CHANNELS), tl.float32)
+    row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
+    value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+    near = tl.sum(value, 0) / tl.maximum(tl.minimum(rows - first, ROWS), 1).to(tl.float32)
+    total = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
     tile = 0
     while tile < tiles:  # the interpreter has no range of an argument
-        _, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
-        value = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
-        apart = tl.where(inside, value - mean, 0.0)
-        mean += apart / (tile + 1)
-        square += tl.where(inside, apart * (value - mean), 0.0)
-        tile += 1
-    # How many values each lane has seen: the span's last rows may be missing.
-    lane = tl.arange(0, ROWS)
-    seen = tl.maximum(tl.minimum((rows - first - lane + ROWS - 1) // ROWS, tiles), 0).to(tl.float32)[:, None]
-    total = tl.maximum(tl.minimum(rows - first, tiles * ROWS), 1).to(tl.float32)
-    of_all = tl.sum(mean * seen, 0) / total
-    apart = mean - of_all[None, :]
+        for more in tl.static_range(UNROLL):
+            row, offsets, inside = _cells(first + (tile + more) * ROWS, rows, c, exists, channels, ROWS)
+            value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+            apart = tl.where(inside, value - near[None, :], 0.0)
+            total += apart
+            square += apart * apart
+        tile += UNROLL
+    number = tl.maximum(tl.minimum(rows - first, tiles * ROWS), 1).to(tl.float32)
+    shift = tl.sum(total, 0) / number
     place = tl.program_id(0) * channels + c
-    tl.store(means + place, of_all, mask=exists)
-    tl.store(squares + place, tl.sum(square + apart * apart * seen, 0), mask=exists)
+    tl.store(means + place, near + shift, mask=exists)
+    tl.store(squares + place, tl.maximum(tl.sum(square, 0) - number * shift * shift, 0.0), mask=exists)
 
 
 @triton.jit(do_not_specialize=VARYING)
@@ -100,30 +154,36 @@ def whole_statistics(
 
 
 @triton.jit
-def _before_activation(
-    x, shortcut, offsets, inside, mean, inverse, weight, bias, c, exists, SHORTCUT: tl.constexpr
-):  # fmt: skip
-    """Normalised cells of a tile, and what the activation takes: those, scaled and shifted, with the shortcut added."""
-    centre = tl.load(mean + c, mask=exists, other=0.0)[None, :]
-    scale = tl.load(inverse + c, mask=exists, other=0.0)[None, :]
-    gain = tl.load(weight + c, mask=exists, other=0.0)[None, :]
-    shift = tl.load(bias + c, mask=exists, other=0.0)[None, :]
-    normal = (tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32) - centre) * scale
-    z = normal * gain + shift
+def _layer(mean, inverse, weight, bias, c, exists):
+    """Of each channel: mean, 1 / deviation, and what maps less their mean are multiplied by and what is added to them."""
+    centre = tl.load(mean + c, mask=exists, other=0.0)
+    scale = tl.load(inverse + c, mask=exists, other=0.0)
+    gain = tl.load(weight + c, mask=exists, other=0.0)
+    shift = tl.load(bias + c, mask=exists, other=0.0)
+    return centre, scale, gain * scale, shift
+
+
+@triton.jit
+def _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT: tl.constexpr):
+    """What the activation takes: maps less their mean, scaled and shifted, with the shortcut added."""
+    z = apart * gain[None, :] + shift[None, :]
     if SHORTCUT:
         z += tl.load(shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
-    return normal, z
+    return z
 
 
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_forward(
-    x, shortcut, mask, mean, inverse, weight, bias, slope, out, rows, channels, plane, frames,
-    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    x, stem, shortcut, mask, mean, inverse, weight, bias, slope, out, rows, channels, plane, frames,
+    STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Output: mask * act((x - mean) * inverse * weight + bias + shortcut)."""
     c, exists = _columns(channels, CHANNELS)
+    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
     row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    _, z = _before_activation(x, shortcut, offsets, inside, mean, inverse, weight, bias, c, exists, SHORTCUT)
+    apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
+    z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
     y = tl.where(z > 0, z, z * _slopes(slope, c, exists, SLOPES)[None, :])
     if MASKED:
         y *= _belongs(mask, row, rows, plane, frames)[:, None]
@@ -132,14 +192,17 @@ def norm_act_forward(
 
 @triton.jit(do_not_specialize=VARYING)
 def partial_gradients(
-    grad, x, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames, tiles,
-    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    grad, other, x, stem, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames, tiles,
+    TWO: tl.constexpr, STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Gradient before the activation, and its sums over a span: those of bias, weight and slope, (3, spans, channels).
 
     The gradient itself is stored where there is a shortcut, of which it is the gradient.
     """
     c, exists = _columns(channels, CHANNELS)
+    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
     first = tl.program_id(0) * tiles * ROWS
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
@@ -147,23 +210,22 @@ def partial_gradients(
     tile = 0
     while tile < tiles:  # the interpreter has no range of an argument
         row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
-        normal, z = _before_activation(x, shortcut, offsets, inside, mean, inverse, weight, bias, c, exists, SHORTCUT)
-        g = tl.load(grad + offsets, mask=inside, other=0.0).to(tl.float32)
-        if MASKED:
-            g *= _belongs(mask, row, rows, plane, frames)[:, None]
+        apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
+        z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
+        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         of_slope += tl.where(z > 0, 0.0, g * z)
-        g = tl.where(z > 0, g, g * _slopes(slope, c, exists, SLOPES)[None, :])
+        g = tl.where(z > 0, g, g * slopes)
         if SHORTCUT:
             stored = g.to(grad_z.dtype.element_ty)
             tl.store(grad_z + offsets, stored, mask=inside)
             g = stored.to(tl.float32)  # norm_act_backward reads it, and what it subtracts must be the sums of that
         of_bias += g
-        of_weight += g * normal
+        of_weight += g * apart
         tile += 1
     spans = tl.num_programs(0)
     place = tl.program_id(0) * channels + c
     tl.store(sums + place, tl.sum(of_bias, 0), mask=exists)
-    tl.store(sums + spans * channels + place, tl.sum(of_weight, 0), mask=exists)
+    tl.store(sums + spans * channels + place, tl.sum(of_weight, 0) * scale, mask=exists)
     tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
 
 
@@ -177,24 +239,57 @@ def whole_gradients(sums, totals, channels, spans, SPANS: tl.constexpr, CHANNELS
     tl.store(totals + tl.program_id(0) * channels + c, tl.sum(of_span, 0), mask=exists)
 
 
+@triton.jit
+def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists):
+    """Gradient of the maps from that before the activation: the batch's statistics depend on them too."""
+    total = rows.to(tl.float32)
+    shift = tl.load(totals + c, mask=exists, other=0.0) / total
+    tilt = tl.load(totals + channels + c, mask=exists, other=0.0) / total * scale
+    return gain[None, :] * (g - shift[None, :] - apart * tilt[None, :])
+
+
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_backward(
-    grad, x, grad_z, mask, mean, inverse, weight, bias, slope, totals, grad_x, rows, channels, plane, frames,
-    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    grad, other, x, grad_z, mask, mean, inverse, weight, bias, slope, totals, grad_x, rows, channels, plane, frames,
+    TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of x, through the batch's statistics too."""
+    """Gradient of x; that before the activation is read where partial_gradients has stored it."""
     c, exists = _columns(channels, CHANNELS)
+    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
     row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    normal, z = _before_activation(x, x, offsets, inside, mean, inverse, weight, bias, c, exists, False)
+    apart = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
     if SHORTCUT:
         g = tl.load(grad_z + offsets, mask=inside, other=0.0).to(tl.float32)
     else:
-        g = tl.load(grad + offsets, mask=inside, other=0.0).to(tl.float32)
-        if MASKED:
-            g *= _belongs(mask, row, rows, plane, frames)[:, None]
+        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
+        z = _before_activation(apart, x, offsets, inside, gain, shift, False)
         g = tl.where(z > 0, g, g * _slopes(slope, c, exists, SLOPES)[None, :])
-    total = rows.to(tl.float32)
-    shift = (tl.load(totals + c, mask=exists, other=0.0) / total)[None, :]
-    tilt = (tl.load(totals + channels + c, mask=exists, other=0.0) / total)[None, :]
-    gain = tl.load(weight + c, mask=exists, other=0.0) * tl.load(inverse + c, mask=exists, other=0.0)
-    tl.store(grad_x + offsets, (gain[None, :] * (g - shift - normal * tilt)).to(grad_x.dtype.element_ty), mask=inside)
+    found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists)
+    tl.store(grad_x + offsets, found.to(grad_x.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=VARYING)
+def stem_backward(
+    grad, other, x, stem, mask, mean, inverse, weight, bias, slope, totals, sums, rows, channels, plane, frames, tiles,
+    TWO: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Gradient of the stem's weights, summed over a span: (spans, channels, 16), of which 9 are taken."""
+    c, exists = _columns(channels, CHANNELS)
+    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
+    first = tl.program_id(0) * tiles * ROWS
+    total = tl.zeros((CHANNELS, 16), tl.float32)
+    tile = 0
+    while tile < tiles:
+        row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
+        apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, True) - centre[None, :]
+        z = _before_activation(apart, x, offsets, inside, gain, shift, False)
+        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
+        g = tl.where(z > 0, g, g * slopes)
+        found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists)
+        # Rows beyond the map have patches of 0.
+        total += _product(tl.trans(found), _patches(x, row, rows, plane, frames), x)
+        tile += 1
+    offsets = (tl.program_id(0) * channels + c)[:, None] * 16 + tl.arange(0, 16)[None, :]
+    tl.store(sums + offsets, total, mask=exists[:, None])

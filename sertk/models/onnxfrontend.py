@@ -7,7 +7,7 @@ so that little cancels in float32.
 import numpy as np
 
 from sertk.frontend.audio import SCALE
-from sertk.frontend.cmvn import VAR_FLOOR
+from sertk.frontend.cmvn import ROUNDING, VAR_FLOOR
 from sertk.frontend.fbank import FLOOR, mel_filters, window
 from sertk.frontend.options import FbankOptions
 from sertk.models.onnxgraph import Graph
@@ -122,6 +122,10 @@ def normalised(graph: Graph, feats: str, frames: str, most: str, norm_vars: bool
     normal = graph.add("Mul", graph.add("Sub", known, level), graph.floats(column))
     variance = ""
     if norm_vars:
-        variance = graph.add("Mul", mean(graph.add("Mul", normal, normal)), varies)
+        variance = mean(graph.add("Mul", normal, normal))
+        least = graph.add("Mul", graph.add("Max", graph.add("Abs", level), np.float32(1)), np.float32(ROUNDING))
+        above = graph.floats(graph.add("Greater", variance, graph.add("Mul", least, least)))
+        varies = graph.add("Mul", varies, above)
+        variance = graph.add("Mul", variance, varies)
         varies = graph.add("Div", varies, graph.add("Sqrt", graph.add("Max", variance, np.float32(VAR_FLOOR))))
     return graph.add("Mul", normal, varies), (level, variance)

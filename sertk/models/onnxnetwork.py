@@ -50,7 +50,7 @@ def network_nodes(graph: Graph, network: ResNet, feats: str, frames: str, at: st
 
 def _block(graph: Graph, block: Block, maps: str, mask: str | None) -> str:
     inner = _masked(graph, _activated(graph, block.act1, _convolved(graph, block.conv1, maps)), mask)
-    outer = _convolved(graph, block.shortcut, maps) if isinstance(block.shortcut, nn.Conv2d) else maps
+    outer = _convolved(graph, block.shortcut[0], maps) if block.shortcut else maps
     total = graph.add("Add", _convolved(graph, block.conv2, inner), outer)
     return _masked(graph, _activated(graph, block.act2, total), mask)
 

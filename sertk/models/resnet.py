@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from sertk.models.activation import activation
 from sertk.models.cosine import CosineOutput
-from sertk.models.normact import norm_act
+from sertk.models.normact import conv_norm_act
 from sertk.models.pooling import frame_mask, pooling_of
 from sertk.models.segmentnorm import normalise_segments
 from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
 # A deviation below this part of the mean is rounding of float32: the column is constant.
 CONSTANT = 1e-7
+IDENTITY = nn.Identity()
 AfterStage = Callable[[int, Tensor, Tensor | None], None]
 
 __all__ = ["Head", "InputNorm", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
@@ -27,8 +28,9 @@ class Block(nn.Module):
     """Two 3×3 convolutions with BatchNorm around a shortcut (He et al. 2016, basic block).
 
     Shape:
-        - Input: (batch, channels_in, bins, frames); masks of both resolutions, or None
-        - Output: (batch, channels, bins / stride, frames / stride)
+        - Input: (batch, channels_in, bins, frames), once for the convolutions and once for the shortcut; a mask of the
+          output's resolution, or None
+        - Output: (batch, channels, bins / stride, frames / stride), twice (conv_norm_act)
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int, act: str) -> None:
@@ -45,10 +47,12 @@ class Block(nn.Module):
                 nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, around: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Add the block's output to its shortcut; frames beyond the mask are 0."""
-        y = norm_act(self.conv1(x), self.bn1, self.act1, mask=mask)
-        return norm_act(self.conv2(y), self.bn2, self.act2, self.shortcut(x), mask)
+        if self.shortcut:
+            around, _ = conv_norm_act(around, *self.shortcut, IDENTITY)
+        y, _ = conv_norm_act(x, self.conv1, self.bn1, self.act1, mask=mask)
+        return conv_norm_act(y, self.conv2, self.bn2, self.act2, around, mask)
 
 
 class InputNorm(nn.Module):
@@ -120,13 +124,13 @@ class Trunk(nn.Module):
         mask = None
         if lengths is not None:
             mask = frame_mask(lengths, x.shape[-1])
-        x = norm_act(self.stem(x if mask is None else x * mask), self.bn, self.act, mask=mask)
+        x, around = conv_norm_act(x if mask is None else x * mask, self.stem, self.bn, self.act, mask=mask)
         for number, (stride, stage) in enumerate(zip(STRIDES, self.stages), 1):
             if lengths is not None and stride > 1:
                 lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
                 mask = frame_mask(lengths, -(-x.shape[-1] // stride))
             for block in stage:
-                x = block(x, mask)
+                x, around = block(x, around, mask)
             if after_stage:
                 after_stage(number, x, lengths)
         return x, lengths

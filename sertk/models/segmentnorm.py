@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sertk.frontend.cmvn import VAR_FLOOR
+from sertk.frontend.cmvn import ROUNDING, VAR_FLOOR
 from sertk.models.pooling import frame_mask
 
 
@@ -35,6 +35,8 @@ def normalise_segments(feats: Tensor, lengths: Tensor | None = None) -> tuple[Te
     varies = known.amax(dim=-1, keepdim=True) > known.amin(dim=-1, keepdim=True)
     mean = (known * inside).sum(dim=-1, keepdim=True) / count
     centred = (known - mean) * inside
-    variance = centred.square().sum(dim=-1, keepdim=True) / count * varies
+    variance = centred.square().sum(dim=-1, keepdim=True) / count
+    varies &= variance > (ROUNDING * mean.abs().clamp(min=1)).square()
+    variance = variance * varies
     normal = centred * varies / variance.clamp(min=float(VAR_FLOOR)).sqrt()
     return normal, torch.cat([mean, variance.sqrt()], dim=1)[..., 0]

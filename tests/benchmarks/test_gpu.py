@@ -38,8 +38,8 @@ def rows(capsys):
         ("steps", "step, 4 × 24", {"segments/s", "ms", "ms of the host", "TFLOP/s"}),
         (
             "fused",
-            "stage 1, maps of 4 × 2 × 16 × 24, torch's operations",
-            {"ms", "ms of the host", "GB/s if in one pass", "relative error"},
+            "stem, maps of 8 × 2 × 16 × 24, torch's operations",
+            {"ms", "GB/s if in one pass", "relative error"},
         ),
         (
             "convolutions",

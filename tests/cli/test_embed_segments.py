@@ -41,7 +41,7 @@ def test_stages_are_mean_and_deviation_of_their_maps(toy, call, speakers):
             expected = []
             for number, stage in enumerate(trunk.stages, 1):
                 for block in stage:
-                    maps = block(maps, None)
+                    maps, _ = block(maps, maps, None)
                 if number in (2, 4):
                     wide = maps[0].numpy().astype(np.float64)
                     expected += [wide.mean(-1).ravel(), np.sqrt(wide.var(-1) + 1e-5).ravel()]

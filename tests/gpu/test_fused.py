@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from normacts import FEW_PROGRAMS, results, worst
+from convolutions import CASES, convolution_results
+from normacts import FEW_PROGRAMS, results, stem_results, worst
 
 from sertk.models import normact
 from sertk.models.compute import autocast
+from sertk.models.convolution import convolve
 from sertk.models.normact import obstacle
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device
@@ -34,6 +36,36 @@ def test_fused_form_on_the_device(device, shape, dtype, most, kind, shortcut, ma
     assert worst(first, results(*case, exact=True, dtype=dtype, device=device)) < most
 
 
+@pytest.mark.parametrize(
+    ("device", "shape", "dtype", "most"),
+    [
+        ("cpu", (2, 16, 3, 5), torch.float32, 2e-5),
+        pytest.param("cuda", (2, 48, 3, 75), torch.float32, 2e-5, marks=GPU),
+        pytest.param("cuda", (1, 20, 5, 7), torch.bfloat16, 2**-6, marks=GPU),
+        pytest.param("cuda", (32, 32, 128, 150), torch.float32, 1e-4, marks=GPU),
+        pytest.param("cuda", (32, 32, 128, 150), torch.bfloat16, 2**-6, marks=GPU),  # the paper's
+    ],
+    indirect=["device"],
+)
+def test_the_fused_stem_on_the_device(device, shape, dtype, most):
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    case = (shape, "prelu")
+    first, second = (stem_results(*case, fused=True, dtype=dtype, device=device) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second))
+    assert worst(first, stem_results(*case, exact=True, dtype=dtype, device=device)) < most
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)], indirect=True)
+@pytest.mark.parametrize(("case", "faster"), CASES.items())
+def test_convolutions_of_the_fused_form_on_the_device(device, case, faster):
+    wanted = convolution_results(*case, lambda conv, x: conv(x), torch.float64, device)
+    first, second = (convolution_results(*case, convolve, torch.bfloat16, device) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second))
+    for one, other in zip(first, wanted, strict=True):
+        assert one.shape == other.shape and one.is_contiguous(memory_format=torch.channels_last)
+        assert float((one.double() - other).abs().max() / other.abs().max()) < 2**-7
+
+
 def test_a_network_in_the_fused_form_learns_the_same(device, monkeypatch):
     """The gradients; and every BatchNorm is in that form: none got maps in a layout that is left to torch."""
     pytest.importorskip("triton", reason="this torch came without Triton")
@@ -53,12 +85,12 @@ def test_a_network_in_the_fused_form_learns_the_same(device, monkeypatch):
         network(chunks).square().sum().backward()
         tensors = [parameter.grad for parameter in network.parameters()]
         gradients.append([tensor.clone() for tensor in (*tensors, *network.buffers())])
-    assert len(calls) == 9  # the stem, and two in each block
+    assert len(calls) == 12  # the stem, two in each block, three shortcuts
     for fused, plain in zip(*gradients):
         torch.testing.assert_close(fused, plain, rtol=1e-3, atol=1e-4)
     with autocast(torch.device(device), "bf16"):
         network(chunks)
-    assert len(calls) == 18
+    assert len(calls) == 24
     network.eval()  # stored statistics: torch's operations
     network(chunks)
-    assert len(calls) == 18
+    assert len(calls) == 24

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from sertk.models.activation import activation
-from sertk.models.normact import norm_act, use_fused
+from sertk.models.normact import conv_norm_act, norm_act, use_fused
 
 # Constants of normact for the interpreter, whose time is that of the programs, whatever their size.
 FEW_PROGRAMS = {"TILE": 1 << 17, "SPANS": 4, "SUM_CHANNELS": 128}
 
 
-def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu"):
+def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu", twice=False):
     """Output, gradients (maps, shortcut, weight, bias, slopes) and running statistics of maps of `shape`.
 
     Args:
@@ -22,11 +22,12 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
         dtype: of the maps.
         exact: compute with the same numbers in float64.
         device: where.
+        twice: whether two layers take the output, each with a gradient of its own.
     """
     random = torch.Generator().manual_seed(shape[1])
     maps = [
         (2 * torch.randn(shape, generator=random) + 1).to(dtype).to(device, torch.float64 if exact else dtype)
-        .contiguous(memory_format=torch.channels_last) for _ in range(3)
+        .contiguous(memory_format=torch.channels_last) for _ in range(4)
     ]  # fmt: skip
     norm, act = nn.BatchNorm2d(shape[1]), activation(kind, shape[1])
     for parameter in (*norm.parameters(), *act.parameters()):
@@ -35,11 +36,46 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
     use_fused(norm, fused)
     lengths = torch.randint(1, shape[3] + 1, (shape[0],), generator=random).to(device)
     mask = (torch.arange(shape[3], device=device) < lengths[:, None])[:, None, None, :] if masked else None
-    x, added, grad = maps
+    x, added, *grads = maps
     leaves = [x.requires_grad_(), *[added.requires_grad_()] * shortcut, *norm.parameters(), *act.parameters()]
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
-        out = norm_act(x, norm, act, added if shortcut else None, mask)
-    return [out.detach(), *torch.autograd.grad(out, leaves, grad), *norm.buffers()]
+        outs = norm_act(x, norm, act, added if shortcut else None, mask)[: 1 + twice]
+    gradients = torch.autograd.grad(outs, leaves, grads[: 1 + twice])
+    return [*(out.detach() for out in outs), *gradients, *norm.buffers()]
+
+
+def stem_results(shape, kind, *, fused=False, dtype=torch.float32, exact=False, device="cpu"):
+    """Output, gradients (of the convolution, norm and slopes) and running statistics of a stem.
+
+    Args:
+        shape: (batch, channels, bins, frames) of its output.
+        kind: of the activation.
+        fused: the form.
+        dtype: of the maps.
+        exact: compute with the same numbers in float64.
+        device: where.
+    """
+    random = torch.Generator().manual_seed(shape[1])
+    batch, channels, bins, frames = shape
+    feats, grads = torch.randn(batch, 1, bins, frames, generator=random), torch.randn(2, *shape, generator=random)
+    conv, norm, act = (
+        nn.Conv2d(1, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        activation(kind, channels),
+    )
+    for parameter in (*conv.parameters(), *norm.parameters(), *act.parameters()):
+        parameter.data = torch.randn(parameter.shape, generator=random) / 2
+    # The same numbers in all forms: those of the maps' format.
+    feats, grads, conv.weight.data = (tensor.to(dtype) for tensor in (feats, grads, conv.weight.data))
+    wide = torch.float64 if exact else torch.float32
+    conv, norm, act = (module.to(device, wide) for module in (conv, norm, act))
+    feats, grads = (tensor.to(device, wide if exact else dtype) for tensor in (feats, grads))
+    use_fused(norm, fused)
+    grads = [grad.contiguous(memory_format=torch.channels_last) for grad in grads]
+    leaves = [*conv.parameters(), *norm.parameters(), *act.parameters()]
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == torch.bfloat16 and not exact):
+        outs = conv_norm_act(feats, conv, norm, act)
+    return [outs[0].detach(), *torch.autograd.grad(outs, leaves, grads), *norm.buffers()]
 
 
 def worst(found, wanted):

@@ -165,7 +165,7 @@ def compare(toolkits):
             x = ours.trunk.act(ours.trunk.bn(ours.trunk.stem(x)))
             for number, stage in enumerate(ours.trunk.stages, 1):
                 for block in stage:
-                    x = block(x, None)
+                    x, _ = block(x, x, None)
                 want = maps[f"layer{number}"]
                 stages.append(float((x - want).norm() / want.norm()))
             [(_, vector)] = segment_outputs(fused, [("x", feats)], "embedding", torch.device("cpu"))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from normacts import results, worst
+from normacts import results, stem_results, worst
 from torch import nn
 
 from sertk.models import normact
@@ -38,12 +38,27 @@ def small_tiles(interpreter, monkeypatch):
         (torch.bfloat16, (1, 8, 3, 6), "prelu", True, False),
     ],
 )
-def test_fused_form_has_the_values_and_gradients_of_float64(dtype, shape, kind, shortcut, masked):
+@pytest.mark.parametrize("twice", [False, True])
+def test_fused_form_has_the_values_and_gradients_of_float64(dtype, shape, kind, shortcut, masked, twice):
     """In bf16 to two units of the last place: the interpreter cuts numbers off where a GPU rounds them."""
     case, most = (shape, kind, shortcut, masked), 2e-6 if dtype == torch.float32 else 2**-6
-    wanted = results(*case, dtype=dtype, exact=True)
-    assert worst(results(*case, dtype=dtype, fused=True), wanted) < most
+    wanted = results(*case, dtype=dtype, exact=True, twice=twice)
+    assert worst(results(*case, dtype=dtype, fused=True, twice=twice), wanted) < most
     assert worst(results(*case), results(*case, exact=True)) < 2e-6  # torch's own form, with the same measure
+
+
+@pytest.mark.usefixtures("interpreter")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((2, 16, 5, 7), "prelu"), ((3, 20, 4, 9), "prelu-channel"), ((1, 16, 1, 3), "relu")]
+)
+def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, monkeypatch):
+    """Its maps are not stored: tiles of 16 rows and two spans."""
+    for name, size in {"TILE": 256, "SPANS": 2, "TILE_CHANNELS": 16, "UNROLL": 2}.items():
+        monkeypatch.setattr(normact, name, size)
+    wanted, most = stem_results(shape, kind, dtype=dtype, exact=True), 2e-5 if dtype == torch.float32 else 2**-5
+    assert worst(stem_results(shape, kind, dtype=dtype, fused=True), wanted) < most
+    assert worst(stem_results(shape, kind), stem_results(shape, kind, exact=True)) < 2e-5
 
 
 @pytest.mark.usefixtures("interpreter")

@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve()
-MAPS = {"x", "shortcut", "grad", "out", "grad_z", "grad_x"}
+MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_z", "grad_x"}
 INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows"}
 TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
-LAYER = {"SHORTCUT": True, "MASKED": True, "SLOPES": 1}
+LAYER = {"MASKED": True, "SLOPES": 1}
+OF_MAPS, OF_STEM = {"STEM": False, "SHORTCUT": True}, {"STEM": True, "SHORTCUT": False}
 CONSTANTS = {
-    "partial_statistics": TILE, "whole_statistics": SUMS, "norm_act_forward": TILE | LAYER, "partial_gradients": TILE | LAYER,
-    "whole_gradients": SUMS, "norm_act_backward": TILE | LAYER,
+    "partial_statistics": TILE | {"STEM": False, "UNROLL": 4}, "whole_statistics": SUMS,
+    "norm_act_forward": TILE | LAYER | OF_MAPS, "partial_gradients": TILE | LAYER | OF_MAPS | {"TWO": True},
+    "whole_gradients": SUMS, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
+    "partial_statistics of the stem": TILE | {"STEM": True, "UNROLL": 4}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
+    "partial_gradients of the stem": TILE | LAYER | OF_STEM | {"TWO": True}, "stem_backward": TILE | LAYER | {"TWO": True},
 }  # fmt: skip
 
 
@@ -23,7 +27,7 @@ def compile_kernel(name: str, maps: str, capability: int, one_channel: bool) -> 
 
     from sertk.models import normact_kernels
 
-    kernel = getattr(normact_kernels, name)
+    kernel = getattr(normact_kernels, name.split()[0])
     types = {"mask": "*i1", "count": "*i64", "eps": "fp32", "momentum": "fp32"}
     types |= dict.fromkeys(MAPS, f"*{maps}") | dict.fromkeys(INTEGERS, "i32")
     constants = CONSTANTS[name] | ({"channels": 1} if one_channel else {})
@@ -39,7 +43,7 @@ def test_kernels_compile_for_gpus(shell):
     done = shell(
         f"PYTHONPATH={HERE.parents[2]} {sys.executable} {HERE}", TRITON_INTERPRET="0", TRITON_CACHE_DIR="cache"
     )
-    assert done.text.split() == [*CONSTANTS] * 4
+    assert done.text.splitlines() == [*CONSTANTS] * 4
 
 
 if __name__ == "__main__":

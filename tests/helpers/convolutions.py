@@ -1,0 +1,33 @@
+"""Output and gradients of one convolution, in any way of computing it."""
+
+import torch
+from torch import nn
+
+# (channels of the input, of the output, side, stride, frames): the class that computes it in the fused form.
+CASES = {
+    (32, 32, 3, 1, 8): "Paired",
+    (32, 32, 3, 1, 2): "Paired",
+    (32, 32, 3, 1, 7): None,  # an odd number of frames
+    (32, 64, 3, 2, 8): None,
+    (16, 16, 3, 1, 8): None,
+    (32, 64, 1, 2, 8): "Strided",
+    (16, 32, 1, 2, 7): "Strided",
+}
+
+
+def convolution_results(channels_in, channels, side, stride, frames, how, dtype, device="cpu"):
+    """Output and gradients, of input and weights.
+
+    Args:
+        how: from the convolution and its input to its output.
+        dtype: of the computation, with numbers that bf16 holds.
+        device: where.
+    """
+    random = torch.Generator().manual_seed(frames)
+    conv = nn.Conv2d(channels_in, channels, side, stride, padding=side // 2, bias=False)
+    conv.weight.data = torch.randn(conv.weight.shape, generator=random).bfloat16()
+    conv.to(device, dtype).to(memory_format=torch.channels_last)
+    x = torch.randn(3, channels_in, 5, frames, generator=random).bfloat16().to(device, dtype)
+    out = how(conv, x := x.contiguous(memory_format=torch.channels_last).requires_grad_())
+    grad = torch.randn(out.shape, generator=random).bfloat16().to(device, dtype)
+    return out.detach(), *torch.autograd.grad(out, (x, conv.weight), grad)
