@@ -101,7 +101,10 @@ if at_stage 2 "features" && needs_features "$systems"; then
   done
 fi
 if needs_features "$systems"; then
-  for corpus in $corpora; do check_feats 3 4 <(feats_conf) "$work/data/$corpus"; done
+  for corpus in $corpora; do
+    check_feats 3 4 <(feats_conf) "$work/data/$corpus"
+    ! runs_stage 4 || need "$work/data/$corpus/feats.scp" "stage 2 makes it"
+  done
 fi
 
 if at_stage 3 "folds: the corpus's own splits, its sessions, or groups of speakers"; then

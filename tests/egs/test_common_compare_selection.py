@@ -26,6 +26,13 @@ def test_missing_input_is_one_line(tmp_path):
     done = compare("nosuch.pt", "feats.scp", "draws.scp", "folds", "exp/exp1", cwd=tmp_path, code=1)
     assert done.stderr == "compare_selection.sh: ERROR: nosuch.pt is missing\n"
     assert not list(tmp_path.iterdir())
+    for name in ("m.pt", "feats.scp", "draws.scp", "folds/utt2fold"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for option in ("--config", "--data"):
+        done = compare(option, "nosuch", "m.pt", "feats.scp", "draws.scp", "folds", "exp/exp1", cwd=tmp_path, code=1)
+        assert done.stderr == "compare_selection.sh: ERROR: nosuch is missing\n"
+    assert not (tmp_path / "exp").exists()
 
 
 @pytest.mark.slow

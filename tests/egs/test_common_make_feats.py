@@ -178,14 +178,15 @@ def test_whatever_features_are_computed_from_is_an_input(data, tmp_path):
     ("words", "code", "message"),
     [
         (["nosuch"], 1, "make_feats.sh: ERROR: nosuch/wav.scp is missing"),
+        (["--config", "nosuch.conf", "data"], 1, "make_feats.sh: ERROR: nosuch.conf is missing"),
         ([], 2, "usage: make_feats.sh"),
         (["--nosuch", "1", "data"], 2, "make_feats.sh: ERROR: there is no option --nosuch"),
     ],
 )
-def test_wrong_calls_say_what_is_wrong(tmp_path, words, code, message):
+def test_wrong_calls_say_what_is_wrong(data, tmp_path, words, code, message):
     done = make_feats(*words, cwd=tmp_path)
     assert done.returncode == code
-    assert message in done.stderr
+    assert message in done.stderr and not (data / "feats").exists()
 
 
 def test_perturbed_utterances_are_computed_in_any_number_of_jobs(data, tmp_path, call):

@@ -21,7 +21,7 @@ cmd=run-local config='' data='' seed=0 num_threads=1 device=''
 [ $# -eq 5 ] || { "$0" --help >&2; exit 2; }
 model=$1 feats=$2 draws=$3 folds=$4 dir=$5
 
-for file in "$model" "$feats" "$draws" "$folds/utt2fold"; do need "$file"; done
+for file in "$model" "$feats" "$draws" "$folds/utt2fold" ${config:+"$config"} ${data:+"$data"}; do need "$file"; done
 whole=${dir}_dev-session/whole # pooled statistics of whole segments, on which the epochs are compared
 $cmd "${dir}_dev-session/log/whole.log" \
   embed-segments --at pool ${device:+--device "$device"} "$model" "scp:$feats" "ark,scp:$whole.ark,$whole.scp"

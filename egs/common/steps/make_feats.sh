@@ -23,6 +23,7 @@ cmd=run-local nj=4 config='' cmvn=true compress=cm2 max_skip=0.05
 data=$1 feats=${2:-$1/feats}
 
 need "$data/wav.scp"
+[ -z "$config" ] || need "$config"
 recordings=$data/wav.scp
 [ ! -e "$data/segments" ] || recordings=$data/segments
 total=$(wc -l <"$recordings")

@@ -17,8 +17,8 @@ cmd=run-local clusters='' data='' num_threads=1 device=''
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
 feats=$1 folds=$2 dir=$3
 
-need "$feats"
 need "$folds/utt2fold" "make-folds writes it"
+for file in "$feats" ${clusters:+"$clusters"} ${data:+"$data"}; do need "$file"; done
 rm -f "$dir/results.json" "$dir/RESULTS" # if scoring fails, no results of an earlier call may remain
 runs=("$dir"/seed*/)
 [ -d "${runs[0]}" ] || runs=("$dir")
