@@ -65,11 +65,7 @@ for pair in $manifest; do
   corpora+=" ${pair%%=*}"
 done
 [ -n "$corpora" ] || die "no corpus (see run.sh --help)"
-# As the other paths, those of vectors are relative to the user's folder.
-systems=" $systems"
-while [[ $systems =~ (.*=scp:)([^/].*) ]]; do
-  systems="${BASH_REMATCH[1]}$here/${BASH_REMATCH[2]}"
-done
+absolute_vectors "$here"
 check_systems "$systems"
 need_settings 4 "$systems"
 [ "$cross" = false ] || need_settings 7 "$systems"

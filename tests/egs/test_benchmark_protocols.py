@@ -68,6 +68,11 @@ def test_wrong_calls_are_one_line(tmp_path, script, words, message):
     assert done.returncode != 0 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_vectors_are_relative_to_the_callers_folder(tmp_path):
+    done = run(LOCAL / "run_inflation.sh", "--corpora", "one", "--systems", "x=scp:y", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, f"run_inflation.sh: ERROR: x: cannot read {tmp_path}/y\n")
+
+
 @pytest.mark.slow
 def test_systems_under_every_protocol_and_perturbation(tmp_path):
     """A network in two runs, openSMILE and their fusion: tables, and sections of the report."""

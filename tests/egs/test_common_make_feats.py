@@ -106,9 +106,13 @@ def test_channel_column_of_segments_chooses_the_channel(data, tmp_path, call):
     assert done.returncode == 0, done.stderr
     alone = tmp_path / "alone.scp"
     alone.write_text(f"a {tmp_path}/0.wav\nb {tmp_path}/3.wav\n")
+    # As long: the last bit of a frame may depend on the number of frames.
+    with wave.open(str(tmp_path / "3.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(samples[1].tobytes())
     call("make-fbank", "--compress", "none", f"scp:{alone}", f"ark:{tmp_path}/alone.ark")
     by_channel = [feats for _, feats in read_table(f"scp:{data}/feats.scp")]
-    expected = [feats[: len(by_channel[0])] for _, feats in read_table(f"ark:{tmp_path}/alone.ark")]
+    expected = [feats for _, feats in read_table(f"ark:{tmp_path}/alone.ark")]
     assert len(by_channel[0]) == 18 and not np.array_equal(*by_channel)
     np.testing.assert_array_equal(by_channel, expected)
 

@@ -35,10 +35,12 @@ device='' seed=0 against=opensmile-compare
 [ $# -eq 0 ] || die "unexpected argument '$1' (see run_inflation.sh --help)"
 [ -n "$corpora" ] || die "no corpus: give --corpora (see run_inflation.sh --help)"
 absolute init level_init conf work
+here=$PWD
 cd "$recipe"
 # shellcheck source=systems.sh
 . local/systems.sh
 work=${work:-.} conf=${conf:-conf}
+absolute_vectors "$here"
 check_systems "$systems"
 need_settings 2 "$systems"
 seeds=$(seeds_of "$seed" "$repeats")

@@ -16,6 +16,14 @@ script_of() {
   esac
 }
 
+# absolute_vectors HERE: in $systems, the paths of vectors are as the other paths relative to the user's folder HERE.
+absolute_vectors() {
+  systems=" $systems"
+  while [[ $systems =~ (.*=scp:)([^/].*) ]]; do
+    systems="${BASH_REMATCH[1]}$1/${BASH_REMATCH[2]}"
+  done
+}
+
 check_systems() {
   local system part
   for system in $1; do
