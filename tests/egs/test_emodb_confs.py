@@ -208,3 +208,22 @@ def test_settings_of_stages_that_do_not_run_are_not_needed(tmp_path):
         done = subprocess.run([EGS / recipe / "run.sh", *options, "--work", "work"], cwd=tmp_path, capture_output=True,
                               text=True, timeout=60)  # fmt: skip
         assert done.returncode != 0 and "stage 1: " in done.stdout and "cannot read" not in done.stderr, words
+
+
+def test_speaker_networks_are_not_trained_on_other_features(tmp_path):
+    """run_speakers.sh: settings that are missing, and features of others, also those of a cell of its own."""
+    for name in ("exp/emodb/folds", "data/speakers/train/feats", "data/speakers/all/level/feats"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "exp/emodb/folds/utt2fold").write_text("a 1\n")
+    own = (EGS / "emodb/conf/speakers/fbank.conf").read_text()
+    (tmp_path / "data/speakers/train/feats/fbank.conf").write_text(own)
+    other = tmp_path / "data/speakers/all/level/feats/fbank.conf"
+    other.write_text("--num-mel-bins=3\n")
+    for words, message in (
+        ("--conf nosuch", f"--conf: cannot read {tmp_path}/nosuch/fbank.conf"),
+        ("--cells level --stage 2", f"{other.parent.parent}/feats.scp: computed with other settings ({other}) than "
+         "conf/speakers/fbank.conf: start at stage 1, or give the same again"),
+    ):  # fmt: skip
+        line = [EGS / "emodb/local/run_speakers.sh", "--work", tmp_path, *words.split()]
+        done = subprocess.run(list(map(str, line)), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (1, f"run_speakers.sh: ERROR: {message}\n")
