@@ -10,10 +10,9 @@ from sertk.models.activation import LayerPReLU
 
 # Constants of normact in the fused form; None: torch's operations.
 FORMS = {
-    "torch's operations": None, "fused": {}, "fused, 1024 spans": {"SPANS": 1024}, "fused, 2048 spans": {"SPANS": 2048},
-    "fused, tiles of 1024": {"TILE": 1024}, "fused, tiles of 1024, 1024 spans": {"TILE": 1024, "SPANS": 1024},
-    "fused, tiles of 4096": {"TILE": 4096}, "fused, tiles of 4096, 8 warps": {"TILE": 4096, "WARPS": 8},
-    "fused, 8 warps": {"WARPS": 8}, "fused, 2 tiles at once": {"UNROLL": 2}, "fused, 8 tiles at once": {"UNROLL": 8},
+    "torch's operations": None, "fused": {}, "fused, 4 spans a multiprocessor": {"SPANS": 4},
+    "fused, 8 spans a multiprocessor": {"SPANS": 8}, "fused, 16 spans a multiprocessor": {"SPANS": 16},
+    "fused, 4 tiles at once": {"UNROLL": 4},
 }  # fmt: skip
 # Maps that the fused form reads and writes. Forward: x twice, shortcut, output; backward: two gradients, x twice, shortcut,
 # its gradient twice, that of x.
@@ -25,7 +24,7 @@ def report(size: Size, device: torch.device) -> None:
     if reason := normact.obstacle(device):
         row("the fused form cannot be used", reason=reason)
         return
-    batch, usual = size.batches[-1], {name: getattr(normact, name) for name in ("SPANS", "TILE", "WARPS", "UNROLL")}
+    batch, usual = size.batches[-1], {name: getattr(normact, name) for name in ("SPANS", "TILE", "UNROLL")}
     for stage in range(5):  # 0: the stem
         channels, shrunk = size.spec.channels << max(stage - 1, 0), 2 ** max(stage - 1, 0)
         shape = (batch, channels, -(-size.spec.bins // shrunk), -(-size.usual // shrunk))

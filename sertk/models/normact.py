@@ -7,6 +7,7 @@ step's time; the fused form (sertk.models.normact_kernels, in Triton) reads it t
 import importlib
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -16,12 +17,14 @@ from torch.autograd.function import once_differentiable
 
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.convolution import convolve
+from sertk.models.fusedpool import power_of_2
+from sertk.models.pooling import StatsPool
 
-# Cells of a tile; spans of rows whose sums are taken apart, enough to fill a GPU's multiprocessors; tiles of a span that are
-# read at once.
-TILE, SPANS, UNROLL = 2048, 512, 4
-# Channels of a tile at most, and of a program that sums over the spans; warps of a program.
-TILE_CHANNELS, SUM_CHANNELS, WARPS = 128, 8, 4
+# Cells of a tile, and of one of the stem's; spans of rows whose sums are taken apart, for each multiprocessor of a GPU; tiles of
+# a span that are read at once.
+TILE, STEM_TILE, SPANS, UNROLL = 2048, 4096, 3, 8
+# Channels of a tile at most, and of a program that sums over the spans.
+TILE_CHANNELS, SUM_CHANNELS = 128, 8
 # Numbers of slopes, as the kernels take them.
 SLOPES = {nn.ReLU: 0, LayerPReLU: 1, ChannelPReLU: 2, nn.Identity: 3}
 
@@ -73,9 +76,9 @@ def norm_act(
 
 
 def use_fused(network: nn.Module, fused: bool) -> None:
-    """Choose the form of every BatchNorm over maps in training; weights and their names stay as they are."""
+    """Choose the form of BatchNorm over maps, and of pooling, in training; weights and their names stay as they are."""
     for module in network.modules():
-        if type(module) is nn.BatchNorm2d:  # a subclass has other statistics
+        if type(module) in (nn.BatchNorm2d, StatsPool):  # a subclass has other statistics
             module.fused = fused
 
 
@@ -112,7 +115,7 @@ class FusedNormAct(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Values, twice; updates the running statistics of `norm`."""
         shape = x.shape if stem is None else (len(x), len(stem), *x.shape[2:])
-        kernels, plan = _kernels(), _Plan(shape)
+        kernels, plan = _kernels(), _Plan(shape, _spans(x.device), TILE if stem is None else STEM_TILE)
         partial, statistics = (
             x.new_empty(2, plan.spans, plan.channels, dtype=torch.float32),
             weight.new_empty(2, len(weight)),
@@ -157,10 +160,12 @@ class FusedNormAct(torch.autograd.Function):
             grads[0], grads[-1], x, _or(stem, x), _or(shortcut, x), *layer, _or(grad_z, x), partial, *plan.size, *plan.plane,
             plan.tiles, STEM=stem is not None, SHORTCUT=shortcut is not None, **ctx.given, **plan.tile,
         )  # fmt: skip
-        kernels.whole_gradients[plan.grid_of_sums(3)](partial, totals, plan.channels, plan.spans, **plan.sums)
+        kernels.whole_gradients[plan.grid_of_sums(3)](
+            partial, totals, plan.channels, plan.spans, plan.grid_of_spans[1], SLOPES=ctx.given["SLOPES"], **plan.sums
+        )
         of_bias, of_weight, of_slope = totals
         if slope is not None:
-            of_slope = of_slope if ctx.given["SLOPES"] == 2 else of_slope.sum().reshape(1)
+            of_slope = of_slope[: len(slope)]
         rest = (of_weight, of_bias, None if slope is None else of_slope, grad_z, None, None, None)
         if stem is not None:
             sums = weight.new_empty(plan.spans, plan.channels, 16)
@@ -182,24 +187,35 @@ class _Plan:
 
     Args:
         shape: (batch, channels, bins, frames).
+        spans: at most, over all channels.
+        cells: of a tile.
     """
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], spans: int, cells: int) -> None:
         batch, self.channels, bins, frames = shape
         self.rows, self.plane = batch * bins * frames, (bins * frames, frames)
         self.size = (self.rows, self.channels)
-        width = min(_power_of_2(self.channels), TILE_CHANNELS)
-        height = TILE // width
-        self.tile = {"ROWS": height, "CHANNELS": width, "num_warps": WARPS}
+        width = min(power_of_2(self.channels), TILE_CHANNELS)
+        height, groups = cells // width, _ratio_up(self.channels, width)
+        self.tile = {"ROWS": height, "CHANNELS": width}
         tiles = _ratio_up(self.rows, height)
-        self.tiles = UNROLL * _ratio_up(tiles, UNROLL * SPANS)  # of a span
+        self.tiles = _ratio_up(tiles, max(1, spans // groups))  # of a span
         self.spans, self.span_rows = _ratio_up(tiles, self.tiles), self.tiles * height
-        self.sums = {"SPANS": _power_of_2(SPANS), "CHANNELS": SUM_CHANNELS}
-        groups = _ratio_up(self.channels, width)
+        self.sums = {"SPANS": power_of_2(self.spans), "CHANNELS": max(SUM_CHANNELS, power_of_2(groups))}
         self.grid_of_tiles, self.grid_of_spans = (tiles, groups), (self.spans, groups)
 
     def grid_of_sums(self, kinds: int) -> tuple[int, int]:
-        return kinds, _ratio_up(self.channels, SUM_CHANNELS)
+        return kinds, _ratio_up(self.channels, self.sums["CHANNELS"])
+
+
+@lru_cache
+def _multiprocessors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
+def _spans(device: torch.device) -> int:
+    """Spans of a map at most: a multiple of the programs that a GPU runs at the same time."""
+    return SPANS * _multiprocessors(device)
 
 
 def obstacle(device: torch.device) -> str | None:
@@ -243,8 +259,3 @@ def _or(tensor: Tensor | None, other: Tensor) -> Tensor:
 
 def _ratio_up(a: int, b: int) -> int:
     return -(-a // b)
-
-
-def _power_of_2(number: int) -> int:
-    """The smallest power of two that is not smaller."""
-    return 1 << (number - 1).bit_length()

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 
 # Numbers that differ from batch to batch: kernels are compiled once for all of them.
-VARYING = ["rows", "plane", "frames", "tiles", "spans", "span_rows"]
+VARYING = ["rows", "plane", "frames", "tiles", "spans", "span_rows", "groups"]
 
 
 @triton.jit
@@ -111,11 +111,11 @@ def partial_statistics(
     near = tl.sum(value, 0) / tl.maximum(tl.minimum(rows - first, ROWS), 1).to(tl.float32)
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
-    tile = 0
+    last, tile = tl.minimum(rows, first + tiles * ROWS), 0
     while tile < tiles:  # the interpreter has no range of an argument
-        for more in tl.static_range(UNROLL):
-            row, offsets, inside = _cells(first + (tile + more) * ROWS, rows, c, exists, channels, ROWS)
-            value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+        for more in tl.static_range(UNROLL):  # tiles that are read before the first is needed
+            row, offsets, inside = _cells(first + (tile + more) * ROWS, last, c, exists, channels, ROWS)
+            value = _maps(x, stem, row, offsets, inside, last, c, exists, plane, frames, STEM)
             apart = tl.where(inside, value - near[None, :], 0.0)
             total += apart
             square += apart * apart
@@ -226,17 +226,32 @@ def partial_gradients(
     place = tl.program_id(0) * channels + c
     tl.store(sums + place, tl.sum(of_bias, 0), mask=exists)
     tl.store(sums + spans * channels + place, tl.sum(of_weight, 0) * scale, mask=exists)
-    tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
+    if SLOPES == 1:  # one for all channels: of this program's, where its first channel has its place
+        tl.store(
+            sums + 2 * spans * channels + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), tl.sum(of_slope)
+        )
+    else:
+        tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
 
 
 @triton.jit(do_not_specialize=VARYING)
-def whole_gradients(sums, totals, channels, spans, SPANS: tl.constexpr, CHANNELS: tl.constexpr):
-    """(3, spans, channels) summed over the spans: (3, channels); grid (3, groups of channels)."""
+def whole_gradients(
+    sums, totals, channels, spans, groups, SLOPES: tl.constexpr, SPANS: tl.constexpr, CHANNELS: tl.constexpr
+):  # fmt: skip
+    """(3, spans, channels) summed over the spans: (3, channels); grid (3, groups of channels).
+
+    Of the slope of all channels (SLOPES 1) there are (spans, groups) sums, whose sum is the first number of its row.
+    """
     c, exists = _columns(channels, CHANNELS)
-    span = tl.arange(0, SPANS)
-    offsets = (tl.program_id(0) * spans + span)[:, None] * channels + c[None, :]
-    of_span = tl.load(sums + offsets, mask=(span < spans)[:, None] & exists[None, :], other=0.0)
-    tl.store(totals + tl.program_id(0) * channels + c, tl.sum(of_span, 0), mask=exists)
+    span, kind = tl.arange(0, SPANS)[:, None], tl.program_id(0)
+    first = sums + kind * spans * channels
+    if SLOPES == 1 and kind == 2:
+        inside = (span < spans) & (c < groups)[None, :]
+        total = tl.sum(tl.load(first + span * groups + c[None, :], mask=inside, other=0.0))
+        tl.store(totals + kind * channels + c, tl.zeros_like(c).to(tl.float32) + total, mask=exists)
+    else:
+        of_span = tl.load(first + span * channels + c[None, :], mask=(span < spans) & exists[None, :], other=0.0)
+        tl.store(totals + kind * channels + c, tl.sum(of_span, 0), mask=exists)
 
 
 @triton.jit

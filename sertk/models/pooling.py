@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sertk.models.fusedpool import FusedStats, takes
 from sertk.models.spec import POOLING_EPSILON, NetworkSpec, after_strides
 
 # Under the root where there is no epsilon: the gradient of a constant channel is 0 then, and not NaN.
@@ -112,6 +113,9 @@ class StatsPool(nn.Module):
 
     def forward(self, maps: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Pool over the frames of each segment."""
+        if lengths is None and getattr(self, "fused", False) and self.training and takes(maps):  # normact.use_fused
+            factor = maps.shape[-1] / max(maps.shape[-1] - 1, 1) if self.unbiased else 1.0
+            return FusedStats.apply(maps, factor, self.epsilon, 0.0 if self.epsilon else TINY)
         maps = maps.float()  # sums over frames are kept in float32 under autocast too
         mean = _mean(maps, lengths)
         variance = _mean((maps - mean[..., None]).square(), lengths)

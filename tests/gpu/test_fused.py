@@ -9,6 +9,7 @@ from sertk.models import normact
 from sertk.models.compute import autocast
 from sertk.models.convolution import convolve
 from sertk.models.normact import obstacle
+from sertk.models.pooling import TINY, StatsPool
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device
 
@@ -64,6 +65,42 @@ def test_convolutions_of_the_fused_form_on_the_device(device, case, faster):
     for one, other in zip(first, wanted, strict=True):
         assert one.shape == other.shape and one.is_contiguous(memory_format=torch.channels_last)
         assert float((one.double() - other).abs().max() / other.abs().max()) < 2**-7
+
+
+@pytest.mark.parametrize(
+    ("device", "shape", "dtype"),
+    [
+        ("cpu", (2, 16, 3, 5), torch.float32),
+        ("cpu", (2, 20, 2, 1), torch.bfloat16),
+        pytest.param("cuda", (2, 48, 3, 75), torch.float32, marks=GPU),
+        pytest.param("cuda", (256, 256, 16, 25), torch.bfloat16, marks=GPU),  # the paper's
+    ],
+    indirect=["device"],
+)
+@pytest.mark.parametrize(("unbiased", "epsilon"), [(False, 1e-5), (True, 0.0)])
+def test_fused_pooling_on_the_device(device, shape, dtype, unbiased, epsilon):
+    """float64's values and gradients, of a constant bin too."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    random, found = torch.Generator().manual_seed(0), {}
+    maps = (torch.randn(shape, generator=random) + 1).to(dtype)
+    maps[0, 0, 0] = 3
+    grad = torch.randn(shape[0], 2 * shape[1] * shape[2], generator=random)
+    pool = StatsPool(unbiased, epsilon)
+    for name in ("exact", "first", "second"):
+        normact.use_fused(pool, name != "exact")
+        given = maps.to(device, torch.float64 if name == "exact" else dtype)
+        given = given.contiguous(memory_format=torch.channels_last).requires_grad_()
+        # Of torch's form the sums are float32's whatever is given.
+        out = stats_in_float64(given, unbiased, epsilon) if name == "exact" else pool(given)
+        found[name] = out.detach(), *torch.autograd.grad(out, given, grad.to(device, out.dtype))
+    assert all(torch.equal(a, b) for a, b in zip(found["first"], found["second"]))
+    assert worst(found["first"], found["exact"]) < (2e-5 if dtype == torch.float32 else 2**-7)
+
+
+def stats_in_float64(maps, unbiased, epsilon):
+    variance = maps.var(dim=-1, correction=int(unbiased and maps.shape[-1] > 1))
+    deviation = (variance + epsilon if epsilon else variance.clamp(min=TINY)).sqrt()
+    return torch.cat([maps.mean(dim=-1).flatten(1), deviation.flatten(1)], dim=1)
 
 
 def test_a_network_in_the_fused_form_learns_the_same(device, monkeypatch):

@@ -54,7 +54,7 @@ def test_fused_form_has_the_values_and_gradients_of_float64(dtype, shape, kind, 
 )
 def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, monkeypatch):
     """Its maps are not stored: tiles of 16 rows and two spans."""
-    for name, size in {"TILE": 256, "SPANS": 2, "TILE_CHANNELS": 16, "UNROLL": 2}.items():
+    for name, size in {"STEM_TILE": 256, "SPANS": 2, "TILE_CHANNELS": 16, "UNROLL": 2}.items():
         monkeypatch.setattr(normact, name, size)
     wanted, most = stem_results(shape, kind, dtype=dtype, exact=True), 2e-5 if dtype == torch.float32 else 2**-5
     assert worst(stem_results(shape, kind, dtype=dtype, fused=True), wanted) < most

@@ -7,16 +7,17 @@ import pytest
 
 HERE = Path(__file__).resolve()
 MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_z", "grad_x"}
-INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows"}
+INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows", "groups", "bins"}
 TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
 LAYER = {"MASKED": True, "SLOPES": 1}
 OF_MAPS, OF_STEM = {"STEM": False, "SHORTCUT": True}, {"STEM": True, "SHORTCUT": False}
 CONSTANTS = {
     "partial_statistics": TILE | {"STEM": False, "UNROLL": 4}, "whole_statistics": SUMS,
     "norm_act_forward": TILE | LAYER | OF_MAPS, "partial_gradients": TILE | LAYER | OF_MAPS | {"TWO": True},
-    "whole_gradients": SUMS, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
+    "whole_gradients": SUMS | {"SLOPES": 1}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
     "partial_statistics of the stem": TILE | {"STEM": True, "UNROLL": 4}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
     "partial_gradients of the stem": TILE | LAYER | OF_STEM | {"TWO": True}, "stem_backward": TILE | LAYER | {"TWO": True},
+    "pool_forward": {"FRAMES": 32, "CHANNELS": 128}, "pool_backward": {"FRAMES": 32, "CHANNELS": 128},
 }  # fmt: skip
 
 
@@ -25,12 +26,14 @@ def compile_kernel(name: str, maps: str, capability: int, one_channel: bool) -> 
     import triton
     from triton.backends.compiler import GPUTarget
 
-    from sertk.models import normact_kernels
+    from sertk.models import normact_kernels, pool_kernels
 
-    kernel = getattr(normact_kernels, name.split()[0])
-    types = {"mask": "*i1", "count": "*i64", "eps": "fp32", "momentum": "fp32"}
+    pool = name.startswith("pool")
+    kernel = getattr(pool_kernels if pool else normact_kernels, name.split()[0])
+    types = {"mask": "*i1", "count": "*i64"} | dict.fromkeys(("eps", "momentum", "factor", "epsilon", "least"), "fp32")
     types |= dict.fromkeys(MAPS, f"*{maps}") | dict.fromkeys(INTEGERS, "i32")
     constants = CONSTANTS[name] | ({"channels": 1} if one_channel else {})
+    types |= {"out": "*fp32", "grad": "*fp32"} if pool else {}
     signature = {arg: "constexpr" if arg in constants else types.get(arg, "*fp32") for arg in kernel.arg_names}
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constants)
     return len(triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"])
