@@ -77,3 +77,23 @@ def test_missing_settings_stop_the_recipe_before_it_starts(tmp_path, words, mess
     expected = f"run.sh: ERROR: {message.format(here=tmp_path)}\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
     assert not (tmp_path / "work").exists()
+
+
+def test_features_of_other_settings_or_none_stop_the_recipe(tmp_path):
+    """Where they are read: by the systems, and with --cross later; not where the table alone is printed."""
+    feats = tmp_path / "work/data/one/feats"
+    feats.mkdir(parents=True)
+    for name in ("one.pt", "two.pt", "two.fbank.conf"):
+        (tmp_path / name).touch()
+
+    def call(*words):
+        line = [BENCHMARK / "run.sh", "--manifest", "one=one.csv", "--work", "work", "--systems", "scratch", *words]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60).stderr
+
+    missing = f"run.sh: ERROR: {feats.parent}/feats.scp is missing (stage 2 makes it)\n"
+    own = (ROOT / "egs/common/conf/fbank.conf").read_text()
+    (feats / "fbank.conf").write_text(f"{own}--allow-resample=true\n")
+    other = f"run.sh: ERROR: {feats.parent}/feats.scp: computed with other settings ({feats}/fbank.conf) than those of this call"
+    for words, reads in ((("--stage", "4"), True), (("--stage", "5"), False), (("--stage", "7", "--cross"), True)):
+        assert (call(*words, "--init", "one.pt") == missing) == reads, words
+        assert call(*words, "--init", "two.pt").startswith(other) == reads, words

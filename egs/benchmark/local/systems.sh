@@ -50,11 +50,11 @@ need_settings() {
   [ -d "$conf" ] || die "--conf: there is no folder $conf"
   for system in $2; do
     case $system in
-      frozen* | finetune) need_for "$1" --init "$init" ;;
-      level-frozen | level-finetune) need_for "$1" --level-init "$level_init" ;;
       *=scp:*)
         for corpus in $corpora; do name=${system#*=scp:} && need_for "$1" "${system%%=*}" "${name//CORPUS/$corpus}"; done
         ;;
+      frozen* | finetune) need_for "$1" --init "$init" ;;
+      level-frozen | level-finetune) need_for "$1" --level-init "$level_init" ;;
     esac
     for name in $(settings_of "$system"); do
       need_for "$1" --conf "$conf/$name" "${system%%=*} needs it"
