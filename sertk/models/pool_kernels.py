@@ -23,8 +23,13 @@ def _frames(x, channels, frames, FRAMES: tl.constexpr, CHANNELS: tl.constexpr):
 
 @triton.jit
 def _moments(value, inside, frames, factor):
-    """Differences from the mean, the mean, and the variance times a factor, of each channel."""
-    mean = tl.sum(value, 0) / frames
+    """Differences from the mean, the mean, and the variance times a factor, of each channel.
+
+    The division is exact to the last digit, so that the mean of a constant is mostly the constant: without an epsilon the
+    gradient of its deviation would be that of rounding.
+    """
+    number = tl.zeros_like(tl.sum(value, 0)) + frames
+    mean = tl.div_rn(tl.sum(value, 0), number)
     apart = tl.where(inside, value - mean[None, :], 0.0)
     return apart, mean, tl.sum(apart * apart, 0) / frames * factor
 

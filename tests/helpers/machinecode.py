@@ -1,0 +1,31 @@
+"""Triton kernels as machine code for GPUs, on a machine without one; in processes where Triton does not interpret."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# (format of the maps, compute capability, whether there is one channel, which Triton takes as a constant).
+VARIANTS = (("bf16", 90, False), ("fp32", 90, False), ("bf16", 80, False), ("fp32", 80, True))
+
+
+def compile_kernel(kernel, types: dict, constants: dict, capability: int) -> int:
+    """Bytes of a kernel's code.
+
+    Args:
+        kernel: of Triton.
+        types: of its arguments; pointers to float32 are left out.
+        constants: the values of those that are constants.
+        capability: of the GPU, 90 for an H100.
+    """
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    signature = {arg: "constexpr" if arg in constants else types.get(arg, "*fp32") for arg in kernel.arg_names}
+    source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    return len(triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"])
+
+
+def compiled_names(shell, path: Path) -> list[str]:
+    """What the test file prints when it is run as a script that compiles, in a process of its own."""
+    here = f"PYTHONPATH={ROOT}:{ROOT}/tests/helpers"
+    return shell(f"{here} {sys.executable} {path}", TRITON_INTERPRET="0", TRITON_CACHE_DIR="cache").text.splitlines()
