@@ -35,7 +35,7 @@ from sertk.training.settings import HeadSettings
 @options_of(HeadOptions, HELD_OUT, "folds")
 @select_option
 @options_of(HeadOptions, HELD_OUT, "eval_vectors", "grid", "grid_criterion", "inner_scores")
-@options_of(HeadOptions, "The head", "aux", "trained_on", "stack")
+@options_of(HeadOptions, "The head", "pooling", "aux", "trained_on", "stack")
 @seed_option
 @device_option
 @threads_option
@@ -44,7 +44,8 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
 
     DRAWS is the output of embed-segments --draws for the same model: the trunk's output for the masked chunks of every
     epoch. DIR/FOLD/final.pt is the whole network, trunk and new head. On draws of maps (--at map) it is a network
-    without pooling. Several label sets, UTT2LABEL UTT2FOLD DIR each, are trained in one pass over the draws.
+    without pooling, or with --pooling attentive. Several label sets, UTT2LABEL UTT2FOLD DIR each, are trained in one pass
+    over the draws.
 
     With MODEL none, heads are trained on any table of vectors (functionals, x-vectors), or of matrices whose rows are
     draws, used in turn. Columns are standardised over each head's training segments. predict-emotion takes DIR/FOLD/final.pt
@@ -68,10 +69,13 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
           transfer-head --embedding-dim 0 --trained-on nothing none scp:vectors.scp \\
             folds/utt2label folds/utt2fold exp/functionals
           transfer-head --grid conf/head.grid none scp:vectors.scp folds/utt2label folds/utt2fold exp/chosen
+          transfer-head --pooling attentive exp/resnet34/final.pt scp:maps.scp folds/utt2label folds/utt2fold exp/attentive
           transfer-head --aux scp:stats.scp exp/resnet34/final.pt scp:draws.scp folds/utt2label folds/utt2fold exp/level
     See also: embed-segments, cmvn-segment, predict-emotion, train-resnet
     """
     alone = str(model) == "none"
+    if options["pooling"] != "none" and alone:
+        raise click.UsageError("--pooling is for maps, draws of a MODEL (embed-segments --draws N --at map)")
     if options["aux"] and alone:
         raise click.UsageError("--aux is for a MODEL's draws; vectors are put side by side by join-vectors")
     only_for("vectors without a network (MODEL none)", alone, "layer_weights", "trained_on", options=options)

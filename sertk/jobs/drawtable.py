@@ -34,6 +34,7 @@ class DrawTable:
         removed: what normalisation removed from each segment (--aux), which the rows of the store then end with; None: the
             head does not take it.
         drawn: with `removed` the draws alone, of all segments.
+        pooling: of draws of maps: "none" or "attentive", trained with the head.
     """
 
     model: Model
@@ -44,6 +45,12 @@ class DrawTable:
     sha256: str
     removed: Removed | None = None
     drawn: Store | None = None
+    pooling: str = "none"
+
+    @property
+    def map_frames(self) -> int:
+        """Frames of the chunks whose maps the head pools; 0 where it takes the draws as they are."""
+        return self.settings["chunk_frames"][0] if self.pooling != "none" else 0
 
     def stores(self) -> list[tuple[Store, Rspecifier]]:
         """The stores that a segment must be in, each with its table; the last one is `store`."""
@@ -68,8 +75,8 @@ class DrawTable:
 
     def head_spec(self, num_labels: int, settings: HeadSettings) -> NetworkSpec:
         """The network that results from a head of `num_labels` outputs on these draws."""
-        spec = head_spec(self.model, self.settings, num_labels, settings.embedding_dim)
-        if self.removed and spec.frames:
+        spec = head_spec(self.model, self.settings, num_labels, settings.embedding_dim, self.pooling)
+        if self.removed and (spec.frames or self.map_frames):
             raise SertkError(f"{self.source}: --aux is for draws of pooled vectors (embed-segments --draws, at pool)")
         return replace(spec, level_input=self.removed is not None)
 
@@ -101,7 +108,9 @@ class DrawTable:
         """
         if self.settings.get("model", self.model.digest) != self.model.digest:
             raise SertkError(f"{self.source}: these draws were made by another model than {self.model_path}")
-        dim = self.head_spec(len(self.model.labels), settings).pooled_dim
+        spec = self.head_spec(len(self.model.labels), settings)
+        frames = self.map_frames
+        dim = (replace(spec, pooling="none", frames=frames) if frames else spec).pooled_dim
         if self.settings.get("at", "pool") not in ("pool", "map") or store.bins != dim:
             raise SertkError(
                 f"{self.source}: rows of {store.bins} numbers, the pooling of {self.model_path} gives {dim}"
@@ -129,9 +138,9 @@ class DrawTable:
             SertkError: they were computed by another model or at another place, or a segment has none.
         """
         spec = self.head_spec(len(self.model.labels), HeadSettings())
-        if spec.frames and not self.model.network.spec.frames:
+        if self.map_frames or (spec.frames and not self.model.network.spec.frames):
             raise SertkError(
-                f"{source}: a head without pooling takes maps, not vectors of whole segments: --select last"
+                f"{source}: this head takes maps, not vectors of whole segments: --select last, without --grid and --inner-scores"
             )
         manifest = read_manifest(source)
         settings = manifest.settings if manifest else {}
@@ -150,40 +159,48 @@ class DrawTable:
         return vectors
 
 
-def open_draws(model_path: Path, source: Rspecifier, aux: Rspecifier | None = None) -> DrawTable:
+def open_draws(model_path: Path, source: Rspecifier, aux: Rspecifier | None = None, pooling: str = "none") -> DrawTable:
     """Read a model and open a table of its draws.
 
     Args:
         model_path: the model.
         source: its draws.
         aux: what normalisation removed from its features (cmvn-segment --stats); segments without it are left out.
+        pooling: of draws of maps.
 
     Raises:
-        SertkError: as `read_removed`.
+        SertkError: as `read_removed`; a pooling is given and the draws are not maps.
     """
     model, manifest = load_model(model_path), read_manifest(source)
     settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
+    if pooling != "none" and settings.get("at") != "map":
+        raise SertkError(f"{source}: --pooling {pooling} is for draws of maps (embed-segments --draws N --at map)")
     # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
     store = load_store(source, resident_bytes=0)
     if aux:
         removed = read_removed(aux, model, model_path)
         return DrawTable(model, model_path, source, removed.beside(store), settings, sha256, removed, store)
-    return DrawTable(model, model_path, source, store, settings, sha256)
+    return DrawTable(model, model_path, source, store, settings, sha256, pooling=pooling)
 
 
-def head_spec(model: Model, draw_settings: dict, num_labels: int, embedding_dim: int | None = None) -> NetworkSpec:
+def head_spec(
+    model: Model, draw_settings: dict, num_labels: int, embedding_dim: int | None = None, pooling: str = "none"
+) -> NetworkSpec:
     """The network that results from a new head on a model's draws.
 
     Args:
         model: the model whose trunk computed the draws.
-        draw_settings: of the draws; on draws of maps (embed-segments --at map) the network has no pooling.
+        draw_settings: of the draws.
         num_labels: outputs of the head.
         embedding_dim: of the head; None: as the model's.
+        pooling: on draws of maps (embed-segments --at map): the network has none, or that of the head.
     """
-    maps = draw_settings.get("at") == "map"
-    flat = {"pooling": "none", "frames": draw_settings["chunk_frames"][0]} if maps else {}
+    pooled = {}
+    if draw_settings.get("at") == "map":
+        frames = draw_settings["chunk_frames"][0] if pooling == "none" else 0
+        pooled = {"pooling": pooling, "frames": frames}
     size = {} if embedding_dim is None else {"embedding_dim": embedding_dim}
-    return model.network.spec.with_new_head(num_labels, **flat, **size)
+    return model.network.spec.with_new_head(num_labels, **pooled, **size)
 
 
 def _drawn(settings: dict) -> dict:

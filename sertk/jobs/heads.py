@@ -72,7 +72,7 @@ def train_all_heads(
     if str(model_path) == NO_MODEL:
         table = open_vectors(draws, settings.layer_weights, options.trained_on)
     else:
-        table = open_draws(model_path, draws, options.aux)
+        table = open_draws(model_path, draws, options.aux, options.pooling)
     settings, grid = replace(settings, versions=table.versions), options.grid
     stacked = options.stacked(device.type)
     longest = max(grid.points(settings), key=lambda point: point.epochs) if grid else settings
@@ -117,7 +117,8 @@ def start(
     label_set = run.label_set
     spec = table.head_spec(len(label_set.labelling.labels), settings)
     standardise = label_set.standardisation(run.fold, run.development_fold)
-    run.start(HeadTraining(spec, run.members, label_set.targets, settings, device, scorer, standardise))
+    data = (run.members, label_set.targets)
+    run.start(HeadTraining(spec, *data, settings, device, scorer, standardise, table.map_frames))
 
 
 def read_label_set(
@@ -158,6 +159,7 @@ def run_settings(
         **settings.fingerprint(),
         **chosen,
         **({"inner_scores": True} if options.inner_scores else {}),
+        **({"pooling": options.pooling} if options.pooling != "none" else {}),
         **table.fingerprint(),
         **machine_fingerprint(device, threads),
         "eval_vectors": manifest.sha256 if manifest else None,

@@ -64,6 +64,10 @@ class HeadOptions(JobOptions):
         " --stats. The resulting network takes features that are not normalised.",
         kind="rspecifier", metavar="VECTORS-RSPECIFIER",
     )  # fmt: skip
+    pooling: str = option(
+        "none", "Of draws of maps: none, which gives a network for segments of one length, or attentive, statistics with a"
+        " learned weight for every frame, trained with the head.", choices=("none", "attentive"),
+    )  # fmt: skip
     trained_on: str | None = option(
         None, "What the network behind the vectors was trained on, in words; 'nothing' for functionals and the like.",
         metavar="TEXT", unset="as the manifest of the vectors says, else unknown",

@@ -38,6 +38,7 @@ class VectorTable:
     sha256: str
     layers: int = 0
     trained_on: dict | None = field(default_factory=dict)
+    map_frames = 0  # vectors are no maps that a head could pool
 
     @property
     def versions(self) -> int:

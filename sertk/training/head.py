@@ -13,6 +13,7 @@ from sertk.data.loader import prefetch
 from sertk.data.sampler import Batch, Sampler
 from sertk.errors import SertkError
 from sertk.models.modelfile import finite
+from sertk.models.pooledhead import PooledHead
 from sertk.models.resnet import Head, NetworkSpec, ResNet
 from sertk.models.spec import HeadSpec
 from sertk.models.vectorhead import VectorHead
@@ -56,6 +57,7 @@ class HeadTraining:
         device: where to compute.
         scorer: scores the head after every epoch: its figures join the epoch's record, and the head of the epoch with the
             highest dev_ua is kept (see model_selection).
+        frames: of the chunks, where the draws are maps and the head pools them; 0: the draws are what the head takes.
         standardise: mean and deviation of the training vectors, for a head on vectors that standardises them.
 
     Raises:
@@ -71,13 +73,13 @@ class HeadTraining:
         device: torch.device,
         scorer: Callable[[Head], dict] | None = None,
         standardise: tuple[np.ndarray, np.ndarray] | None = None,
+        frames: int = 0,
     ) -> None:
         self.spec, self.settings, self.device, self.scorer = spec, settings, device, scorer
         if settings.class_weights == "balanced":
             targets = targets.balanced(spec.num_labels, members)
         self.members, self.targets = members, targets.to(device)
-        kind = VectorHead if isinstance(spec, HeadSpec) else Head
-        self.head = seeded(lambda: kind(spec), settings.seed)
+        self.head = seeded(lambda: new_head(spec, frames), settings.seed)
         if standardise:
             self.head.standardise(*standardise)
         self.head.to(device).train()
@@ -180,10 +182,23 @@ class HeadTraining:
         return self.best or self.head, selected_epoch(self.history)
 
 
-def with_head(network: ResNet, spec: NetworkSpec, head: Head) -> ResNet:
-    """A network of `spec` with copies of the trunk of `network`, of its pooling, and of `head`, in evaluation mode."""
+def new_head(spec: NetworkSpec | HeadSpec, frames: int = 0) -> Head | VectorHead | PooledHead:
+    """An untrained head on vectors, of a network, or of a network with its pooling, on maps of chunks of `frames`."""
+    if isinstance(spec, HeadSpec):
+        return VectorHead(spec)
+    return PooledHead(spec, frames) if frames else Head(spec)
+
+
+def with_head(network: ResNet, spec: NetworkSpec, head: Head | PooledHead) -> ResNet:
+    """A network of `spec` with copies of the trunk of `network`, of its pooling, and of `head`, in evaluation mode.
+
+    A head with a pooling of its own replaces the network's.
+    """
     new = ResNet(spec)
     new.take_trunk(network)
+    if isinstance(head, PooledHead):
+        new.pool.load_state_dict(head.pool.state_dict())
+        head = head.head
     new.head.load_state_dict(head.state_dict())
     return new.eval()
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from sertk.data.loader import prefetch
 from sertk.data.store import RESIDENT_BYTES, Segment, Store
 from sertk.errors import SertkError, error_context
+from sertk.models.pooledhead import PooledHead
 from sertk.training.head import EpochSums, EpochVectors, HeadTraining
 from sertk.training.headstack import train_stacked
 from sertk.training.progress import StopRequested, never
@@ -133,10 +134,11 @@ def train_heads(
 
 
 def stacks(trainings: dict[Name, HeadTraining]) -> list[list[Name]]:
-    """The names of heads of the same shape and batch size."""
+    """The names of heads of the same shape and batch size; each head with a pooling of its own is alone."""
     groups: dict[tuple, list[Name]] = {}
     for name, one in trainings.items():
-        groups.setdefault((one.spec, one.settings.batch_size), []).append(name)
+        alone = name if isinstance(one.head, PooledHead) else None
+        groups.setdefault((one.spec, one.settings.batch_size, alone), []).append(name)
     return list(groups.values())
 
 

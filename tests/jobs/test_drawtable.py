@@ -52,5 +52,5 @@ def test_unfit_eval_vectors_are_one_line(toy, call, train, folds, select_heads):
     maps = ("--draws", 6, "--at", "map", "--chunk-frames", 24, toy / "speakers/final.pt", f"scp:{toy}/feats.scp")
     call("embed-segments", *maps, f"ark,scp:{toy}/m.ark,{toy}/m.scp")
     err = select_heads(*select, f"scp:{toy}/w.scp", draws=f"scp:{toy}/m.scp", code=1).err
-    assert "a head without pooling takes maps, not vectors of whole segments: --select last" in err
+    assert "this head takes maps, not vectors of whole segments: --select last" in err
     assert not (toy / "heads").exists()

@@ -12,7 +12,7 @@ from killing import kill_at_random, running, start, wait
 from sklearn.metrics import balanced_accuracy_score
 from support import contents
 from toydata import NETWORK
-from trainings import DRAW_EPOCHS, decisions, records, transfer_head
+from trainings import DRAW_EPOCHS, StopAfter, decisions, records, transfer_head
 
 from sertk import runtime
 from sertk.datadir.lists import read_list, write_list
@@ -69,21 +69,8 @@ def test_network_without_pooling_transfers(toy, call, train):
     call("predict-emotion", toy / "flatheads/1/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
 
 
-def test_heads_without_pooling_on_a_trunk_with_pooling(toy, call, speakers):
-    table = f"ark,scp:{toy}/m.ark,{toy}/m.scp"
-    call(
-        "embed-segments",
-        "--draws",
-        DRAW_EPOCHS,
-        "--at",
-        "map",
-        "--chunk-frames",
-        24,
-        speakers,
-        f"scp:{toy}/feats.scp",
-        table,
-    )
-    transfer_head(toy, call, speakers, f"scp:{toy}/m.scp", name="flatheads")
+def test_heads_without_pooling_on_a_trunk_with_pooling(toy, call, speakers, maps):
+    transfer_head(toy, call, speakers, maps, name="flatheads")
     before, after = load_model(speakers).network, load_model(toy / "flatheads/2/final.pt").network
     assert before.spec.pooling == "stats" and (after.spec.pooling, after.spec.frames) == ("none", 24)
     assert torch.equal(before.trunk.stem.weight, after.trunk.stem.weight)
@@ -96,6 +83,57 @@ def test_heads_without_pooling_on_a_trunk_with_pooling(toy, call, speakers):
             maps, _ = before.trunk(torch.from_numpy(cropped.T.copy())[None])
             wanted = after.head(maps.flatten(1)).softmax(dim=1)[0].numpy()
         np.testing.assert_allclose(dict(read_table(f"ark:{toy}/p.ark", kind="vector"))[key], wanted, atol=1e-5)
+
+
+@pytest.fixture
+def maps(toy, call, speakers):
+    """Draws of maps of the trunk of `speakers`."""
+    table = f"ark,scp:{toy}/m.ark,{toy}/m.scp"
+    draws = ("--draws", DRAW_EPOCHS, "--at", "map", "--chunk-frames", 24)
+    call("embed-segments", *draws, speakers, f"scp:{toy}/feats.scp", table)
+    return f"scp:{toy}/m.scp"
+
+
+ATTENTIVE = ("--pooling", "attentive")
+
+
+def test_attentive_heads_on_maps_of_the_trunk(toy, call, speakers, maps):
+    """Learned weights, and posteriors of segments of any length; one by one where others are stacked."""
+    transfer_head(toy, call, speakers, maps, *ATTENTIVE, name="heads")
+    transfer_head(toy, call, speakers, maps, *ATTENTIVE, "--stack", "true", name="stacked")
+    before, after = load_model(speakers).network, load_model(toy / "heads/2/final.pt").network
+    assert (after.spec.pooling, after.spec.frames) == ("attentive", 0)
+    assert torch.equal(before.trunk.stem.weight, after.trunk.stem.weight)
+    assert after.pool.score.weight.abs().max() > 0  # all are 0 before training
+    for name, tensor in load_model(toy / "stacked/2/final.pt").network.state_dict().items():
+        assert torch.equal(tensor, after.state_dict()[name]), name
+    call("predict-emotion", toy / "heads/2/final.pt", f"scp:{toy}/feats.scp", f"ark:{toy}/p.ark")
+    posteriors = dict(read_table(f"ark:{toy}/p.ark", kind="vector"))
+    for key, feats in read_table(f"scp:{toy}/feats.scp"):
+        with torch.no_grad():
+            pooled = after.pool(*before.trunk(torch.from_numpy(feats.T.copy())[None]))
+            wanted = after.head(pooled).softmax(dim=1)[0].numpy()
+        np.testing.assert_allclose(posteriors[key], wanted, atol=1e-5)
+
+
+def test_stopped_attentive_heads_resume_to_the_same_bytes(toy, call, speakers, maps, monkeypatch):
+    transfer_head(toy, call, speakers, maps, *ATTENTIVE, name="straight")
+    with monkeypatch.context() as patch:
+        patch.setattr("sertk.cli.transfer_head.catch_signals", lambda: StopAfter(9))
+        transfer_head(toy, call, speakers, maps, *ATTENTIVE, name="stopped", code=75)
+    transfer_head(toy, call, speakers, maps, *ATTENTIVE, name="stopped")
+    assert contents(toy / "stopped") == contents(toy / "straight")
+
+
+def test_a_pooling_is_for_draws_of_maps(toy, call, speakers, draws, maps):
+    err = transfer_head(toy, call, speakers, draws, *ATTENTIVE, code=1).err
+    assert "--pooling attentive is for draws of maps (embed-segments --draws N --at map)" in err
+    assert "--pooling is for maps" in transfer_head(toy, call, "none", draws, *ATTENTIVE, code=2).err
+    call("embed-segments", "--at", "pool", speakers, f"scp:{toy}/feats.scp", f"ark:{toy}/w.ark")
+    whole = ("--select", "oracle", "--eval-vectors", f"ark:{toy}/w.ark")
+    err = transfer_head(toy, call, speakers, maps, *whole, *ATTENTIVE, code=1).err
+    assert "this head takes maps, not vectors of whole segments: --select last" in err
+    assert not (toy / "heads").exists()
 
 
 def test_label_sets_together_equal_label_sets_alone(tmp_path, head_words, call):
