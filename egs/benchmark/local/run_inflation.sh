@@ -47,7 +47,7 @@ seeds=$(seeds_of "$seed" "$repeats")
 need_results
 
 chosen_on_test() {
-  case $1 in frozen-attentive | scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
+  case $1 in scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
 }
 
 conditions_of() {
@@ -77,7 +77,7 @@ if at_stage 2 "systems"; then
   oracle=$work/exp/conf.oracle
   rm -rf "$oracle"
   cp -r "$conf" "$oracle"
-  for name in attentive scratch finetune level level.finetune; do
+  for name in scratch finetune level level.finetune; do
     [ ! -e "$oracle/$name.conf" ] || echo "--select=oracle" >>"$oracle/$name.conf"
   done
   for corpus in $corpora; do
