@@ -219,28 +219,30 @@ def _spans(device: torch.device) -> int:
 
 
 def obstacle(device: torch.device) -> str | None:
-    """Return why the fused form cannot be used on a device, None if it can: a small map is computed in both forms."""
+    """Return why the fused form cannot be used on a device, None if it can: a small network is computed in both."""
     if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "the fused form needs a GPU"
     try:
-        fused, plain = (_small_map(device, form) for form in (True, False))
+        fused, plain = (_small_network(device, form) for form in (True, False))
     except Exception as error:  # a missing Triton, compiler or header, or an old GPU, each raises a class of its own
         return f"Triton does not work here: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-    if all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fused, plain, strict=True)):
+    if all(torch.allclose(a, b, rtol=1e-2, atol=1e-2) for a, b in zip(fused, plain, strict=True)):
         return None
     return "the kernels' results differ from torch's here"
 
 
-def _small_map(device: torch.device, fused: bool) -> list[Tensor]:
-    """Values and gradients of a map of 24 channels, with a shortcut."""
+def _small_network(device: torch.device, fused: bool) -> list[Tensor]:
+    """Pooled maps of a stem and a layer with a shortcut, the gradients of their weights, and what BatchNorm keeps."""
     random = torch.Generator().manual_seed(0)
-    x, shortcut, grad = (
-        _in_layout(torch.randn(3, 24, 5, 7, generator=random).to(device)).requires_grad_() for _ in range(3)
-    )
-    norm, act = nn.BatchNorm2d(24).to(device), LayerPReLU().to(device)
-    use_fused(norm, fused)
-    out, _ = norm_act(x, norm, act, shortcut.clone())
-    return [out, *torch.autograd.grad(out, (x, shortcut, *norm.parameters(), *act.parameters()), grad), *norm.buffers()]
+    conv, act, pool = nn.Conv2d(1, 24, 3, padding=1, bias=False), LayerPReLU(), StatsPool()
+    conv.weight.data = torch.randn(conv.weight.shape, generator=random)
+    network = nn.ModuleList([conv, nn.BatchNorm2d(24), nn.BatchNorm2d(24), act, pool]).to(device)
+    use_fused(network, fused)
+    x, around = conv_norm_act(torch.randn(3, 1, 5, 7, generator=random).to(device), conv, network[1], act)
+    x, _ = norm_act(_in_layout(x), network[2], act, around)
+    pooled = pool(x)
+    gradients = torch.autograd.grad(pooled.square().sum(), list(network.parameters()))
+    return [pooled.detach(), *gradients, *network.buffers()]
 
 
 def _kernels() -> ModuleType:

@@ -84,7 +84,7 @@ def test_maps_that_the_kernels_do_not_take_are_left_to_torch(monkeypatch):
 
 def test_the_reason_why_there_is_no_fused_form(interpreter, monkeypatch):
     assert obstacle(CPU) is None
-    monkeypatch.setattr(normact, "_small_map", lambda device, fused: [torch.tensor([1.0 + fused])])
+    monkeypatch.setattr(normact, "_small_network", lambda device, fused: [torch.tensor([1.0 + fused])])
     assert obstacle(CPU) == "the kernels' results differ from torch's here"
     monkeypatch.undo()
     monkeypatch.setattr(normact, "_kernels", lambda: (_ for _ in ()).throw(ImportError("No module named 'triton'\n…")))
