@@ -115,6 +115,8 @@ def fill():
         draws = ("--draws", 20 if data == "data/few" else 2, "--chunk-frames", "20", "--num-threads", 1)
         table = f"ark,scp:{folder}/draws.ark,{folder}/draws.scp"
         run("embed-segments", *draws, "exp/resnet34/final.pt", f"scp:{data}/feats.scp", table)
+    maps = ("--draws", 20, "--at", "map", "--chunk-frames", 20, "--num-threads", 1)
+    run("embed-segments", *maps, "exp/resnet34/final.pt", "scp:data/few/feats.scp", "ark,scp:maps.ark,maps.scp")
     whole = ("--at", "pool", "--num-threads", 1, "exp/resnet34/final.pt", "scp:feats.scp")
     run("embed-segments", *whole, "ark,scp:whole.ark,whole.scp")
     run("cmvn-segment", "--verbose", 0, "--stats", "ark,scp:stats.ark,stats.scp", "scp:fbank.scp", "ark:n.ark")
