@@ -1,7 +1,8 @@
 """Convolutions in the fused form of a training step: cuDNN's, called in ways that take it less time.
 
-A network's first stage has 32 channels, with which cuDNN's gradient of the weights keeps a GPU's matrix units a quarter busy;
-of some convolutions 1 × 1 with a stride it computes all cells. benchmarks/README.md has the times.
+A network's first stage has 32 channels, with which cuDNN's gradient of the weights keeps a GPU's matrix units a sixth busy; one
+strided 1 × 1 convolution takes longer than a copy of the cells that it needs and their product. benchmarks/README.md has the
+times, of an H200.
 """
 
 from functools import lru_cache
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 
-# Channels with which two frames side by side are taken as one of twice the channels; and those of the input of a 1 × 1
-# convolution with a stride of whose output cuDNN 9 takes five times as long as of the cells that it needs.
+# Channels with which two frames side by side are taken as one of twice the channels; channels of the input of that 1 × 1
+# convolution: with others, a copy of the cells takes longer.
 PAIRED, STRIDED = 32, 64
 
 
@@ -46,7 +47,7 @@ class Paired(torch.autograd.Function):
     """A 3 × 3 convolution whose weights get their gradient from pairs of frames.
 
     In memory two frames of C channels are one of 2 C. The gradient of a convolution between such pairs has twice the products,
-    half of them of frames that the 3 × 3 cells do not join, on matrix units that are four times as busy.
+    half of them of frames that the 3 × 3 cells do not join, on matrix units that are more than three times as busy.
     """
 
     @staticmethod
