@@ -14,7 +14,7 @@ and in the JSON file, which is written after every part. Without a GPU the size 
   fused      BatchNorm, PReLU and shortcut of each stage's maps by torch's operations and fused, divided in several ways: time,
              bandwidth, error against float32
   convolutions  every kind of convolution of the network alone, by each way that cuDNN chooses, and their sum
-  profile    the step's time by groups of kernels, the 20 longest kernels, and operations with bytes and bandwidth
+  profile    the step's time by groups of kernels, the longest of each group, and operations with bytes and bandwidth
   folds      five trainings: one alone and five in turn in one process, in each form; five processes at once
   table3     the binaries: draws, 15 heads and posteriors from features (table3.py), --epochs of the paper's 20
   heads      15 heads on draws, stacked and one by one

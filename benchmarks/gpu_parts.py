@@ -96,7 +96,9 @@ def convolutions(size: Size, device: torch.device) -> None:
 
 def variants(size: Size, device: torch.device) -> None:
     """The step of the smallest and the largest batch with one thing changed."""
-    cudnn, frames = torch.backends.cudnn, size.usual
+    from gpu_convolutions import chosen
+
+    frames = size.usual
 
     def report(batch: int, name: str, network: ResNet | None = None, **fields: object) -> None:
         run = new_step(size, batch, frames, device, network, **fields)
@@ -104,13 +106,13 @@ def variants(size: Size, device: torch.device) -> None:
 
     for batch in (size.batches[0], size.batches[-1]):
         report(batch, "as it is")
-        cudnn.deterministic = False
-        report(batch, "algorithms that need not be deterministic")
-        cudnn.benchmark = True
-        report(batch, "the fastest algorithms by cuDNN's benchmark")
-        cudnn.deterministic = True
-        report(batch, "the fastest deterministic algorithms by cuDNN's benchmark")
-        cudnn.benchmark = False
+        for choice, name in (
+            ("any", "algorithms that need not be deterministic"),
+            ("fastest", "the fastest algorithms by cuDNN's benchmark"),
+            ("fastest deterministic", "the fastest deterministic algorithms by cuDNN's benchmark"),
+        ):
+            with chosen(choice):
+                report(batch, name)
     batch = size.batches[0]
     if "graphs" in forms(size, device):
         network = ResNet(size.spec)
