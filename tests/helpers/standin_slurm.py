@@ -28,12 +28,13 @@ def sbatch(words, options):
     if (STATE.parent / "maxarray").exists() and max(numbers(options["--array"])) >= max_array():
         sys.exit("sbatch: error: Batch job submission failed: Invalid job array specification")
     array = str(1 + sum(1 for _ in STATE.iterdir()))
-    folder = STATE / array
+    folder = STATE.parent / f"array.{array}"
     folder.mkdir()
     (folder / "script").write_text(sys.stdin.read())
     for number in numbers(options["--array"]):
         (folder / str(number)).write_text("PENDING")
     (folder / "call.json").write_text(json.dumps([words, options]))
+    folder.rename(STATE / array)
     subprocess.Popen(
         [sys.executable, __file__, "controller", array],
         start_new_session=True,
@@ -42,6 +43,13 @@ def sbatch(words, options):
         stderr=subprocess.DEVNULL,
     )
     print(array)
+
+
+def put(path, text):
+    """Write a file that other processes read at any time: whole, or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def max_array():
@@ -67,7 +75,7 @@ def controller(words, _):
         starts_tasks = not (STATE.parent / "reason").exists()
         for number in [n for n in waiting if (folder / f"{n}.cancel").exists()]:
             waiting.remove(number)
-            (folder / str(number)).write_text("CANCELLED")
+            put(folder / str(number), "CANCELLED")
         while starts_tasks and waiting and len(running) < at_once:
             number = waiting.pop(0)
             running[number] = start(folder, options, number, starts[number])
@@ -77,18 +85,18 @@ def controller(words, _):
                 continue
             del running[number]
             if (folder / f"{number}.cancel").exists():
-                (folder / str(number)).write_text("CANCELLED")
+                put(folder / str(number), "CANCELLED")
             elif (folder / f"{number}.requeue").exists():
                 (folder / f"{number}.requeue").unlink()
-                (folder / str(number)).write_text("PENDING")
+                put(folder / str(number), "PENDING")
                 waiting.append(number)
             else:
-                (folder / str(number)).write_text("FAILED" if process.returncode else "COMPLETED")
+                put(folder / str(number), "FAILED" if process.returncode else "COMPLETED")
         time.sleep(0.02)
 
 
 def start(folder, options, number, restarts):
-    (folder / str(number)).write_text("RUNNING")
+    put(folder / str(number), "RUNNING")
     with open(options["--output"].replace("%a", str(number)).replace("%%", "%"), "ab") as out:
         process = subprocess.Popen(
             ["bash", folder / "script"],
@@ -102,7 +110,7 @@ def start(folder, options, number, restarts):
                 "SLURM_RESTART_COUNT": str(restarts),
             },
         )
-    (folder / f"{number}.pid").write_text(str(process.pid))
+    put(folder / f"{number}.pid", str(process.pid))
     return process
 
 
