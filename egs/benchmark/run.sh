@@ -9,7 +9,7 @@
 #   --emodb DIR --emodb7 DIR --ravdess DIR --cremad DIR
 #                        the corpora as distributed; emodb has IEMOCAP's four classes, emodb7 all seven
 #   --manifest "NAME=FILE …"
-#                        other corpora, by tables of their files (prepare-manifest --help)
+#                        other corpora, by tables of their files (prepare-manifest --help), or data folders
 #   --systems "NAME …"   what is trained in the folds of each corpus [opensmile-egemaps opensmile-compare]:
 #     opensmile-egemaps opensmile-compare   openSMILE's functionals, linear SVM; C chosen within the training folds
 #     frozen                                the paper: a head on the frozen trunk of --init
@@ -80,8 +80,12 @@ if at_stage 1 "data folders"; then
   [ -z "$ravdess" ] || local/prepare_ravdess.py "${partial[@]}" "$ravdess" "$work/data/ravdess"
   [ -z "$cremad" ] || local/prepare_cremad.py "${partial[@]}" "$cremad" "$work/data/cremad"
   for pair in "${tables[@]}"; do
-    table=$(cd "$here" && realpath -ms -- "${pair#*=}")
-    prepare-manifest "${partial[@]}" "$table" "$work/data/${pair%%=*}"
+    source=$(cd "$here" && realpath -ms -- "${pair#*=}") data=$work/data/${pair%%=*}
+    if [ ! -d "$source" ]; then
+      prepare-manifest "${partial[@]}" "$source" "$data"
+    elif [ ! "$source" -ef "$data" ]; then
+      combine-data "$data" "$source"
+    fi
   done
   for corpus in $corpora; do
     validate-data "$work/data/$corpus"

@@ -111,6 +111,19 @@ def write_corpora(folder, *corpora):
         (folder / "conf" / f"{name}.conf").write_text(text)
 
 
+def test_a_data_folder_is_a_corpus(tmp_path):
+    """Also the one of an earlier call, which stays as it is."""
+    speakers = [f"s{n}" for n in range(4)]
+    keys = [f"{speaker}-{label}" for speaker in speakers for label in ("ang", "sad")]
+    (tmp_path / "data").mkdir()
+    for name, value in (("wav.scp", lambda key: f"/corpus/{key}.wav"), ("utt2label", lambda key: key[3:]),
+                        ("utt2spk", lambda key: key[:2])):  # fmt: skip
+        (tmp_path / "data" / name).write_text("".join(f"{key} {value(key)}\n" for key in keys))
+    for source in ("data", "work/data/one"):
+        done = run(tmp_path, "--manifest", f"one={source}", "--work", "work", "--stop-stage", 1)
+        assert done.returncode == 0 and len(read_list(tmp_path / "work/data/one/utt2label")) == 8, done.stderr
+
+
 @pytest.mark.slow
 def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
     """From tables of files: a network from scratch in two runs, their ensemble, openSMILE and a fusion; both directions."""
