@@ -84,7 +84,8 @@ def test_cremad_has_votes_and_demographics(prepare, cremad, tmp_path):
     result = prepare(CREMAD, cremad, tmp_path / "data", code=1, COUNTS=counts)
     assert f"not the whole CREMA-D: {cremad}/AudioWAV/1001_XXX_ANG_XX.wav: not a name of CREMA-D's" in result.err
     (cremad / "AudioWAV/1001_XXX_ANG_XX.wav").unlink()
-    prepare(CREMAD, cremad, tmp_path / "data", COUNTS=counts)
+    result = prepare(CREMAD, cremad, tmp_path / "data", COUNTS=counts)
+    assert "1076_MTI_SAD_XX.wav: left out, silent in every copy" in result.err
     data = tmp_path / "data"
     assert read_list(data / "utt2label") == {
         "1001_DFA_ANG_XX": "ang", "1001_DFA_NEU_XX": "neu", "1001_IEO_HAP_LO": "hap",

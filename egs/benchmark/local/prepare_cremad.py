@@ -72,7 +72,9 @@ def main(cremad, data_dir, allow_partial):
             problems.append(f"{path}: comes twice (also {paths[utterance]})")
         elif not name or name[2] not in SENTENCES or name[3] not in LABELS:
             problems.append(f"{path}: not a name of CREMA-D's (1001_DFA_ANG_XX.wav)")
-        elif utterance not in SILENT:
+        elif utterance in SILENT:
+            log.info("%s: left out, silent in every copy of the corpus", path)
+        else:
             paths[utterance] = path
     if not paths:
         raise SertkError(f"{cremad / folder}: no recordings of CREMA-D (expected in it: 1001_DFA_ANG_XX.wav and so on)")

@@ -9,6 +9,9 @@
 # The line "# Settings: " of a script names the files of --conf that it reads.
 # shellcheck shell=bash disable=SC2034  # variables of the scripts
 what='' models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_threads=1
+# For a call by hand.
+# shellcheck source=../path.sh
+command -v sertk_options.sh >/dev/null || . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 3 ] || { "$0" --help >&2; exit 2; }
