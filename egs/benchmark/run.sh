@@ -60,11 +60,13 @@ corpora=''
 for name in emodb emodb7 ravdess cremad; do
   [ -z "${!name}" ] || corpora+=" $name"
 done
-for pair in $manifest; do
+mapfile -t tables < <(pairs_of "$manifest")
+for pair in "${tables[@]}"; do
   [[ $pair =~ ^[A-Za-z0-9_]+=. ]] || die "--manifest takes NAME=FILE pairs, not '$pair'"
   corpora+=" ${pair%%=*}"
 done
 [ -n "$corpora" ] || die "no corpus (see run.sh --help)"
+check_corpora "$corpora"
 absolute_vectors "$here"
 check_systems "$systems"
 need_settings 4 "$systems"
@@ -77,7 +79,7 @@ if at_stage 1 "data folders"; then
   [ -z "$emodb7" ] || ../emodb/local/prepare_emodb.py --whole true "${partial[@]}" "$emodb7" "$work/data/emodb7"
   [ -z "$ravdess" ] || local/prepare_ravdess.py "${partial[@]}" "$ravdess" "$work/data/ravdess"
   [ -z "$cremad" ] || local/prepare_cremad.py "${partial[@]}" "$cremad" "$work/data/cremad"
-  for pair in $manifest; do
+  for pair in "${tables[@]}"; do
     table=$(cd "$here" && realpath -ms -- "${pair#*=}")
     prepare-manifest "${partial[@]}" "$table" "$work/data/${pair%%=*}"
   done

@@ -105,6 +105,9 @@ def main(
     if absent := [name for name, value in zip(classes, highest) if not value]:
         log.warning("no segment has any probability of %s (--label-map maps labels that are called otherwise)",
                     ", ".join(absent))  # fmt: skip
+    truth = read_list(fold_dir / "utt2label")
+    if all(posteriors.vectors[key][classes.index(truth[key])] == 1 for key in wanted if truth.get(key) in classes):
+        log.warning("every segment has its true label alone: is that the column of the truth? (--columns label=NAME)")
     if posteriors.outside:
         log.warning(
             "%d segments had part of their probability on labels that are no classes: scaled to 1", posteriors.outside

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sertk.datadir.records import Record, column, plain
+from sertk.datadir.records import Record, column, composed, plain
 from sertk.errors import SertkError
 from sertk.frontend.header import AudioHeader, read_header
 from sertk.kaldi.filenames import parse_rxfilename
@@ -161,7 +161,7 @@ def word(text: str) -> str:
     >>> word("Anna B./2")
     'Anna_B._2'
     """
-    return re.sub(r"[^\w.@+=-]", "_", text)
+    return re.sub(r"[^\w.@+=-]", "_", composed(text))
 
 
 def _span(values: Mapping[str, str], header: AudioHeader) -> tuple[float | None, float | None]:

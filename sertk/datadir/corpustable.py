@@ -153,4 +153,6 @@ def _without_gaps(maps: dict[str, dict[str, str]], rows: int, genders: list[str]
             others = f" ('{genders[0]}' is neither f nor m)" if genders else ""
             notes.append(f"no spk2gender: {speakers - len(found)} of {speakers} speakers have no gender{others}")
         maps["spk2gender"] = {}
+    elif genders:
+        notes.append(f"gender '{genders[0]}' is neither f nor m: that of the speaker's other rows counts")
     return notes

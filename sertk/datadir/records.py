@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +91,22 @@ def column(values: Mapping[str, Any], names: Iterable[str]) -> Any:
     return next((lower[name] for name in names if name in lower), None)
 
 
+def composed(text: str) -> str:
+    """The text with composed letters (NFC): macOS writes file names with decomposed ones.
+
+    >>> composed("A\N{COMBINING DIAERESIS}")
+    'Ä'
+    """
+    return unicodedata.normalize("NFC", text)
+
+
 def plain(value: object) -> str:
     """The text of a value; "" for None, NaN and what pandas writes for a missing one.
 
     >>> plain(" ang "), plain(3), plain(None), plain(float("nan")), plain("NaT")
     ('ang', '3', '', '', '')
     """
-    text = "" if value is None else " ".join(str(value).split())
+    text = "" if value is None else " ".join(composed(str(value)).split())
     return "" if text.lower() in ("nan", "nat", "none", "null", "<na>") else text
 
 

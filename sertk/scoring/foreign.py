@@ -110,8 +110,8 @@ def read_predictions(
 def _segment_of(record: Record, file_names: Sequence[str], names: Names) -> str | None:
     if record.problem:
         raise SertkError(record.problem)
-    name = plain(column(record.values, file_names))
-    if not name:
+    name = str(column(record.values, file_names)).strip()  # spaces within it are part of it
+    if not plain(name):
         raise SertkError(f"no column {' or '.join(file_names)} (--columns file=NAME names it)")
     start = plain(column(record.values, ("start",)))
     try:

@@ -130,3 +130,14 @@ def test_a_class_that_no_segment_is_given_is_named(call, task):
     Path("p.csv").write_text("".join(["file,predicted\n", *(f"{key},hap\n" for key in task[0])]))
     result = call("import-scores", "--declared", "x", "p.csv", "folds", "exp/p")
     assert "no segment has any probability of neu (--label-map maps labels" in result.err
+
+
+def test_a_column_of_the_truth_is_suspected(call, task):
+    """A table whose predictions are called otherwise, so that its column `label` is read."""
+    keys = list(task[0])
+    for wrong in ([], keys[:1]):
+        rows = [f"{key},{key[6:9]},{'neu' if key in wrong else key[6:9]}\n" for key in keys]
+        Path("p.csv").write_text("".join(["file,label,answer\n", *rows]))
+        words = ("--declared", "x", "--columns", "label=answer") if wrong else ("--declared", "x")
+        result = call("import-scores", *words, "p.csv", "folds", "exp/p")
+        assert ("is that the column of the truth? (--columns label=NAME)" in result.err) == (not wrong)

@@ -30,6 +30,12 @@ def test_values_are_words_that_may_stand_in_keys(read, tmp_path):
     assert (row.start, row.end, row.name, row.header.rate) == (None, None, "", 16000)
 
 
+def test_decomposed_letters_are_the_composed_ones(read):
+    """As macOS writes file names: one speaker, not two."""
+    row = read(ROW | {"speaker": "Ju\N{COMBINING DIAERESIS}rgen", "emotion": "A\N{COMBINING DIAERESIS}rger"})
+    assert (row.speaker, row.label) == ("Jürgen", "Ärger")
+
+
 def test_columns_have_the_names_of_other_toolkits(read):
     """Those of EmoBox, whatever their case, and one that --columns names."""
     row = read({"WAV": "a 1.wav", "Key": "x", "Emo": "ang", "actor": "7"}, columns={"speaker": "Actor"})

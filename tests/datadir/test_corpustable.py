@@ -70,6 +70,13 @@ def test_a_list_with_gaps_is_not_written_and_named(wavs):
     assert not any(corpus.maps[name] for name in ("utt2session", "utt2age", "spk2gender"))
 
 
+def test_a_gender_of_some_rows_alone_is_named(wavs):
+    path = table(wavs, "file,speaker,emotion,gender\na/1.wav,x,ang,f\na/2.wav,x,neu,F?\n")
+    corpus = read_corpus([path], Reading())
+    assert corpus.notes == ["gender 'F?' is neither f nor m: that of the speaker's other rows counts"]
+    assert corpus.maps["spk2gender"] == {"x": "f"}
+
+
 def test_segments_have_times_in_seconds_or_as_pandas_writes_them(wavs):
     """audformat's segmented tables: NaT is the end of the file."""
     path = table(wavs, "file,start,end,speaker,emotion\n"

@@ -99,6 +99,34 @@ def test_cremad_has_votes_and_demographics(prepare, cremad, tmp_path):
     assert read_list(data / "utt2level")["1001_IEO_HAP_LO"] == "low"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "VideoDemographics.csv",
+            "version https://git-lfs.github.com/spec/v1\n",
+            "has no rows: not the corpus's table",
+        ),
+        (
+            "VideoDemographics.csv",
+            "ActorID,Age,Sex,Race,Ethnicity\n1001,51,,x,y\n",
+            ":2: column 'Sex' is missing or empty",
+        ),
+        ("processedResults/tabulatedVotes.csv", "x,y\n1,2\n", ":2: column '' is missing or empty"),
+        (
+            "processedResults/tabulatedVotes.csv",
+            ",A,D,F,H,N,S,fileName\n10,1,1,1,1,1,x,1001_DFA_ANG_XX\n",
+            ":2: 'x' is not a number of votes",
+        ),
+    ],
+)
+def test_damaged_tables_of_cremad_are_one_line(prepare, cremad, tmp_path, name, content, message):
+    """A clone without git lfs has stand-ins for its files."""
+    (cremad / name).write_text(content)
+    result = prepare(CREMAD, "--allow-partial", "true", cremad, tmp_path / "data", code=1)
+    assert f"ERROR: {cremad / name}" in result.err and message in result.err and not (tmp_path / "data").exists()
+
+
 def test_a_copy_at_a_lower_rate_is_stamped(prepare, cremad, tmp_path):
     soundfile.write(cremad / "AudioWAV/1001_DFA_ANG_XX.wav", np.zeros(100), 11025)
     prepare(CREMAD, "--allow-partial", "true", cremad, tmp_path / "data")

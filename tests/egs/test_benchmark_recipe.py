@@ -38,6 +38,18 @@ def run(folder, *words):
     [
         ([], "no corpus (see run.sh --help)"),
         (["--manifest", "x.csv"], "--manifest takes NAME=FILE pairs, not 'x.csv'"),
+        (["--manifest", "a=x y.csv b=z.csv a=z.csv"], "two corpora are called a"),
+        (["--ravdess", "x", "--manifest", "ravdess=x.csv"], "two corpora are called ravdess"),
+        (["--manifest", "cross=x.csv"], "no corpus can be called cross: it is a folder of results"),
+        (
+            ["--emodb", "x", "--systems", "level folds=level+"],
+            "no system can be called folds: it is a folder of results",
+        ),
+        (["--emodb", "x", "--systems", "level level=scratch+level"], "two systems are called level"),
+        (
+            ["--emodb", "x", "--systems", "mix=level+scratch level"],
+            "mix=level+scratch: name level before it in --systems",
+        ),
         (["--emodb", "x", "--systems", "nosuch"], "there is no system nosuch (local/systems/nosuch.sh"),
         (["--emodb", "x", "--systems", "frozen"], "frozen needs --init MODEL"),
         (["--emodb", "x", "--systems", "level level-finetune"], "level-finetune needs --level-init MODEL"),

@@ -165,6 +165,10 @@ def test_the_table_has_every_system_with_its_test(call, prepare, vectors):
         Path(f"{name}.csv").write_text("\n".join(lines))
         call("import-scores", "--trained-on", "folds", f"{name}.csv", "exp/toy/folds", f"exp/toy/{name}")
         call("score-loso", "--json", f"exp/toy/{name}/results.json", *lists, f"exp/toy/{name}")
+    shutil.copytree("exp/toy", "exp/alone", ignore=shutil.ignore_patterns("bad"))
+    for name, warning in (("good", ""), ("nosuch", "exp/alone: no nosuch to test against")):
+        result = prepare("benchmark/local/table.py", "--against", name, "exp", "alone")
+        assert warning in result.err and (warning or "WARNING" not in result.err)
     result = prepare("benchmark/local/table.py", "--against", "bad", "--json", "all.json", "exp", "toy")
     heading, _, first, second, *_ = result.text.splitlines()
     assert heading == "toy: 72 segments, ang hap neu; 3 folds, given; 12 speakers in 3 folds"

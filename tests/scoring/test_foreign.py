@@ -144,3 +144,9 @@ def test_files_without_a_data_folder_are_hinted_at(tmp_path):
     path = table(tmp_path, "file,label\nx/1.wav,angry\n")
     with pytest.raises(SertkError, match=r"2 segments have none\); 1 rows are about others \(.*needs --data\)$"):
         read_predictions([path], Names(KEYS), CLASSES, MAP)
+
+
+def test_spaces_in_a_files_name_are_kept(tmp_path):
+    names = Names(["a"], {"a": "/corpus/x  1.wav"})
+    vectors = read_predictions([table(tmp_path, "file,label\n x  1.flac ,hap\n")], names, CLASSES).vectors
+    assert vectors["a"].tolist() == [0, 1, 0]

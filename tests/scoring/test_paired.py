@@ -195,3 +195,10 @@ def test_a_difference_that_could_be_shown_worked_by_hand():
     found = Difference(0.01, (-0.1, 0.1), 0.5, 0.5, 0.02, 4, 0.001)
     assert found.detectable() == pytest.approx(0.02 * 3.7174, abs=1e-5)
     assert found.detectable(2) == pytest.approx(0.02 * (3.4954 + 0.9410), abs=1e-5)
+
+
+def test_detectable_differences_are_near_those_of_statsmodels():
+    # statsmodels 0.15: TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8) * n**0.5, by the noncentral t distribution.
+    for units, errors in ((5, 3.761060), (10, 3.149635), (24, 2.925592), (91, 2.831921)):
+        found = Difference(0.01, (-0.1, 0.1), 0.5, 0.5, 0.02, units - 1, 0.001)
+        assert found.detectable() == pytest.approx(0.02 * errors, rel=0.012)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """prepare-cremad: data folder of CREMA-D, the Crowd-sourced Emotional Multimodal Actors Dataset."""
 
-import csv
 import logging
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ from sertk.cli.command import command
 from sertk.cli.options import allow_partial_option
 from sertk.cli.types import FOLDER
 from sertk.datadir.prepare import find_audio, report_problems, write_data_dir
+from sertk.datadir.records import read_records
 from sertk.errors import SertkError
 
 log = logging.getLogger("sertk")
@@ -123,7 +123,9 @@ def read_votes(path):
     """
     votes = {}
     # Rows 1….: sound alone; 2….: face alone; 3….: both.
-    for row in read_table(path):
+    for where, row in read_table(path, ["", "fileName", *VOTES]):
+        if wrong := next((row[letter] for letter in VOTES if not row[letter].isdecimal()), None):
+            raise SertkError(f"{where}: '{wrong}' is not a number of votes")
         chosen = [label for letter, label in VOTES.items() for _ in range(int(row[letter]))]
         if row[""].startswith("1") and chosen:
             votes[row["fileName"]] = " ".join(f"E{number}={label}" for number, label in enumerate(chosen, 1))
@@ -132,7 +134,7 @@ def read_votes(path):
 
 def read_demographics(path, speakers):
     """spk2gender, spk2age, spk2race and spk2ethnicity of the speakers; {} without the file."""
-    rows = {row["ActorID"]: row for row in read_table(path)}
+    rows = {row["ActorID"]: row for _, row in read_table(path, ["ActorID", "Age", "Sex", "Race", "Ethnicity"])}
     if not rows:
         return {}
     if missing := sorted(speakers - rows.keys()):
@@ -145,13 +147,20 @@ def read_demographics(path, speakers):
     return maps | {"spk2gender": {speaker: row["Sex"][0].lower() for speaker, row in of_speakers.items()}}
 
 
-def read_table(path):
-    """Rows of a CSV file of the corpus as dicts, none with a warning if it is missing."""
+def read_table(path, columns):
+    """Places and rows of a CSV file of the corpus, none with a warning if it is missing. All rows have values in all columns."""
     if not path.exists():
         log.warning("%s: is missing, continuing without it", path)
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    rows = []
+    for record in read_records(path):
+        empty = [f"column '{name}' is missing or empty" for name in columns if not record.values.get(name)]
+        if problem := record.problem or next(iter(empty), ""):
+            raise SertkError(f"{record.where}: {problem}: not the corpus's table (git lfs pull, or remove it)")
+        rows.append((record.where, record.values))
+    if not rows:
+        raise SertkError(f"{path}: has no rows: not the corpus's table (git lfs pull, or remove it)")
+    return rows
 
 
 if __name__ == "__main__":

@@ -24,11 +24,32 @@ absolute_vectors() {
   done
 }
 
+# pairs_of "NAME=FILE …": a pair on each line. Words without NAME= belong to the FILE before, whose name has spaces.
+pairs_of() {
+  tr '\n' ' ' <<<"$1" | sed -E 's/ +$//; s/(^| +)([A-Za-z0-9_]+=)/\n\2/g' | sed '/^ *$/d'
+}
+
+# check_corpora NAMES: each once, and none that is another folder of data/ or exp/.
+check_corpora() {
+  local name seen=' '
+  for name in $1; do
+    [[ " cross robustness " != *" $name "* ]] || die "no corpus can be called $name: it is a folder of results"
+    [[ $seen != *" $name "* ]] || die "two corpora are called $name"
+    seen+="$name "
+  done
+}
+
+# check_systems SYSTEMS: stops if one cannot be trained, before the others are.
 check_systems() {
-  local system part
+  local system name part seen=' '
   for system in $1; do
+    name=${system%%=*}
     [ -x "$(script_of "$system")" ] || die "there is no system $system ($(script_of "$system"); see run.sh --help)"
-    [[ ${system%%=*} =~ ^[A-Za-z0-9_.-]+$ ]] || die "'${system%%=*}' cannot be the name of a system"
+    [[ $name =~ ^[A-Za-z0-9_.-]+$ ]] || die "'$name' cannot be the name of a system"
+    [[ " folds inflation report robustness " != *" $name "* ]] || die "no system can be called $name: it is a folder of results"
+    [[ $seen != *" $name "* ]] || die "two systems are called $name"
+    [[ $system == *=scp:* || $system != *=*+* ]] || check_parts "$system" "$seen"
+    seen+="$name "
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
       level-frozen | level-finetune) [ -n "$level_init" ] || die "$system needs --level-init MODEL" ;;
@@ -38,6 +59,17 @@ check_systems() {
         done
         ;;
     esac
+  done
+}
+
+# check_parts FUSION EARLIER: each is one of the EARLIER systems, or has been put into exp of every corpus.
+check_parts() {
+  local part corpus parts=${1#*=}
+  for part in $(tr + ' ' <<<"${parts%%:*}"); do
+    [[ $2 != *" $part "* ]] || continue
+    for corpus in $corpora; do
+      [ -e "$work/exp/$corpus/$part" ] || die "$1: name $part before it in --systems"
+    done
   done
 }
 

@@ -58,9 +58,9 @@ def main(exp, corpora, against, json_file):
 def compared(folder: Path, systems: dict, against: str | None) -> dict:
     """Compare a system with all others: system -> difference in UA, its interval and p; {} if it is not there."""
     others = [name for name in systems if name != against]
+    if against and against not in systems:
+        log.warning("%s: no %s to test against", folder, against)
     if against not in systems or not others:
-        if against:
-            log.warning("%s: no %s to test against", folder, against)
         return {}
     # Leaks and selection on the test set are stamped in the systems' own rows.
     comparison = compare_systems(
