@@ -68,7 +68,7 @@ done
 [ -n "$corpora" ] || die "no corpus (see run.sh --help)"
 check_corpora "$corpora"
 absolute_vectors "$here"
-check_systems "$systems"
+check_systems "$systems" "$work/exp"
 need_settings 4 "$systems"
 [ "$cross" = false ] || need_settings 7 "$systems"
 seeds=$(seeds_of "$seed" "$repeats")

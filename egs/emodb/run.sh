@@ -22,7 +22,7 @@
 #                        settings of train-resnet, embed-segments, transfer-head, train-resnet (twice) and make-fbank
 #                        [fbank: MODEL.fbank.conf of an imported MODEL.pt]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
-#                        feature jobs, CPU threads for the job of a fold, device
+#                        feature jobs, CPU threads of each training, device
 #   --seed 0 --repeats 1
 #                        training runs of stages 6 to 8 (one speaker network), with the seeds 0, 1, …, in exp/emodb/seed0 …
 #                        and scored together
@@ -118,24 +118,20 @@ if at_stage 6 "transfer: a head for each held-out session, on the frozen trunk";
 fi
 
 if at_stage 7 "from scratch: the same network without transfer"; then
-  num_folds=$(count_folds "$folds")
   for s in $seeds; do
     run=$(run_of "${dir}_scratch" "$s" "$folds")
-    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
-      train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
-        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+    train_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
+      "scp:$data/feats.scp" "$folds" "$run" --config "$scratch_conf" --seed "$s"
   done
   score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
     --data "$data" "$data/feats.scp" "$folds" "${dir}_scratch"
 fi
 
 if at_stage 8 "fine-tuning: transfer of the whole network"; then
-  num_folds=$(count_folds "$folds")
   for s in $seeds; do
     run=$(run_of "${dir}_finetune" "$s" "$folds")
-    $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
-      train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
-        --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+    train_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
+      "scp:$data/feats.scp" "$folds" "$run" --config "$finetune_conf" --seed "$s" --init "$init"
   done
   score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
     --data "$data" "$data/feats.scp" "$folds" "${dir}_finetune"

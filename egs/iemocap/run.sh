@@ -20,7 +20,7 @@
 #                        settings of embed-segments, transfer-head, train-resnet (twice) and make-fbank
 #                        [make-fbank: of an imported MODEL.pt those in MODEL.fbank.conf]
 #   --nj 4 --num-threads 1 --device cpu|cuda|cuda:N
-#                        feature jobs, CPU threads for the job of a fold, device
+#                        feature jobs, CPU threads of each training, device
 #   --seed 0 --repeats 1
 #                        training runs of every system, with the seeds 0, 1, …, in exp/exp1/seed0 … and scored together
 #   --config FILE        lines of --name=value with any of these
@@ -105,12 +105,10 @@ fi
 if [ "$scratch" = true ] && at_stage 7 "from scratch: the same network without transfer"; then
   for n in $exp; do
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_scratch
-    num_folds=$(count_folds "$folds")
     for s in $seeds; do
       run=$(run_of "$dir" "$s" "$folds")
-      $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
-        train-resnet --config "$scratch_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" \
-          --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+      train_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
+        "scp:$data/feats.scp" "$folds" "$run" --config "$scratch_conf" --seed "$s"
     done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"
@@ -120,12 +118,10 @@ fi
 if [ "$finetune" = true ] && at_stage 8 "fine-tuning: transfer of the whole network"; then
   for n in $exp; do
     folds=$work/exp/exp$n/folds dir=$work/exp/exp${n}_finetune
-    num_folds=$(count_folds "$folds")
     for s in $seeds; do
       run=$(run_of "$dir" "$s" "$folds")
-      $train_cmd --num-threads "$num_threads" JOB=1:"$num_folds" "$run/log/train.JOB.log" \
-        train-resnet --config "$finetune_conf" --seed "$s" "${compute[@]}" --num-threads "$num_threads" --init "$init" \
-          --utt2fold "$folds/utt2fold" --fold JOB "scp:$data/feats.scp" "$folds/utt2label" "$run/JOB"
+      train_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
+        "scp:$data/feats.scp" "$folds" "$run" --config "$finetune_conf" --seed "$s" --init "$init"
     done
     score_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
       --data "$data" "$data/feats.scp" "$folds" "$dir"

@@ -1,9 +1,9 @@
 # Sourced by run.sh: how to run jobs, `$cmd [--mem M] [--gpu N] [--time T] [JOB=1:N] LOG COMMAND…`.
 # run-local runs them on this machine, run-slurm as Slurm job arrays (run-slurm --help):
 #   train_cmd="run-slurm --mem 16G --gpu 1 --time 24:00:00 --sbatch --partition=gpu" feats_cmd="run-slurm --mem 4G" ./run.sh
-# On one machine with GPUs, one GPU per job; with five GPUs the five folds train side by side:
+# On one machine with several GPUs, which share the folds, one job on each (on one GPU one job trains all of them):
 #   train_cmd="run-local --gpu 1" ./run.sh
-# With one GPU, the five folds at once on it:
+# Five jobs on each GPU, for trainings of small networks:
 #   train_cmd="run-local --gpu 1 --jobs-per-gpu 5" ./run.sh
 # Kaldi's run.pl, slurm.pl and queue.pl take the same arguments and work too, if they are on PATH:
 #   train_cmd="queue.pl --mem 16G --gpu 1" feats_cmd="queue.pl --mem 4G" ./run.sh

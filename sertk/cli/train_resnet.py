@@ -66,8 +66,8 @@ def main(feats: Rspecifier, utt2label: Path, directory: Path, **options: Any) ->
     It is a trunk of convolutions, pooling over frames, and a head of two fully connected layers. A chunk is a piece
     of a segment, in frames of 10 ms; an epoch passes over all segments. The defaults are the paper's.
 
-    With several folds in --fold, their networks are trained side by side in this process: the same bytes as a call for
-    each. If rerun, it resumes from the last checkpoint. TERM and USR1 make it checkpoint and exit with 75: run it again. Under
+    With several folds in --fold, their networks are trained in this process: the same bytes as a call for each. If
+    rerun, it resumes from the last checkpoint. TERM and USR1 make it checkpoint and exit with 75: run it again. Under
     torchrun or srun every process takes its share of each batch; a signal to one stops them all.
 
     \b

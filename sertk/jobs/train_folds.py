@@ -1,4 +1,4 @@
-"""Training of a network for each of several held-out folds, side by side in one process."""
+"""Training of a network for each of several held-out folds in one process."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,6 +23,11 @@ from sertk.training.settings import TrainingSettings
 from sertk.training.side_by_side import side_by_side
 
 log = logging.getLogger("sertk")
+
+# Forms of the step with which folds take their steps in turn. A GPU replays graphs of several networks at once; otherwise the
+# host starts all kernels, and five folds in turn are slower than one after the other (benchmarks/README.md). Networks compiled
+# by torch share the memory of their graphs.
+IN_TURN = {"graphs"}
 
 
 def train_folds(
@@ -85,8 +90,8 @@ def train_folds(
             log.info("fold %s: %s", fold, runs[fold].run)
             return fit(runs[fold], options_of_fold(options, fold), device, world, named(bar, fold), stop_requested)
 
-        compiled = any(prepared.settings.compile == "true" for prepared in runs.values())
-        ended = side_by_side({fold: start(fold) for fold in runs}, device, one_by_one=compiled)
+        one_by_one = not IN_TURN.issuperset(prepared.settings.compile for prepared in runs.values())
+        ended = side_by_side({fold: start(fold) for fold in runs}, device, one_by_one)
     return exit_status(ended, runs)
 
 

@@ -15,15 +15,15 @@ Name = TypeVar("Name")
 def side_by_side(
     trainings: Mapping[Name, Iterator[None]], device: torch.device, one_by_one: bool = False
 ) -> dict[Name, Exception]:
-    """Run several trainings to their ends, a step of each in turn.
+    """Run several trainings to their ends, a step of each in turn or one after the other.
 
-    On a GPU each has a stream of its own: kernels of different trainings may overlap, and while one of them waits for its
+    In turn on a GPU each has a stream of its own: kernels of different trainings may overlap, and while one of them waits for its
     figures or writes a checkpoint, the steps of the others are in the queue.
 
     Args:
         trainings: by name; they yield after every step (Training.steps), and begin at their first turn.
         device: where they compute.
-        one_by_one: the first to its end, then the next: for compiled networks, whose CUDA graphs share memory.
+        one_by_one: the first to its end, then the next.
 
     Returns:
         by name, why a training ended early: a Stopped or a SertkError. The others are run to their ends.

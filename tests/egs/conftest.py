@@ -10,6 +10,8 @@ import pytest
 from slurm_cluster import Cluster, missing
 from support import ROOT, Result, call_main
 
+from sertk.datadir.lists import write_list
+
 UTILS = ROOT / "egs" / "common" / "utils"
 
 
@@ -87,6 +89,47 @@ def call_runner(tmp_path, slurm_environment):
         )
 
     return call
+
+
+@pytest.fixture
+def folds_of_jobs(tmp_path):
+    """What jobs a step starts: folds_of_jobs("--device", "cpu", cores=4) -> the --fold of each, of five folds.
+
+    The step is predict_folds.sh, or step=…, with the runner cmd=…, on a machine with so many cores and GPUs. queue.pl
+    stands for a cluster. What the jobs call prints its arguments and is looked for in their logs.
+    """
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+    (tmp_path / "folds").mkdir()
+    write_list(tmp_path / "folds/utt2fold", {f"u{n}": str(1 + n % 5) for n in range(9)})
+    path = os.pathsep.join(map(str, (stubs, UTILS, UTILS.parent / "steps", ROOT / "bin", os.environ["PATH"])))
+
+    def run(*options, step="predict_folds.sh", after=(), cmd="run-local --max-jobs-run 4", cores=4, gpus=0):
+        listed = [f"GPU {number}: NVIDIA H100 (UUID: GPU-{number})" for number in range(gpus)]
+        stub = {
+            "predict-emotion": 'echo "called $*"',
+            "train-resnet": 'echo "called $*"',
+            "nproc": f"echo ${{OMP_NUM_THREADS:-{cores}}}",
+            "nvidia-smi": "\n".join([*(f"echo '{line}'" for line in listed), f"exit {int(not gpus)}"]),
+            "queue.pl": 'exec run-local "$@"',
+        }
+        for name, line in stub.items():
+            (stubs / name).write_text(f"#!/bin/bash\n{line}\n")
+            (stubs / name).chmod(0o755)
+        words = [step, "--cmd", cmd, *options, "scp:feats.scp", "folds", "exp", *after]
+        env = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+        env.pop("CUDA_VISIBLE_DEVICES", None)  # conftest.py hides all GPUs by it
+        subprocess.run(words, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=120)
+        logs = sorted((tmp_path / "exp/log").glob("*.log"))
+        called = [
+            line.split()[1:] for log in logs for line in log.read_text().splitlines() if line.startswith("called ")
+        ]
+        for log in logs:
+            log.unlink()
+        run.words = called
+        return [words[words.index("--fold") + 1] for words in called]
+
+    return run
 
 
 @pytest.fixture

@@ -55,7 +55,16 @@ def test_differences_worked_by_hand(tmp_path):
         ("run_inflation.sh", ["--corpora", "one", "--work", "w"], "opensmile-egemaps/results.json is missing"),
         ("run_robustness.sh", ["--corpora", "one"], "give --corpora and --systems"),
         ("run_robustness.sh", ["--corpora", "one", "--systems", "x=scp:y"], "x is of vectors, which cannot be made of"),
-        ("run_robustness.sh", ["--corpora", "one", "--systems", "m=a+b:inner"], "m: fitted weights are not carried to"),
+        (
+            "run_inflation.sh",
+            ["--corpora", "one", "--systems", "level m=level+foreign"],
+            "m=level+foreign: name foreign before it",
+        ),
+        (
+            "run_robustness.sh",
+            ["--corpora", "one", "--systems", "level scratch m=level+scratch:folds"],
+            "m: fitted weights are not carried to",
+        ),
         (
             "run_robustness.sh",
             ["--corpora", "one", "--systems", "level", "--work", "w"],

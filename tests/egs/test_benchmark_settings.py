@@ -24,7 +24,7 @@ def settings_read(tmp_path):
     stubs, data, folds = (tmp_path / name for name in ("stubs", "data", "folds"))
     for folder in (stubs, data, folds, data / "raw", data / "perturbed"):
         folder.mkdir()
-    for name in ("runner", "make_feats.sh", "combine-data", "perturb-data", "predict_folds.sh"):
+    for name in ("runner", "make_feats.sh", "combine-data", "perturb-data", "train_folds.sh", "predict_folds.sh"):
         (stubs / name).write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n')
         (stubs / name).chmod(0o755)
     for path in (folds / "utt2fold", folds / "utt2label", data / "perturbed/utt2uniq", data / "perturbed/utt2spk"):

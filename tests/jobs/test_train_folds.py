@@ -6,6 +6,7 @@ from trainings import StopAfter
 
 from sertk.datadir.lists import read_list, write_list
 from sertk.errors import SertkError
+from sertk.jobs import train_folds
 from sertk.training import compile as compiling
 from sertk.training import loop
 
@@ -24,23 +25,27 @@ def same(toy, name, alone):
     return {fold: (toy / f"{name}/{fold}/final.pt").read_bytes() for fold in alone} == alone
 
 
-def test_folds_side_by_side_have_the_bytes_of_own_calls(toy, train, alone, monkeypatch):
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_folds_of_one_call_have_the_bytes_of_own_calls(toy, train, alone, monkeypatch, in_turn):
+    monkeypatch.setattr(train_folds, "IN_TURN", {"false"} if in_turn else set())
     options = (*STEPS, "--utt2fold", toy / "utt2fold", "--fold")
     err = train("all/FOLD", *options, "all").err
     assert same(toy, "all", alone)
     assert "fold 1: epoch 2 of 2: loss" in err and "fold 2: epoch 2 of 2: loss" in err
-    steps = [
-        line.split(":")[1].strip() for line in err.splitlines() if "epoch 1 of 2" in line or "epoch 2 of 2" in line
-    ]
-    assert steps == ["fold 1", "fold 2"] * 2  # in turn
+    assert epochs(err) == (["fold 1", "fold 2"] * 2 if in_turn else ["fold 1"] * 2 + ["fold 2"] * 2)
     err = train("all/FOLD", *options, "1,2").err
     assert err.count("finished with these settings and data, skipped") == 2
-    monkeypatch.setattr("sertk.cli.train_resnet.catch_signals", lambda: StopAfter(5))
-    err = train("stopped/FOLD", *options, "all", code=75).err
-    assert "asked to stop: fold 1, epoch 1, after batch 4 of" in err and "fold 2, epoch 1, after batch" in err
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("sertk.cli.train_resnet.catch_signals", lambda: StopAfter(5))
+        err = train("stopped/FOLD", *options, "all", code=75).err
+    assert err.count("asked to stop: fold 1, epoch ") == 1 and err.count("asked to stop: fold 2, epoch ") == 1
     train("stopped/FOLD", *options, "all")
     assert same(toy, "stopped", alone)
+
+
+def epochs(err):
+    """The folds of the lines of epochs, in their order."""
+    return [line.split(":")[1].strip() for line in err.splitlines() if "epoch 1 of 2" in line or "epoch 2 of 2" in line]
 
 
 def test_what_all_folds_share_is_one_warning_for_all(toy, train):

@@ -15,9 +15,6 @@ what='' models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_thre
 data=$1 folds=$2 dir=$3
 compute=(--num-threads "$num_threads" ${device:+--device "$device"})
 train_cmd=${train_cmd:-run-local} feats_cmd=${feats_cmd:-run-local}
-# Networks of all folds are trained by $fold_jobs jobs, JOB's folds are $folds_of_job.
-fold_jobs=$(fold_jobs "$folds" "$train_cmd" "$num_threads" "$device")
-folds_of_job=$(folds_of_job "$fold_jobs" "$folds")
 mkdir -p "$dir"
 
 # trains: whether there is something to train.
@@ -35,9 +32,8 @@ train_networks() {
   local feats=scp:$1 settings=$conf/$2.conf
   shift 2
   trains || return 0
-  $train_cmd --num-threads "$num_threads" JOB=1:"$fold_jobs" "$dir/log/train.JOB.log" \
-    train-resnet --config "$settings" --seed "$seed" "${compute[@]}" "$@" \
-      --utt2fold "$folds/utt2fold" --fold "$folds_of_job" "$feats" "$folds/utt2label" "$dir/FOLD"
+  train_folds.sh --cmd "$train_cmd" --num-threads "$num_threads" --device "$device" \
+    "$feats" "$folds" "$dir" --config "$settings" --seed "$seed" "$@"
 }
 
 # network_folds SCRIPT CONF [OPTION…]: the same, and their posteriors.

@@ -39,7 +39,7 @@ check_corpora() {
   done
 }
 
-# check_systems SYSTEMS: stops if one cannot be trained, before the others are.
+# check_systems SYSTEMS [EXP]: stops if one cannot be trained, before the others are. Parts of fusions may also be in EXP/CORPUS.
 check_systems() {
   local system name part seen=' '
   for system in $1; do
@@ -48,7 +48,7 @@ check_systems() {
     [[ $name =~ ^[A-Za-z0-9_.-]+$ ]] || die "'$name' cannot be the name of a system"
     [[ " folds inflation report robustness " != *" $name "* ]] || die "no system can be called $name: it is a folder of results"
     [[ $seen != *" $name "* ]] || die "two systems are called $name"
-    [[ $system == *=scp:* || $system != *=*+* ]] || check_parts "$system" "$seen"
+    [[ $system == *=scp:* || $system != *=*+* ]] || check_parts "$system" "$seen" "${2-}"
     seen+="$name "
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
@@ -62,13 +62,13 @@ check_systems() {
   done
 }
 
-# check_parts FUSION EARLIER: each is one of the EARLIER systems, or has been put into exp of every corpus.
+# check_parts FUSION EARLIER EXP: each is one of the EARLIER systems, or has been put into EXP, if it is given, of every corpus.
 check_parts() {
   local part corpus parts=${1#*=}
   for part in $(tr + ' ' <<<"${parts%%:*}"); do
     [[ $2 != *" $part "* ]] || continue
     for corpus in $corpora; do
-      [ -e "$work/exp/$corpus/$part" ] || die "$1: name $part before it in --systems"
+      [ -n "$3" ] && [ -e "$3/$corpus/$part" ] || die "$1: name $part before it in --systems"
     done
   done
 }

@@ -1,5 +1,6 @@
-"""GPUs of this machine that run-local can assign to jobs."""
+"""GPUs of this machine that run-local can assign to jobs; called by itself, prints them, one a line."""
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -54,3 +55,8 @@ def listed(text: str) -> list[str]:
             devices.pop()
         devices.append(uuid)
     return devices
+
+
+if __name__ == "__main__":
+    for device in visible_gpus(os.environ):
+        print(device)

@@ -60,21 +60,29 @@ count_folds() {
   cut -d' ' -f2 "$1/utt2fold" | sort -n | tail -n1
 }
 
-# fold_jobs FOLD-DIR CMD NUM-THREADS DEVICE: how many jobs share the folds. On a CPU of this machine as many as can run at
-# once; one where a GPU takes all folds in one process, and on a cluster, whose cores are not known here.
+# fold_jobs FOLD-DIR CMD NUM-THREADS DEVICE: how many jobs share the folds. On this machine as many as its cores, or the GPUs that
+# CMD divides among jobs (--gpu), can run at once; one on a single GPU, and on a cluster, whose cores are not known here.
 fold_jobs() {
-  local folds jobs=1
+  local folds gpus=0 jobs=1
   folds=$(count_folds "$1")
-  if [[ $2 == run-local* ]] && { [ "$4" = cpu ] || { [ -z "$4" ] && ! nvidia-smi -L >/dev/null 2>&1; }; }; then
-    jobs=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) / $3))
+  if [[ $2 == run-local* ]]; then
+    [ "$4" = cpu ] || gpus=$(python3 "${BASH_SOURCE[0]%/*}/gpus.py" | wc -l)
+    if [[ $2 =~ [[:space:]]--gpu[[:space:]=]+([1-9][0-9]*) ]]; then
+      jobs=$((gpus / BASH_REMATCH[1]))
+      [[ ! $2 =~ [[:space:]]--jobs-per-gpu[[:space:]=]+([1-9][0-9]*) ]] || jobs=$((jobs * BASH_REMATCH[1]))
+    elif [ "$4" = cpu ] || [ "$gpus$4" = 0 ]; then
+      jobs=$(($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) / $3))
+    fi
   fi
   jobs=$((jobs > 1 ? jobs : 1))
   echo $((jobs < folds ? jobs : folds))
 }
 
-# folds_of_job JOBS FOLD-DIR: --fold of job JOB as words of its command, which bash computes there: JOB, JOB + JOBS, …
+# folds_of_job JOBS FOLD-DIR: --fold of job JOB: JOB, JOB + JOBS, …, as words of its command, which bash computes there.
 folds_of_job() {
-  echo "\$(seq -s, JOB $1 $(count_folds "$2"))"
+  local folds
+  folds=$(count_folds "$2")
+  if [ "$1" -ge "$folds" ]; then echo JOB; else echo "\$(seq -s, JOB $1 $folds)"; fi
 }
 
 # seeds_of SEED REPEATS: SEED, SEED + 1, …
