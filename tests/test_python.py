@@ -69,6 +69,7 @@ def test_examples_of_the_page_run(example, model, samples, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     with sertk.table_writer("ark,scp:feats.ark,feats.scp") as write:
         write("voice", model.features(samples, 16000))
+    save_toy_model(tmp_path / "byspeaker.pt", "group")
     exec(example, {})
     # A comment behind a print begins with what is printed, where that is not a matter of the weights.
     shapes = re.findall(r"print\(.*shape\)+  # .*?(\(\d+, \d+\))", example)

@@ -60,6 +60,13 @@ class _Temperature(click.ParamType):
     show_default=True,
     help="Output: aligned columns, JSON lines, CSV, Audacity labels or a Praat TextGrid.",
 )
+@click.option(
+    "--enrol",
+    type=FILE,
+    multiple=True,
+    metavar="PATH",
+    help="Recordings of AUDIO's speaker, files or folders, for a model on features normalised by speaker; repeatable.",
+)
 @group(
     "Along time",
     click.option("--window", type=click.FloatRange(min=0.1), metavar="X", help="Classify windows of X seconds."),
@@ -108,6 +115,7 @@ def main(
     model: Path,
     audio: tuple[Path, ...],
     form: str,
+    enrol: tuple[Path, ...],
     window: float | None,
     hop: float | None,
     plot: Path | None,
@@ -126,9 +134,13 @@ def main(
     wav, flac, ogg, opus, mp3, sph, aiff, au, caf, and m4a if ffmpeg is installed, of any sample rate and number of
     channels; - is standard input. Files that are damaged, silent or not audio are skipped and counted.
 
+    A model on features normalised by speaker needs --enrol: AUDIO is normalised by the mean and variance of all frames of these
+    recordings, half a minute or more in any mixture of emotions; cut long pauses out, as in the training segments.
+
     \b
     e.g.: classify-audio exp/exp1/1/final.pt interview.wav
           classify-audio --format jsonl exp/exp1/1/final.pt recordings/ > emotions.jsonl
+          classify-audio --enrol recordings/ exp/byspeaker/1/final.pt interview.wav
           classify-audio --window 3 --hop 1 --plot interview.html exp/exp1/1/final.pt interview.wav
           tail -c +45 interview.wav | classify-audio --rate 16000 --window 3 --hop 1 exp/exp1/1/final.pt -
     See also: predict-emotion, export-onnx, train-resnet
@@ -143,6 +155,8 @@ def main(
         raise click.UsageError(
             f"{'--plot' if plot else f'--format {form}'} is for one recording ({len(files)} are given)"
         )
+    if enrol:
+        classifier = _enrolled(classifier, enrol)
     if min_confidence and temperature is None and classifier.temperature is None:
         log.warning("probabilities are not calibrated: --temperature results.json takes the temperature of score-loso")
     # That of a calibrated model is in its posteriors.
@@ -203,6 +217,18 @@ def _load(model: Path, device: str | None, precision: str, num_threads: int | No
     if device not in (None, "cpu") or precision == "bf16":
         raise SertkError(f"{model}: an ONNX file is computed on the CPU in float32 (--device cpu --precision float32)")
     return load_onnx(model, num_threads)
+
+
+def _enrolled(classifier: "AnyModel", paths: tuple[Path, ...]) -> "Classifier":
+    """The classifier of the speaker of these recordings."""
+    from sertk.frontend.audiofolders import recordings_in
+    from sertk.kaldi.tables import warn_of_skipped
+    from sertk.models.onnxfile import is_onnx
+
+    if is_onnx(classifier.path):
+        raise SertkError(f"{classifier.path}: an ONNX file has its normalisation in the graph and takes no --enrol")
+    # A file that is named twice would count twice.
+    return classifier.enrolled(dict.fromkeys(recordings_in(paths)), warn_of_skipped)
 
 
 def _stretches(

@@ -8,7 +8,7 @@ import click
 
 from sertk.cli.command import command
 from sertk.cli.frontend import compress_option, compression
-from sertk.cli.options import max_skip_option, verify_option
+from sertk.cli.options import max_skip_option, only_for, verify_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.types import BOOL, FILE, RSPECIFIER, WSPECIFIER
 from sertk.kaldi.specifiers import Rspecifier, Wspecifier
@@ -25,6 +25,12 @@ from sertk.kaldi.specifiers import Rspecifier, Wspecifier
     help="Normalise over all segments of a group (utt2dialog, utt2spk); results on it are stamped TRANSDUCTIVE.",
 )
 @click.option(
+    "--enrol",
+    type=FILE,
+    metavar="LIST",
+    help="With --utt2group: take the mean and variance of a group from its utterances in this list alone.",
+)
+@click.option(
     "--stats",
     type=WSPECIFIER,
     metavar="VECTORS-WSPECIFIER",
@@ -38,6 +44,7 @@ def main(
     feats_out: Wspecifier,
     norm_vars: bool,
     utt2group: Path | None,
+    enrol: Path | None,
     stats: Wspecifier | None,
     compress: str | None,
     verify: bool,
@@ -48,30 +55,40 @@ def main(
     Features from a pipe have no manifest, which networks that shall classify audio need: make-fbank --cmvn true computes and
     normalises them in one step.
 
+    With --utt2group it does what Kaldi's compute-cmvn-stats --spk2utt and apply-cmvn --norm-vars=true --utt2spk do; with --enrol,
+    what they do if compute-cmvn-stats is given the utterances of LIST alone. Segments of a group that has none in LIST are
+    skipped. A network that was trained on features of the one takes those of the other.
+
     With --stats, level and spectrum of the voice, which are lost in the features, are kept as vectors for transfer-head.
 
     \b
     e.g.: cmvn-segment scp:fbank.scp ark,scp:feats.ark,feats.scp
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
           cmvn-segment --utt2group data/all/utt2spk scp:fbank.scp ark,scp:feats.ark,feats.scp
+          cmvn-segment --utt2group data/all/utt2spk --enrol enrol.utts scp:fbank.scp ark,scp:feats.ark,feats.scp
           cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
-    See also: make-fbank, join-vectors
+    See also: make-fbank, join-vectors, classify-audio
     """
     if stats and utt2group:
         raise click.UsageError("--stats is of segments that are normalised alone: not with --utt2group")
+    only_for("--utt2group", utt2group, "enrol")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from sertk.frontend.cmvn import normalised_table, settings_of
+    from sertk.frontend.cmvntable import Groups, normalised_alone, normalised_by_group, settings_of
     from sertk.kaldi.origins import NOTHING
     from sertk.kaldi.tables import table_writer
 
-    settings = settings_of(feats_in, norm_vars, utt2group)
+    groups = Groups(utt2group, enrol) if utt2group else None
+    settings = settings_of(feats_in, norm_vars, groups)
     of_stats = {**settings, "cmvn": "none", "statistics": "mean, deviation", "trained_on": NOTHING}
     with (
         Tally(feats_in, max_skip) as tally,
         table_writer(stats, kind="vector", settings=of_stats) if stats else nullcontext() as write_stats,
         table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
     ):
-        normalised = normalised_table(feats_in, norm_vars, utt2group, verify, tally.skip, write_stats)
+        if groups:
+            normalised = normalised_by_group(feats_in, groups, norm_vars, verify, tally.skip)
+        else:
+            normalised = normalised_alone(feats_in, norm_vars, verify, tally.skip, write_stats)
         for key, feats in progress(normalised):
             write(key, feats)
             tally.done()

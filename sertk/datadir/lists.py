@@ -102,6 +102,18 @@ def read_list(path: str | os.PathLike, columns: Columns = 2) -> dict[str, str]:
     return values
 
 
+def read_names(path: str | os.PathLike) -> set[str]:
+    """Names in the first column of a file; empty lines are skipped.
+
+    Raises:
+        SertkError: the file cannot be read or has no names.
+    """
+    names = {split_words(line)[0] for _, line in read_lines(path) if line}
+    if not names:
+        raise SertkError(f"{path}: is empty")
+    return names
+
+
 def write_list(path: str | os.PathLike, values: dict[str, str] | Iterable[tuple[str, str]]) -> None:
     """Write a map in LC_ALL=C order of its keys, atomically.
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from sertk.datadir.folder import DataDir
-from sertk.datadir.lists import read_lines, split_words
+from sertk.datadir.lists import read_names
 from sertk.datadir.overwrite import Folder, check_distinct, publish_folders
 from sertk.datadir.publish import restore_files
 from sertk.errors import SertkError
@@ -85,9 +85,7 @@ def chosen(
 
 
 def _listed(data: DataDir, how: str, path: str | os.PathLike) -> tuple[list[str], str]:
-    names = {split_words(line)[0] for _, line in read_lines(path) if line}
-    if not names:
-        raise SertkError(f"{path}: is empty")
+    names = read_names(path)
     unit = "utterances" if how == "utt-list" else "speakers"
     name_of = data.speaker_of if unit == "speakers" else dict(zip(data.utterances, data.utterances))
     unknown = names - set(name_of.values())

@@ -4,15 +4,9 @@
 [[-1.0, 0.0], [1.0, 0.0]]
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
-
-from sertk.datadir.lists import read_list
-from sertk.errors import SertkError
-from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
-from sertk.kaldi.tables import filled, read_manifest, read_table
 
 # Floor of the variances, as in Kaldi's apply-cmvn; constant bins are set to 0 apart from it.
 VAR_FLOOR = np.float32(1e-20)
@@ -112,91 +106,22 @@ class Moments:
             self.squares += np.einsum("ij,ij->j", wide, wide)
             self.low, self.high = np.minimum(self.low, feats.min(axis=0)), np.maximum(self.high, feats.max(axis=0))
 
-    def normalise(self, feats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
+    def normalise(self, feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None = None) -> np.ndarray:
         """Normalise by the group's mean and variance; bins that are constant in the group become 0.
 
         Args:
-            feats: (frames, bins) float32
+            feats: (frames, bins) float32, of a segment of the group or of any other
             norm_vars: normalise the variance too
+            out: as for the function `normalise`
 
         Returns:
-            (frames, bins) float32, a new array
+            (frames, bins) float32
         """
         mean = self.sums / max(self.frames, 1)
-        normal, constant = feats - mean.astype(np.float32), self.low >= self.high
+        normal, constant = np.subtract(feats, mean.astype(np.float32), out=out), self.low >= self.high
         if norm_vars:
             variance = self.squares / max(self.frames, 1) - mean**2
             constant |= variance <= least_variance(mean)
             normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
         normal[:, constant] = 0
         return normal
-
-
-def settings_of(source: Rspecifier | str, norm_vars: bool = True, utt2group: Path | None = None) -> dict:
-    """Front-end settings for the manifest of the normalised table: those of the source, and `cmvn`.
-
-    Args:
-        source: the table that is normalised
-        norm_vars: the variance is normalised too
-        utt2group: map from utterance to group, if groups are normalised
-
-    Returns:
-        Settings, for groups with the name of the map, and `transductive`: their segments share statistics.
-
-    Raises:
-        SertkError: if the source's manifest says that it is normalised already.
-    """
-    manifest = read_manifest(source)
-    settings = dict(manifest.settings) if manifest else {}
-    if settings.get("cmvn", "none") != "none":
-        raise SertkError(f"{source}: is normalised already (its manifest says cmvn: {settings['cmvn']})")
-    settings["cmvn"] = ("group" if utt2group else "segment") + ("" if norm_vars else " mean")
-    return settings | ({"group": utt2group.name, "transductive": True} if utt2group else {})
-
-
-def normalised_table(
-    source: Rspecifier | str,
-    norm_vars: bool,
-    utt2group: Path | None,
-    verify: bool,
-    skip: Callable[[str, str], None],
-    on_statistics: Callable[[str, np.ndarray], None] | None = None,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Normalise the segments of a table.
-
-    Args:
-        source: the table; with `utt2group` it is read twice and must be a file
-        norm_vars: normalise the variance too
-        utt2group: map from utterance to group, to normalise over groups; None: over each segment
-        verify: check the table against its manifest first
-        skip: called with key and reason for a segment that is empty or not in `utt2group`
-        on_statistics: called with key and `statistics` of each segment that is normalised alone
-
-    Yields:
-        Key and normalised segment, (frames, bins) float32.
-
-    Raises:
-        SertkError: if the table cannot be read, or cannot be read twice.
-    """
-    if utt2group is None:
-        for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
-            if on_statistics:
-                on_statistics(key, statistics(feats))
-            yield key, normalise(feats, norm_vars)
-        return
-    source = as_rspecifier(source)
-    if not source.rxfilename.stored:
-        raise SertkError(f"{source}: --utt2group reads the table twice, so it must be a file")
-    groups, moments = read_list(utt2group), {}
-
-    def silently(key: str, reason: str) -> None:
-        """Skip in the second pass what the first pass has reported."""
-
-    for key, feats in filled(read_table(source, verify=verify, skip=skip), skip):
-        if key in groups:
-            moments.setdefault(groups[key], Moments(feats.shape[1])).add(feats)
-    for key, feats in filled(read_table(source, skip=silently), silently):
-        if key in groups:
-            yield key, moments[groups[key]].normalise(feats, norm_vars)
-        else:
-            skip(key, f"not in {utt2group}")

@@ -7,6 +7,8 @@
 """
 
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,9 @@ class FeatureExtractor:
         min_duration: shortest recording in seconds
         backend: numpy or torchaudio
         seed: seed of the dither, together with the key
+
+    `normaliser` is called with (frames, bins) and `out`, where it may write; None leaves features as they are. It may be set
+    to one that has its statistics from elsewhere (see sertk.frontend.enrolment).
     """
 
     def __init__(
@@ -47,8 +52,8 @@ class FeatureExtractor:
         norm_vars: bool = True,
         channel: int | None = None,
     ) -> None:
-        self.options, self.cmvn, self.allow_resample = options, cmvn, allow_resample
-        self.norm_vars, self.channel = norm_vars, channel
+        self.options, self.allow_resample, self.channel = options, allow_resample, channel
+        self.normaliser: Callable[..., np.ndarray] | None = partial(normalise, norm_vars=norm_vars) if cmvn else None
         self.min_duration, self.seed = min_duration, seed
         self.fbank = TorchaudioFbank(options) if backend == "torchaudio" else Fbank(options)
 
@@ -70,7 +75,11 @@ class FeatureExtractor:
                 "pipe have none): train it on features that make-fbank --cmvn true wrote to a file"
             )
         if (cmvn := frontend.get("cmvn")) not in ("segment", "segment mean", "none"):
-            raise SertkError(f"{model_path}: its training features were normalised over groups of segments")
+            of = frontend.get("group", cmvn)
+            raise SertkError(
+                f"{model_path}: its training features were normalised over groups of segments ({of}): it needs recordings of the"
+                " same speaker: classify-audio --enrol PATH, or load_model(…).enrolled(…)"
+            )
         try:
             options = FbankOptions.of(frontend["fbank"])
             return cls(options, cmvn != "none", norm_vars=cmvn == "segment", channel=frontend.get("channel"))
@@ -200,7 +209,7 @@ class FeatureExtractor:
         feats = self.fbank(samples, rng)
         if not len(feats):
             raise UnfitAudio(too_short(len(samples)))
-        return normalise(feats, self.norm_vars, out=feats) if self.cmvn else feats
+        return self.normaliser(feats, out=feats) if self.normaliser else feats
 
     def _one_channel(self, samples: np.ndarray) -> np.ndarray:
         """Take `channel` of (samples, channels), or average them: (samples,) float32."""

@@ -68,8 +68,11 @@ def embed(
         "frontend": model.frontend,
         "trained_on": model.card.get("trained_on", {}),
     }
-    if on_a_head and (transductive(model.frontend) or (manifest and transductive(manifest.settings))):
+    given = manifest.settings if manifest else {}
+    if transductive(model.frontend) or transductive(given):
         settings["frontend"] = {**model.frontend, "transductive": True}
+    if "enrolled" in given:
+        settings["enrolled"] = given["enrolled"]
     if at == "posterior":
         settings["labels"] = model.labels
     return vectors, manifest.keys if manifest and wanted is None else None, settings

@@ -9,7 +9,7 @@ from sertk.errors import SertkError
 NOTHING = "nothing"
 # Settings in which training draws differ from the vectors of whole segments, and what is no part of the vectors' space.
 _NOT_COMPARED = (
-    "trained_on", "precision", "draws", "augment", "seed", "chunk_frames", "padding", "mask_scope",
+    "trained_on", "precision", "draws", "augment", "seed", "chunk_frames", "padding", "mask_scope", "enrolled",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def training_record(settings: Mapping[str, Any]) -> dict | None:
 
 
 def transductive(settings: Mapping[str, Any]) -> bool:
-    """True if the vectors of a segment depend on other segments of the test: normalised over groups."""
+    """True if the vectors of a segment depend on other segments, normalised over groups: the test's, with or without a list."""
     return any(
         bool(value) if name == "transductive" else isinstance(value, Mapping) and transductive(value)
         for name, value in settings.items()

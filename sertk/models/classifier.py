@@ -1,12 +1,14 @@
 """A trained model on samples, files and stretches of recordings: for classify-audio and from Python."""
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.frontend.enrolment import enrolled_extractor
 from sertk.frontend.extractor import FeatureExtractor
 from sertk.frontend.stretches import Stretch
 from sertk.frontend.unfit import UnfitAudio
@@ -60,6 +62,23 @@ class Classifier:
         if self._extract is None:
             self._extract = FeatureExtractor.of_model(self.model.frontend, self.path)
         return self._extract
+
+    def enrolled(self, recordings: Iterable[str | PathLike], skip: Skip | None = None) -> "Classifier":
+        """The classifier of one speaker, for a model whose training features were normalised by speaker.
+
+        It computes with the same network; others can be enrolled beside it. What it is given is normalised by the mean and
+        variance of these recordings.
+
+        Args:
+            recordings: audio files of the speaker, 25 s or more in all (a warning is logged below that).
+            skip: called with file and reason for one that is unfit; None: that raises UnfitAudio.
+
+        Raises:
+            SertkError: another kind of model, or no recording can be used.
+        """
+        other = copy(self)
+        other._extract = enrolled_extractor(self.model.frontend, self.path, recordings, skip)
+        return other
 
     def features(self, samples: np.ndarray, rate: float) -> np.ndarray:
         """The features of a recording, bit for bit those that make-fbank gives for a file with these samples.

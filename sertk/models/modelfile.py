@@ -27,6 +27,9 @@ FORMAT = "sertk-model-1"
 HEAD_FORMAT = "sertk-head-1"
 _FOREIGN = " (import-resnet reads checkpoints of wespeaker, pyannote and 3D-Speaker)"
 
+# Front-end settings in which a model's features may differ from others: see check_frontend.
+_NOT_COMPARED = ("channel", "enrolled")
+
 
 @dataclass
 class Model:
@@ -166,7 +169,8 @@ def _feed(value: Any, hasher: Any) -> None:
 def check_frontend(model: Model, settings: dict, model_path: Path | None, where: str) -> None:
     """Check that features were made with the model's front-end settings; unknown settings pass.
 
-    The channel is no such setting: which one of several to take is decided where the recordings are.
+    The channel is no such setting: which one of several to take is decided where the recordings are. Nor is the list of those
+    that a group's statistics are taken from (cmvn-segment --enrol).
 
     Args:
         model: the model.
@@ -178,7 +182,8 @@ def check_frontend(model: Model, settings: dict, model_path: Path | None, where:
         SertkError: names the first setting that differs.
     """
     flat = [
-        _flat({name: value for name, value in of.items() if name != "channel"}) for of in (model.frontend, settings)
+        _flat({name: value for name, value in of.items() if name not in _NOT_COMPARED})
+        for of in (model.frontend, settings)
     ]
     if not all(flat):  # settings are unknown on one side: a pipe has no manifest
         return

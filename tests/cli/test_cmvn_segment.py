@@ -74,6 +74,21 @@ def test_segments_without_a_group_are_skipped_and_counted(folder, call):
     assert "--max-skip" in call("cmvn-segment", *words, code=1).err
 
 
+def test_statistics_of_a_group_come_from_the_enrolled_alone(folder, call):
+    """A group without one is skipped; the manifest names the list, and the results stay TRANSDUCTIVE."""
+    (folder / "utt2spk").write_text("u0 s1\nu1 s1\nu2 s2\nu3 s1\n")
+    (folder / "ten.utts").write_text("u1\nu3\n")
+    words = ["--utt2group=utt2spk", "--enrol=ten.utts", "--compress=none", "scp:f.scp", "ark,scp:n.ark,n.scp"]
+    result = call("cmvn-segment", "--max-skip=0.3", *words)
+    assert "skipped u2: none of the segments of s2 is in ten.utts" in result.err and "Done 3, skipped 1" in result.err
+    enrolled = np.concatenate([segment(1), segment(3)]).astype(np.float64)
+    for key, feats in read_table("scp:n.scp"):
+        expected = (segment(int(key[1:])) - enrolled.mean(0)) / enrolled.std(0)
+        np.testing.assert_allclose(feats, expected, atol=1e-5)
+    settings = {"cmvn": "group", "group": "utt2spk", "transductive": True, "enrolled": "ten.utts"}
+    assert read_manifest("n.scp").settings == SETTINGS | settings
+
+
 def test_a_pipe_in_and_a_pipe_out(folder, shell):
     out = shell("cat f.ark | cmvn-segment ark:- ark:- | cat").out
     assert out.startswith(b"u0 \0BFM ")
@@ -101,6 +116,11 @@ def normalised(folder):
         write("u0", segment(0))
 
 
+def none_enrolled(folder):
+    (folder / "map").write_text("u0 a\nu1 a\n")
+    (folder / "names").write_text("u2\nx\n")
+
+
 FAILURES = [
     (lambda f: (f / "f.scp").unlink(), ["scp:f.scp"], 1, "f.scp"),
     (lambda f: (f / "f.scp").write_text(""), ["scp:f.scp"], 1, "f.scp"),
@@ -116,6 +136,10 @@ FAILURES = [
     (lambda f: (f / "map").write_text("u0 a b\n"), ["--utt2group=map", "scp:f.scp"], 1, "map:1"),
     (lambda f: (f / "map").write_text("u0 a\n"), ["--utt2group=map", "ark:cat f.ark |"], 1, "must be a file"),
     (lambda f: (f / "map").write_text("x a\n"), ["--utt2group=map", "--verbose=0", "--max-skip=1", "scp:f.scp"], 1,
+     "nothing was processed"),
+    (lambda f: (f / "map").write_text("u0 a\nu1 a\nu2 a\nu3 a\n"), ["--utt2group=map", "--enrol=map", "ark:cat f.ark |"], 1,
+     "must be a file"),
+    (none_enrolled, ["--utt2group=map", "--enrol=names", "--verbose=0", "--max-skip=1", "scp:f.scp"], 1,
      "nothing was processed"),
     (None, ["--norm-vars=yes", "scp:f.scp"], 2, "'yes' is neither true nor false"),
     (None, ["--compress=zip", "scp:f.scp"], 2, "'zip'"),

@@ -290,6 +290,6 @@ def test_control_c_is_one_line_and_the_status_of_an_interrupt(here, call, monkey
         raise KeyboardInterrupt
 
     call("make-fbank", "scp:wav.scp", "ark:x.ark")
-    monkeypatch.setattr("sertk.frontend.cmvn.normalised_table", interrupt)
+    monkeypatch.setattr("sertk.frontend.cmvntable.normalised_alone", interrupt)
     err = call("cmvn-segment", "ark:x.ark", "ark:y.ark", code=130).err
     assert err.strip() == "cmvn-segment: ERROR: interrupted" and not (here / "y.ark").exists()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sertk.datadir.lists import read_list, write_list
+from sertk.datadir.lists import read_list, read_names, write_list
 from sertk.errors import SertkError
 
 
@@ -44,6 +44,14 @@ def test_a_bad_list_gives_one_line_with_file_and_line(here, data, columns, messa
     with pytest.raises(SertkError, match=message) as error:
         read_list("l", columns)
     assert "\n" not in str(error.value)
+
+
+def test_names_are_the_first_column(here):
+    Path("l").write_text("b\n\n a 1 2\nb\n")
+    assert read_names("l") == {"a", "b"}
+    Path("l").write_text("\n")
+    with pytest.raises(SertkError, match="l: is empty"):
+        read_names("l")
 
 
 def test_a_folder_is_no_list(here):

@@ -37,9 +37,9 @@ def trained(**fields):
     return network.eval()
 
 
-def save_toy_model(path: Path):
+def save_toy_model(path: Path, cmvn: str = "segment"):
     """A model file of three emotions, on 16 normalised mel bins."""
-    frontend = {"fbank": FbankOptions(num_mel_bins=16).settings(), "cmvn": "segment"}
+    frontend = {"fbank": FbankOptions(num_mel_bins=16).settings(), "cmvn": cmvn}
     torch.manual_seed(0)
     network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)).eval()
     save_model(path, Model(network, ["ang", "neu", "sad"], frontend))

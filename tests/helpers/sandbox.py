@@ -68,6 +68,7 @@ def fill():
         Path(name).write_bytes(Path("data/few", name).read_bytes())
     write_list("segments", {f"{key}-part": f"{key} 0.1 0.4" for key in few})
     _list("trials.utts", few)
+    _list("enrol.utts", [key for key in few if utt2label[key] == "ang"])
     run("make-fbank", *FBANK, "--cmvn", "false", "scp:wav.scp", "ark,scp:fbank.ark,fbank.scp")
     rows = [f"wav/all/{key}.wav,{key[:5]},{utt2label[key]}\n" for key in few]
     Path("corpus.csv").write_text("file,speaker,emotion\n" + "".join(rows))
@@ -132,6 +133,10 @@ def fill():
             options = ("--utt2fold", "exp/folds/utt2fold", "--fold", fold, "--num-threads", 1)
             table = f"ark,scp:exp/{name}/{fold}/scores.ark,exp/{name}/{fold}/scores.scp"
             run("predict-emotion", *options, f"exp/{name}/{fold}/final.pt", "scp:data/all/feats.scp", table)
+    groups = ("--utt2group", "utt2spk", "scp:fbank.scp", "ark,scp:byspeaker.ark,byspeaker.scp")
+    run("cmvn-segment", "--verbose", 0, *groups)
+    few_epochs = ("--epochs", 1, "--batch-size", 2)
+    run("train-resnet", *NETWORK, *few_epochs, "scp:byspeaker.scp", "folds/utt2label", "exp/byspeaker/1")
     run("make-folds", "--label-map", "conf/labels.exp3", "data/all", "exp/exp1/folds")
     kept = read_list("exp/folds/utt2label")
     classes = Path("exp/folds/labels.txt").read_text().split()

@@ -11,6 +11,7 @@ def test_vectors_of_another_space_are_named():
     trained = space({"model": "5e1f", "at": "pool", "draws": 20, "augment": ["none"]})
     check_space(trained, {"model": "5e1f", "at": "pool", "precision": "bf16"}, "scp:v.scp", "final.pt")
     check_space(trained, {}, "scp:v.scp", "final.pt")
+    check_space(space({"enrolled": "ten.utts"}), {"enrolled": "twenty.utts"}, "scp:v.scp", "final.pt")
     with pytest.raises(
         SertkError, match=r"scp:v\.scp: vectors of other at than final\.pt .*: embedding, expected pool"
     ):

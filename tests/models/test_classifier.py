@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
-from networks import save_toy_model
+from networks import save_toy_model, trained
 from references import signal
 from scipy.io import wavfile
 
 import sertk
+from sertk.frontend.options import FbankOptions
 from sertk.frontend.stretches import Stretch
+from sertk.models.modelfile import Model, save_model
+
+BY_SPEAKER = {"fbank": FbankOptions(num_mel_bins=16).settings(), "cmvn": "group", "group": "utt2spk"}
 
 
 @pytest.fixture
@@ -63,3 +67,15 @@ def test_stretches_have_the_posteriors_of_their_samples(model):
     for (_, posteriors), part in zip(results, (samples[:16000], samples)):
         expected = list(model.classify(part.astype(np.int16), 16000).values())
         np.testing.assert_allclose(posteriors, expected, atol=1e-5)
+
+
+def test_enrolled_classifiers_have_a_speaker_each(tmp_path, samples):
+    save_model(tmp_path / "group.pt", Model(trained(), ["a", "b", "c", "d"], BY_SPEAKER))
+    model = sertk.load_model(tmp_path / "group.pt")
+    wavfile.write(tmp_path / "soft.wav", 16000, (samples[5000:15000] // 8).astype(np.int16))
+    loud, soft = (model.enrolled([tmp_path / name]) for name in ("voice.wav", "soft.wav"))
+    features = {id(of): of.features(samples, 16000) for of in (loud, soft)}
+    assert features[id(loud)].mean() == pytest.approx(0, abs=1e-5) and features[id(soft)].mean() > 0.5
+    assert loud.classify(samples, 16000) == loud.classify_file(tmp_path / "voice.wav") != soft.classify(samples, 16000)
+    with pytest.raises(sertk.SertkError, match=r"group.pt: .* \(utt2spk\): .* load_model\(…\)\.enrolled\(…\)"):
+        model.classify(samples, 16000)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sertk.errors import SertkError
-from sertk.models.modelfile import Model, load_model, load_weights, save_model
+from sertk.models.modelfile import Model, check_frontend, load_model, load_weights, save_model
 from sertk.models.resnet import NetworkSpec, ResNet
 
 SPEC = NetworkSpec(3, bins=8, channels=2, blocks=(1, 1, 1, 1), embedding_dim=4)
@@ -81,3 +81,15 @@ def test_weights_must_match_by_name_and_shape(tmp_path):
     weights = dict(ResNet(SPEC).state_dict()) | {"extra": torch.zeros(1)}
     with pytest.raises(SertkError, match=r"extra: expected none, found \(1,\)"):
         load_weights(ResNet(SPEC), weights, tmp_path)
+
+
+def test_enrolled_features_are_those_of_the_same_map():
+    """A model on features of cmvn-segment --utt2group takes those of --enrol, and the other way round; not of another map."""
+    by_speaker = {"fbank": {"num-mel-bins": 8}, "cmvn": "group", "group": "utt2spk", "transductive": True}
+    some, others = by_speaker | {"enrolled": "ten.utts"}, by_speaker | {"enrolled": "twenty.utts"}
+    for of_model, of_features in ((by_speaker, some), (some, by_speaker), (some, others)):
+        check_frontend(Model(ResNet(SPEC), [], of_model), of_features, "final.pt", "scp:n.scp")
+    with pytest.raises(SertkError, match=r"scp:n\.scp: features with group=utt2dialog"):
+        check_frontend(Model(ResNet(SPEC), [], by_speaker), some | {"group": "utt2dialog"}, "final.pt", "scp:n.scp")
+    with pytest.raises(SertkError, match=r"scp:n\.scp: features with cmvn=group"):
+        check_frontend(model(), some, "final.pt", "scp:n.scp")
