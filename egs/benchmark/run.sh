@@ -20,6 +20,7 @@
 #     level                                 small network from scratch, features not normalised per segment
 #     level-perturbed                       level, trained also on perturbed copies of the training segments
 #     segment-mean speaker-norm             level without each segment's mean; normalised by speaker (TRANSDUCTIVE)
+#     unnormalised                          level without any normalisation
 #     level-frozen level-finetune           a head on the frozen network of --level-init; that network fine-tuned
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A

@@ -153,13 +153,16 @@ def test_two_corpora_become_a_table_and_a_matrix(tmp_path):
 def test_normalisations_and_fitted_weights_are_systems(tmp_path):
     """Each with its stamp."""
     write_corpora(tmp_path, "one")
-    systems = "level segment-mean speaker-norm fitted=level+segment-mean:folds"
+    systems = "level segment-mean unnormalised speaker-norm fitted=level+segment-mean:folds"
     done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2,
                "--conf", "conf", "--systems", systems, "--against", "level", "--stop-stage", 5)  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     table = json.loads((tmp_path / "work/exp/results.json").read_text())["one"]["systems"]
     stamps = {name: results["stamps"] for name, results in table.items()}
-    assert stamps == {"level": [], "segment-mean": [], "speaker-norm": ["TRANSDUCTIVE"], "fitted": ["CROSS-FITTED"]}
+    plain = {"level": [], "segment-mean": [], "unnormalised": []}
+    assert stamps == plain | {"speaker-norm": ["TRANSDUCTIVE"], "fitted": ["CROSS-FITTED"]}
+    models = [load_model(tmp_path / "work/exp/one" / name / "1/final.pt") for name in plain]
+    assert [model.network.spec.input_norm for model in models] == [True, True, False]
     assert all(results["guard"] == "clean" for results in table.values())
 
 

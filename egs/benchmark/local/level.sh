@@ -1,5 +1,5 @@
-# Functions of the systems level, level-frozen, level-finetune, level-perturbed, segment-mean, speaker-norm and
-# frozen-aux, after system.sh.
+# Functions of the systems level, level-frozen, level-finetune, level-perturbed, segment-mean, speaker-norm,
+# unnormalised and frozen-aux, after system.sh.
 # shellcheck shell=bash disable=SC2154  # variables of system.sh
 
 # level_feats: features that are not normalised by segments, in a data folder of their own, DATA/level.

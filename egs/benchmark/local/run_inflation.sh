@@ -47,7 +47,10 @@ seeds=$(seeds_of "$seed" "$repeats")
 need_results
 
 chosen_on_test() {
-  case $1 in scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm) return 0 ;; *) return 1 ;; esac
+  case $1 in
+    scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm | unnormalised) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 conditions_of() {

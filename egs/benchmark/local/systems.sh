@@ -3,7 +3,7 @@
 
 # Systems whose result depends on the seed.
 seeded=" frozen frozen-aux frozen-attentive scratch finetune level level-frozen level-finetune level-perturbed"
-seeded+=" segment-mean speaker-norm "
+seeded+=" segment-mean speaker-norm unnormalised "
 
 is_seeded() { [[ $seeded == *" $1 "* ]]; }
 
