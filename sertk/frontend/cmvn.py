@@ -13,6 +13,8 @@ VAR_FLOOR = np.float32(1e-20)
 # A deviation of so small a part of the mean, or of 1, is rounding: frames of the same samples may differ in the last digits of
 # their log-mels, since processors transform several frames at once and the remaining ones by themselves.
 ROUNDING = 2.0**-18
+# Such variances, times this, are computed again in float64: a mean of float32 sums is rounded by up to 2^-12 of itself.
+IN_DOUBT = 2.0**14
 # Frames that are summed in float32; such sums are added in float64.
 STRETCH = 4096
 _ONES = np.ones(STRETCH, np.float32)
@@ -40,7 +42,7 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
     normal = np.subtract(feats, mean, out=out)
     if norm_vars:
         variance = column_means(normal, np.square)
-        constant |= variance <= least_variance(mean)
+        constant |= _is_rounding(normal, mean, variance)
         normal *= 1 / np.sqrt(np.maximum(variance, VAR_FLOOR))
     if constant.any():
         normal[:, constant] = 0
@@ -50,6 +52,15 @@ def normalise(feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None 
 def least_variance(mean: np.ndarray) -> np.ndarray:
     """Largest variance of a bin of that mean that counts as rounding. Shape: (bins,) -> (bins,)."""
     return np.square(ROUNDING * np.maximum(np.abs(mean), 1))
+
+
+def _is_rounding(centred: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Whether a bin's deviations are rounding, (bins,); in a long segment the mean's own rounding is part of its variance."""
+    rounding = variance <= IN_DOUBT * least_variance(mean)
+    if rounding.any():
+        exact = centred[:, rounding].var(axis=0, dtype=np.float64)
+        rounding[rounding] = ~(exact > least_variance(mean[rounding]))  # NaN of numbers beyond 1e19 is too
+    return rounding
 
 
 def statistics(feats: np.ndarray) -> np.ndarray:
@@ -66,7 +77,10 @@ def statistics(feats: np.ndarray) -> np.ndarray:
         [2.0, 5.0, 1.0, 0.0]
     """
     mean = column_means(feats)
-    return np.concatenate([mean, np.sqrt(column_means(feats - mean, np.square))])
+    centred = feats - mean
+    variance = column_means(centred, np.square)
+    variance[_is_rounding(centred, mean, variance)] = 0
+    return np.concatenate([mean, np.sqrt(variance)])
 
 
 def column_means(feats: np.ndarray, of: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:

@@ -118,8 +118,12 @@ def normalised(graph: Graph, feats: str, frames: str, most: str, norm_vars: bool
     known = graph.add("Where", column, feats, graph.add("Slice", feats, [0], [1], [1]))
     high, low = (graph.add(f"Reduce{name}", known, [1], keepdims=1) for name in ("Max", "Min"))
     varies = graph.floats(graph.add("Greater", high, low))
-    level = mean(feats)
-    normal = graph.add("Mul", graph.add("Sub", known, level), graph.floats(column))
+    present = graph.floats(column)
+    first = mean(feats)
+    centred = graph.add("Mul", graph.add("Sub", known, first), present)
+    # Sums of a long recording are rounded: what is left of the mean would count as the deviation of a constant bin.
+    rest = mean(centred)
+    level, normal = graph.add("Add", first, rest), graph.add("Mul", graph.add("Sub", centred, rest), present)
     variance = ""
     if norm_vars:
         variance = mean(graph.add("Mul", normal, normal))

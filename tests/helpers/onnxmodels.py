@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 from networks import trained
+from onnx import TensorProto, helper
 
 from sertk.frontend.options import FbankOptions
 from sertk.models.classifier import Classifier
@@ -41,3 +44,14 @@ def expected(model, samples, at="posterior"):
     return classifier.output(
         classifier.features(samples.astype(np.int16), classifier.extract.options.sample_frequency), at
     )
+
+
+def run_graph(graph, output, shape, **inputs):
+    """Compute a graph's output with ONNX Runtime; all are float32 arrays."""
+    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in inputs.items()]
+    out = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+    content = helper.make_model(helper.make_graph(graph.nodes, "test", made, [out], graph.constants),
+                                opset_imports=[helper.make_opsetid("", 18)], ir_version=8)  # fmt: skip
+    onnx.checker.check_model(content)
+    session = onnxruntime.InferenceSession(content.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run([output], inputs)[0]

@@ -1,22 +1,10 @@
 """Graphs built node by node."""
 
 import numpy as np
-import onnx
-import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto
+from onnxmodels import run_graph
 
 from sertk.models.onnxgraph import Graph
-
-
-def run(graph, output, shape, **inputs):
-    """Compute a graph's output with ONNX Runtime; all are float32 arrays."""
-    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in inputs.items()]
-    out = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
-    content = helper.make_model(helper.make_graph(graph.nodes, "test", made, [out], graph.constants),
-                                opset_imports=[helper.make_opsetid("", 18)], ir_version=8)  # fmt: skip
-    onnx.checker.check_model(content)
-    session = onnxruntime.InferenceSession(content.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run([output], inputs)[0]
 
 
 def test_nodes_are_computed_in_turn():
@@ -24,7 +12,7 @@ def test_nodes_are_computed_in_turn():
     twice = graph.add("Mul", "x", np.float32(2))
     total = graph.add("Add", twice, np.array([1, 10], np.float32), name="y")
     assert total == "y"
-    np.testing.assert_array_equal(run(graph, "y", [2], x=np.array([3, 4], np.float32)), [7, 18])
+    np.testing.assert_array_equal(run_graph(graph, "y", [2], x=np.array([3, 4], np.float32)), [7, 18])
 
 
 def test_equal_constants_are_stored_once_and_scalars_stay_so():
@@ -38,5 +26,5 @@ def test_below_is_true_inside_each_recording():
     graph = Graph()
     lengths = graph.add("Cast", "x", to=TensorProto.INT64)
     inside = graph.below(lengths, graph.add("ReduceMax", lengths, keepdims=1))
-    found = run(graph, graph.floats(inside), [3, 3], x=np.array([2, 0, 3], np.float32))
+    found = run_graph(graph, graph.floats(inside), [3, 3], x=np.array([2, 0, 3], np.float32))
     np.testing.assert_array_equal(found, [[1, 1, 0], [0, 0, 0], [1, 1, 1]])
