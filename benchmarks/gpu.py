@@ -80,7 +80,9 @@ def last_line(lines: list[str]) -> str:
 
 
 def show(row: dict) -> None:
-    figures = ", ".join(f"{value} {name}" for name, value in row.items() if name != "what")
+    figures = ", ".join(
+        value if name == "reason" else f"{value} {name}" for name, value in row.items() if name != "what"
+    )
     print(f"| {row['what']} | {figures} |", flush=True)
 
 
