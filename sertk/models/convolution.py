@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 
+from sertk.models.kernels import kernels_take
+
 # Channels with which two frames side by side are taken as one of twice the channels; channels of the input of that 1 × 1
 # convolution: with others, a copy of the cells takes longer.
 PAIRED, STRIDED = 32, 64
@@ -29,12 +31,10 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
         - Input: (batch, channels_in, bins, frames)
         - Output: (batch, channels, bins / stride, frames / stride)
     """
-    as_kernels_take_it = x.dtype == conv.weight.dtype == torch.bfloat16 and x.is_contiguous(
-        memory_format=torch.channels_last
-    )
-    if as_kernels_take_it and _is_paired(conv.weight, conv.stride[0], x):
+    in_bf16 = kernels_take(x) and x.dtype == conv.weight.dtype == torch.bfloat16
+    if in_bf16 and _is_paired(conv.weight, conv.stride[0], x):
         return Paired.apply(x, conv.weight)
-    if as_kernels_take_it and conv.kernel_size == (1, 1) and conv.stride[0] > 1 and conv.in_channels == STRIDED:
+    if in_bf16 and conv.kernel_size == (1, 1) and conv.stride[0] > 1 and conv.in_channels == STRIDED:
         return Strided.apply(x, conv.weight, conv.stride[0])
     return conv(x)
 

@@ -1,12 +1,12 @@
 """Mean and deviation over frames in one pass over the maps, in training on a GPU: torch's operations take a dozen."""
 
-import importlib
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from sertk.models.kernels import kernels_take, load_kernels, power_of_2
 
 # Cells of a program, and frames that it takes at most.
 CELLS, FRAMES = 4096, 1024
@@ -14,8 +14,7 @@ CELLS, FRAMES = 4096, 1024
 
 def takes(maps: Tensor) -> bool:
     """True if the kernels take such maps: others are left to torch."""
-    in_layout = maps.is_contiguous(memory_format=torch.channels_last)
-    return in_layout and maps.dtype in (torch.float32, torch.bfloat16) and maps.shape[3] <= FRAMES
+    return kernels_take(maps) and maps.shape[3] <= FRAMES
 
 
 class FusedStats(torch.autograd.Function):
@@ -43,7 +42,7 @@ class FusedStats(torch.autograd.Function):
         ctx.grid = (batch * bins, -(-channels // across))
         ctx.save_for_backward(maps)
         numbers, constants = ctx.given
-        _kernels().pool_forward[ctx.grid](maps, out, *numbers, **constants)
+        load_kernels("pool_kernels").pool_forward[ctx.grid](maps, out, *numbers, **constants)
         return out
 
     @staticmethod
@@ -53,15 +52,5 @@ class FusedStats(torch.autograd.Function):
         (maps,) = ctx.saved_tensors
         grad_x = torch.empty_like(maps)
         numbers, constants = ctx.given
-        _kernels().pool_backward[ctx.grid](grad.contiguous(), maps, grad_x, *numbers, **constants)
+        load_kernels("pool_kernels").pool_backward[ctx.grid](grad.contiguous(), maps, grad_x, *numbers, **constants)
         return grad_x, None, None, None
-
-
-def power_of_2(number: int) -> int:
-    """The smallest power of two that is not smaller: the sides of a program's tile."""
-    return 1 << (number - 1).bit_length()
-
-
-def _kernels() -> ModuleType:
-    """The kernels, imported at first use: Triton is missing where torch was built without it, and slow to import."""
-    return importlib.import_module("sertk.models.pool_kernels")

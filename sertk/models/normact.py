@@ -4,11 +4,9 @@ torch reads and writes the whole map for each of the four, in both directions. I
 step's time; the fused form (sertk.models.normact_kernels, in Triton) reads it twice and writes it once.
 """
 
-import importlib
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from sertk.models.activation import ChannelPReLU, LayerPReLU
 from sertk.models.convolution import convolve
-from sertk.models.fusedpool import power_of_2
+from sertk.models.kernels import kernels_take, load_kernels, power_of_2
 from sertk.models.pooling import StatsPool
 
 # Cells of a tile, and of one of the stem's; spans of rows whose sums are taken apart, for each multiprocessor of a GPU; tiles of
@@ -54,7 +52,7 @@ def conv_norm_act(
         - Input: (batch, channels_in, bins_in, frames_in)
         - Output: (batch, channels, bins, frames), twice; the shortcut too
     """
-    fused = getattr(norm, "fused", False) and norm.training
+    fused = _is_fused(norm, act)
     if fused and shortcut is None and _is_stem(conv, x):
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         return _fused(x.to(dtype).contiguous(), conv.weight.to(dtype), norm, act, None, mask)
@@ -65,7 +63,8 @@ def norm_act(
     x: Tensor, norm: nn.Module, act: nn.Module, shortcut: Tensor | None = None, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """conv_norm_act of maps that the convolution has computed. Shape: (batch, channels, bins, frames), all of them."""
-    if getattr(norm, "fused", False) and norm.training and _fits(x):
+    # A single cell is left to torch, which refuses it.
+    if _is_fused(norm, act) and kernels_take(x) and x.numel() > x.shape[1]:
         return _fused(x, None, norm, act, shortcut, mask)
     y = norm(x)
     if shortcut is not None:
@@ -95,10 +94,9 @@ def _is_stem(conv: nn.Conv2d, x: Tensor) -> bool:
     return of_features and conv.out_channels >= 16 and not x.requires_grad and x.numel() > 1
 
 
-def _fits(x: Tensor) -> bool:
-    """True if the kernels take such maps: others, and the single cell that torch refuses, are left to torch."""
-    in_layout = x.is_contiguous(memory_format=torch.channels_last)
-    return in_layout and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > x.shape[1]
+def _is_fused(norm: nn.Module, act: nn.Module) -> bool:
+    """True where the fused form is chosen, by batch statistics and an activation that it has."""
+    return getattr(norm, "fused", False) and norm.training and type(act) in SLOPES
 
 
 class FusedNormAct(torch.autograd.Function):
@@ -115,7 +113,8 @@ class FusedNormAct(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Values, twice; updates the running statistics of `norm`."""
         shape = x.shape if stem is None else (len(x), len(stem), *x.shape[2:])
-        kernels, plan = _kernels(), _Plan(shape, _spans(x.device), TILE if stem is None else STEM_TILE)
+        kernels = load_kernels("normact_kernels")
+        plan = _Plan(shape, _spans(x.device), TILE if stem is None else STEM_TILE)
         partial, statistics = (
             x.new_empty(2, plan.spans, plan.channels, dtype=torch.float32),
             weight.new_empty(2, len(weight)),
@@ -151,7 +150,7 @@ class FusedNormAct(torch.autograd.Function):
         grads = [_in_layout(grad) for grad in grads if grad is not None]
         if not grads:
             return (None,) * 9
-        kernels, plan = _kernels(), ctx.plan
+        kernels, plan = load_kernels("normact_kernels"), ctx.plan
         grad_z = None if shortcut is None else torch.empty_like(shortcut)
         partial, totals = weight.new_empty(3, plan.spans, plan.channels), weight.new_empty(3, plan.channels)
         ctx.given["TWO"] = len(grads) == 2
@@ -243,11 +242,6 @@ def _small_network(device: torch.device, fused: bool) -> list[Tensor]:
     pooled = pool(x)
     gradients = torch.autograd.grad(pooled.square().sum(), list(network.parameters()))
     return [pooled.detach(), *gradients, *network.buffers()]
-
-
-def _kernels() -> ModuleType:
-    """The kernels, imported at first use: Triton is missing where torch was built without it, and slow to import."""
-    return importlib.import_module("sertk.models.normact_kernels")
 
 
 def _in_layout(x: Tensor) -> Tensor:

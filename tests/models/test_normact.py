@@ -77,7 +77,8 @@ def test_maps_that_the_kernels_do_not_take_are_left_to_torch(monkeypatch):
     monkeypatch.setattr(normact.FusedNormAct, "apply", None)
     norm = nn.BatchNorm2d(2)
     use_fused(norm, True)
-    norm_act(torch.randn(2, 2, 3, 4), norm, LayerPReLU())  # channels first
+    norm_act(maps := torch.randn(2, 2, 3, 4), norm, LayerPReLU())  # channels first
+    norm_act(maps.contiguous(memory_format=torch.channels_last), norm, nn.GELU())
     with pytest.raises(ValueError, match="more than 1 value"):
         norm_act(torch.randn(1, 2, 1, 1), norm, LayerPReLU())
 
@@ -87,7 +88,9 @@ def test_the_reason_why_there_is_no_fused_form(interpreter, monkeypatch):
     monkeypatch.setattr(normact, "_small_network", lambda device, fused: [torch.tensor([1.0 + fused])])
     assert obstacle(CPU) == "the kernels' results differ from torch's here"
     monkeypatch.undo()
-    monkeypatch.setattr(normact, "_kernels", lambda: (_ for _ in ()).throw(ImportError("No module named 'triton'\n…")))
+    monkeypatch.setattr(
+        normact, "load_kernels", lambda name: (_ for _ in ()).throw(ImportError("No module named 'triton'\n…"))
+    )
     assert obstacle(CPU) == "Triton does not work here: No module named 'triton'"
     monkeypatch.delenv("TRITON_INTERPRET")
     assert obstacle(CPU) == "the fused form needs a GPU"
