@@ -112,14 +112,29 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--size", choices=("paper", "toy"))
     parser.add_argument("--device")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    options.parts = [part for part in PARTS if part in options.only and part not in options.skip]
+    if not options.parts:
+        parser.error("--only and --skip leave no part")
+    if not options.out.parent.is_dir():
+        parser.error(f"--out: there is no folder {options.out.parent}")
+    return options
+
+
+def device_of(given: str | None, gpus: int) -> str:
+    """The device that is measured; exits if torch has none of that name."""
+    names = ["cpu", *["cuda"] * (gpus > 0), *(f"cuda:{number}" for number in range(gpus))]
+    device = given or names[gpus > 0]
+    if device not in names:
+        sys.exit(f"gpu.py: error: --device {device}: torch has {', '.join(names)} here")
+    return device
 
 
 def main(words: list[str]) -> int:
     options = parse(words)
     import torch
 
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device_of(options.device, torch.cuda.device_count())
     size = options.size or ("paper" if device.startswith("cuda") else "toy")
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "no GPU"
     start = time.monotonic()
@@ -127,7 +142,7 @@ def main(words: list[str]) -> int:
              "size": size, "parts": []}  # fmt: skip
     print(f"{name}; torch {torch.__version__}, CUDA {torch.version.cuda}; {size} size; {machine()}\n")
     print("| | |\n|---|---|", flush=True)
-    for part in (part for part in PARTS if part in options.only and part not in options.skip):
+    for part in options.parts:
         left = 60 * options.minutes - (time.monotonic() - start)
         if left < 5:
             done = {"part": part, "ended": "not started: no time left", "seconds": 0, "rows": []}

@@ -116,6 +116,30 @@ def test_a_part_over_its_time_leaves_what_it_measured(benchmark, tmp_path, monke
     assert "| steps | 1 ms |\n| **steps** | failed: out of memory, " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--only", "nonsense"], "no such part: nonsense"),
+        (["--only", "card", "--skip", "card"], "--only and --skip leave no part"),
+        (["--out", "nowhere/gpu.json"], "--out: there is no folder nowhere"),
+        (["--device", "cuda:99"], "--device cuda:99: torch has cpu"),
+    ],
+)
+def test_wrong_calls_measure_nothing(benchmark, monkeypatch, capsys, words, reason):
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(gpu, "run_part", None)
+    with pytest.raises(SystemExit) as end:
+        gpu.main(words)
+    assert reason in f"{end.value}\n{capsys.readouterr().err}"
+
+
+def test_the_device_is_a_gpu_if_there_is_one(benchmark):
+    device_of = benchmark("gpu").device_of
+    assert [device_of(None, 0), device_of(None, 2), device_of("cuda:1", 2), device_of("cpu", 2)] == [
+        "cpu", "cuda", "cuda:1", "cpu",
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_the_whole_benchmark_runs_at_toy_size(tmp_path):
     command = [
