@@ -83,6 +83,8 @@ def main(model: Path, draws: Rspecifier, sets: tuple[Path, ...], **options: Any)
     selects, whole = options["select"] != "last", options["eval_vectors"] is not None
     scores = bool(selects or options["grid"] or options["inner_scores"])
     scored_by = "--select dev-session, --select oracle, --grid and --inner-scores"
+    if scores and options["pooling"] != "none":
+        raise click.UsageError(f"--pooling takes maps, which whole segments do not have: not with {scored_by}")
     only_for(scored_by, scores, "eval_vectors", options=options)
     if scores and not whole and not alone:
         raise click.UsageError(f"{scored_by} need --eval-vectors: vectors of whole segments")

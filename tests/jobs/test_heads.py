@@ -131,8 +131,11 @@ def test_a_pooling_is_for_draws_of_maps(toy, call, speakers, draws, maps):
     assert "--pooling is for maps" in transfer_head(toy, call, "none", draws, *ATTENTIVE, code=2).err
     call("embed-segments", "--at", "pool", speakers, f"scp:{toy}/feats.scp", f"ark:{toy}/w.ark")
     whole = ("--select", "oracle", "--eval-vectors", f"ark:{toy}/w.ark")
-    err = transfer_head(toy, call, speakers, maps, *whole, *ATTENTIVE, code=1).err
+    err = transfer_head(toy, call, speakers, maps, *whole, code=1).err
     assert "this head takes maps, not vectors of whole segments: --select last" in err
+    for scored in (whole, ("--inner-scores", "true")):
+        err = transfer_head(toy, call, speakers, maps, *scored, *ATTENTIVE, code=2).err
+        assert "--pooling takes maps, which whole segments do not have: not with --select" in err
     assert not (toy / "heads").exists()
 
 
