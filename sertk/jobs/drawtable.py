@@ -174,7 +174,10 @@ def open_draws(model_path: Path, source: Rspecifier, aux: Rspecifier | None = No
     model, manifest = load_model(model_path), read_manifest(source)
     settings, sha256 = (manifest.settings, manifest.sha256) if manifest else ({}, "")
     if pooling != "none" and settings.get("at") != "map":
-        raise SertkError(f"{source}: --pooling {pooling} is for draws of maps (embed-segments --draws N --at map)")
+        unknown = "" if manifest else ", from a file with its manifest, which a pipe does not pass on"
+        raise SertkError(
+            f"{source}: --pooling {pooling} is for draws of maps (embed-segments --draws N --at map){unknown}"
+        )
     # Nothing is kept in memory here: the draws of all epochs can be larger than any memory.
     store = load_store(source, resident_bytes=0)
     if aux:

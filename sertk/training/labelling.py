@@ -90,13 +90,13 @@ def labelled(store: Store, labelling: Labelling, labels: dict[str, str], max_ski
     missing = sorted(labels.keys() - set(selected.keys))
     for key in missing[:10]:
         log.warning("skipped %s: labelled, but not in %s", key, where)
-    if missing:
-        log.warning("%d of %d labelled segments are not in %s", len(missing), len(labels), where)
     if not len(selected) or len(missing) > max_skip * len(labels):
         raise SertkError(
             f"{where}: {len(missing)} of {len(labels)} labelled segments are not in it, the first is {missing[0]}"
             f" (--max-skip={max_skip:g})"
         )
+    if missing:
+        log.warning("%d of %d labelled segments are not in %s", len(missing), len(labels), where)
     unlabelled = sum(key not in labelling.of_segment for key in store.keys)
     if unlabelled:
         log.info("%d segments of %s have no label and are left out", unlabelled, where)

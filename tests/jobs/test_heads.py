@@ -127,7 +127,10 @@ def test_stopped_attentive_heads_resume_to_the_same_bytes(toy, call, speakers, m
 
 def test_a_pooling_is_for_draws_of_maps(toy, call, speakers, draws, maps):
     err = transfer_head(toy, call, speakers, draws, *ATTENTIVE, code=1).err
-    assert "--pooling attentive is for draws of maps (embed-segments --draws N --at map)" in err
+    assert err.endswith("--pooling attentive is for draws of maps (embed-segments --draws N --at map)\n")
+    piped = f"cat {maps.removesuffix('.scp').removeprefix('scp:')}.ark |"
+    err = transfer_head(toy, call, speakers, f"ark:{piped}", *ATTENTIVE, code=1).err
+    assert "from a file with its manifest, which a pipe does not pass on" in err
     assert "--pooling is for maps" in transfer_head(toy, call, "none", draws, *ATTENTIVE, code=2).err
     call("embed-segments", "--at", "pool", speakers, f"scp:{toy}/feats.scp", f"ark:{toy}/w.ark")
     whole = ("--select", "oracle", "--eval-vectors", f"ark:{toy}/w.ark")
