@@ -7,8 +7,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+import venv
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from bycalling import by_calling  # noqa: F401 (fixture)
@@ -16,13 +19,21 @@ from support import CORPORA, ROOT, Result, call_main, let_children_take, without
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
 
+# An example may take longer on a busy machine.
+hypothesis.settings.register_profile("sertk", deadline=None)
+hypothesis.settings.load_profile("sertk")
 # What is imported for tests stays: it is searched for cycles neither while it is imported nor afterwards.
 gc.disable()
 # A toy network on several threads waits more than it computes, on a busy machine most of all.
 os.environ["OMP_NUM_THREADS"] = "1"
-# The runners are scripts of python3; a version manager's stand-in of that name takes longer to start than they do. Without
-# .venv it is the binaries' Python as well, which must have torch: this one.
-prefix = sys.base_prefix if (ROOT / ".venv").exists() else sys.prefix
+# The runners are scripts of python3, which needs no packages: one that has none starts in a third of the time. Without .venv
+# it is the binaries' Python as well, which must have torch: this one.
+if (ROOT / ".venv").exists():
+    bare = tempfile.TemporaryDirectory(prefix="sertk-python-")
+    venv.create(bare.name, symlinks=True)
+    prefix = bare.name
+else:
+    prefix = sys.prefix
 os.environ["PATH"] = f"{prefix}/bin:{os.environ['PATH']}"
 
 
@@ -150,10 +161,18 @@ def undrawn(monkeypatch):
 
 @pytest.fixture(scope="session")
 def page(stamped_folder):
-    """The page, its Markdown and its folder, made once."""
+    """The page, its Markdown and its folder, made once; PNG and PDF are drawn of the first figure, for all of them.
+
+    tests/report/test_render.py draws them all (slow).
+    """
     from sertk.report.build import Choices, build_report
+    from sertk.report.document import Figure
     from sertk.report.render import write_report
 
     out = stamped_folder / "out"
-    write_report(build_report(stamped_folder / "exp", Choices(data=stamped_folder / "data")), out)
+    report = build_report(stamped_folder / "exp", Choices(data=stamped_folder / "data"))
+    first, *others = (item for section in report.sections for item in section.items if isinstance(item, Figure))
+    for figure in others:
+        vars(figure).update(png=first.png, pdf=first.pdf)
+    write_report(report, out)
     return (out / "report.html").read_text(), (out / "report.md").read_text(), out

@@ -9,29 +9,32 @@ import pytest
 import sandbox
 import soundfile
 from references import signal
+from support import on_one_core
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Path:
     """A folder with everything that the examples in the help name. Leave it as it is: `box` is a copy."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        return sandbox.make(tmp_path_factory.mktemp("made") / "box")
-    finally:
-        os.sched_setaffinity(0, cores)
+    with on_one_core():
+        folder = sandbox.make(tmp_path_factory.mktemp("made") / "box")
+    before = files(folder)
+    yield folder
+    assert files(folder) == before  # written in place through one of the links in a `box`, or by a test
+
+
+def files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of every file under a folder."""
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def box(made, tmp_path, monkeypatch) -> Path:
-    """A copy of it, which is the current folder. One core: a toy network on several spends its time in waiting."""
+    """A copy of it, which is the current folder: of links, since copying takes longer than most of the examples."""
     folder = tmp_path / "box"
-    shutil.copytree(made, folder)
+    shutil.copytree(made, folder, copy_function=os.link)
     monkeypatch.chdir(folder)
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    yield folder
-    os.sched_setaffinity(0, cores)
+    with on_one_core():
+        yield folder
 
 
 @pytest.fixture

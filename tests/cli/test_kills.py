@@ -100,12 +100,13 @@ def kill_again_and_again(binary: str, count: int) -> Counter:
 
 
 @pytest.fixture
-def speech(tmp_path, monkeypatch):
-    """300 utterances of 10 recordings, and their features: enough that writing them takes a while."""
+def speech(request, tmp_path, monkeypatch):
+    """100 utterances of 10 recordings, and their features; 300 in the slow tests, so that writing them takes a while."""
     monkeypatch.chdir(tmp_path)
+    number = 300 if request.node.get_closest_marker("slow") else 100
     for i in range(10):
         write_voice(Path("wav", f"{i}.wav"), i)
-    Path("wav.scp").write_text("".join(f"utt{i:03} wav/{i % 10}.wav\n" for i in range(300)))
+    Path("wav.scp").write_text("".join(f"utt{i:03} wav/{i % 10}.wav\n" for i in range(number)))
     finish("make-fbank", ("scp:wav.scp", "ark,scp:fbank.ark,fbank.scp"))
 
 

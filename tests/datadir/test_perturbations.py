@@ -65,7 +65,7 @@ steps = some.one_of(
 
 
 @given(some.lists(steps, min_size=1, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_steps_come_back(found):
     again = parse(text_of(found))
     assert text_of(again) == text_of(found)
@@ -123,7 +123,7 @@ words = some.sampled_from(
 
 
 @given(some.lists(words, max_size=12).map("".join) | some.text(max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_text_is_parsed_or_refused(text):
     try:
         found = parse(text)

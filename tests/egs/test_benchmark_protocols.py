@@ -20,32 +20,30 @@ def run(script, *words, cwd):
     return subprocess.run([script, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_differences_worked_by_hand(tmp_path):
+def test_differences_worked_by_hand(here, prepare):
     """Of eight speakers the first condition has both segments right, the second loses the second segment of all."""
-    folds = tmp_path / "folds"
+    folds = here / "folds"
     write_test(folds)
-    write_system(tmp_path / "clean")
-    write_system(tmp_path / "noisy", np.tile([0, 0], 8), stamps=["LEAKY"])
-    done = run(LOCAL / "differences.py", "--title", "toy", "--json", "all.json", "folds", "clean=clean", "with noise=noisy",
-               cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "toy: 16 segments, a b; 8 speakers in 4 folds" in done.stdout and "LEAKY" in done.stdout
-    clean, noisy = json.loads((tmp_path / "all.json").read_text())["conditions"]
+    write_system(here / "clean")
+    write_system(here / "noisy", np.tile([0, 0], 8), stamps=["LEAKY"])
+    script = "benchmark/local/differences.py"
+    shown = prepare(script, "--title", "toy", "--json", "all.json", "folds", "clean=clean", "with noise=noisy").text
+    assert "toy: 16 segments, a b; 8 speakers in 4 folds" in shown and "LEAKY" in shown
+    clean, noisy = json.loads((here / "all.json").read_text())["conditions"]
     assert clean["differences"] == {} and (clean["ua"], noisy["ua"]) == (1.0, 0.5)
     assert noisy["intervals"]["wa"] == [0.4, 0.6]
     found = noisy["differences"]["ua"]
     low, high = found["interval"]
     assert found["value"] == -0.5 and low < -0.5 < high < 0
     assert found["p"] >= 2 ** (1 - 8)
-    assert "p (Holm)" not in done.stdout
-    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", "same=clean", cwd=tmp_path)
-    assert done.stdout.splitlines()[1].count("p (Holm)") == 2
-    (tmp_path / "noisy/results.json").write_text((tmp_path / "clean/results.json").read_text())
-    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
-    assert done.returncode != 0 and "noisy/results.json: does not match the current scores and folds" in done.stderr
+    assert "p (Holm)" not in shown
+    shown = prepare(script, "folds", "clean=clean", "noise=noisy", "same=clean").text
+    assert shown.splitlines()[1].count("p (Holm)") == 2
+    (here / "noisy/results.json").write_text((here / "clean/results.json").read_text())
+    err = prepare(script, "folds", "clean=clean", "noise=noisy", code=1).err
+    assert "noisy/results.json: does not match the current scores and folds" in err
     (folds / "utt2spk").unlink()
-    done = run(LOCAL / "differences.py", "folds", "clean=clean", "noise=noisy", cwd=tmp_path)
-    assert done.returncode != 0 and "utt2spk: is missing" in done.stderr
+    assert "utt2spk: is missing" in prepare(script, "folds", "clean=clean", "noise=noisy", code=1).err
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import subprocess
 import threading
 import time
+from collections import Counter
 
 import pytest
 from support import ROOT, wait_for
@@ -72,26 +73,30 @@ def count(done):
 SMALL = ("--masks", "plain", "--pooling", "pooled")
 
 
-def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
-    done = grid("--frames", "77")
+def test_eight_cells_share_trunk_passes(grid, tmp_path):
+    grid("--frames", "77", "--cmd", "true", code=1)  # a plan, and nothing of it is run
+    plan = [line.split("\t") for line in (tmp_path / "exp/ablation/plan").read_text().splitlines()]
     # 4 trunk passes and head sets, 4 × 2 folds from scratch; 8 cells scored.
-    assert count(done) == {"embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "predict-emotion": 8,
-                           "score-loso": 8, "make-report": 1}  # fmt: skip
-    cells = {path.parent.relative_to(tmp_path / "exp/ablation").as_posix(): json.loads(path.read_text())
-             for path in tmp_path.glob("exp/ablation/*/*/*/cell.json")}  # fmt: skip
-    assert len(cells) == 8
-    assert cells["exp1/scratch-masks-fixed/0"] == {
-        "experiment": "exp1", "transfer": False, "masks": True, "pooling": False, "seed": 0,
+    assert Counter(binary for _, binary, *_ in plan) == {
+        "make-folds": 1, "embed-segments": 4, "transfer-head": 4, "train-resnet": 8, "score_cell.sh": 8,
     }  # fmt: skip
-    ran = {line.partition("--num-threads")[0]: line for line in done.calls}
-    calls = "\n".join(ran).replace(f"{tmp_path}/", "")
+    calls = "\n".join(" ".join(words) for _, *words in plan).replace(f"{tmp_path}/", "")
     assert "embed-segments --config conf/draws.conf --augment none --chunk-frames 77 --at map --seed 0 " in calls
     assert "embed-segments --config conf/draws.conf --at pool --seed 0 " in calls
     assert "train-resnet --config conf/scratch.conf --chunk-frames 77 --pooling none --seed 0 " in calls
     assert "train-resnet --config conf/scratch.conf --augment none --seed 0 " in calls
-    assert count(grid("--frames", "77", "--num-threads", "2")) == {"make-report": 1}
-    # A further experiment has heads and trainings of its own, and the same trunk passes.
-    more = grid("--experiments", "exp1 exp2", "--frames", "77", *SMALL)
+
+
+def test_what_is_finished_is_not_rerun(grid, tmp_path):
+    words = ("--frames", "77", "--masks", "masks", "--pooling", "fixed")
+    assert count(grid(*words)) == {"embed-segments": 1, "transfer-head": 1, "train-resnet": 2, "predict-emotion": 2,
+                                   "score-loso": 2, "make-report": 1}  # fmt: skip
+    for start in ("scratch", "transfer"):
+        cell = {"experiment": "exp1", "transfer": start == "transfer", "masks": True, "pooling": False, "seed": 0}
+        assert json.loads((tmp_path / f"exp/ablation/exp1/{start}-masks-fixed/0/cell.json").read_text()) == cell
+    assert count(grid(*words, "--num-threads", "2")) == {"make-report": 1}
+    # A further experiment has heads and trainings of its own, and the same trunk pass.
+    more = grid(*words, "--experiments", "exp1 exp2")
     assert count(more) == {
         "transfer-head": 1,
         "train-resnet": 2,
@@ -103,6 +108,8 @@ def test_eight_cells_share_trunk_passes_and_rerun_nothing(grid, tmp_path):
 
 def test_a_changed_conf_reruns_what_depends_on_it_only(grid, tmp_path):
     grid(*SMALL)
+    cell = json.loads((tmp_path / "exp/ablation/exp1/transfer-plain-pooled/0/cell.json").read_text())
+    assert (cell["transfer"], cell["masks"], cell["pooling"]) == (True, False, True)
     (tmp_path / "conf" / "head.conf").write_text("--epochs=3\n")
     assert count(grid(*SMALL)) == {"transfer-head": 1, "predict-emotion": 1, "score-loso": 1, "make-report": 1}
     assert list(tmp_path.glob("exp/ablation.old/*/exp1/transfer-plain-pooled/0/results.json"))

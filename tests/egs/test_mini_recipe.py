@@ -62,26 +62,26 @@ def test_the_table_has_transfer_beside_no_transfer(shell, results):
     assert "Exp 2" not in done.text
 
 
-def test_results_of_real_speech_do_not_get_into_the_table(shell, results):
+def test_results_of_real_speech_do_not_get_into_the_table(prepare, results):
     path = results / "iemocap" / "exp" / "exp1" / "results.json"
     path.write_text(path.read_text().replace("SIMULATED", "PARTIAL"))
-    done = shell(f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py .", code=1)
-    assert re.fullmatch(
-        r"print-table .*\nprint-table: ERROR: .*exp1/results.json: is not stamped SIMULATED.*\n", done.err
-    )
+    err = prepare("mini/local/print_table.py", results, code=1).err
+    assert re.fullmatch(r"print-table: ERROR: .*exp1/results.json: is not stamped SIMULATED.*\n", err)
 
 
-def test_results_of_earlier_scores_do_not_get_into_the_table(shell, results):
-    table = f"PYTHONPATH={ROOT} {sys.executable} {MINI}/local/print_table.py ."
+def test_results_of_earlier_scores_do_not_get_into_the_table(prepare, results):
+    def refusal():
+        return prepare("mini/local/print_table.py", results, code=1).err
+
     write_scores(results / "iemocap/exp/exp3_scratch", 1 - RIGHT)
-    err = shell(table, code=1).err
+    err = refusal()
     assert "exp3_scratch/results.json: does not match the current scores and folds: run score-loso again\n" in err
     scores = results / "voxceleb/exp/resnet34_lm/trials/O.scores"
     scores.write_text(scores.read_text().replace("a0 b0 1", "a0 b0 0"))
-    err = shell(table, code=1).err
+    err = refusal()
     assert "trials/O.json: does not match the current scores and trials: run score-trials again\n" in err
     scores.unlink()
-    assert re.search(r"print-table: ERROR: .*O.scores: cannot be read", shell(table, code=1).err)
+    assert re.search(r"print-table: ERROR: .*O.scores: cannot be read", refusal())
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_repeats_train_a_folder_for_each_seed(recipe, name):
     assert [end.rpartition(",")[2] for _, end in ends["embed-segments"]] == [name.partition(":")[2] for name in draws]
     assert [word for call in calls for word in call.split() if word.startswith("scp:exp/draws")] == draws
     assert ends["transfer-head"] == runs[0]
-    assert ends["train-resnet"] == [(seed, f"{run}/JOB") for seed, run in runs[1]]
+    assert ends["train-resnet"] == [(seed, f"{run}/FOLD") for seed, run in runs[1]]
     assert [end for _, end in ends["predict-emotion"]] == [
         f"ark:{run}/FOLD/scores.ark" for each in runs for _, run in each
     ]

@@ -93,6 +93,7 @@ def test_a_header_that_promises_more_than_any_memory_is_unfit():
         (encoded("WAV", "FLOAT", np.zeros(0)), "no samples"),
         (encoded("FLAC", "PCM_16")[:60], "not audio"),
     ],
+    ids=lambda value: value if isinstance(value, str) else len(value),  # some bytes are of the time
 )  # fmt: skip
 def test_what_is_no_recording_is_unfit(content, says):
     with pytest.raises(UnfitAudio, match=says):

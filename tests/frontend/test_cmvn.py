@@ -15,7 +15,7 @@ def features(frames, bins=8, seed=0, mean=10.0, deviation=3.0):
 
 
 @given(st.integers(2, 600), st.integers(1, 40), st.floats(-20, 20), st.floats(0.01, 10), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_mean_and_variance_are_those_of_double_precision(frames, bins, mean, deviation, seed):
     feats = features(frames, bins, seed, mean, deviation).astype(np.float64)
     normal = normalise(feats.astype(np.float32))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,18 @@ _COMMAND = re.compile(rf"^(?:{'|'.join(path.name for path in (ROOT / 'bin').iter
 def without_commands(err: str) -> str:
     """What binaries wrote on stderr, without the lines that say how they were called."""
     return _COMMAND.sub("", err)
+
+
+@contextmanager
+def on_one_core():
+    """Keep this process, and what it starts, on one core: a toy network on several spends its time in waiting."""
+    cores = os.sched_getaffinity(0)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    os.sched_setaffinity(0, {sorted(cores)[worker % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def body(log: Path) -> list[str]:

@@ -24,7 +24,7 @@ KEPT = "finished with this model, these features and settings, kept"
 
 @pytest.fixture
 def words(tmp_path):
-    """words("name") -> the call that writes name.ark and name.scp."""
+    """words("name") -> the call that writes name.ark and name.scp; its 20 draws take long enough to be stopped."""
     write_toy_data(tmp_path)
     torch.manual_seed(0)
     spec = NetworkSpec(4, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8)
@@ -98,20 +98,20 @@ def test_resume_on_another_processor_keeps_precision(tmp_path, words, call, monk
     def draws(*options, built_for_bf16, stop=never, code=0):
         monkeypatch.setattr(runtime, "computes_bf16", lambda device: built_for_bf16)
         monkeypatch.setattr(embed_segments, "catch_signals", lambda: stop)
-        binary, *rest = words("x", *options)
+        binary, *rest = words("x", "--draws", 4, *options)
         return call(binary, *rest, code=code).err
 
     def made(name="x"):
         return read_manifest(f"scp:{tmp_path}/{name}.scp").settings["precision"]
 
-    binary, *rest = words("straight", "--precision", "bf16")
+    binary, *rest = words("straight", "--draws", 4, "--precision", "bf16")
     call(binary, *rest)
-    draws(built_for_bf16=True, stop=StopAfter(100), code=75)
+    draws(built_for_bf16=True, stop=StopAfter(20), code=75)
     err = draws(built_for_bf16=False)
     assert "resuming after segment" in err and err.count("WARNING") == err.count("bf16 is emulated") == 1
     assert made() == "bf16" and table(tmp_path, "x") == table(tmp_path, "straight")
     # What is begun anew since something else differs is of this processor's own.
-    draws("--seed", 2, built_for_bf16=True, stop=StopAfter(100), code=75)
+    draws("--seed", 2, built_for_bf16=True, stop=StopAfter(20), code=75)
     assert "begun with precision=bf16, now it is float32" in draws("--seed", 1, built_for_bf16=False)
     assert made() == "float32"
 
@@ -120,7 +120,7 @@ def test_finished_draws_are_kept_until_what_they_are_of_changes(tmp_path, words,
     """Other threads are the same draws; a table with a changed byte, or of a call that was killed, is not finished."""
 
     def draws(*options, name="x"):
-        binary, *rest = words(name, *options)
+        binary, *rest = words(name, "--draws", 2, *options)
         return call(binary, *rest).err
 
     def again(reason, *options):
@@ -139,8 +139,8 @@ def test_finished_draws_are_kept_until_what_they_are_of_changes(tmp_path, words,
     # Each input in turn.
     assert again("seed=0, now it is 1", "--seed", 1)[0] != first[0]
     assert again("seed=1, now it is 0") == first
-    again("draws=20, now it is 19", "--draws", 19)
-    again("compress=cm2, now it is none", "--draws", 19, "--compress", "none")
+    again("draws=2, now it is 3", "--draws", 3)
+    again("compress=cm2, now it is none", "--draws", 3, "--compress", "none")
     draws()
     monkeypatch.setattr(draws_module, "machine_fingerprint", lambda device, threads: {"code": "other"})
     again("code=")
@@ -179,12 +179,12 @@ def test_finished_draws_are_kept_until_what_they_are_of_changes(tmp_path, words,
 
 def test_finished_draws_of_another_processor_are_kept(tmp_path, words, call, monkeypatch):
     """In the precision that they have, unless another one is asked for."""
-    binary, *rest = words("x")
+    binary, *rest = words("x", "--draws", 2)
     monkeypatch.setattr(runtime, "computes_bf16", lambda device: True)
     assert KEPT not in call(binary, *rest).err
     monkeypatch.setattr(runtime, "computes_bf16", lambda device: False)
     assert KEPT in call(binary, *rest).err
-    binary, *rest = words("x", "--precision", "float32")
+    binary, *rest = words("x", "--draws", 2, "--precision", "float32")
     assert "computed again: finished with precision=bf16, now it is float32" in call(binary, *rest).err
 
 

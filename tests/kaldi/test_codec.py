@@ -27,8 +27,8 @@ INTS = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=20).map(lambda x: np.
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 KEYS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=20)
 # `make test-slow` runs each of these 2000 times.
-FAST = settings(max_examples=60, deadline=None)
-FULL = settings(max_examples=2000, deadline=None)
+FAST = settings(max_examples=60)
+FULL = settings(max_examples=2000)
 
 
 def check_matrix(matrix, compress, binary):

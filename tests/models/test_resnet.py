@@ -38,7 +38,7 @@ def test_strides_leave_an_eighth_of_bins_and_frames():
     assert maps.shape == (1, 16, 16, after_strides(300)) and after_strides(300) == 38
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 70), min_size=2, max_size=5),
     st.sampled_from(["stats", "mean"]),

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sertk.report.document import Paragraph, Report, Section, Table
+from sertk.report.build import Choices, build_report
+from sertk.report.document import Figure, Paragraph, Report, Section, Table
 from sertk.report.render import as_html, as_markdown, numeric_columns
 
 TABLE = Table("t", "Accuracy", ["system", "UA [%]", "note"], [["a|b", "61.6", "x"], ["<i>", "–", "y"]], ("LEAKY",))
@@ -92,6 +93,15 @@ def test_every_figure_is_a_png_and_a_pdf_beside_the_markdown(page):
     for name in names:
         head = (page[2] / name).read_bytes()[:8]
         assert head.startswith(b"%PDF-") if name.endswith("pdf") else head == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.slow
+def test_every_figure_is_drawn_in_every_form(stamped_folder):
+    report = build_report(stamped_folder / "exp", Choices(data=stamped_folder / "data"))
+    figures = [item for section in report.sections for item in section.items if isinstance(item, Figure)]
+    assert len(figures) > 5
+    for figure in figures:
+        assert "<svg" in figure.svg and figure.png.startswith(b"\x89PNG") and figure.pdf.startswith(b"%PDF-")
 
 
 def test_what_people_said_is_text_and_never_markup(page):

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,12 @@ def test_signal_makes_a_run_checkpoint_and_exit_with_75(toy, number):
 def test_signal_before_torch_is_imported_is_noticed(toy):
     process = start(toy, "early", "--epochs", 40, "--copies", 8)
     proc = Path(f"/proc/{process.pid}")
-    while not int(re.search(r"SigCgt:\s+(\w+)", (proc / "status").read_text())[1], 16) >> (signal.SIGUSR1 - 1) & 1:
-        time.sleep(0.01)
+    caught = re.compile(r"SigCgt:\s+(\w+)")
+    wait_for(lambda: int(caught.search((proc / "status").read_text())[1], 16) >> (signal.SIGUSR1 - 1) & 1)
+    process.send_signal(signal.SIGSTOP)
     assert "libtorch" not in (proc / "maps").read_text()
     process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
 

@@ -96,7 +96,7 @@ def test_posteriors_of_nought_have_a_finite_loss():
     assert 0.01 <= fit_temperature(posteriors, np.array([0, 1])) <= 100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10_000), st.integers(2, 60), st.floats(0.01, 10))
 def test_tempered_posteriors_stay_posteriors(seed, num, temperature):
     posteriors, _ = drawn(seed, num=num)

@@ -30,7 +30,7 @@ def columns(rows):
     return (np.array(column) for column in zip(*rows, strict=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(segments)
 def test_accuracies_and_confusion_equal_scikit_learn(rows):
     truth, guess, _ = columns(rows)
@@ -46,7 +46,7 @@ def test_accuracies_and_confusion_equal_scikit_learn(rows):
     assert recalls(counts)[there] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(segments)
 def test_folds_sum_to_the_pooled_confusion_and_means_are_plain(rows):
     truth, guess, fold = columns(rows)
@@ -59,7 +59,7 @@ def test_folds_sum_to_the_pooled_confusion_and_means_are_plain(rows):
         assert scores.deviation()[0] == pytest.approx(np.std(was, ddof=1), abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(segments, st.permutations(range(CLASSES)))
 def test_renaming_the_classes_changes_neither_accuracy(rows, names):
     truth, guess, _ = columns(rows)

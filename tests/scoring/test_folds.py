@@ -69,7 +69,7 @@ def test_one_session_cannot_be_held_out():
         grouped_folds("loso", utt2label, LABELS, utt2session)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     counts=st.lists(st.integers(5, 40), min_size=1, max_size=5), num_folds=st.integers(2, 5), seed=st.integers(0, 99)
 )

@@ -11,7 +11,7 @@ from sertk.scoring.intervals import cluster_intervals, percentiles, plain_interv
 from sertk.scoring.variance import clustered_variance
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_equals_scipy(total, part, level):
     hits = round(part * total)

@@ -12,7 +12,7 @@ from sertk.scoring.emotion import confusion, unweighted_accuracy
 from sertk.scoring.paired import Difference, compare, exchange_p, holm, mcnemar
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 900), st.integers(0, 900))
 def test_mcnemar_equals_scipys_exact_binomial_test(only_a, only_b):
     expected = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
@@ -46,7 +46,7 @@ def test_exchanging_single_segments_is_mcnemars_test():
     assert found.wa.p == found.mcnemar_p == stats.binomtest(1, 6).pvalue == 14 / 64
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_lies_between_the_raw_and_the_bonferroni_values(p_values):
     for raw, adjusted in zip(p_values, holm(p_values), strict=True):

@@ -25,14 +25,14 @@ def brute_force_rates(targets, nontargets):
         )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(scores, scores, st.sampled_from([0.001, 0.01, 0.05, 0.5, 0.9]))
 def test_min_dcf_equals_a_search_over_all_thresholds(targets, nontargets, p_target):
     cost = min(p_target * miss + (1 - p_target) * fa for miss, fa in brute_force_rates(targets, nontargets))
     assert min_dcf(targets, nontargets, p_target) == pytest.approx(cost / min(p_target, 1 - p_target), abs=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(scores, scores)
 def test_error_rates_equal_counting_at_every_threshold(targets, nontargets):
     expected = list(brute_force_rates(targets, nontargets))
@@ -43,7 +43,7 @@ def test_error_rates_equal_counting_at_every_threshold(targets, nontargets):
     assert max(min(m, f) for m, f in expected) - 1e-12 <= value <= min(max(m, f) for m, f in expected) + 1e-12
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 300), st.integers(2, 300), st.floats(-1, 3))
 def test_eer_equals_the_interpolated_roc_of_scikit_learn(seed, num_targets, num_nontargets, shift):
     rng = np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def test_eer_equals_the_interpolated_roc_of_scikit_learn(seed, num_targets, num_
     assert eer(targets, nontargets) == pytest.approx(float(interp1d(along, fa)(crossing)), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scores, scores)
 def test_a_rising_map_of_the_scores_changes_nothing(targets, nontargets):
     mapped = [np.exp(np.array(values) / 3) for values in (targets, nontargets)]
@@ -104,7 +104,7 @@ def test_cllr_worked_by_hand():
     assert cllr([800.0], [-800.0]) == 0 and cllr([-800.0], [800.0]) == pytest.approx(800 / np.log(2))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
 def test_cllr_is_scikit_learns_balanced_log_loss(seed, num_targets, num_nontargets):
     rng = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def test_cllr_is_scikit_learns_balanced_log_loss(seed, num_targets, num_nontarge
     assert cllr(llrs[truth], llrs[~truth]) == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scores, scores)
 def test_min_cllr_is_that_of_scikit_learns_isotonic_map(targets, nontargets):
     """With ties; and neither a rising map changes it, nor any is better."""

@@ -63,7 +63,7 @@ def test_lists_that_are_not_trials_are_refused_by_line(tmp_path, text, message):
         read_trials(written(tmp_path, text))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.booleans())
 def test_scores_equal_scikit_learns_cosine_similarity(seed, subtract):
     rng = np.random.default_rng(seed)
