@@ -82,6 +82,30 @@ def test_corpora_that_cannot_be_combined_end_the_recipe(tmp_path):
     assert not (tmp_path / "work/data/cross/one-two").exists()
 
 
+def test_a_pair_of_corpora_may_share_ids(tmp_path):
+    """As EmoDB's speaker 10 and CREMA-D's 1091, which do not sort as their utterances; one is PARTIAL."""
+    lines = {"one": {"10": ["10a", "10b"], "11": ["11a"]}, "two": {"10": ["10-a"], "1091": ["1091-A", "1091-B"]}}
+    for corpus, speakers in lines.items():
+        data, folds = tmp_path / "data" / corpus, tmp_path / "exp" / corpus / "folds"
+        data.mkdir(parents=True)
+        folds.mkdir(parents=True)
+        keys = sorted((key, speaker) for speaker, keys in speakers.items() for key in keys)
+        (data / "wav.scp").write_text("".join(f"{key} /a  b/{key}.wav\n" for key, _ in keys))
+        (data / "utt2spk").write_text("".join(f"{key} {speaker}\n" for key, speaker in keys))
+        for path in (data / "utt2label", folds / "utt2label"):
+            path.write_text("".join(f"{key} {'sad' if key.endswith('a') else corpus}\n" for key, _ in keys))
+        (folds / "labels.txt").write_text(f"sad\n{corpus}\n")
+    (tmp_path / "data/two/PARTIAL").write_text("x\n")
+    line = '. ./path.sh; . local/systems.sh; combine_pair "$0" one two "$0/pair"; validate-data "$0/pair"'
+    done = subprocess.run(["bash", "-ec", line, tmp_path], cwd=RUN.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair = tmp_path / "pair"
+    assert read_list(pair / "utt2label") == {"one-10a": "sad", "one-11a": "sad", "two-10-a": "sad"}
+    assert read_list(pair / "utt2spk") == {"one-10a": "one-10", "one-11a": "one-11", "two-10-a": "two-10"}
+    assert read_list(pair / "utt2split") == {"one-10a": "one", "one-11a": "one", "two-10-a": "two"}
+    assert read_list(pair / "wav.scp", None)["one-10a"] == "/a  b/10a.wav" and (pair / "PARTIAL").exists()
+
+
 def test_networks_are_trained_with_every_seed():
     """segment-mean of --repeats 3 is three runs, openSMILE with its SVM one."""
     line = (

@@ -193,16 +193,36 @@ share_labels() {
   return 1
 }
 
+# name_ids CORPUS DATA COPY: a copy of the lists of DATA with CORPUS- before all ids: equal names of two corpora are not the
+# same speaker, and speakers and utterances of both sort alike.
+name_ids() {
+  local file name id='[^[:space:]]+'
+  rm -rf "$3"
+  mkdir -p "$3"
+  for file in "$2"/*; do
+    name=${file##*/}
+    case $name in
+      spk2utt) ;;
+      utt2spk | utt2uniq | segments) sed -E "s/^($id)[[:space:]]+/$1-\\1 $1-/" "$file" >"$3/$name" ;;
+      wav.scp | feats.scp | text | utt2* | spk2* | reco2*) sed "s/^/$1-/" "$file" >"$3/$name" ;;
+      *) [[ ! $name =~ ^[A-Z-]+$|^frame_shift$ ]] || cp "$file" "$3" ;; # stamps
+    esac
+  done
+}
+
 # combine_pair WORK ONE OTHER DATA: both corpora in one data folder, each a split, with the labels that both have.
 combine_pair() {
-  local shared
+  local shared name
   shared=$(shared_labels "$1" "$2" "$3")
-  combine-data "$4" "$1/data/$2" "$1/data/$3"
-  sort "$1/exp/$2/folds/utt2label" "$1/exp/$3/folds/utt2label" |
-    awk 'NR == FNR { shared[$1]; next } $2 in shared' <(echo "$shared") - >"$4/utt2label.tmp"
+  name_ids "$2" "$1/data/$2" "$4.parts/$2"
+  name_ids "$3" "$1/data/$3" "$4.parts/$3"
+  combine-data "$4" "$4.parts/$2" "$4.parts/$3"
+  for name in "$2" "$3"; do
+    sed "s/^/$name-/" "$1/exp/$name/folds/utt2label"
+  done | sort | awk 'NR == FNR { shared[$1]; next } $2 in shared' <(echo "$shared") - >"$4/utt2label.tmp"
   mv "$4/utt2label.tmp" "$4/utt2label"
   for name in "$2" "$3"; do
-    awk -v name="$name" '{ print $1, name }' "$1/data/$name/utt2spk"
+    awk -v name="$name" '{ print $1, name }' "$4.parts/$name/utt2spk"
   done | sort >"$4/utt2split"
   fix-data "$4" # without the utterances of other labels, which split-data would miss
 }

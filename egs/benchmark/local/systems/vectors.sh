@@ -8,7 +8,8 @@ set -euo pipefail
 
 corpora=$(basename "$data")
 for corpus in ${corpora//-/ }; do
-  script=${what#scp:}
-  cat "${script//CORPUS/$corpus}"
+  script=${what#scp:} prefix=
+  [[ $corpora != *-* ]] || prefix=$corpus- # as in the ids of a pair of corpora
+  sed "s/^/$prefix/" "${script//CORPUS/$corpus}"
 done | sort -u >"$dir/vectors.scp"
 linear_heads "$dir/vectors.scp"
