@@ -19,7 +19,7 @@ def made(tmp_path_factory) -> Path:
         folder = sandbox.make(tmp_path_factory.mktemp("made") / "box")
     before = files(folder)
     yield folder
-    assert files(folder) == before  # written in place through one of the links in a `box`, or by a test
+    assert files(folder) == before  # by a test, or in place through a link of `linked_box`
 
 
 def files(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -29,12 +29,20 @@ def files(folder: Path) -> dict[Path, tuple[int, int]]:
 
 @pytest.fixture
 def box(made, tmp_path, monkeypatch) -> Path:
-    """A copy of it, which is the current folder: of links, since copying takes longer than most of the examples."""
-    folder = tmp_path / "box"
-    shutil.copytree(made, folder, copy_function=os.link)
-    monkeypatch.chdir(folder)
+    """A copy of it, which is the current folder."""
+    shutil.copytree(made, tmp_path / "box")
+    monkeypatch.chdir(tmp_path / "box")
     with on_one_core():
-        yield folder
+        yield tmp_path / "box"
+
+
+@pytest.fixture
+def linked_box(made, tmp_path, monkeypatch) -> Path:
+    """The same, of links, which are made faster; for what replaces files and never writes into one."""
+    shutil.copytree(made, tmp_path / "box", copy_function=os.link)
+    monkeypatch.chdir(tmp_path / "box")
+    with on_one_core():
+        yield tmp_path / "box"
 
 
 @pytest.fixture

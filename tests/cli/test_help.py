@@ -71,9 +71,9 @@ def test_many_options_stand_in_groups_and_each_once(call):
 
 
 @pytest.mark.parametrize(("binary", "line"), [(binary, line) for binary in BINARIES for line in examples(binary)[1]])
-def test_the_examples_run_as_printed(call, box, undrawn, monkeypatch, binary, line):
+def test_the_examples_run_as_printed(call, linked_box, undrawn, monkeypatch, binary, line):
     if binary == "train-resnet" and "--init" not in line:
-        (box / "exp/resnet34/final.pt").unlink()  # of other settings: it would not be overwritten
+        (linked_box / "exp/resnet34/final.pt").unlink()  # of other settings: it would not be overwritten
         for param in main(binary).params:
             if param.name in ("channels", "epochs"):
                 monkeypatch.setattr(param, "default", 2)  # of the paper's network, in seconds
