@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,35 @@ def test_functionals_are_opensmiles(prepare, here):
     ((_, row),) = read_table("ark:f.ark", kind="vector")
     expected = smile.process_signal(perturbed(SCALE * soundfile.read("a.wav")[0], 16000, "level=-20") / SCALE, 16000)
     assert row == pytest.approx(expected.to_numpy()[0], rel=1e-3, abs=1e-3)
+
+
+def test_speaker_vectors_are_resemblyzers(prepare, here, monkeypatch):
+    """With stand-ins for the package, which the tests do not install: what it is given, and what is done with the result."""
+    script, words = "benchmark/local/resemblyzer_vectors.py", ("--num-threads", 1, "scp:wav.scp", "ark:v.ark")
+    samples = np.round(np.random.default_rng(0).normal(0, 0.1, 8000) * 32768) / 32768
+    soundfile.write("a.wav", samples, 8000)
+    Path("wav.scp").write_text("a a.wav\n")
+    monkeypatch.setitem(sys.modules, "resemblyzer", None)
+    assert "resemblyzer cannot be used" in prepare(script, *words, code=1).err and not Path("v.ark").exists()
+
+    class VoiceEncoder:
+        def __init__(self, device, verbose):
+            pass
+
+        def embed_utterance(self, samples):
+            return np.array([len(samples), np.abs(samples).max()])
+
+    package, audio, librosa = (types.ModuleType(name) for name in ("resemblyzer", "resemblyzer.audio", "librosa"))
+    package.VoiceEncoder = VoiceEncoder
+    package.hparams = types.SimpleNamespace(sampling_rate=16000, audio_norm_target_dBFS=-30)
+    audio.normalize_volume = lambda wav, target, increase_only: wav * 2 if (target, increase_only) == (-30, True) else 0
+    librosa.resample = lambda wav, orig_sr, target_sr: wav.repeat(target_sr // orig_sr)
+    for module in (package, audio, librosa):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    prepare(script, *words)
+    ((_, row),) = read_table("ark:v.ark", kind="vector")
+    assert row == pytest.approx([16000, 2 * np.abs(samples).max()])
+    assert "VoxCeleb" in read_manifest("ark:v.ark").settings["trained_on"]["declared"]
 
 
 def test_the_table_has_every_system_with_its_test(call, prepare, vectors):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from sertk.kaldi.tables import read_table
+from sertk.kaldi.tables import read_manifest, read_table
 
 COMMON = ROOT / "egs" / "common"
 
@@ -40,6 +40,15 @@ def make_feats(*words, cwd):
     path = os.pathsep.join(map(str, (ROOT / "bin", COMMON / "utils", COMMON / "steps", os.environ["PATH"])))
     line = ["make_feats.sh", *map(str, words)]
     return subprocess.run(line, cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300)
+
+
+def test_features_are_normalised_unless_told_otherwise(data, tmp_path):
+    (tmp_path / "fbank.conf").write_text("--cmvn=false\n--num-mel-bins=24\n")
+    conf = ("--config", tmp_path / "fbank.conf")
+    for words, cmvn in (((), "segment"), (conf, "none"), ((*conf, "--cmvn", "true"), "segment")):
+        done = make_feats("--nj", 1, *words, "data", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert read_manifest(f"ark:{data}/feats/feats.1.ark").settings["cmvn"] == cmvn
 
 
 def test_the_number_of_jobs_changes_no_byte_of_any_key(data, tmp_path):

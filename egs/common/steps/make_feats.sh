@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Log-mel features for a data folder, normalised segment by segment, in parallel jobs.
+# Log-mel features for a data folder, normalised segment by segment unless --cmvn is false, in parallel jobs.
 #
 # usage: make_feats.sh [--cmd run-local] [--nj 4] [--config conf/fbank.conf] [--cmvn true] [--compress cm2]
 #                      [--max-skip 0.05] DATA-DIR [FEATS-DIR]
@@ -8,7 +8,8 @@
 # Reads DATA-DIR/wav.scp (and segments, and the utt2perturb of perturb-data), writes DATA-DIR/feats.scp and
 # utt2num_frames; the archives go to FEATS-DIR (default DATA-DIR/feats). The bytes do not depend on --nj. As in Kaldi's
 # make_fbank.sh, a missing or damaged file or a failed pipe costs only its segments, unless more than --max-skip of all
-# are skipped. --config is for make-fbank; without it make-fbank's own defaults apply.
+# are skipped. --config is for make-fbank; without it make-fbank's own defaults apply. --cmvn=false may also be one of its
+# lines, which is how a recipe's --fbank-conf chooses features that are not normalised.
 #
 # A rerun keeps the archives if no segment was skipped and what they were computed from is the same: recordings (by size and
 # time), lists, options and the code of the front end, whose digest is in FEATS-DIR/made_of. FEATS-DIR/fbank.conf is a copy
@@ -16,7 +17,7 @@
 set -euo pipefail
 export LC_ALL=C
 
-cmd=run-local nj=4 config='' cmvn=true compress=cm2 max_skip=0.05
+cmd=run-local nj=4 config='' cmvn='' compress=cm2 max_skip=0.05
 . sertk_options.sh
 . recipe.sh
 [ $# -eq 1 ] || [ $# -eq 2 ] || { "$0" --help >&2; exit 2; }
@@ -24,6 +25,8 @@ data=$1 feats=${2:-$1/feats}
 
 need "$data/wav.scp"
 [ -z "$config" ] || need "$config"
+[ -n "$cmvn" ] || cmvn=$(sed -n 's/^--cmvn=//p' ${config:+"$config"} </dev/null | tail -n1)
+cmvn=${cmvn:-true}
 recordings=$data/wav.scp
 [ ! -e "$data/segments" ] || recordings=$data/segments
 total=$(wc -l <"$recordings")

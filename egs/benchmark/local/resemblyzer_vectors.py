@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""resemblyzer-vectors: Resemblyzer's speaker vectors of whole segments as a table of vectors."""
+
+from pathlib import Path
+
+import click
+
+from sertk.cli.command import command
+from sertk.cli.frontend import segments_option
+from sertk.cli.options import max_skip_option, threads_option
+from sertk.cli.tally import Tally, progress
+from sertk.cli.types import RSPECIFIER, WSPECIFIER
+from sertk.errors import SertkError
+from sertk.frontend.audio import SCALE
+from sertk.frontend.recordings import read_recordings
+from sertk.kaldi.tables import table_writer
+
+# According to its author (the package's issue 3, and the training page of Real-Time-Voice-Cloning, where it is from).
+TRAINED_ON = "VoxCeleb 1 and 2, LibriSpeech train-other-500"
+
+
+@command
+@click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
+@click.argument("vectors_out", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
+@segments_option
+@max_skip_option
+@threads_option
+def main(wav_in, vectors_out, segments: Path | None, max_skip, num_threads):
+    """Compute the 256 numbers of Resemblyzer's speaker encoder for each recording, or segment.
+
+    The encoder is an LSTM that was trained to tell 9600 speakers of VoxCeleb and LibriSpeech apart. `pip install -c
+    ../../constraints.txt resemblyzer` brings it, with its weights (Apache licence). As in its training, recordings below -30
+    dBFS are raised to it; other than there, pauses are kept.
+
+    \b
+    e.g.: local/resemblyzer_vectors.py scp:data/emodb/wav.scp ark,scp:emodb.ark,emodb.scp
+    See also: transfer-head
+    """
+    try:
+        from resemblyzer import VoiceEncoder, hparams
+        from resemblyzer.audio import normalize_volume
+    except (ImportError, OSError) as error:
+        raise SertkError(f"resemblyzer cannot be used ({error}): pip install resemblyzer") from None
+    import librosa
+    import numpy as np
+
+    from sertk.runtime import prepare_cpu
+
+    prepare_cpu(num_threads)
+    encoder = VoiceEncoder("cpu", verbose=False)
+    settings = {"resemblyzer": "pretrained.pt", "trained_on": {"target": "speaker", "declared": TRAINED_ON}}
+    with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
+        for speech in progress(read_recordings(wav_in, segments)):
+            if speech.samples is None:
+                tally.skip(speech.key, speech.reason)
+                continue
+            samples = librosa.resample(speech.take() / SCALE, orig_sr=speech.rate, target_sr=hparams.sampling_rate)
+            samples = normalize_volume(samples, hparams.audio_norm_target_dBFS, increase_only=True)
+            write(speech.key, encoder.embed_utterance(samples).astype(np.float32))
+            tally.done()
+        tally.check()
+
+
+if __name__ == "__main__":
+    main()
