@@ -12,6 +12,7 @@
 #                        other corpora, by tables of their files (prepare-manifest --help), or data folders
 #   --systems "NAME …"   what is trained in the folds of each corpus [opensmile-egemaps opensmile-compare]:
 #     opensmile-egemaps opensmile-compare   openSMILE's functionals, linear SVM; C chosen within the training folds
+#     resemblyzer                           vectors of a speaker encoder of VoxCeleb, logistic regression
 #     frozen                                the paper: a head on the frozen trunk of --init
 #     frozen-stats                          logistic regression on statistics of its stages 3 and 4, whole segments
 #     frozen-aux                            the paper, with what normalisation removes as a further input of the head

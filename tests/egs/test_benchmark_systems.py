@@ -183,6 +183,10 @@ def test_speaker_vectors_are_resemblyzers(prepare, here, monkeypatch):
     ((_, row),) = read_table("ark:v.ark", kind="vector")
     assert row == pytest.approx([16000, 2 * np.abs(samples).max()])
     assert "VoxCeleb" in read_manifest("ark:v.ark").settings["trained_on"]["declared"]
+    Path("utt2perturb").write_text("a level=-20\n")
+    prepare(script, "--utt2perturb", "utt2perturb", *words)
+    ((_, row),) = read_table("ark:v.ark", kind="vector")
+    assert row == pytest.approx([16000, 0.2 * np.abs(samples).max()], rel=1e-3)
 
 
 def test_the_table_has_every_system_with_its_test(call, prepare, vectors):

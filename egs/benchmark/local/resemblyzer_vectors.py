@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from sertk.cli.command import command
-from sertk.cli.frontend import segments_option
+from sertk.cli.frontend import segments_option, utt2perturb_option
 from sertk.cli.options import max_skip_option, threads_option
 from sertk.cli.tally import Tally, progress
 from sertk.cli.types import RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
 from sertk.frontend.audio import SCALE
+from sertk.frontend.perturb_list import Perturb
 from sertk.frontend.recordings import read_recordings
 from sertk.kaldi.tables import table_writer
 
@@ -23,9 +24,10 @@ TRAINED_ON = "VoxCeleb 1 and 2, LibriSpeech train-other-500"
 @click.argument("wav_in", metavar="WAV-RSPECIFIER", type=RSPECIFIER)
 @click.argument("vectors_out", metavar="VECTORS-WSPECIFIER", type=WSPECIFIER)
 @segments_option
+@utt2perturb_option
 @max_skip_option
 @threads_option
-def main(wav_in, vectors_out, segments: Path | None, max_skip, num_threads):
+def main(wav_in, vectors_out, segments: Path | None, utt2perturb: Path | None, max_skip, num_threads):
     """Compute the 256 numbers of Resemblyzer's speaker encoder for each recording, or segment.
 
     The encoder is an LSTM that was trained to tell 9600 speakers of VoxCeleb and LibriSpeech apart. `pip install -c
@@ -49,8 +51,9 @@ def main(wav_in, vectors_out, segments: Path | None, max_skip, num_threads):
     prepare_cpu(num_threads)
     encoder = VoiceEncoder("cpu", verbose=False)
     settings = {"resemblyzer": "pretrained.pt", "trained_on": {"target": "speaker", "declared": TRAINED_ON}}
+    perturb = Perturb.beside(wav_in, utt2perturb)
     with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
-        for speech in progress(read_recordings(wav_in, segments)):
+        for speech in progress(map(perturb, read_recordings(wav_in, segments))):
             if speech.samples is None:
                 tally.skip(speech.key, speech.reason)
                 continue
@@ -59,6 +62,7 @@ def main(wav_in, vectors_out, segments: Path | None, max_skip, num_threads):
             write(speech.key, encoder.embed_utterance(samples).astype(np.float32))
             tally.done()
         tally.check()
+        perturb.check()
 
 
 if __name__ == "__main__":
