@@ -15,8 +15,9 @@ PYTHON ?= python3.11
 run: .venv/installed
 	cd egs/mini && ./run.sh
 
+# A process per core, up to 8.
 test: .venv/installed
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist worksteal
 
 test-slow: .venv/installed
 	.venv/bin/python -m pytest -q -m slow --timeout 7200
