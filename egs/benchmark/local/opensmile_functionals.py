@@ -8,13 +8,9 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import segments_option, utt2perturb_option
 from sertk.cli.options import max_skip_option
-from sertk.cli.tally import Tally, progress
+from sertk.cli.segmentvectors import write_vectors
 from sertk.cli.types import RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE
-from sertk.frontend.perturb_list import Perturb
-from sertk.frontend.recordings import read_recordings
-from sertk.kaldi.tables import table_writer
 
 SETS = ("eGeMAPSv02", "ComParE_2016")
 
@@ -44,17 +40,11 @@ def main(wav_in, vectors_out, name, segments: Path | None, utt2perturb: Path | N
 
     smile = opensmile.Smile(getattr(opensmile.FeatureSet, name), opensmile.FeatureLevel.Functionals)
     settings = {"opensmile": opensmile.__version__, "set": name, "trained_on": "nothing"}
-    perturb = Perturb.beside(wav_in, utt2perturb)
-    with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
-        for speech in progress(map(perturb, read_recordings(wav_in, segments))):
-            if speech.samples is None:
-                tally.skip(speech.key, speech.reason)
-                continue
-            values = smile.process_signal(speech.take() / SCALE, speech.rate).to_numpy(np.float32)[0]
-            write(speech.key, np.nan_to_num(values, posinf=0, neginf=0))
-            tally.done()
-        tally.check()
-        perturb.check()
+
+    def functionals(samples, rate):
+        return np.nan_to_num(smile.process_signal(samples, rate).to_numpy(np.float32)[0], posinf=0, neginf=0)
+
+    write_vectors(functionals, settings, wav_in, vectors_out, segments, utt2perturb, max_skip)
 
 
 if __name__ == "__main__":

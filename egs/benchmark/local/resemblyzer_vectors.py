@@ -8,13 +8,9 @@ import click
 from sertk.cli.command import command
 from sertk.cli.frontend import segments_option, utt2perturb_option
 from sertk.cli.options import max_skip_option, threads_option
-from sertk.cli.tally import Tally, progress
+from sertk.cli.segmentvectors import write_vectors
 from sertk.cli.types import RSPECIFIER, WSPECIFIER
 from sertk.errors import SertkError
-from sertk.frontend.audio import SCALE
-from sertk.frontend.perturb_list import Perturb
-from sertk.frontend.recordings import read_recordings
-from sertk.kaldi.tables import table_writer
 
 # According to its author (the package's issue 3, and the training page of Real-Time-Voice-Cloning, where it is from).
 TRAINED_ON = "VoxCeleb 1 and 2, LibriSpeech train-other-500"
@@ -44,25 +40,19 @@ def main(wav_in, vectors_out, segments: Path | None, utt2perturb: Path | None, m
     except (ImportError, OSError) as error:
         raise SertkError(f"resemblyzer cannot be used ({error}): pip install resemblyzer") from None
     import librosa
-    import numpy as np
 
     from sertk.runtime import prepare_cpu
 
     prepare_cpu(num_threads)
     encoder = VoiceEncoder("cpu", verbose=False)
     settings = {"resemblyzer": "pretrained.pt", "trained_on": {"target": "speaker", "declared": TRAINED_ON}}
-    perturb = Perturb.beside(wav_in, utt2perturb)
-    with Tally(wav_in, max_skip) as tally, table_writer(vectors_out, kind="vector", settings=settings) as write:
-        for speech in progress(map(perturb, read_recordings(wav_in, segments))):
-            if speech.samples is None:
-                tally.skip(speech.key, speech.reason)
-                continue
-            samples = librosa.resample(speech.take() / SCALE, orig_sr=speech.rate, target_sr=hparams.sampling_rate)
-            samples = normalize_volume(samples, hparams.audio_norm_target_dBFS, increase_only=True)
-            write(speech.key, encoder.embed_utterance(samples).astype(np.float32))
-            tally.done()
-        tally.check()
-        perturb.check()
+
+    def vector_of(samples, rate):
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=hparams.sampling_rate)
+        samples = normalize_volume(samples, hparams.audio_norm_target_dBFS, increase_only=True)
+        return encoder.embed_utterance(samples)
+
+    write_vectors(vector_of, settings, wav_in, vectors_out, segments, utt2perturb, max_skip)
 
 
 if __name__ == "__main__":
