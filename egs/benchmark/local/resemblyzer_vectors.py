@@ -27,8 +27,8 @@ def main(wav_in, vectors_out, segments: Path | None, utt2perturb: Path | None, m
     """Compute the 256 numbers of Resemblyzer's speaker encoder for each recording, or segment.
 
     The encoder is an LSTM that was trained to tell 9600 speakers of VoxCeleb and LibriSpeech apart. `pip install -c
-    ../../constraints.txt resemblyzer` brings it, with its weights (Apache licence). As in its training, recordings below -30
-    dBFS are raised to it; other than there, pauses are kept.
+    ../../constraints.txt resemblyzer 'setuptools<81'` brings it, with its weights (Apache licence). As in its training,
+    recordings below -30 dBFS are raised to it; other than there, pauses are kept.
 
     \b
     e.g.: local/resemblyzer_vectors.py scp:data/emodb/wav.scp ark,scp:emodb.ark,emodb.scp
