@@ -86,6 +86,14 @@ def test_a_lost_result_is_remade_and_an_unknown_set_aside(units):
     assert units.left("second") and units.run("second").returncode == 0 and not units.left("second")
 
 
+def test_outputs_replaced_within_a_second_are_all_kept(units):
+    units.plan("first/a cp {}/in {}/plan.d/a\n")
+    for number in range(4):
+        (units.root / "in").write_text(f"{number}\n")
+        units.run("first")
+    assert sorted(old.read_text() for old in units.root.glob("plan.d.old/*/a")) == ["0\n", "1\n", "2\n"]
+
+
 def test_an_archive_of_finished_units_may_be_deleted(units):
     units.plan("first/a cp {}/in {}/plan.d/d/a.scp\nsecond/b cp {}/plan.d/d/a.scp {}/plan.d/b\n")
     units.run("first"), units.run("second")
