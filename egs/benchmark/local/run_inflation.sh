@@ -46,12 +46,8 @@ need_settings 2 "$systems"
 seeds=$(seeds_of "$seed" "$repeats")
 need_results
 
-chosen_on_test() {
-  case $1 in
-    scratch | finetune | level | level-finetune | level-perturbed | segment-mean | speaker-norm | unnormalised) return 0 ;;
-    *) return 1 ;;
-  esac
-}
+# chosen_on_test SYSTEM: whether its epoch can be selected on the test: networks that train-resnet trains.
+chosen_on_test() { is_seeded "$1" && [[ $1 != *frozen* ]]; }
 
 conditions_of() {
   local apart=$work/exp/$1 out=$work/exp/$1/inflation
