@@ -6,16 +6,17 @@ import pytest
 from machinecode import VARIANTS, compile_kernel, compiled_names
 
 MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_z", "grad_x"}
-INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows", "groups"}
+INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "height", "columns"}
 TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
 LAYER = {"MASKED": True, "SLOPES": 1}
 OF_MAPS, OF_STEM = {"STEM": False, "SHORTCUT": True}, {"STEM": True, "SHORTCUT": False}
 CONSTANTS = {
-    "partial_statistics": TILE | {"STEM": False, "UNROLL": 4}, "whole_statistics": SUMS,
-    "norm_act_forward": TILE | LAYER | OF_MAPS, "partial_gradients": TILE | LAYER | OF_MAPS | {"TWO": True},
-    "whole_gradients": SUMS | {"SLOPES": 1}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
-    "partial_statistics of the stem": TILE | {"STEM": True, "UNROLL": 4}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
-    "partial_gradients of the stem": TILE | LAYER | OF_STEM | {"TWO": True}, "stem_backward": TILE | LAYER | {"TWO": True},
+    "partial_statistics": TILE | {"STEM": False, "STAGES": 3}, "whole_statistics": SUMS,
+    "norm_act_forward": TILE | LAYER | OF_MAPS,
+    "partial_gradients": TILE | LAYER | {"SHORTCUT": True, "TWO": True, "STAGES": 3},
+    "sum_of_spans": {"SPANS": 512, "COLUMNS": 8}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
+    "partial_statistics of the stem": TILE | {"STEM": True, "STAGES": 1}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
+    "stem_gradients": TILE | LAYER | {"TWO": True},
 }  # fmt: skip
 
 
