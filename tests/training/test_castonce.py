@@ -20,7 +20,7 @@ def test_updates_are_those_of_autocasts_own_casts(part, output):
     networks = [ResNet(spec).to(memory_format=torch.channels_last)]
     networks.append(copy.deepcopy(networks[0]))
     chunks, found = torch.randn(4, 16, 24), []
-    for network, call in zip(networks, (networks[0], CastOnce(networks[1]))):
+    for network, call in zip(networks, (networks[0], CastOnce(networks[1], CPU))):
         freeze(network, part).train_mode(network)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimiser = torch.optim.SGD(trained, 0.1, 0.9)
@@ -45,7 +45,7 @@ def test_weights_are_copied_once_a_step(monkeypatch):
     )
     network = ResNet(NetworkSpec(3, bins=16, channels=2, blocks=(1, 1, 1, 1), embedding_dim=8))
     with autocast(CPU, "bf16"):
-        logits = CastOnce(network)(torch.randn(4, 16, 24))
+        logits = CastOnce(network, CPU)(torch.randn(4, 16, 24))
     logits.float().sum().backward()
     layers = 1 + 4 * 2 + 3 + 2 * 2  # stem, blocks, shortcuts, two linear layers with their biases
     assert calls == [(layers, torch.float32), (layers, torch.bfloat16)]
