@@ -185,8 +185,8 @@ def _of_stem(
     totals: Tensor, stem: Tensor, weight: Tensor, statistics: Tensor, rows: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of the stem's weights, and of its BatchNorm's weight and bias, from the sums of stem_gradients."""
-    of_cells, squares = totals[: 16 * len(stem)].view(-1, 16), totals[16 * len(stem) :][:256].view(16, 16)
-    of_cells, of_bias = of_cells[:, :9], of_cells[:, 9]
+    of_cells, squares = totals[: 16 * len(stem)].view(16, -1), totals[16 * len(stem) :][:256].view(16, 16)
+    of_cells, of_bias = of_cells[:9].T, of_cells[9]
     cells, squares = squares[9, :9], squares[:9, :9]
     filters, (mean, inverse) = stem.flatten(1).float(), statistics
     of_weight = inverse * ((filters * of_cells).sum(1) - mean * of_bias)

@@ -74,16 +74,26 @@ def _gradient(
 
 
 @triton.jit
-def _patches(x, row, rows, plane, frames):
-    """The 3 × 3 cells around each cell of the features, 0 beyond their border: (rows, 16), of which 9 are taken."""
-    tap = tl.arange(0, 16)
-    cell = row % plane
-    bin_ = (cell // frames)[:, None] + tap[None, :] // 3 - 1
-    frame = (cell % frames)[:, None] + tap[None, :] % 3 - 1
-    inside = (row < rows)[:, None] & (tap < 9)[None, :] & (bin_ >= 0) & (bin_ < plane // frames)
-    inside &= (frame >= 0) & (frame < frames)
-    found = tl.load(x + (row - cell).to(tl.int64)[:, None] + bin_ * frames + frame, mask=inside, other=0.0)
-    return found.to(tl.float32)
+def _quotients(numbers, by):
+    """numbers // by for numbers of some thousands: a GPU has no instruction for it, and an integer division takes dozens."""
+    return ((numbers.to(tl.float32) + 0.5) / by.to(tl.float32)).to(tl.int32)
+
+
+@triton.jit
+def _patches(x, first, rows, plane, frames, ROWS: tl.constexpr):
+    """The 3 × 3 cells around each cell of a tile of the features, 0 beyond their border, and 1: (rows, 16); ten are taken."""
+    row, tap = first + tl.arange(0, ROWS), tl.arange(0, 16)
+    bins = plane // frames
+    frame = first % frames + tl.arange(0, ROWS)
+    bin_ = first % plane // frames + _quotients(frame, frames)
+    frame -= _quotients(frame, frames) * frames
+    bin_ -= _quotients(bin_, bins) * bins
+    up, later = tap // 3 - 1, tap % 3 - 1
+    in_bins = (bin_[:, None] + up[None, :] >= 0) & (bin_[:, None] + up[None, :] < bins)
+    in_frames = (frame[:, None] + later[None, :] >= 0) & (frame[:, None] + later[None, :] < frames)
+    inside = (row < rows)[:, None] & (tap < 9)[None, :] & in_bins & in_frames
+    found = tl.load(x + row[:, None] + (up * frames + later)[None, :], mask=inside, other=0.0).to(tl.float32)
+    return tl.where((tap == 9)[None, :] & (row < rows)[:, None], 1.0, found)
 
 
 @triton.jit
@@ -103,10 +113,10 @@ def _product(a, b, x):
 
 
 @triton.jit
-def _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM: tl.constexpr):
+def _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM: tl.constexpr, ROWS: tl.constexpr):
     """A tile of the maps, read or computed, in float32."""
     if STEM:
-        return _product(_patches(x, row, rows, plane, frames), _stem(stem, c, exists), x)
+        return _product(_patches(x, first, rows, plane, frames, ROWS), _stem(stem, c, exists), x)
     return tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
 
 
@@ -123,13 +133,14 @@ def partial_statistics(
     c, exists = _columns(channels, CHANNELS)
     first = _first(tiles - 1, tiles, ROWS)
     row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
-    value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+    value = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS)
     near = tl.sum(value, 0) / tl.maximum(tl.minimum(rows - first, ROWS), 1).to(tl.float32)
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
     for turn in tl.range(0, tiles, num_stages=STAGES):
-        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
-        value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+        first = _first(turn, tiles, ROWS)
+        row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
+        value = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS)
         apart = tl.where(inside, value - near[None, :], 0.0)
         total += apart
         square += apart * apart
@@ -202,8 +213,9 @@ def norm_act_forward(
     """Output: mask * act((x - mean) * inverse * weight + bias + shortcut)."""
     c, exists = _columns(channels, CHANNELS)
     centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
-    row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
+    first = tl.program_id(0) * ROWS
+    row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
+    apart = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS) - centre[None, :]
     z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
     y = tl.where(z > 0, z, z * _slopes(slope, c, exists, SLOPES)[None, :])
     if MASKED:
@@ -268,7 +280,7 @@ def stem_gradients(
 ):  # fmt: skip
     """Sums over a span from which all gradients of the stem follow, (spans, columns); the maps are linear in the features.
 
-    They are of the gradient before the activation times the 3 × 3 cells of the features, (channels, 16), of those cells times
+    They are of the gradient before the activation times the 3 × 3 cells of the features, (16, channels), of those cells times
     themselves, (16, 16), and of the slopes' gradients, as in partial_gradients. Of 16 cells nine are taken, and the tenth is 1.
     """
     c, exists = _columns(channels, CHANNELS)
@@ -278,19 +290,19 @@ def stem_gradients(
     of_cells = tl.zeros((CHANNELS, 16), tl.float32)
     square = tl.zeros((16, 16), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
-    for turn in tl.range(0, tiles):
-        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
-        cells = _patches(x, row, rows, plane, frames)
+    for turn in tl.range(0, tiles, num_stages=1):
+        first = _first(turn, tiles, ROWS)
+        row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
+        cells = _patches(x, first, rows, plane, frames, ROWS)
         apart = _product(cells, weights, x) - centre[None, :]
         z = _before_activation(apart, x, offsets, inside, gain, shift, False)
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         more, g = _through_activation(g, z, slopes)
         of_slope += more
-        cells = tl.where((tap == 9)[None, :] & (row < rows)[:, None], 1.0, cells)
         of_cells += _product(tl.trans(g.to(x.dtype.element_ty).to(tl.float32)), cells, x)
         square += _product(tl.trans(cells), cells, x)
     sums += tl.program_id(0) * columns
-    tl.store(sums + c[:, None] * 16 + tap[None, :], of_cells, mask=exists[:, None])
+    tl.store(sums + tap[:, None] * channels + c[None, :], tl.trans(of_cells), mask=exists[None, :])
     sums += 16 * channels
     if tl.program_id(1) == 0:
         tl.store(sums + tap[:, None] * 16 + tap[None, :], square)
