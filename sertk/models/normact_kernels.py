@@ -3,6 +3,9 @@
 The maps x are read; those of the stem (STEM) are computed from the features in every pass, since a product of nine weights
 takes less time than to write and read its result.
 
+What is added before the activation (SHORTCUT) is nothing (0), a map (1), or the map of a convolution with a BatchNorm of its
+own (2), by which it is normalised wherever it is read. Names of that BatchNorm end in 2; its bias is added to the other's.
+
 A map (batch, channels, bins, frames) lies in memory channels last: a matrix of one row for each cell of each chunk, one
 column for each channel. A sum over rows is taken in two steps, partial sums of spans of rows and then their sum, always in
 the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32.
@@ -164,26 +167,38 @@ def _layer(mean, inverse, weight, bias, c, exists):
 
 
 @triton.jit
+def _apart(maps, offsets, inside, centre):
+    """A tile of maps that are read, less their mean, in float32."""
+    return tl.load(maps + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
+
+
+@triton.jit
 def _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT: tl.constexpr):
-    """What the activation takes: maps less their mean, scaled and shifted, with the shortcut added."""
+    """What the activation takes: maps less their mean, scaled and shifted; a shortcut that is a map is added."""
     z = apart * gain[None, :] + shift[None, :]
-    if SHORTCUT:
+    if SHORTCUT == 1:
         z += tl.load(shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
     return z
 
 
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_forward(
-    x, stem, shortcut, mask, mean, inverse, weight, bias, slope, out, rows, channels, plane, frames,
+    x, stem, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, out,
+    rows, channels, plane, frames,
     STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Output: mask * act((x - mean) * inverse * weight + bias + shortcut)."""
     c, exists = _columns(channels, CHANNELS)
     centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
     apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
     z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
+    if SHORTCUT == 2:
+        z += _apart(shortcut, offsets, inside, centre2) * gain2[None, :]
     y = tl.where(z > 0, z, z * _slopes(slope, c, exists, SLOPES)[None, :])
     if MASKED:
         y *= _belongs(mask, row, rows, plane, frames)[:, None]
@@ -192,35 +207,46 @@ def norm_act_forward(
 
 @triton.jit(do_not_specialize=VARYING)
 def partial_gradients(
-    grad, other, x, stem, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames, tiles,
+    grad, other, x, stem, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut,
+    sums, rows, channels, plane, frames, tiles,
     TWO: tl.constexpr, STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient before the activation, and its sums over a span: those of bias, weight and slope, (3, spans, channels).
+    """Gradient before the activation, and its sums over a span: (3 or 4, spans, channels).
 
-    The gradient itself is stored where there is a shortcut, of which it is the gradient.
+    The sums are the gradients of bias (and bias2), weight, slope and weight2. The gradient itself is stored where the shortcut is
+    a map, of which it is the gradient.
     """
     c, exists = _columns(channels, CHANNELS)
     centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     slopes = _slopes(slope, c, exists, SLOPES)[None, :]
     first = tl.program_id(0) * tiles * ROWS
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
+    of_weight2 = tl.zeros((ROWS, CHANNELS), tl.float32)
     tile = 0
     while tile < tiles:  # the interpreter has no range of an argument
         row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
         apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
         z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
+        if SHORTCUT == 2:
+            apart2 = _apart(shortcut, offsets, inside, centre2)
+            z += apart2 * gain2[None, :]
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         of_slope += tl.where(z > 0, 0.0, g * z)
         g = tl.where(z > 0, g, g * slopes)
-        if SHORTCUT:
-            stored = g.to(grad_z.dtype.element_ty)
-            tl.store(grad_z + offsets, stored, mask=inside)
+        if SHORTCUT == 1:
+            stored = g.to(grad_shortcut.dtype.element_ty)
+            tl.store(grad_shortcut + offsets, stored, mask=inside)
             g = stored.to(tl.float32)  # norm_act_backward reads it, and what it subtracts must be the sums of that
         of_bias += g
         of_weight += g * apart
+        if SHORTCUT == 2:
+            of_weight2 += g * apart2
         tile += 1
     spans = tl.num_programs(0)
     place = tl.program_id(0) * channels + c
@@ -232,13 +258,16 @@ def partial_gradients(
         )
     else:
         tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
+    if SHORTCUT == 2:
+        scale2 = tl.load(inverse2 + c, mask=exists, other=0.0)  # loaded before the loop, it would take registers there
+        tl.store(sums + 3 * spans * channels + place, tl.sum(of_weight2, 0) * scale2, mask=exists)
 
 
 @triton.jit(do_not_specialize=VARYING)
 def whole_gradients(
     sums, totals, channels, spans, groups, SLOPES: tl.constexpr, SPANS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
-    """(3, spans, channels) summed over the spans: (3, channels); grid (3, groups of channels).
+    """(kinds, spans, channels) summed over the spans: (kinds, channels); grid (kinds, groups of channels).
 
     Of the slope of all channels (SLOPES 1) there are (spans, groups) sums, whose sum is the first number of its row.
     """
@@ -255,33 +284,46 @@ def whole_gradients(
 
 
 @triton.jit
-def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists):
-    """Gradient of the maps from that before the activation: the batch's statistics depend on them too."""
+def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, KIND: tl.constexpr = 1):
+    """Gradient of the maps from that before the activation: the batch's statistics depend on them too.
+
+    KIND: of the total that is the gradient of their BatchNorm's weight.
+    """
     total = rows.to(tl.float32)
     shift = tl.load(totals + c, mask=exists, other=0.0) / total
-    tilt = tl.load(totals + channels + c, mask=exists, other=0.0) / total * scale
+    tilt = tl.load(totals + KIND * channels + c, mask=exists, other=0.0) / total * scale
     return gain[None, :] * (g - shift[None, :] - apart * tilt[None, :])
 
 
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_backward(
-    grad, other, x, grad_z, mask, mean, inverse, weight, bias, slope, totals, grad_x, rows, channels, plane, frames,
+    grad, other, x, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut, totals,
+    grad_x, rows, channels, plane, frames,
     TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of x; that before the activation is read where partial_gradients has stored it."""
+    """Gradients of x and of a shortcut with a BatchNorm; that of another shortcut is read, as partial_gradients stored it."""
     c, exists = _columns(channels, CHANNELS)
     centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, scale2, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    apart = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
-    if SHORTCUT:
-        g = tl.load(grad_z + offsets, mask=inside, other=0.0).to(tl.float32)
+    apart = _apart(x, offsets, inside, centre)
+    if SHORTCUT == 1:
+        g = tl.load(grad_shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
     else:
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         z = _before_activation(apart, x, offsets, inside, gain, shift, False)
+        if SHORTCUT == 2:
+            apart2 = _apart(shortcut, offsets, inside, centre2)
+            z += apart2 * gain2[None, :]
         g = tl.where(z > 0, g, g * _slopes(slope, c, exists, SLOPES)[None, :])
     found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists)
     tl.store(grad_x + offsets, found.to(grad_x.dtype.element_ty), mask=inside)
+    if SHORTCUT == 2:
+        found = _through_statistics(g, apart2, totals, scale2, gain2, rows, channels, c, exists, KIND=3)
+        tl.store(grad_shortcut + offsets, found.to(grad_shortcut.dtype.element_ty), mask=inside)
 
 
 @triton.jit(do_not_specialize=VARYING)
