@@ -18,9 +18,8 @@ from sertk.models.convolution import convolve
 from sertk.models.kernels import kernels_take, load_kernels, power_of_2
 from sertk.models.pooling import StatsPool
 
-# Cells of a tile, and of one of the stem's; spans of rows whose sums are taken apart, for each multiprocessor of a GPU; tiles of
-# a span that are read at once.
-TILE, STEM_TILE, SPANS, UNROLL = 2048, 4096, 3, 8
+# Cells of a tile; spans of tiles whose sums are taken apart, for each multiprocessor of a GPU; tiles of a span that are under way.
+TILE, STATISTICS, GRADIENTS, STAGES = 2048, 4, 3, 3
 # Channels of a tile at most, and of a program that sums over the spans.
 TILE_CHANNELS, SUM_CHANNELS = 128, 8
 # Numbers of slopes, as the kernels take them.
@@ -134,8 +133,7 @@ class FusedNormAct(torch.autograd.Function):
         slopes: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Values, twice; updates the running statistics of `norm` and of the shortcut's norm2."""
-        shape = x.shape if stem is None else (len(x), len(stem), *x.shape[2:])
-        plan = _Plan(shape, _spans(x.device), TILE if stem is None else STEM_TILE)
+        plan = _Plan(x.shape if stem is None else (len(x), len(stem), *x.shape[2:]))
         statistics = _statistics(x, stem, norm, plan)
         if shortcut is not None:
             shortcut = _in_layout(shortcut)
@@ -143,11 +141,11 @@ class FusedNormAct(torch.autograd.Function):
         beside = (_or(shortcut, x), *layer2)
         if mask is not None:
             mask = mask.expand(len(x), 1, 1, x.shape[3]).contiguous()
-        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        out = torch.empty(plan.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         ctx.given = {"MASKED": mask is not None, "SLOPES": slopes}
         ctx.shortcut = (shortcut is not None) + (norm2 is not None)
-        load_kernels("normact_kernels").norm_act_forward[plan.grid_of_tiles](
-            x, _or(stem, x), *beside, _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *plan.size, *plan.plane,
+        load_kernels("normact_kernels").norm_act_forward[plan.tiles, plan.groups](
+            x, _or(stem, x), *beside, _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *plan.size,
             STEM=stem is not None, SHORTCUT=ctx.shortcut, **ctx.given, **plan.tile,
         )  # fmt: skip
         ctx.set_materialize_grads(False)
@@ -163,51 +161,74 @@ class FusedNormAct(torch.autograd.Function):
         grads = [_in_layout(grad) for grad in grads if grad is not None]
         if not grads:
             return (None,) * 12
-        kernels, plan, kinds = load_kernels("normact_kernels"), ctx.plan, 4 if ctx.shortcut == 2 else 3
-        grad_shortcut = torch.empty_like(beside[0]) if ctx.shortcut else None
-        partial, totals = weight.new_empty(kinds, plan.spans, plan.channels), weight.new_empty(kinds, plan.channels)
-        ctx.given["TWO"] = len(grads) == 2
+        kernels, plan = load_kernels("normact_kernels"), ctx.plan
+        spans, tiles = plan.spans(GRADIENTS, x.device)
         layer = (_or(mask, x), *statistics, weight, bias, _or(slope, x))
-        kernels.partial_gradients[plan.grid_of_spans](
-            grads[0], grads[-1], x, _or(stem, x), *beside, *layer, _or(grad_shortcut, x), partial, *plan.size, *plan.plane,
-            plan.tiles, STEM=stem is not None, SHORTCUT=ctx.shortcut, **ctx.given, **plan.tile,
-        )  # fmt: skip
-        kernels.whole_gradients[plan.grid_of_sums(kinds)](
-            partial, totals, plan.channels, plan.spans, plan.grid_of_spans[1], SLOPES=ctx.given["SLOPES"], **plan.sums
+        given = ctx.given | {"TWO": len(grads) == 2} | plan.tile
+        # One slope for all channels: a sum for each group.
+        slopes = plan.groups if slope is not None and len(slope) == 1 else plan.channels
+        kinds = 3 if ctx.shortcut == 2 else 2  # beside the slopes': bias, weight, weight2
+        sums = weight.new_empty(spans, (kinds * plan.channels if stem is None else 16 * plan.channels + 256) + slopes)
+        totals = weight.new_empty(sums.shape[1])
+        if stem is None:
+            grad_shortcut = torch.empty_like(beside[0]) if ctx.shortcut else None
+            kernels.partial_gradients[spans, plan.groups](
+                grads[0], grads[-1], x, *beside, *layer, _or(grad_shortcut, x), sums, *plan.size, tiles, len(totals),
+                SHORTCUT=ctx.shortcut, **given, STAGES=STAGES,
+            )  # fmt: skip
+        else:
+            kernels.stem_gradients[spans, plan.groups](
+                grads[0], grads[-1], x, stem, *layer, sums, *plan.size, tiles, len(totals), **given
+            )
+        kernels.sum_of_spans[(_ratio_up(len(totals), SUM_CHANNELS),)](
+            sums, totals, len(totals), spans, SPANS=power_of_2(spans), COLUMNS=SUM_CHANNELS
         )
-        of_bias, of_weight, of_slope, *of_weight2 = totals
-        of_slope = None if slope is None else of_slope[: len(slope)]
+        of_slope = None
+        if slope is not None:
+            of_slope = totals[-slopes:] if slopes == len(slope) else totals[-slopes:].sum(0, keepdim=True)
+        if stem is not None:
+            of_stem = _of_stem(totals, stem, weight, statistics, plan.rows)
+            return None, *of_stem, of_slope, *(None,) * 7
+        grad_x = torch.empty_like(x)
+        kernels.norm_act_backward[plan.tiles, plan.groups](
+            grads[0], grads[-1], x, *beside, *layer, _or(grad_shortcut, x), totals, grad_x, *plan.size, SHORTCUT=ctx.shortcut,
+            **given,
+        )  # fmt: skip
+        of_bias, of_weight, *of_weight2 = totals[: kinds * plan.channels].chunk(kinds)
         # Both biases get the same tensor: autograd copies it for one of them, as it would not copy a second view.
         of_layer2 = (*of_weight2, of_bias) if of_weight2 else (None, None)
-        rest = (of_weight, of_bias, of_slope, grad_shortcut, *of_layer2, None, None, None, None)
-        if stem is not None:
-            sums = weight.new_empty(plan.spans, plan.channels, 16)
-            kernels.stem_backward[plan.grid_of_spans](
-                grads[0], grads[-1], x, stem, *layer, totals, sums, *plan.size, *plan.plane, plan.tiles, **ctx.given,
-                **plan.tile,
-            )  # fmt: skip
-            return None, sums.sum(0)[:, :9].reshape(stem.shape).to(stem.dtype), *rest
-        grad_x = torch.empty_like(x)
-        kernels.norm_act_backward[plan.grid_of_tiles](
-            grads[0], grads[-1], x, *beside, *layer, _or(grad_shortcut, x), totals, grad_x, *plan.size, *plan.plane,
-            SHORTCUT=ctx.shortcut, **ctx.given, **plan.tile,
-        )  # fmt: skip
-        return grad_x, None, *rest
+        return grad_x, None, of_weight, of_bias, of_slope, grad_shortcut, *of_layer2, *(None,) * 4
 
 
 def _statistics(x: Tensor, stem: Tensor | None, norm: nn.BatchNorm2d, plan: "_Plan") -> Tensor:
     """Mean and 1 / deviation of maps, (2, channels); updates the running statistics of `norm`."""
-    kernels = load_kernels("normact_kernels")
-    partial = x.new_empty(2, plan.spans, plan.channels, dtype=torch.float32)
+    kernels, (spans, tiles) = load_kernels("normact_kernels"), plan.spans(STATISTICS, x.device)
+    partial = x.new_empty(2, spans, plan.channels, dtype=torch.float32)
     statistics = partial.new_empty(2, plan.channels)
-    kernels.partial_statistics[plan.grid_of_spans](
-        x, _or(stem, x), *partial, *plan.size, *plan.plane, plan.tiles, STEM=stem is not None, UNROLL=UNROLL, **plan.tile,
+    kernels.partial_statistics[spans, plan.groups](
+        x, _or(stem, x), *partial, *plan.size, tiles, STEM=stem is not None, STAGES=STAGES if stem is None else 1, **plan.tile,
     )  # fmt: skip
-    kernels.whole_statistics[plan.grid_of_sums(1)](
-        *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, *plan.size, plan.spans,
-        plan.span_rows, norm.eps, norm.momentum, **plan.sums,
+    kernels.whole_statistics[1, _ratio_up(plan.channels, SUM_CHANNELS)](
+        *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, plan.rows, plan.channels, spans,
+        plan.tile["ROWS"], norm.eps, norm.momentum, SPANS=power_of_2(spans), CHANNELS=SUM_CHANNELS,
     )  # fmt: skip
     return statistics
+
+
+def _of_stem(
+    totals: Tensor, stem: Tensor, weight: Tensor, statistics: Tensor, rows: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the stem's weights, and of its BatchNorm's weight and bias, from the sums of stem_gradients."""
+    of_cells, squares = totals[: 16 * len(stem)].view(-1, 16), totals[16 * len(stem) :][:256].view(16, 16)
+    of_cells, of_bias = of_cells[:, :9], of_cells[:, 9]
+    cells, squares = squares[9, :9], squares[:9, :9]
+    filters, (mean, inverse) = stem.flatten(1).float(), statistics
+    of_weight = inverse * ((filters * of_cells).sum(1) - mean * of_bias)
+    # Sums of the maps less their mean, times the cells: the batch's statistics depend on the maps too (norm_act_backward).
+    of_apart = filters @ squares - mean[:, None] * cells
+    shift, tilt = of_bias[:, None] / rows, (of_weight * inverse)[:, None] / rows
+    of_stem = (weight * inverse)[:, None] * (of_cells - shift * cells - tilt * of_apart)
+    return of_stem.reshape(stem.shape).to(stem.dtype), of_weight, of_bias
 
 
 class _Plan:
@@ -215,35 +236,25 @@ class _Plan:
 
     Args:
         shape: (batch, channels, bins, frames).
-        spans: at most, over all channels.
-        cells: of a tile.
     """
 
-    def __init__(self, shape: Sequence[int], spans: int, cells: int) -> None:
-        batch, self.channels, bins, frames = shape
-        self.rows, self.plane = batch * bins * frames, (bins * frames, frames)
-        self.size = (self.rows, self.channels)
+    def __init__(self, shape: Sequence[int]) -> None:
+        batch, self.channels, bins, frames = self.shape = shape
+        self.rows = batch * bins * frames
+        self.size = (self.rows, self.channels, bins * frames, frames)
         width = min(power_of_2(self.channels), TILE_CHANNELS)
-        height, groups = cells // width, _ratio_up(self.channels, width)
-        self.tile = {"ROWS": height, "CHANNELS": width}
-        tiles = _ratio_up(self.rows, height)
-        self.tiles = _ratio_up(tiles, max(1, spans // groups))  # of a span
-        self.spans, self.span_rows = _ratio_up(tiles, self.tiles), self.tiles * height
-        self.sums = {"SPANS": power_of_2(self.spans), "CHANNELS": max(SUM_CHANNELS, power_of_2(groups))}
-        self.grid_of_tiles, self.grid_of_spans = (tiles, groups), (self.spans, groups)
+        self.tile = {"ROWS": TILE // width, "CHANNELS": width}
+        self.tiles, self.groups = _ratio_up(self.rows, TILE // width), _ratio_up(self.channels, width)
 
-    def grid_of_sums(self, kinds: int) -> tuple[int, int]:
-        return kinds, _ratio_up(self.channels, self.sums["CHANNELS"])
+    def spans(self, programs: int, device: torch.device) -> tuple[int, int]:
+        """Spans of tiles, with as many programs for each multiprocessor of a GPU, and the tiles of each."""
+        spans = min(self.tiles, max(1, programs * _multiprocessors(device) // self.groups))
+        return spans, _ratio_up(self.tiles, spans)
 
 
 @lru_cache
 def _multiprocessors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
-
-
-def _spans(device: torch.device) -> int:
-    """Spans of a map at most: a multiple of the programs that a GPU runs at the same time."""
-    return SPANS * _multiprocessors(device)
 
 
 def obstacle(device: torch.device) -> str | None:

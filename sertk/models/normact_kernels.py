@@ -7,8 +7,9 @@ What is added before the activation (SHORTCUT) is nothing (0), a map (1), or the
 own (2), by which it is normalised wherever it is read. Names of that BatchNorm end in 2; its bias is added to the other's.
 
 A map (batch, channels, bins, frames) lies in memory channels last: a matrix of one row for each cell of each chunk, one
-column for each channel. A sum over rows is taken in two steps, partial sums of spans of rows and then their sum, always in
-the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32.
+column for each channel. A sum over rows is taken in two steps, partial sums of spans of tiles and then their sum, always in
+the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32. While a program
+adds a tile of its span, the next ones are read (STAGES), where they are read.
 
 A grid is (spans or tiles of rows, groups of channels).
 """
@@ -17,7 +18,7 @@ import triton
 import triton.language as tl
 
 # Numbers that differ from batch to batch: kernels are compiled once for all of them.
-VARYING = ["rows", "plane", "frames", "tiles", "spans", "span_rows", "groups"]
+VARYING = ["rows", "plane", "frames", "tiles", "spans", "height", "columns"]
 
 
 @triton.jit
@@ -33,6 +34,15 @@ def _cells(first, rows, c, exists, channels, ROWS: tl.constexpr):
     row = first + tl.arange(0, ROWS)
     offsets = row.to(tl.int64)[:, None] * channels + c[None, :]
     return row, offsets, (row < rows)[:, None] & exists[None, :]
+
+
+@triton.jit
+def _first(turn, tiles, ROWS: tl.constexpr):
+    """First row of the tile that this program takes in a turn.
+
+    A span is every n-th tile of n spans, the last one first: the end of a map has just been written, and is in the cache.
+    """
+    return ((tiles - 1 - turn) * tl.num_programs(0) + tl.program_id(0)) * ROWS
 
 
 @triton.jit
@@ -80,6 +90,14 @@ def _patches(x, row, rows, plane, frames):
 
 
 @triton.jit
+def _stem(stem, c, exists):
+    """Weights of the stem: (16, channels), of which 9 rows are taken."""
+    tap = tl.arange(0, 16)
+    found = tl.load(stem + c[None, :] * 9 + tap[:, None], mask=(tap < 9)[:, None] & exists[None, :], other=0.0)
+    return found.to(tl.float32)
+
+
+@triton.jit
 def _product(a, b, x):
     """Product of float32 matrices: exact for features x in float32, else of TF32, which holds all of bf16's digits."""
     if x.dtype.element_ty == tl.float32:
@@ -91,48 +109,51 @@ def _product(a, b, x):
 def _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM: tl.constexpr):
     """A tile of the maps, read or computed, in float32."""
     if STEM:
-        tap = tl.arange(0, 16)
-        weights = tl.load(stem + c[None, :] * 9 + tap[:, None], mask=(tap < 9)[:, None] & exists[None, :], other=0.0)
-        return _product(_patches(x, row, rows, plane, frames), weights.to(tl.float32), x)
+        return _product(_patches(x, row, rows, plane, frames), _stem(stem, c, exists), x)
     return tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit(do_not_specialize=VARYING)
 def partial_statistics(
     x, stem, means, squares, rows, channels, plane, frames, tiles,
-    STEM: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, UNROLL: tl.constexpr,
+    STEM: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Mean and sum of squared deviations of a span of `tiles` tiles: (spans, channels) each.
 
-    Sums are of differences from the mean of the first tile (Chan, Golub and LeVeque 1983, shifted data): a large mean does not
+    Sums are of differences from the mean of one tile (Chan, Golub and LeVeque 1983, shifted data): a large mean does not
     cost precision, and values do not wait for each other as in a running mean.
     """
     c, exists = _columns(channels, CHANNELS)
-    first = tl.program_id(0) * tiles * ROWS
+    first = _first(tiles - 1, tiles, ROWS)
     row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
     value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
     near = tl.sum(value, 0) / tl.maximum(tl.minimum(rows - first, ROWS), 1).to(tl.float32)
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
-    last, tile = tl.minimum(rows, first + tiles * ROWS), 0
-    while tile < tiles:  # the interpreter has no range of an argument
-        for more in tl.static_range(UNROLL):  # tiles that are read before the first is needed
-            row, offsets, inside = _cells(first + (tile + more) * ROWS, last, c, exists, channels, ROWS)
-            value = _maps(x, stem, row, offsets, inside, last, c, exists, plane, frames, STEM)
-            apart = tl.where(inside, value - near[None, :], 0.0)
-            total += apart
-            square += apart * apart
-        tile += UNROLL
-    number = tl.maximum(tl.minimum(rows - first, tiles * ROWS), 1).to(tl.float32)
+    for turn in tl.range(0, tiles, num_stages=STAGES):
+        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
+        value = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM)
+        apart = tl.where(inside, value - near[None, :], 0.0)
+        total += apart
+        square += apart * apart
+    number = _seen(tl.program_id(0), tl.num_programs(0), rows, ROWS).to(tl.float32)
     shift = tl.sum(total, 0) / number
     place = tl.program_id(0) * channels + c
     tl.store(means + place, near + shift, mask=exists)
     tl.store(squares + place, tl.maximum(tl.sum(square, 0) - number * shift * shift, 0.0), mask=exists)
 
 
+@triton.jit
+def _seen(span, spans, rows, height):
+    """Rows of a span: of its tiles of `height` rows; the last tile of all has those that are left."""
+    tiles = (rows + height - 1) // height
+    rest = tl.where((tiles - 1) % spans == span, tiles * height - rows, 0)
+    return (tiles - span + spans - 1) // spans * height - rest
+
+
 @triton.jit(do_not_specialize=VARYING)
 def whole_statistics(
-    means, squares, mean, inverse, running_mean, running_var, count, rows, channels, spans, span_rows, eps, momentum,
+    means, squares, mean, inverse, running_mean, running_var, count, rows, channels, spans, height, eps, momentum,
     SPANS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Mean and 1 / sqrt(variance + eps) of all rows, and BatchNorm's running statistics; grid (1, groups of channels)."""
@@ -140,7 +161,7 @@ def whole_statistics(
     span = tl.arange(0, SPANS)
     inside = (span < spans)[:, None] & exists[None, :]
     offsets = span[:, None] * channels + c[None, :]
-    seen = tl.maximum(tl.minimum(rows - span * span_rows, span_rows), 0).to(tl.float32)[:, None]
+    seen = tl.where(span < spans, _seen(span, spans, rows, height), 0).to(tl.float32)[:, None]
     of_span = tl.load(means + offsets, mask=inside, other=0.0)
     total = rows.to(tl.float32)
     of_all = tl.sum(of_span * seen, 0) / total
@@ -205,40 +226,44 @@ def norm_act_forward(
     tl.store(out + offsets, y.to(out.dtype.element_ty), mask=inside)
 
 
+@triton.jit
+def _through_activation(g, z, slopes):
+    """Gradients of the slope and of what the activation takes."""
+    return tl.where(z > 0, 0.0, g * z), tl.where(z > 0, g, g * slopes)
+
+
 @triton.jit(do_not_specialize=VARYING)
 def partial_gradients(
-    grad, other, x, stem, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut,
-    sums, rows, channels, plane, frames, tiles,
-    TWO: tl.constexpr, STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
-    ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+    grad, other, x, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut, sums,
+    rows, channels, plane, frames, tiles, columns,
+    TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    ROWS: tl.constexpr, CHANNELS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Gradient before the activation, and its sums over a span: (3 or 4, spans, channels).
+    """Gradient before the activation, and its sums over a span, (spans, columns): the gradients of bias, weight and slope.
 
-    The sums are the gradients of bias (and bias2), weight, slope and weight2. The gradient itself is stored where the shortcut is
-    a map, of which it is the gradient.
+    The gradient itself is stored where the shortcut is a map, of which it is the gradient. Of one with a BatchNorm, the gradient
+    of bias2 is that of bias, and that of weight2 comes after that of weight. Of the slopes' sums there is one for each channel,
+    or one for each group of channels if they have one slope.
     """
     c, exists = _columns(channels, CHANNELS)
-    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
     if SHORTCUT == 2:
         centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
         shift += shift2
     slopes = _slopes(slope, c, exists, SLOPES)[None, :]
-    first = tl.program_id(0) * tiles * ROWS
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight2 = tl.zeros((ROWS, CHANNELS), tl.float32)
-    tile = 0
-    while tile < tiles:  # the interpreter has no range of an argument
-        row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
-        apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, STEM) - centre[None, :]
+    for turn in tl.range(0, tiles, num_stages=STAGES):
+        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
+        apart = _apart(x, offsets, inside, centre)
         z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
         if SHORTCUT == 2:
             apart2 = _apart(shortcut, offsets, inside, centre2)
             z += apart2 * gain2[None, :]
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
-        of_slope += tl.where(z > 0, 0.0, g * z)
-        g = tl.where(z > 0, g, g * slopes)
+        more, g = _through_activation(g, z, slopes)
         if SHORTCUT == 1:
             stored = g.to(grad_shortcut.dtype.element_ty)
             tl.store(grad_shortcut + offsets, stored, mask=inside)
@@ -247,47 +272,81 @@ def partial_gradients(
         of_weight += g * apart
         if SHORTCUT == 2:
             of_weight2 += g * apart2
-        tile += 1
-    spans = tl.num_programs(0)
-    place = tl.program_id(0) * channels + c
-    tl.store(sums + place, tl.sum(of_bias, 0), mask=exists)
-    tl.store(sums + spans * channels + place, tl.sum(of_weight, 0) * scale, mask=exists)
-    if SLOPES == 1:  # one for all channels: of this program's, where its first channel has its place
-        tl.store(
-            sums + 2 * spans * channels + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), tl.sum(of_slope)
-        )
-    else:
-        tl.store(sums + 2 * spans * channels + place, tl.sum(of_slope, 0), mask=exists)
+        of_slope += more
+    sums += tl.program_id(0) * columns
+    tl.store(sums + c, tl.sum(of_bias, 0), mask=exists)
+    _store_weights(sums + channels, of_weight, inverse, c, exists)
+    sums += 2 * channels
     if SHORTCUT == 2:
-        scale2 = tl.load(inverse2 + c, mask=exists, other=0.0)  # loaded before the loop, it would take registers there
-        tl.store(sums + 3 * spans * channels + place, tl.sum(of_weight2, 0) * scale2, mask=exists)
-
-
-@triton.jit(do_not_specialize=VARYING)
-def whole_gradients(
-    sums, totals, channels, spans, groups, SLOPES: tl.constexpr, SPANS: tl.constexpr, CHANNELS: tl.constexpr
-):  # fmt: skip
-    """(kinds, spans, channels) summed over the spans: (kinds, channels); grid (kinds, groups of channels).
-
-    Of the slope of all channels (SLOPES 1) there are (spans, groups) sums, whose sum is the first number of its row.
-    """
-    c, exists = _columns(channels, CHANNELS)
-    span, kind = tl.arange(0, SPANS)[:, None], tl.program_id(0)
-    first = sums + kind * spans * channels
-    if SLOPES == 1 and kind == 2:
-        inside = (span < spans) & (c < groups)[None, :]
-        total = tl.sum(tl.load(first + span * groups + c[None, :], mask=inside, other=0.0))
-        tl.store(totals + kind * channels + c, tl.zeros_like(c).to(tl.float32) + total, mask=exists)
-    else:
-        of_span = tl.load(first + span * channels + c[None, :], mask=(span < spans) & exists[None, :], other=0.0)
-        tl.store(totals + kind * channels + c, tl.sum(of_span, 0), mask=exists)
+        _store_weights(sums, of_weight2, inverse2, c, exists)
+        sums += channels
+    _store_slopes(sums, of_slope, c, exists, SLOPES)
 
 
 @triton.jit
-def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, KIND: tl.constexpr = 1):
+def _store_weights(sums, of_weight, inverse, c, exists):
+    scale = tl.load(inverse + c, mask=exists, other=0.0)  # loaded before the loop, it would take registers there
+    tl.store(sums + c, tl.sum(of_weight, 0) * scale, mask=exists)
+
+
+@triton.jit
+def _store_slopes(sums, of_slope, c, exists, SLOPES: tl.constexpr):
+    if SLOPES == 1:
+        tl.store(sums + tl.program_id(1), tl.sum(of_slope))
+    else:
+        tl.store(sums + c, tl.sum(of_slope, 0), mask=exists)
+
+
+@triton.jit(do_not_specialize=VARYING)
+def stem_gradients(
+    grad, other, x, stem, mask, mean, inverse, weight, bias, slope, sums, rows, channels, plane, frames, tiles, columns,
+    TWO: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Sums over a span from which all gradients of the stem follow, (spans, columns); the maps are linear in the features.
+
+    They are of the gradient before the activation times the 3 × 3 cells of the features, (channels, 16), of those cells times
+    themselves, (16, 16), and of the slopes' gradients, as in partial_gradients. Of 16 cells nine are taken, and the tenth is 1.
+    """
+    c, exists = _columns(channels, CHANNELS)
+    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
+    weights, tap = _stem(stem, c, exists), tl.arange(0, 16)
+    of_cells = tl.zeros((CHANNELS, 16), tl.float32)
+    square = tl.zeros((16, 16), tl.float32)
+    of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
+    for turn in tl.range(0, tiles):
+        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
+        cells = _patches(x, row, rows, plane, frames)
+        apart = _product(cells, weights, x) - centre[None, :]
+        z = _before_activation(apart, x, offsets, inside, gain, shift, False)
+        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
+        more, g = _through_activation(g, z, slopes)
+        of_slope += more
+        cells = tl.where((tap == 9)[None, :] & (row < rows)[:, None], 1.0, cells)
+        of_cells += _product(tl.trans(g.to(x.dtype.element_ty).to(tl.float32)), cells, x)
+        square += _product(tl.trans(cells), cells, x)
+    sums += tl.program_id(0) * columns
+    tl.store(sums + c[:, None] * 16 + tap[None, :], of_cells, mask=exists[:, None])
+    sums += 16 * channels
+    if tl.program_id(1) == 0:
+        tl.store(sums + tap[:, None] * 16 + tap[None, :], square)
+    _store_slopes(sums + 256, of_slope, c, exists, SLOPES)
+
+
+@triton.jit(do_not_specialize=VARYING)
+def sum_of_spans(sums, totals, columns, spans, SPANS: tl.constexpr, COLUMNS: tl.constexpr):
+    """(spans, columns) summed over the spans: (columns,); grid (groups of columns,)."""
+    column, span = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, SPANS)
+    inside = (span < spans)[:, None] & (column < columns)[None, :]
+    found = tl.load(sums + span[:, None] * columns + column[None, :], mask=inside, other=0.0)
+    tl.store(totals + column, tl.sum(found, 0), mask=column < columns)
+
+
+@triton.jit
+def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, KIND: tl.constexpr):
     """Gradient of the maps from that before the activation: the batch's statistics depend on them too.
 
-    KIND: of the total that is the gradient of their BatchNorm's weight.
+    KIND: of the totals, that of their BatchNorm's weight.
     """
     total = rows.to(tl.float32)
     shift = tl.load(totals + c, mask=exists, other=0.0) / total
@@ -318,35 +377,9 @@ def norm_act_backward(
         if SHORTCUT == 2:
             apart2 = _apart(shortcut, offsets, inside, centre2)
             z += apart2 * gain2[None, :]
-        g = tl.where(z > 0, g, g * _slopes(slope, c, exists, SLOPES)[None, :])
-    found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists)
+        _, g = _through_activation(g, z, _slopes(slope, c, exists, SLOPES)[None, :])
+    found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, 1)
     tl.store(grad_x + offsets, found.to(grad_x.dtype.element_ty), mask=inside)
     if SHORTCUT == 2:
-        found = _through_statistics(g, apart2, totals, scale2, gain2, rows, channels, c, exists, KIND=3)
+        found = _through_statistics(g, apart2, totals, scale2, gain2, rows, channels, c, exists, 2)
         tl.store(grad_shortcut + offsets, found.to(grad_shortcut.dtype.element_ty), mask=inside)
-
-
-@triton.jit(do_not_specialize=VARYING)
-def stem_backward(
-    grad, other, x, stem, mask, mean, inverse, weight, bias, slope, totals, sums, rows, channels, plane, frames, tiles,
-    TWO: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
-    """Gradient of the stem's weights, summed over a span: (spans, channels, 16), of which 9 are taken."""
-    c, exists = _columns(channels, CHANNELS)
-    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
-    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
-    first = tl.program_id(0) * tiles * ROWS
-    total = tl.zeros((CHANNELS, 16), tl.float32)
-    tile = 0
-    while tile < tiles:
-        row, offsets, inside = _cells(first + tile * ROWS, rows, c, exists, channels, ROWS)
-        apart = _maps(x, stem, row, offsets, inside, rows, c, exists, plane, frames, True) - centre[None, :]
-        z = _before_activation(apart, x, offsets, inside, gain, shift, False)
-        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
-        g = tl.where(z > 0, g, g * slopes)
-        found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists)
-        # Rows beyond the map have patches of 0.
-        total += _product(tl.trans(found), _patches(x, row, rows, plane, frames), x)
-        tile += 1
-    offsets = (tl.program_id(0) * channels + c)[:, None] * 16 + tl.arange(0, 16)[None, :]
-    tl.store(sums + offsets, total, mask=exists[:, None])

@@ -7,7 +7,7 @@ from sertk.models.activation import activation
 from sertk.models.normact import conv_norm_act, norm_act, use_fused
 
 # Constants of normact for the interpreter, whose time is that of the programs, whatever their size.
-FEW_PROGRAMS = {"TILE": 1 << 17, "STEM_TILE": 1 << 17, "SPANS": 4, "SUM_CHANNELS": 128}
+FEW_PROGRAMS = {"TILE": 1 << 17, "STATISTICS": 4, "GRADIENTS": 4, "SUM_CHANNELS": 128}
 
 
 def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu", twice=False):

@@ -21,8 +21,8 @@ def interpreter():
 
 @pytest.fixture
 def small_tiles(interpreter, monkeypatch):
-    """Tiles of 8 rows and 8 channels, two spans of rows: a small map has several of each, and parts of some."""
-    for name, size in {"TILE": 64, "SPANS": 2, "TILE_CHANNELS": 8}.items():
+    """Tiles of 8 rows and 8 channels, two or three spans: a small map has several of each, and parts of some."""
+    for name, size in {"TILE": 64, "STATISTICS": 2, "GRADIENTS": 3, "TILE_CHANNELS": 8}.items():
         monkeypatch.setattr(normact, name, size)
 
 
@@ -93,7 +93,7 @@ def test_a_block_in_the_fused_form_is_that_of_torch(stored, normalised, monkeypa
 )
 def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, monkeypatch):
     """Its maps are not stored: tiles of 16 rows and two spans."""
-    for name, size in {"STEM_TILE": 256, "SPANS": 2, "TILE_CHANNELS": 16, "UNROLL": 2}.items():
+    for name, size in {"TILE": 256, "STATISTICS": 2, "GRADIENTS": 3, "TILE_CHANNELS": 16}.items():
         monkeypatch.setattr(normact, name, size)
     wanted, most = stem_results(shape, kind, dtype=dtype, exact=True), 2e-5 if dtype == torch.float32 else 2**-5
     assert worst(stem_results(shape, kind, dtype=dtype, fused=True), wanted) < most

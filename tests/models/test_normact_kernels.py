@@ -6,19 +6,20 @@ import pytest
 from machinecode import VARIANTS, compile_kernel, compiled_names
 
 MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_shortcut", "grad_x"}
-INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "span_rows", "groups"}
+INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "height", "columns"}
 TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
 LAYER = {"MASKED": True, "SLOPES": 1}
 OF_MAPS, OF_STEM, NORMED = {"STEM": False, "SHORTCUT": 1}, {"STEM": True, "SHORTCUT": 0}, {"STEM": False, "SHORTCUT": 2}
 CONSTANTS = {
-    "partial_statistics": TILE | {"STEM": False, "UNROLL": 4}, "whole_statistics": SUMS,
-    "norm_act_forward": TILE | LAYER | OF_MAPS, "partial_gradients": TILE | LAYER | OF_MAPS | {"TWO": True},
-    "whole_gradients": SUMS | {"SLOPES": 1}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": 1, "TWO": False},
+    "partial_statistics": TILE | {"STEM": False, "STAGES": 3}, "whole_statistics": SUMS,
+    "norm_act_forward": TILE | LAYER | OF_MAPS,
+    "partial_gradients": TILE | LAYER | {"SHORTCUT": 1, "TWO": True, "STAGES": 3},
+    "sum_of_spans": {"SPANS": 512, "COLUMNS": 8}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": 1, "TWO": False},
     "norm_act_forward of two convolutions": TILE | LAYER | NORMED,
-    "partial_gradients of two convolutions": TILE | LAYER | NORMED | {"TWO": True},
+    "partial_gradients of two convolutions": TILE | LAYER | {"SHORTCUT": 2, "TWO": True, "STAGES": 3},
     "norm_act_backward of two convolutions": TILE | LAYER | {"SHORTCUT": 2, "TWO": True},
-    "partial_statistics of the stem": TILE | {"STEM": True, "UNROLL": 4}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
-    "partial_gradients of the stem": TILE | LAYER | OF_STEM | {"TWO": True}, "stem_backward": TILE | LAYER | {"TWO": True},
+    "partial_statistics of the stem": TILE | {"STEM": True, "STAGES": 1}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
+    "stem_gradients": TILE | LAYER | {"TWO": True},
 }  # fmt: skip
 
 
