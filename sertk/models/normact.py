@@ -24,6 +24,7 @@ TILE, STATISTICS, GRADIENTS, STAGES = 2048, 4, 3, 3
 TILE_CHANNELS, SUM_CHANNELS = 128, 8
 # Numbers of slopes, as the kernels take them.
 SLOPES = {nn.ReLU: 0, LayerPReLU: 1, ChannelPReLU: 2, nn.Identity: 3}
+IDENTITY = nn.Identity()
 
 
 def conv_norm_act(
@@ -33,8 +34,9 @@ def conv_norm_act(
     act: nn.Module,
     shortcut: Tensor | None = None,
     mask: Tensor | None = None,
+    projection: Sequence[nn.Module] = (),
 ) -> tuple[Tensor, Tensor]:
-    """act(norm(conv(x)) + shortcut), 0 beyond the mask.
+    """act(norm(conv(x)) + projection(shortcut)), 0 beyond the mask.
 
     It is returned twice. If two layers take it, each should take one: the gradients of both are then added where they are
     read, and not before.
@@ -46,25 +48,37 @@ def conv_norm_act(
         act: its activation.
         shortcut: maps that are added before the activation.
         mask: (batch, 1, 1, frames), boolean.
+        projection: a convolution and its BatchNorm, which the shortcut passes before it is added; or none.
 
     Shape:
         - Input: (batch, channels_in, bins_in, frames_in)
-        - Output: (batch, channels, bins, frames), twice; the shortcut too
+        - Output: (batch, channels, bins, frames), twice; the shortcut too, after its projection
     """
-    fused = _is_fused(norm, act)
-    if fused and shortcut is None and _is_stem(conv, x):
+    if _is_fused(norm, act) and shortcut is None and _is_stem(conv, x):
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         return _fused(x.to(dtype).contiguous(), conv.weight.to(dtype), norm, act, None, mask)
-    return norm_act(convolve(conv, x) if fused else conv(x), norm, act, shortcut, mask)
+    shortcut_norm = None
+    if projection:
+        shortcut_conv, shortcut_norm = projection
+        shortcut = _convolved(shortcut, shortcut_conv, shortcut_norm, IDENTITY)
+    return norm_act(_convolved(x, conv, norm, act), norm, act, shortcut, mask, shortcut_norm)
 
 
 def norm_act(
-    x: Tensor, norm: nn.Module, act: nn.Module, shortcut: Tensor | None = None, mask: Tensor | None = None
+    x: Tensor,
+    norm: nn.Module,
+    act: nn.Module,
+    shortcut: Tensor | None = None,
+    mask: Tensor | None = None,
+    shortcut_norm: nn.Module | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """conv_norm_act of maps that the convolution has computed. Shape: (batch, channels, bins, frames), all of them."""
+    """conv_norm_act of maps that the convolutions have computed. Shape: (batch, channels, bins, frames), all of them."""
     # A single cell is left to torch, which refuses it.
-    if _is_fused(norm, act) and kernels_take(x) and x.numel() > x.shape[1]:
-        return _fused(x, None, norm, act, shortcut, mask)
+    fused = _is_fused(norm, act) and kernels_take(x) and x.numel() > x.shape[1]
+    if shortcut_norm is not None and not (fused and _is_fused(shortcut_norm, IDENTITY)):
+        shortcut, shortcut_norm = norm_act(shortcut, shortcut_norm, IDENTITY)[0], None
+    if fused:
+        return _fused(x, None, norm, act, shortcut, mask, shortcut_norm)
     y = norm(x)
     if shortcut is not None:
         y += shortcut
@@ -81,10 +95,16 @@ def use_fused(network: nn.Module, fused: bool) -> None:
 
 
 def _fused(
-    x: Tensor, stem: Tensor | None, norm: nn.BatchNorm2d, act: nn.Module, shortcut: Tensor | None, mask: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    slope = getattr(act, "weight", None)
-    return FusedNormAct.apply(x, stem, norm.weight, norm.bias, slope, shortcut, mask, norm, SLOPES[type(act)])
+    x: Tensor, stem: Tensor | None, norm: nn.BatchNorm2d, act: nn.Module, shortcut: Tensor | None, mask: Tensor | None,
+    norm2: nn.BatchNorm2d | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    slope, weight2, bias2 = getattr(act, "weight", None), getattr(norm2, "weight", None), getattr(norm2, "bias", None)
+    tensors = (x, stem, norm.weight, norm.bias, slope, shortcut, weight2, bias2, mask)
+    return FusedNormAct.apply(*tensors, norm, norm2, SLOPES[type(act)])
+
+
+def _convolved(x: Tensor, conv: nn.Conv2d, norm: nn.Module, act: nn.Module) -> Tensor:
+    return convolve(conv, x) if _is_fused(norm, act) else conv(x)
 
 
 def _is_stem(conv: nn.Conv2d, x: Tensor) -> bool:
@@ -102,63 +122,59 @@ class FusedNormAct(torch.autograd.Function):
     """norm_act with the batch's statistics, by Triton kernels; the same input gives the same bits.
 
     All numbers between reading and writing a map are float32; torch's operations round to the map's format after each.
-    The maps of the stem are not stored: the kernels compute them from the features wherever they take them.
+    The maps of the stem are not stored: the kernels compute them from the features wherever they take them. Nor are those of a
+    shortcut's BatchNorm (norm2, weight2, bias2): the kernels normalise its convolution's maps wherever they take them.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, stem: Tensor | None, weight: Tensor, bias: Tensor, slope: Tensor | None, shortcut: Tensor | None,
-        mask: Tensor | None, norm: nn.BatchNorm2d, slopes: int,
+        weight2: Tensor | None, bias2: Tensor | None, mask: Tensor | None, norm: nn.BatchNorm2d, norm2: nn.BatchNorm2d | None,
+        slopes: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Values, twice; updates the running statistics of `norm`."""
-        kernels, of_stem = load_kernels("normact_kernels"), {"STEM": stem is not None}
+        """Values, twice; updates the running statistics of `norm` and of the shortcut's norm2."""
         plan = _Plan(x.shape if stem is None else (len(x), len(stem), *x.shape[2:]))
-        spans, tiles = plan.spans(STATISTICS, x.device)
-        partial = x.new_empty(2, spans, plan.channels, dtype=torch.float32)
-        statistics = weight.new_empty(2, plan.channels)
-        kernels.partial_statistics[spans, plan.groups](
-            x, _or(stem, x), *partial, *plan.size, tiles, **of_stem, **plan.tile, STAGES=1 if of_stem["STEM"] else STAGES
-        )
-        kernels.whole_statistics[1, _ratio_up(plan.channels, SUM_CHANNELS)](
-            *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, plan.rows, plan.channels, spans,
-            plan.tile["ROWS"], norm.eps, norm.momentum, SPANS=power_of_2(spans), CHANNELS=SUM_CHANNELS,
-        )  # fmt: skip
+        statistics = _statistics(x, stem, norm, plan)
         if shortcut is not None:
             shortcut = _in_layout(shortcut)
+        layer2 = (x,) * 4 if norm2 is None else (*_statistics(shortcut, None, norm2, plan), weight2, bias2)
+        beside = (_or(shortcut, x), *layer2)
         if mask is not None:
             mask = mask.expand(len(x), 1, 1, x.shape[3]).contiguous()
         out = torch.empty(plan.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         ctx.given = {"MASKED": mask is not None, "SLOPES": slopes}
-        kernels.norm_act_forward[plan.tiles, plan.groups](
-            x, _or(stem, x), _or(shortcut, x), _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *plan.size,
-            **of_stem, SHORTCUT=shortcut is not None, **ctx.given, **plan.tile,
+        ctx.shortcut = (shortcut is not None) + (norm2 is not None)
+        load_kernels("normact_kernels").norm_act_forward[plan.tiles, plan.groups](
+            x, _or(stem, x), *beside, _or(mask, x), *statistics, weight, bias, _or(slope, x), out, *plan.size,
+            STEM=stem is not None, SHORTCUT=ctx.shortcut, **ctx.given, **plan.tile,
         )  # fmt: skip
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, stem, weight, bias, slope, shortcut, mask, statistics)
+        ctx.save_for_backward(x, stem, weight, bias, slope, mask, statistics, *beside)
         ctx.plan = plan
         return out, out.detach()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Gradients of x, stem, weight, bias, slope and shortcut."""
-        x, stem, weight, bias, slope, shortcut, mask, statistics = ctx.saved_tensors
+        """Gradients of x, stem, weight, bias, slope, shortcut, weight2 and bias2."""
+        x, stem, weight, bias, slope, mask, statistics, *beside = ctx.saved_tensors
         grads = [_in_layout(grad) for grad in grads if grad is not None]
         if not grads:
-            return (None,) * 9
+            return (None,) * 12
         kernels, plan = load_kernels("normact_kernels"), ctx.plan
         spans, tiles = plan.spans(GRADIENTS, x.device)
         layer = (_or(mask, x), *statistics, weight, bias, _or(slope, x))
         given = ctx.given | {"TWO": len(grads) == 2} | plan.tile
         # One slope for all channels: a sum for each group.
         slopes = plan.groups if slope is not None and len(slope) == 1 else plan.channels
-        sums = weight.new_empty(spans, (2 * plan.channels if stem is None else 16 * plan.channels + 256) + slopes)
+        kinds = 3 if ctx.shortcut == 2 else 2  # beside the slopes': bias, weight, weight2
+        sums = weight.new_empty(spans, (kinds * plan.channels if stem is None else 16 * plan.channels + 256) + slopes)
         totals = weight.new_empty(sums.shape[1])
         if stem is None:
-            grad_z = None if shortcut is None else torch.empty_like(shortcut)
+            grad_shortcut = torch.empty_like(beside[0]) if ctx.shortcut else None
             kernels.partial_gradients[spans, plan.groups](
-                grads[0], grads[-1], x, _or(shortcut, x), *layer, _or(grad_z, x), sums, *plan.size, tiles, len(totals),
-                SHORTCUT=shortcut is not None, **given, STAGES=STAGES,
+                grads[0], grads[-1], x, *beside, *layer, _or(grad_shortcut, x), sums, *plan.size, tiles, len(totals),
+                SHORTCUT=ctx.shortcut, **given, STAGES=STAGES,
             )  # fmt: skip
         else:
             kernels.stem_gradients[spans, plan.groups](
@@ -172,13 +188,31 @@ class FusedNormAct(torch.autograd.Function):
             of_slope = totals[-slopes:] if slopes == len(slope) else totals[-slopes:].sum(0, keepdim=True)
         if stem is not None:
             of_stem = _of_stem(totals, stem, weight, statistics, plan.rows)
-            return None, *of_stem, of_slope, *(None,) * 4
+            return None, *of_stem, of_slope, *(None,) * 7
         grad_x = torch.empty_like(x)
         kernels.norm_act_backward[plan.tiles, plan.groups](
-            grads[0], grads[-1], x, _or(grad_z, x), *layer, totals, grad_x, *plan.size, SHORTCUT=shortcut is not None, **given
-        )
-        of_bias, of_weight = totals[: 2 * plan.channels].chunk(2)
-        return grad_x, None, of_weight, of_bias, of_slope, grad_z, None, None, None
+            grads[0], grads[-1], x, *beside, *layer, _or(grad_shortcut, x), totals, grad_x, *plan.size, SHORTCUT=ctx.shortcut,
+            **given,
+        )  # fmt: skip
+        of_bias, of_weight, *of_weight2 = totals[: kinds * plan.channels].chunk(kinds)
+        # Both biases get the same tensor: autograd copies it for one of them, as it would not copy a second view.
+        of_layer2 = (*of_weight2, of_bias) if of_weight2 else (None, None)
+        return grad_x, None, of_weight, of_bias, of_slope, grad_shortcut, *of_layer2, *(None,) * 4
+
+
+def _statistics(x: Tensor, stem: Tensor | None, norm: nn.BatchNorm2d, plan: "_Plan") -> Tensor:
+    """Mean and 1 / deviation of maps, (2, channels); updates the running statistics of `norm`."""
+    kernels, (spans, tiles) = load_kernels("normact_kernels"), plan.spans(STATISTICS, x.device)
+    partial = x.new_empty(2, spans, plan.channels, dtype=torch.float32)
+    statistics = partial.new_empty(2, plan.channels)
+    kernels.partial_statistics[spans, plan.groups](
+        x, _or(stem, x), *partial, *plan.size, tiles, STEM=stem is not None, STAGES=STAGES if stem is None else 1, **plan.tile,
+    )  # fmt: skip
+    kernels.whole_statistics[1, _ratio_up(plan.channels, SUM_CHANNELS)](
+        *partial, *statistics, norm.running_mean, norm.running_var, norm.num_batches_tracked, plan.rows, plan.channels, spans,
+        plan.tile["ROWS"], norm.eps, norm.momentum, SPANS=power_of_2(spans), CHANNELS=SUM_CHANNELS,
+    )  # fmt: skip
+    return statistics
 
 
 def _of_stem(
@@ -237,14 +271,15 @@ def obstacle(device: torch.device) -> str | None:
 
 
 def _small_network(device: torch.device, fused: bool) -> list[Tensor]:
-    """Pooled maps of a stem and a layer with a shortcut, the gradients of their weights, and what BatchNorm keeps."""
+    """Pooled maps of a stem and two layers with shortcuts, the gradients of their weights, and what BatchNorm keeps."""
     random = torch.Generator().manual_seed(0)
     conv, act, pool = nn.Conv2d(1, 24, 3, padding=1, bias=False), LayerPReLU(), StatsPool()
     conv.weight.data = torch.randn(conv.weight.shape, generator=random)
-    network = nn.ModuleList([conv, nn.BatchNorm2d(24), nn.BatchNorm2d(24), act, pool]).to(device)
+    network = nn.ModuleList([conv, *(nn.BatchNorm2d(24) for _ in range(4)), act, pool]).to(device)
     use_fused(network, fused)
     x, around = conv_norm_act(torch.randn(3, 1, 5, 7, generator=random).to(device), conv, network[1], act)
-    x, _ = norm_act(_in_layout(x), network[2], act, around)
+    x, around = norm_act(_in_layout(x), network[2], act, around)
+    x, _ = norm_act(x, network[3], act, around, shortcut_norm=network[4])
     pooled = pool(x)
     gradients = torch.autograd.grad(pooled.square().sum(), list(network.parameters()))
     return [pooled.detach(), *gradients, *network.buffers()]

@@ -3,6 +3,9 @@
 The maps x are read; those of the stem (STEM) are computed from the features in every pass, since a product of nine weights
 takes less time than to write and read its result.
 
+What is added before the activation (SHORTCUT) is nothing (0), a map (1), or the map of a convolution with a BatchNorm of its
+own (2), by which it is normalised wherever it is read. Names of that BatchNorm end in 2; its bias is added to the other's.
+
 A map (batch, channels, bins, frames) lies in memory channels last: a matrix of one row for each cell of each chunk, one
 column for each channel. A sum over rows is taken in two steps, partial sums of spans of tiles and then their sum, always in
 the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32. While a program
@@ -196,27 +199,39 @@ def _layer(mean, inverse, weight, bias, c, exists):
 
 
 @triton.jit
+def _apart(maps, offsets, inside, centre):
+    """A tile of maps that are read, less their mean, in float32."""
+    return tl.load(maps + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
+
+
+@triton.jit
 def _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT: tl.constexpr):
-    """What the activation takes: maps less their mean, scaled and shifted, with the shortcut added."""
+    """What the activation takes: maps less their mean, scaled and shifted; a shortcut that is a map is added."""
     z = apart * gain[None, :] + shift[None, :]
-    if SHORTCUT:
+    if SHORTCUT == 1:
         z += tl.load(shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
     return z
 
 
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_forward(
-    x, stem, shortcut, mask, mean, inverse, weight, bias, slope, out, rows, channels, plane, frames,
+    x, stem, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, out,
+    rows, channels, plane, frames,
     STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Output: mask * act((x - mean) * inverse * weight + bias + shortcut)."""
     c, exists = _columns(channels, CHANNELS)
     centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     first = tl.program_id(0) * ROWS
     row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
     apart = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS) - centre[None, :]
     z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
+    if SHORTCUT == 2:
+        z += _apart(shortcut, offsets, inside, centre2) * gain2[None, :]
     y = tl.where(z > 0, z, z * _slopes(slope, c, exists, SLOPES)[None, :])
     if MASKED:
         y *= _belongs(mask, row, rows, plane, frames)[:, None]
@@ -231,38 +246,59 @@ def _through_activation(g, z, slopes):
 
 @triton.jit(do_not_specialize=VARYING)
 def partial_gradients(
-    grad, other, x, shortcut, mask, mean, inverse, weight, bias, slope, grad_z, sums, rows, channels, plane, frames, tiles,
-    columns, TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    grad, other, x, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut, sums,
+    rows, channels, plane, frames, tiles, columns,
+    TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Gradient before the activation, and its sums over a span, (spans, columns): the gradients of bias, weight and slope.
 
-    The gradient itself is stored where there is a shortcut, of which it is the gradient. Of the slopes' sums there is one for
-    each channel, or one for each group of channels if they have one slope.
+    The gradient itself is stored where the shortcut is a map, of which it is the gradient. Of one with a BatchNorm, the gradient
+    of bias2 is that of bias, and that of weight2 comes after that of weight. Of the slopes' sums there is one for each channel,
+    or one for each group of channels if they have one slope.
     """
     c, exists = _columns(channels, CHANNELS)
-    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     slopes = _slopes(slope, c, exists, SLOPES)[None, :]
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
+    of_weight2 = tl.zeros((ROWS, CHANNELS), tl.float32)
     for turn in tl.range(0, tiles, num_stages=STAGES):
         row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
-        apart = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
+        apart = _apart(x, offsets, inside, centre)
         z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
+        if SHORTCUT == 2:
+            apart2 = _apart(shortcut, offsets, inside, centre2)
+            z += apart2 * gain2[None, :]
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         more, g = _through_activation(g, z, slopes)
-        if SHORTCUT:
-            stored = g.to(grad_z.dtype.element_ty)
-            tl.store(grad_z + offsets, stored, mask=inside)
+        if SHORTCUT == 1:
+            stored = g.to(grad_shortcut.dtype.element_ty)
+            tl.store(grad_shortcut + offsets, stored, mask=inside)
             g = stored.to(tl.float32)  # norm_act_backward reads it, and what it subtracts must be the sums of that
         of_bias += g
         of_weight += g * apart
+        if SHORTCUT == 2:
+            of_weight2 += g * apart2
         of_slope += more
     sums += tl.program_id(0) * columns
     tl.store(sums + c, tl.sum(of_bias, 0), mask=exists)
-    tl.store(sums + channels + c, tl.sum(of_weight, 0) * scale, mask=exists)
-    _store_slopes(sums + 2 * channels, of_slope, c, exists, SLOPES)
+    _store_weights(sums + channels, of_weight, inverse, c, exists)
+    sums += 2 * channels
+    if SHORTCUT == 2:
+        _store_weights(sums, of_weight2, inverse2, c, exists)
+        sums += channels
+    _store_slopes(sums, of_slope, c, exists, SLOPES)
+
+
+@triton.jit
+def _store_weights(sums, of_weight, inverse, c, exists):
+    scale = tl.load(inverse + c, mask=exists, other=0.0)  # loaded before the loop, it would take registers there
+    tl.store(sums + c, tl.sum(of_weight, 0) * scale, mask=exists)
 
 
 @triton.jit
@@ -318,26 +354,44 @@ def sum_of_spans(sums, totals, columns, spans, SPANS: tl.constexpr, COLUMNS: tl.
     tl.store(totals + column, tl.sum(found, 0), mask=column < columns)
 
 
+@triton.jit
+def _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, KIND: tl.constexpr):
+    """Gradient of the maps from that before the activation: the batch's statistics depend on them too.
+
+    KIND: of the totals, that of their BatchNorm's weight.
+    """
+    total = rows.to(tl.float32)
+    shift = tl.load(totals + c, mask=exists, other=0.0) / total
+    tilt = tl.load(totals + KIND * channels + c, mask=exists, other=0.0) / total * scale
+    return gain[None, :] * (g - shift[None, :] - apart * tilt[None, :])
+
+
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_backward(
-    grad, other, x, grad_z, mask, mean, inverse, weight, bias, slope, totals, grad_x, rows, channels, plane, frames,
+    grad, other, x, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, grad_shortcut, totals,
+    grad_x, rows, channels, plane, frames,
     TWO: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of x; that before the activation is read where partial_gradients has stored it."""
+    """Gradients of x and of a shortcut with a BatchNorm; that of another shortcut is read, as partial_gradients stored it."""
     c, exists = _columns(channels, CHANNELS)
     centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    if SHORTCUT == 2:
+        centre2, scale2, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        shift += shift2
     row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    apart = tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
-    if SHORTCUT:
-        g = tl.load(grad_z + offsets, mask=inside, other=0.0).to(tl.float32)
+    apart = _apart(x, offsets, inside, centre)
+    if SHORTCUT == 1:
+        g = tl.load(grad_shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
     else:
         g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         z = _before_activation(apart, x, offsets, inside, gain, shift, False)
+        if SHORTCUT == 2:
+            apart2 = _apart(shortcut, offsets, inside, centre2)
+            z += apart2 * gain2[None, :]
         _, g = _through_activation(g, z, _slopes(slope, c, exists, SLOPES)[None, :])
-    # The batch's statistics depend on the maps too.
-    total = rows.to(tl.float32)
-    shift = tl.load(totals + c, mask=exists, other=0.0) / total
-    tilt = tl.load(totals + channels + c, mask=exists, other=0.0) / total * scale
-    found = gain[None, :] * (g - shift[None, :] - apart * tilt[None, :])
+    found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, 1)
     tl.store(grad_x + offsets, found.to(grad_x.dtype.element_ty), mask=inside)
+    if SHORTCUT == 2:
+        found = _through_statistics(g, apart2, totals, scale2, gain2, rows, channels, c, exists, 2)
+        tl.store(grad_shortcut + offsets, found.to(grad_shortcut.dtype.element_ty), mask=inside)

@@ -18,7 +18,6 @@ from sertk.models.spec import STRIDES, HeadSpec, NetworkSpec
 
 # A deviation below this part of the mean is rounding of float32: the column is constant.
 CONSTANT = 1e-7
-IDENTITY = nn.Identity()
 AfterStage = Callable[[int, Tensor, Tensor | None], None]
 
 __all__ = ["Head", "InputNorm", "NetworkSpec", "ResNet", "Trunk", "count_parameters"]
@@ -49,10 +48,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, around: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Add the block's output to its shortcut; frames beyond the mask are 0."""
-        if self.shortcut:
-            around, _ = conv_norm_act(around, *self.shortcut, IDENTITY)
         y, _ = conv_norm_act(x, self.conv1, self.bn1, self.act1, mask=mask)
-        return conv_norm_act(y, self.conv2, self.bn2, self.act2, around, mask)
+        return conv_norm_act(y, self.conv2, self.bn2, self.act2, around, mask, projection=self.shortcut)
 
 
 class InputNorm(nn.Module):

@@ -11,12 +11,12 @@ FEW_PROGRAMS = {"TILE": 1 << 17, "STATISTICS": 4, "GRADIENTS": 4, "SUM_CHANNELS"
 
 
 def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu", twice=False):
-    """Output, gradients (maps, shortcut, weight, bias, slopes) and running statistics of maps of `shape`.
+    """Output, gradients (maps, shortcut, weights, biases, slopes) and running statistics of maps of `shape`.
 
     Args:
         shape: (batch, channels, bins, frames).
         kind: of the activation.
-        shortcut: whether one is added.
+        shortcut: whether one is added; "norm": one with a BatchNorm of its own.
         masked: whether frames are padding.
         fused: the form.
         dtype: of the maps.
@@ -29,19 +29,21 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
         (2 * torch.randn(shape, generator=random) + 1).to(dtype).to(device, torch.float64 if exact else dtype)
         .contiguous(memory_format=torch.channels_last) for _ in range(4)
     ]  # fmt: skip
-    norm, act = nn.BatchNorm2d(shape[1]), activation(kind, shape[1])
-    for parameter in (*norm.parameters(), *act.parameters()):
+    modules = nn.ModuleList([nn.BatchNorm2d(shape[1]), activation(kind, shape[1])])
+    if shortcut == "norm":
+        modules.append(nn.BatchNorm2d(shape[1]))
+    for parameter in modules.parameters():
         parameter.data = torch.randn(parameter.shape, generator=random) / 2
-    norm, act = (module.to(device, torch.float64 if exact else torch.float32) for module in (norm, act))
-    use_fused(norm, fused)
+    norm, act, *norm2 = modules.to(device, torch.float64 if exact else torch.float32)
+    use_fused(modules, fused)
     lengths = torch.randint(1, shape[3] + 1, (shape[0],), generator=random).to(device)
     mask = (torch.arange(shape[3], device=device) < lengths[:, None])[:, None, None, :] if masked else None
     x, added, *grads = maps
-    leaves = [x.requires_grad_(), *[added.requires_grad_()] * shortcut, *norm.parameters(), *act.parameters()]
+    leaves = [x.requires_grad_(), *[added.requires_grad_()] * bool(shortcut), *modules.parameters()]
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
-        outs = norm_act(x, norm, act, added if shortcut else None, mask)[: 1 + twice]
+        outs = norm_act(x, norm, act, added if shortcut else None, mask, *norm2)[: 1 + twice]
     gradients = torch.autograd.grad(outs, leaves, grads[: 1 + twice])
-    return [*(out.detach() for out in outs), *gradients, *norm.buffers()]
+    return [*(out.detach() for out in outs), *gradients, *modules.buffers()]
 
 
 def stem_results(shape, kind, *, fused=False, dtype=torch.float32, exact=False, device="cpu"):

@@ -8,6 +8,7 @@ from torch import nn
 from sertk.models import normact
 from sertk.models.activation import LayerPReLU
 from sertk.models.normact import norm_act, obstacle, use_fused
+from sertk.models.resnet import Block
 
 CPU = torch.device("cpu")
 
@@ -36,6 +37,9 @@ def small_tiles(interpreter, monkeypatch):
         (torch.float32, (5, 1, 1, 1), "prelu", False, False),
         (torch.bfloat16, (2, 3, 2, 5), "prelu", False, True),
         (torch.bfloat16, (1, 8, 3, 6), "prelu", True, False),
+        (torch.float32, (2, 10, 2, 5), "prelu", "norm", False),
+        (torch.float32, (3, 8, 1, 3), "prelu-channel", "norm", True),
+        (torch.bfloat16, (1, 10, 3, 6), "relu", "norm", True),
     ],
 )
 @pytest.mark.parametrize("twice", [False, True])
@@ -45,6 +49,41 @@ def test_fused_form_has_the_values_and_gradients_of_float64(dtype, shape, kind, 
     wanted = results(*case, dtype=dtype, exact=True, twice=twice)
     assert worst(results(*case, dtype=dtype, fused=True, twice=twice), wanted) < most
     assert worst(results(*case), results(*case, exact=True)) < 2e-6  # torch's own form, with the same measure
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize(
+    ("stored", "normalised"),
+    [
+        ([], [("bn1",), ("bn2", "shortcut.1")]),
+        (["shortcut.1"], [("bn1",), ("bn2",)]),
+        (["bn2"], [("bn1",), ("shortcut.1",)]),
+        (["bn2", "shortcut.1"], [("bn1",)]),
+    ],
+)
+def test_a_block_in_the_fused_form_is_that_of_torch(stored, normalised, monkeypatch):
+    """Its last pass also normalises the shortcut (`normalised`: by pass), unless a BatchNorm has its stored statistics."""
+    random, found, passes = torch.Generator().manual_seed(0), [], []
+    x, mask = torch.randn(2, 8, 6, 10, generator=random), torch.arange(5) < torch.tensor([[5], [3]])
+    states = {name: torch.rand(t.shape, generator=random) for name, t in Block(8, 10, 2, "prelu").state_dict().items()}
+    apply = normact.FusedNormAct.apply
+    monkeypatch.setattr(normact.FusedNormAct, "apply", lambda *given: passes.append(given) or apply(*given))
+    for fused in (False, True):
+        block = Block(8, 10, 2, "prelu").to(memory_format=torch.channels_last)
+        block.load_state_dict(states)
+        use_fused(block, fused)
+        for name in stored:
+            block.get_submodule(name).eval()
+        maps = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+        one, other = block(maps, maps, mask[:, None, None])
+        (one.square() + other).sum().backward()
+        gradients = [maps.grad, *(parameter.grad for parameter in block.parameters())]
+        assert len({gradient.data_ptr() for gradient in gradients}) == len(gradients)  # changed in place by DDP
+        found.append([one.detach(), *gradients, *block.buffers()])
+    for fused, plain in zip(*found, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-4)
+    names = {module: name for name, module in block.named_modules()}
+    assert [tuple(names[norm] for norm in given if norm in names) for given in passes] == normalised
 
 
 @pytest.mark.usefixtures("interpreter")

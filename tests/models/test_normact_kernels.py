@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 from machinecode import VARIANTS, compile_kernel, compiled_names
 
-MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_z", "grad_x"}
+MAPS = {"x", "stem", "shortcut", "grad", "other", "out", "grad_shortcut", "grad_x"}
 INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "height", "columns"}
 TILE, SUMS = {"ROWS": 64, "CHANNELS": 32}, {"SPANS": 512, "CHANNELS": 8}
 LAYER = {"MASKED": True, "SLOPES": 1}
-OF_MAPS, OF_STEM = {"STEM": False, "SHORTCUT": True}, {"STEM": True, "SHORTCUT": False}
+OF_MAPS, OF_STEM, NORMED = {"STEM": False, "SHORTCUT": 1}, {"STEM": True, "SHORTCUT": 0}, {"STEM": False, "SHORTCUT": 2}
 CONSTANTS = {
     "partial_statistics": TILE | {"STEM": False, "STAGES": 3}, "whole_statistics": SUMS,
     "norm_act_forward": TILE | LAYER | OF_MAPS,
-    "partial_gradients": TILE | LAYER | {"SHORTCUT": True, "TWO": True, "STAGES": 3},
-    "sum_of_spans": {"SPANS": 512, "COLUMNS": 8}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": True, "TWO": False},
+    "partial_gradients": TILE | LAYER | {"SHORTCUT": 1, "TWO": True, "STAGES": 3},
+    "sum_of_spans": {"SPANS": 512, "COLUMNS": 8}, "norm_act_backward": TILE | LAYER | {"SHORTCUT": 1, "TWO": False},
+    "norm_act_forward of two convolutions": TILE | LAYER | NORMED,
+    "partial_gradients of two convolutions": TILE | LAYER | {"SHORTCUT": 2, "TWO": True, "STAGES": 3},
+    "norm_act_backward of two convolutions": TILE | LAYER | {"SHORTCUT": 2, "TWO": True},
     "partial_statistics of the stem": TILE | {"STEM": True, "STAGES": 1}, "norm_act_forward of the stem": TILE | LAYER | OF_STEM,
     "stem_gradients": TILE | LAYER | {"TWO": True},
 }  # fmt: skip
