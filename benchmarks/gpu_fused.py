@@ -5,14 +5,13 @@ from gpu_common import Size, row
 from gpu_profile import times_of_kernels
 from torch import Tensor, autograd, channels_last, nn, randn
 
-from sertk.models import normact
+from sertk.models import fusednormact, normact
 from sertk.models.activation import LayerPReLU
 
-# Constants of normact in the fused form; None: torch's operations.
+# Constants of fusednormact in the fused form; None: torch's operations.
 FORMS = {
-    "torch's operations": None, "fused": {}, "fused, 4 spans a multiprocessor": {"SPANS": 4},
-    "fused, 8 spans a multiprocessor": {"SPANS": 8}, "fused, 16 spans a multiprocessor": {"SPANS": 16},
-    "fused, 4 tiles at once": {"UNROLL": 4},
+    "torch's operations": None, "fused": {}, "fused, 6 spans a multiprocessor": {"STATISTICS": 6, "GRADIENTS": 6},
+    "fused, a tile at once": {"STAGES": 1}, "fused, 4 tiles at once": {"STAGES": 4},
 }  # fmt: skip
 # Maps that the fused form reads and writes. Forward: x twice, shortcut, output; backward: two gradients, x twice, shortcut,
 # its gradient twice, that of x.
@@ -24,7 +23,8 @@ def report(size: Size, device: torch.device) -> None:
     if reason := normact.obstacle(device):
         row("the fused form cannot be used", reason=reason)
         return
-    batch, usual = size.batches[-1], {name: getattr(normact, name) for name in ("SPANS", "TILE", "UNROLL")}
+    batch, names = size.batches[-1], ("STATISTICS", "GRADIENTS", "STAGES")
+    usual = {name: getattr(fusednormact, name) for name in names}
     for stage in range(5):  # 0: the stem
         channels, shrunk = size.spec.channels << max(stage - 1, 0), 2 ** max(stage - 1, 0)
         shape = (batch, channels, -(-size.spec.bins // shrunk), -(-size.usual // shrunk))
@@ -50,7 +50,7 @@ def report(size: Size, device: torch.device) -> None:
         for form, constants in FORMS.items():
             normact.use_fused(norm, constants is not None)
             for constant, value in (usual | (constants or {})).items():
-                setattr(normact, constant, value)
+                setattr(fusednormact, constant, value)
             error = max(float((a.float() - b).norm() / b.norm().clamp(min=1e-9)) for a, b in zip(run(*given), exact))
             times = times_of_kernels(lambda: run(*given), device)  # noqa: B023 (called at once)
             whole = sum(time for time, _ in times.values())

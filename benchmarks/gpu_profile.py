@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 STEPS, SHOWN = 3, 8
 # Groups of kernels by words in their names; the first that fits counts.
 GROUPS = {
-    "fused": ("norm_act_", "fusednormact", "partial_statistics", "whole_statistics", "_gradients", "stem_backward"),
+    "fused": ("norm_act_", "fusednormact", "fusedstem", "_statistics", "_gradients", "sum_of_spans", "stem_forward"),
     "activation": ("prelu", "leaky_relu", "slopedrelu", "clamp", "threshold"),
     "BatchNorm": ("batch_norm", "batchnorm", "bn_fw", "bn_bw"),
     "optimiser": ("multi_tensor", "sgd", "foreach"),

@@ -15,7 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 from bycalling import by_calling  # noqa: F401 (fixture)
-from interpreter import take_ranges_of_arguments
+from interpreter import as_on_a_gpu
 from support import CORPORA, ROOT, Result, call_main, let_children_take, without_commands
 from toydata import NETWORK, write_toy_data
 from trainings import draws, folds, head_words, select_heads, speakers  # noqa: F401 (fixtures)
@@ -52,7 +52,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish(session):
-    take_ranges_of_arguments()
+    as_on_a_gpu()
     gc.freeze()
     gc.enable()
 

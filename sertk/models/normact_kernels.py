@@ -1,15 +1,9 @@
-"""Triton kernels of BatchNorm, shortcut, PReLU and mask in one pass over the maps, forward and backward (see normact).
-
-The maps x are read; those of the stem (STEM) are computed from the features in every pass, since a product of nine weights
-takes less time than to write and read its result.
-
-What is added before the activation (SHORTCUT) is nothing (0), a map (1), or the map of a convolution with a BatchNorm of its
-own (2), by which it is normalised wherever it is read. Names of that BatchNorm end in 2; its bias is added to the other's.
+"""Triton kernels of BatchNorm, shortcut, PReLU and mask in one pass over the maps, forward and backward (see fusednormact).
 
 A map (batch, channels, bins, frames) lies in memory channels last: a matrix of one row for each cell of each chunk, one
 column for each channel. A sum over rows is taken in two steps, partial sums of spans of tiles and then their sum, always in
 the same order: there are no atomic additions, so the same input gives the same bits. All sums are in float32. While a program
-adds a tile of its span, the next ones are read (STAGES), where they are read.
+adds a tile of its span, the next ones are read (STAGES).
 
 A grid is (spans or tiles of rows, groups of channels).
 """
@@ -18,26 +12,18 @@ import triton
 import triton.language as tl
 
 # Numbers that differ from batch to batch: kernels are compiled once for all of them.
-VARYING = ["rows", "plane", "frames", "tiles", "spans", "height", "columns"]
+VARYING = ["rows", "plane", "frames", "tiles", "spans", "columns"]
 
 
 @triton.jit
-def _columns(channels, CHANNELS: tl.constexpr):
+def channels_of(channels, CHANNELS: tl.constexpr):
     """Channels of this program, and which of them exist."""
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     return c, c < channels
 
 
 @triton.jit
-def _cells(first, rows, c, exists, channels, ROWS: tl.constexpr):
-    """Offsets of a tile of a map, and which of its cells exist; a large map has more than 2^31 cells."""
-    row = first + tl.arange(0, ROWS)
-    offsets = row.to(tl.int64)[:, None] * channels + c[None, :]
-    return row, offsets, (row < rows)[:, None] & exists[None, :]
-
-
-@triton.jit
-def _first(turn, tiles, ROWS: tl.constexpr):
+def first_row(turn, tiles, ROWS: tl.constexpr):
     """First row of the tile that this program takes in a turn.
 
     A span is every n-th tile of n spans, the last one first: the end of a map has just been written, and is in the cache.
@@ -46,7 +32,15 @@ def _first(turn, tiles, ROWS: tl.constexpr):
 
 
 @triton.jit
-def _slopes(slope, c, exists, SLOPES: tl.constexpr):
+def cells_of(first, rows, c, exists, channels, ROWS: tl.constexpr):
+    """Rows of a tile of a map, offsets of its cells, and which of them exist; a large map has more than 2^31 cells."""
+    row = first + tl.arange(0, ROWS)
+    offsets = row.to(tl.int64)[:, None] * channels + c[None, :]
+    return row, offsets, (row < rows)[:, None] & exists[None, :]
+
+
+@triton.jit
+def slopes_of(slope, c, exists, SLOPES: tl.constexpr):
     """Slope of each channel. SLOPES: 0 (ReLU), 1 (one for all), 2 (one for each channel) or 3 (no activation)."""
     if SLOPES == 3:
         return tl.zeros_like(c).to(tl.float32) + 1.0
@@ -58,13 +52,13 @@ def _slopes(slope, c, exists, SLOPES: tl.constexpr):
 
 
 @triton.jit
-def _belongs(mask, row, rows, plane, frames):
+def belongs(mask, row, rows, plane, frames):
     """1 where a row is a frame of its segment, 0 where it is padding; mask: (batch, frames), plane: bins * frames."""
     return tl.load(mask + (row // plane) * frames + row % frames, mask=row < rows, other=0).to(tl.float32)
 
 
 @triton.jit
-def _gradient(
+def gradient_of_output(
     grad, other, mask, row, offsets, inside, rows, plane, frames, TWO: tl.constexpr, MASKED: tl.constexpr
 ):  # fmt: skip
     """Gradient of a tile of the output, which is the sum of two where two layers took it."""
@@ -72,124 +66,18 @@ def _gradient(
     if TWO:
         g += tl.load(other + offsets, mask=inside, other=0.0).to(tl.float32)
     if MASKED:
-        g *= _belongs(mask, row, rows, plane, frames)[:, None]
+        g *= belongs(mask, row, rows, plane, frames)[:, None]
     return g
 
 
 @triton.jit
-def _quotients(numbers, by):
-    """numbers // by for numbers of some thousands: a GPU has no instruction for it, and an integer division takes dozens."""
-    return ((numbers.to(tl.float32) + 0.5) / by.to(tl.float32)).to(tl.int32)
+def through_activation(g, z, slopes):
+    """Gradients of the slope and of what the activation takes."""
+    return tl.where(z > 0, 0.0, g * z), tl.where(z > 0, g, g * slopes)
 
 
 @triton.jit
-def _patches(x, first, rows, plane, frames, ROWS: tl.constexpr):
-    """The 3 × 3 cells around each cell of a tile of the features, 0 beyond their border, and 1: (rows, 16); ten are taken."""
-    row, tap = first + tl.arange(0, ROWS), tl.arange(0, 16)
-    bins = plane // frames
-    frame = first % frames + tl.arange(0, ROWS)
-    bin_ = first % plane // frames + _quotients(frame, frames)
-    frame -= _quotients(frame, frames) * frames
-    bin_ -= _quotients(bin_, bins) * bins
-    up, later = tap // 3 - 1, tap % 3 - 1
-    in_bins = (bin_[:, None] + up[None, :] >= 0) & (bin_[:, None] + up[None, :] < bins)
-    in_frames = (frame[:, None] + later[None, :] >= 0) & (frame[:, None] + later[None, :] < frames)
-    inside = (row < rows)[:, None] & (tap < 9)[None, :] & in_bins & in_frames
-    found = tl.load(x + row[:, None] + (up * frames + later)[None, :], mask=inside, other=0.0).to(tl.float32)
-    return tl.where((tap == 9)[None, :] & (row < rows)[:, None], 1.0, found)
-
-
-@triton.jit
-def _stem(stem, c, exists):
-    """Weights of the stem: (16, channels), of which 9 rows are taken."""
-    tap = tl.arange(0, 16)
-    found = tl.load(stem + c[None, :] * 9 + tap[:, None], mask=(tap < 9)[:, None] & exists[None, :], other=0.0)
-    return found.to(tl.float32)
-
-
-@triton.jit
-def _product(a, b, x):
-    """Product of float32 matrices: exact for features x in float32, else of TF32, which holds all of bf16's digits."""
-    if x.dtype.element_ty == tl.float32:
-        return tl.dot(a, b, input_precision="ieee")
-    return tl.dot(a, b, input_precision="tf32")
-
-
-@triton.jit
-def _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM: tl.constexpr, ROWS: tl.constexpr):
-    """A tile of the maps, read or computed, in float32."""
-    if STEM:
-        return _product(_patches(x, first, rows, plane, frames, ROWS), _stem(stem, c, exists), x)
-    return tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32)
-
-
-@triton.jit(do_not_specialize=VARYING)
-def partial_statistics(
-    x, stem, means, squares, rows, channels, plane, frames, tiles,
-    STEM: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, STAGES: tl.constexpr,
-):  # fmt: skip
-    """Mean and sum of squared deviations of a span of `tiles` tiles: (spans, channels) each.
-
-    Sums are of differences from the mean of one tile (Chan, Golub and LeVeque 1983, shifted data): a large mean does not
-    cost precision, and values do not wait for each other as in a running mean.
-    """
-    c, exists = _columns(channels, CHANNELS)
-    first = _first(tiles - 1, tiles, ROWS)
-    row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
-    value = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS)
-    near = tl.sum(value, 0) / tl.maximum(tl.minimum(rows - first, ROWS), 1).to(tl.float32)
-    total = tl.zeros((ROWS, CHANNELS), tl.float32)
-    square = tl.zeros((ROWS, CHANNELS), tl.float32)
-    for turn in tl.range(0, tiles, num_stages=STAGES):
-        first = _first(turn, tiles, ROWS)
-        row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
-        value = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS)
-        apart = tl.where(inside, value - near[None, :], 0.0)
-        total += apart
-        square += apart * apart
-    number = _seen(tl.program_id(0), tl.num_programs(0), rows, ROWS).to(tl.float32)
-    shift = tl.sum(total, 0) / number
-    place = tl.program_id(0) * channels + c
-    tl.store(means + place, near + shift, mask=exists)
-    tl.store(squares + place, tl.maximum(tl.sum(square, 0) - number * shift * shift, 0.0), mask=exists)
-
-
-@triton.jit
-def _seen(span, spans, rows, height):
-    """Rows of a span: of its tiles of `height` rows; the last tile of all has those that are left."""
-    tiles = (rows + height - 1) // height
-    rest = tl.where((tiles - 1) % spans == span, tiles * height - rows, 0)
-    return (tiles - span + spans - 1) // spans * height - rest
-
-
-@triton.jit(do_not_specialize=VARYING)
-def whole_statistics(
-    means, squares, mean, inverse, running_mean, running_var, count, rows, channels, spans, height, eps, momentum,
-    SPANS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
-    """Mean and 1 / sqrt(variance + eps) of all rows, and BatchNorm's running statistics; grid (1, groups of channels)."""
-    c, exists = _columns(channels, CHANNELS)
-    span = tl.arange(0, SPANS)
-    inside = (span < spans)[:, None] & exists[None, :]
-    offsets = span[:, None] * channels + c[None, :]
-    seen = tl.where(span < spans, _seen(span, spans, rows, height), 0).to(tl.float32)[:, None]
-    of_span = tl.load(means + offsets, mask=inside, other=0.0)
-    total = rows.to(tl.float32)
-    of_all = tl.sum(of_span * seen, 0) / total
-    apart = tl.where(inside, of_span - of_all[None, :], 0.0)
-    square = tl.sum(tl.load(squares + offsets, mask=inside, other=0.0) + apart * apart * seen, 0)
-    tl.store(mean + c, of_all, mask=exists)
-    tl.store(inverse + c, 1.0 / tl.sqrt_rn(square / total + eps), mask=exists)
-    before = tl.load(running_mean + c, mask=exists, other=0.0)
-    tl.store(running_mean + c, before + momentum * (of_all - before), mask=exists)
-    before = tl.load(running_var + c, mask=exists, other=0.0)
-    tl.store(running_var + c, before + momentum * (square / (total - 1) - before), mask=exists)  # unbiased, as torch's
-    if tl.program_id(1) == 0:
-        tl.store(count, tl.load(count) + 1)
-
-
-@triton.jit
-def _layer(mean, inverse, weight, bias, c, exists):
+def layer_of(mean, inverse, weight, bias, c, exists):
     """Of each channel: mean, 1 / deviation, and what maps less their mean are multiplied by and what is added to them."""
     centre = tl.load(mean + c, mask=exists, other=0.0)
     scale = tl.load(inverse + c, mask=exists, other=0.0)
@@ -199,9 +87,74 @@ def _layer(mean, inverse, weight, bias, c, exists):
 
 
 @triton.jit
-def _apart(maps, offsets, inside, centre):
-    """A tile of maps that are read, less their mean, in float32."""
+def apart_from(maps, offsets, inside, centre):
+    """A tile of maps less their mean, in float32."""
     return tl.load(maps + offsets, mask=inside, other=0.0).to(tl.float32) - centre[None, :]
+
+
+@triton.jit
+def store_statistics(partial, near, total, square, number, channels, c, exists):
+    """A span's statistics, from sums of the differences from a number for each channel: a row of partial_statistics."""
+    partial += tl.program_id(0) * (2 * channels + 1)
+    number = number.to(tl.float32)
+    shift = tl.sum(total, 0) / number
+    tl.store(partial + c, near + shift, mask=exists)
+    tl.store(partial + channels + c, tl.maximum(tl.sum(square, 0) - number * shift * shift, 0.0), mask=exists)
+    if tl.program_id(1) == 0:
+        tl.store(partial + 2 * channels, number)
+
+
+@triton.jit(do_not_specialize=VARYING)
+def partial_statistics(
+    x, partial, rows, channels, tiles, ROWS: tl.constexpr, CHANNELS: tl.constexpr, STAGES: tl.constexpr
+):  # fmt: skip
+    """Means and sums of squared deviations of a span of `tiles` tiles, and its number of rows: (spans, 2 * channels + 1).
+
+    Sums are of differences from the mean of one tile (Chan, Golub and LeVeque 1983, shifted data): a large mean does not
+    cost precision, and values do not wait for each other as in a running mean.
+    """
+    c, exists = channels_of(channels, CHANNELS)
+    first = first_row(tiles - 1, tiles, ROWS)
+    _, offsets, inside = cells_of(first, rows, c, exists, channels, ROWS)
+    near = tl.sum(tl.load(x + offsets, mask=inside, other=0.0).to(tl.float32), 0) / tl.minimum(rows - first, ROWS)
+    total = tl.zeros((ROWS, CHANNELS), tl.float32)
+    square = tl.zeros((ROWS, CHANNELS), tl.float32)
+    number = 0
+    for turn in tl.range(0, tiles, num_stages=STAGES):
+        first = first_row(turn, tiles, ROWS)
+        _, offsets, inside = cells_of(first, rows, c, exists, channels, ROWS)
+        apart = tl.where(inside, apart_from(x, offsets, inside, near), 0.0)
+        total += apart
+        square += apart * apart
+        number += tl.maximum(tl.minimum(rows - first, ROWS), 0)
+    store_statistics(partial, near, total, square, number, channels, c, exists)
+
+
+@triton.jit(do_not_specialize=VARYING)
+def whole_statistics(
+    partial, mean, inverse, running_mean, running_var, count, rows, channels, spans, eps, momentum,
+    SPANS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Mean and 1 / sqrt(variance + eps) of all rows, and BatchNorm's running statistics; grid (1, groups of channels)."""
+    c, exists = channels_of(channels, CHANNELS)
+    span = tl.arange(0, SPANS)
+    inside = (span < spans)[:, None] & exists[None, :]
+    of_span = partial + span[:, None] * (2 * channels + 1)
+    number = tl.load(of_span + 2 * channels, mask=(span < spans)[:, None], other=0.0)
+    means = tl.load(of_span + c[None, :], mask=inside, other=0.0)
+    total = rows.to(tl.float32)
+    of_all = tl.sum(means * number, 0) / total
+    apart = tl.where(inside, means - of_all[None, :], 0.0)
+    squares = tl.load(of_span + channels + c[None, :], mask=inside, other=0.0)
+    square = tl.sum(squares + apart * apart * number, 0)
+    tl.store(mean + c, of_all, mask=exists)
+    tl.store(inverse + c, 1.0 / tl.sqrt_rn(square / total + eps), mask=exists)
+    before = tl.load(running_mean + c, mask=exists, other=0.0)
+    tl.store(running_mean + c, before + momentum * (of_all - before), mask=exists)
+    before = tl.load(running_var + c, mask=exists, other=0.0)
+    tl.store(running_var + c, before + momentum * (square / (total - 1) - before), mask=exists)  # unbiased, as torch's
+    if tl.program_id(1) == 0:
+        tl.store(count, tl.load(count) + 1)
 
 
 @triton.jit
@@ -215,33 +168,26 @@ def _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT: 
 
 @triton.jit(do_not_specialize=VARYING)
 def norm_act_forward(
-    x, stem, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, out,
+    x, shortcut, mean2, inverse2, weight2, bias2, mask, mean, inverse, weight, bias, slope, out,
     rows, channels, plane, frames,
-    STEM: tl.constexpr, SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
+    SHORTCUT: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Output: mask * act((x - mean) * inverse * weight + bias + shortcut)."""
-    c, exists = _columns(channels, CHANNELS)
-    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    c, exists = channels_of(channels, CHANNELS)
+    centre, _, gain, shift = layer_of(mean, inverse, weight, bias, c, exists)
     if SHORTCUT == 2:
-        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        centre2, _, gain2, shift2 = layer_of(mean2, inverse2, weight2, bias2, c, exists)
         shift += shift2
-    first = tl.program_id(0) * ROWS
-    row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
-    apart = _maps(x, stem, first, offsets, inside, rows, c, exists, plane, frames, STEM, ROWS) - centre[None, :]
+    row, offsets, inside = cells_of(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
+    apart = apart_from(x, offsets, inside, centre)
     z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
     if SHORTCUT == 2:
-        z += _apart(shortcut, offsets, inside, centre2) * gain2[None, :]
-    y = tl.where(z > 0, z, z * _slopes(slope, c, exists, SLOPES)[None, :])
+        z += apart_from(shortcut, offsets, inside, centre2) * gain2[None, :]
+    y = tl.where(z > 0, z, z * slopes_of(slope, c, exists, SLOPES)[None, :])
     if MASKED:
-        y *= _belongs(mask, row, rows, plane, frames)[:, None]
+        y *= belongs(mask, row, rows, plane, frames)[:, None]
     tl.store(out + offsets, y.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _through_activation(g, z, slopes):
-    """Gradients of the slope and of what the activation takes."""
-    return tl.where(z > 0, 0.0, g * z), tl.where(z > 0, g, g * slopes)
 
 
 @triton.jit(do_not_specialize=VARYING)
@@ -257,25 +203,25 @@ def partial_gradients(
     of bias2 is that of bias, and that of weight2 comes after that of weight. Of the slopes' sums there is one for each channel,
     or one for each group of channels if they have one slope.
     """
-    c, exists = _columns(channels, CHANNELS)
-    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    c, exists = channels_of(channels, CHANNELS)
+    centre, _, gain, shift = layer_of(mean, inverse, weight, bias, c, exists)
     if SHORTCUT == 2:
-        centre2, _, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        centre2, _, gain2, shift2 = layer_of(mean2, inverse2, weight2, bias2, c, exists)
         shift += shift2
-    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
+    slopes = slopes_of(slope, c, exists, SLOPES)[None, :]
     of_bias = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
     of_weight2 = tl.zeros((ROWS, CHANNELS), tl.float32)
     for turn in tl.range(0, tiles, num_stages=STAGES):
-        row, offsets, inside = _cells(_first(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
-        apart = _apart(x, offsets, inside, centre)
+        row, offsets, inside = cells_of(first_row(turn, tiles, ROWS), rows, c, exists, channels, ROWS)
+        apart = apart_from(x, offsets, inside, centre)
         z = _before_activation(apart, shortcut, offsets, inside, gain, shift, SHORTCUT)
         if SHORTCUT == 2:
-            apart2 = _apart(shortcut, offsets, inside, centre2)
+            apart2 = apart_from(shortcut, offsets, inside, centre2)
             z += apart2 * gain2[None, :]
-        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
-        more, g = _through_activation(g, z, slopes)
+        g = gradient_of_output(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
+        more, g = through_activation(g, z, slopes)
         if SHORTCUT == 1:
             stored = g.to(grad_shortcut.dtype.element_ty)
             tl.store(grad_shortcut + offsets, stored, mask=inside)
@@ -292,7 +238,7 @@ def partial_gradients(
     if SHORTCUT == 2:
         _store_weights(sums, of_weight2, inverse2, c, exists)
         sums += channels
-    _store_slopes(sums, of_slope, c, exists, SLOPES)
+    store_slopes(sums, of_slope, c, exists, SLOPES)
 
 
 @triton.jit
@@ -302,47 +248,12 @@ def _store_weights(sums, of_weight, inverse, c, exists):
 
 
 @triton.jit
-def _store_slopes(sums, of_slope, c, exists, SLOPES: tl.constexpr):
+def store_slopes(sums, of_slope, c, exists, SLOPES: tl.constexpr):
+    """Sums of the slopes' gradients: of each channel, or of all of this program's if they have one slope."""
     if SLOPES == 1:
         tl.store(sums + tl.program_id(1), tl.sum(of_slope))
     else:
         tl.store(sums + c, tl.sum(of_slope, 0), mask=exists)
-
-
-@triton.jit(do_not_specialize=VARYING)
-def stem_gradients(
-    grad, other, x, stem, mask, mean, inverse, weight, bias, slope, sums, rows, channels, plane, frames, tiles, columns,
-    TWO: tl.constexpr, MASKED: tl.constexpr, SLOPES: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
-    """Sums over a span from which all gradients of the stem follow, (spans, columns); the maps are linear in the features.
-
-    They are of the gradient before the activation times the 3 × 3 cells of the features, (16, channels), of those cells times
-    themselves, (16, 16), and of the slopes' gradients, as in partial_gradients. Of 16 cells nine are taken, and the tenth is 1.
-    """
-    c, exists = _columns(channels, CHANNELS)
-    centre, _, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
-    slopes = _slopes(slope, c, exists, SLOPES)[None, :]
-    weights, tap = _stem(stem, c, exists), tl.arange(0, 16)
-    of_cells = tl.zeros((CHANNELS, 16), tl.float32)
-    square = tl.zeros((16, 16), tl.float32)
-    of_slope = tl.zeros((ROWS, CHANNELS), tl.float32)
-    for turn in tl.range(0, tiles, num_stages=1):
-        first = _first(turn, tiles, ROWS)
-        row, offsets, inside = _cells(first, rows, c, exists, channels, ROWS)
-        cells = _patches(x, first, rows, plane, frames, ROWS)
-        apart = _product(cells, weights, x) - centre[None, :]
-        z = _before_activation(apart, x, offsets, inside, gain, shift, False)
-        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
-        more, g = _through_activation(g, z, slopes)
-        of_slope += more
-        of_cells += _product(tl.trans(g.to(x.dtype.element_ty).to(tl.float32)), cells, x)
-        square += _product(tl.trans(cells), cells, x)
-    sums += tl.program_id(0) * columns
-    tl.store(sums + tap[:, None] * channels + c[None, :], tl.trans(of_cells), mask=exists[None, :])
-    sums += 16 * channels
-    if tl.program_id(1) == 0:
-        tl.store(sums + tap[:, None] * 16 + tap[None, :], square)
-    _store_slopes(sums + 256, of_slope, c, exists, SLOPES)
 
 
 @triton.jit(do_not_specialize=VARYING)
@@ -374,22 +285,22 @@ def norm_act_backward(
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Gradients of x and of a shortcut with a BatchNorm; that of another shortcut is read, as partial_gradients stored it."""
-    c, exists = _columns(channels, CHANNELS)
-    centre, scale, gain, shift = _layer(mean, inverse, weight, bias, c, exists)
+    c, exists = channels_of(channels, CHANNELS)
+    centre, scale, gain, shift = layer_of(mean, inverse, weight, bias, c, exists)
     if SHORTCUT == 2:
-        centre2, scale2, gain2, shift2 = _layer(mean2, inverse2, weight2, bias2, c, exists)
+        centre2, scale2, gain2, shift2 = layer_of(mean2, inverse2, weight2, bias2, c, exists)
         shift += shift2
-    row, offsets, inside = _cells(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
-    apart = _apart(x, offsets, inside, centre)
+    row, offsets, inside = cells_of(tl.program_id(0) * ROWS, rows, c, exists, channels, ROWS)
+    apart = apart_from(x, offsets, inside, centre)
     if SHORTCUT == 1:
         g = tl.load(grad_shortcut + offsets, mask=inside, other=0.0).to(tl.float32)
     else:
-        g = _gradient(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
+        g = gradient_of_output(grad, other, mask, row, offsets, inside, rows, plane, frames, TWO, MASKED)
         z = _before_activation(apart, x, offsets, inside, gain, shift, False)
         if SHORTCUT == 2:
-            apart2 = _apart(shortcut, offsets, inside, centre2)
+            apart2 = apart_from(shortcut, offsets, inside, centre2)
             z += apart2 * gain2[None, :]
-        _, g = _through_activation(g, z, _slopes(slope, c, exists, SLOPES)[None, :])
+        _, g = through_activation(g, z, slopes_of(slope, c, exists, SLOPES)[None, :])
     found = _through_statistics(g, apart, totals, scale, gain, rows, channels, c, exists, 1)
     tl.store(grad_x + offsets, found.to(grad_x.dtype.element_ty), mask=inside)
     if SHORTCUT == 2:

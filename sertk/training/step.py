@@ -48,7 +48,9 @@ class Step:
         self.device, self.world, self.largest = device, world, largest
         use_fused(network, settings.compile in ("fused", "graphs"))
         self.compiled = compile_network(network, device) if settings.compile == "true" else network
-        self.cast_once = CastOnce(network, device) if CAST_ONCE[device.type] and settings.precision == "bf16" else network
+        self.cast_once = (
+            CastOnce(network, device) if CAST_ONCE[device.type] and settings.precision == "bf16" else network
+        )
         self.margin = settings.margin  # of the step, set by the loop as the learning rates are
         self.margin_loss = MarginLoss(settings.loss, settings.margin, network.spec.scale, settings.inter_topk,
                                       settings.inter_topk_penalty)  # fmt: skip

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from normacts import FEW_PROGRAMS
+from normacts import few_programs
 from support import ROOT
 
-from sertk.models import normact
 from sertk.training import loop
 
 CPU = torch.device("cpu")
@@ -57,8 +56,7 @@ def rows(capsys):
 def test_parts_print_their_figures(benchmark, capsys, monkeypatch, part, first, figures):
     common = benchmark("gpu_common")
     size = replace(common.SIZES["toy"], seconds=0.001)
-    for name, value in FEW_PROGRAMS.items():
-        monkeypatch.setattr(normact, name, value)
+    few_programs(monkeypatch)
     of_fused = benchmark("gpu_fused").FORMS  # each takes a while in the interpreter
     monkeypatch.setattr(benchmark("gpu_fused"), "FORMS", dict([*of_fused.items()][:: len(of_fused) - 1]))
     benchmark("gpu_parts").PARTS[part](size, CPU)

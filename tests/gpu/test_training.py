@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from normacts import FEW_PROGRAMS
+from normacts import few_programs
 from support import ROOT
 from trainings import train_words
 
@@ -18,7 +18,6 @@ from sertk.data.resident import ResidentChunks, source_of_chunks
 from sertk.data.sampler import Sampler
 from sertk.data.store import load_store
 from sertk.kaldi.specifiers import as_rspecifier
-from sertk.models import normact
 from sertk.models.modelfile import load_model
 from sertk.training import compile as compiling
 from sertk.training import loop, memory
@@ -51,8 +50,7 @@ def triton_kernels(device, monkeypatch):
     """Kernels in Triton; on the CPU in its interpreter, in as few programs as can be."""
     pytest.importorskip("triton", reason="this torch came without Triton")
     if device == "cpu":
-        for name, value in FEW_PROGRAMS.items():
-            monkeypatch.setattr(normact, name, value)
+        few_programs(monkeypatch)
 
 
 def losses(folder):

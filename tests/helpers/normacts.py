@@ -3,11 +3,17 @@
 import torch
 from torch import nn
 
+from sertk.models import convolution, fusednormact, fusedstem
 from sertk.models.activation import activation
 from sertk.models.normact import conv_norm_act, norm_act, use_fused
 
-# Constants of normact for the interpreter, whose time is that of the programs, whatever their size.
-FEW_PROGRAMS = {"TILE": 1 << 17, "STATISTICS": 4, "GRADIENTS": 4, "SUM_CHANNELS": 128}
+
+def few_programs(monkeypatch):
+    """Have the interpreter take few large tiles: its time is that of the programs, whatever their size."""
+    for name, value in {"TILE": 1 << 17, "STATISTICS": 4, "GRADIENTS": 4, "SUM_CHANNELS": 128}.items():
+        monkeypatch.setattr(fusednormact, name, value)
+    monkeypatch.setattr(fusedstem, "TILE", 1 << 17)
+    monkeypatch.setattr(convolution, "COLUMNS", 256)
 
 
 def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, exact=False, device="cpu", twice=False):
