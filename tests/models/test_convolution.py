@@ -46,7 +46,7 @@ def test_a_thin_convolution_takes_its_own_statistics(shape, monkeypatch):
     torch.testing.assert_close(variance, rows.var(0, correction=0), rtol=1e-2, atol=0)
 
 
-def test_gradients_of_weights_that_are_not_trained_are_not_computed(monkeypatch):
+def test_no_gradients_of_frozen_weights_are_computed(monkeypatch):
     monkeypatch.setattr(convolution, "_of_weight", None)
     conv = nn.Conv2d(16, 16, 3, padding=1, bias=False).bfloat16().requires_grad_(False)
     x = torch.randn(2, 16, 3, 4).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
