@@ -4,6 +4,7 @@ import pytest
 import torch
 from convolutions import CASES, convolution_results
 from normacts import few_programs, results, stem_results, worst
+from torch import nn
 
 from sertk.models import normact
 from sertk.models.compute import autocast
@@ -12,6 +13,7 @@ from sertk.models.normact import obstacle
 from sertk.models.pooling import TINY, StatsPool
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.runtime import choose_device
+from sertk.training.castonce import CastOnce
 
 GPU = pytest.mark.gpu
 
@@ -71,6 +73,51 @@ def test_convolutions_of_the_fused_form_on_the_device(device, case, faster):
     for one, other in zip(first, wanted, strict=True):
         assert one.shape == other.shape and one.is_contiguous(memory_format=torch.channels_last)
         assert float((one.double() - other).abs().max() / other.abs().max()) < 2**-7
+
+
+@pytest.mark.parametrize(
+    ("device", "shape"),
+    [
+        ("cpu", (2, 32, 3, 5)),
+        pytest.param("cuda", (3, 32, 7, 75), marks=GPU),
+        pytest.param("cuda", (32, 32, 128, 150), marks=GPU),  # the paper's
+    ],
+    indirect=["device"],
+)
+def test_the_layer_of_a_thin_convolution_on_the_device(device, shape):
+    """In bf16: float64's values, gradients and running statistics, of an input with a mean."""
+    pytest.importorskip("triton", reason="this torch came without Triton")
+    random, found = torch.Generator().manual_seed(0), {}
+    x, grad = (torch.randn(shape, generator=random) + mean for mean in (1, 0))
+    weights = torch.randn(32, 32, 3, 3, generator=random) / 17
+    for name in ("exact", "first", "second"):
+        dtype = torch.float64 if name == "exact" else torch.bfloat16
+        conv, norm = nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32).to(device)
+        conv.weight.data = weights.bfloat16()
+        conv.to(device, dtype, memory_format=torch.channels_last)
+        normact.use_fused(norm if name != "exact" else norm.double(), name != "exact")
+        given, grads = (t.bfloat16().to(device, dtype).contiguous(memory_format=torch.channels_last) for t in (x, grad))
+        out, _ = normact.conv_norm_act(given.requires_grad_(), conv, norm, nn.ReLU())
+        gradients = torch.autograd.grad(out, [given, conv.weight, *norm.parameters()], grads)
+        found[name] = out.detach(), *gradients, *norm.buffers()
+    assert all(torch.equal(a, b) for a, b in zip(found["first"], found["second"]))
+    assert worst(found["first"], found["exact"]) < 2**-5
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)], indirect=True)
+def test_gradients_of_weights_have_the_same_bits_beside(device):
+    torch.manual_seed(0)
+    network = ResNet(NetworkSpec(3, bins=64, channels=32, blocks=(2, 1, 1, 1), embedding_dim=8))
+    network.to(choose_device(device)).to(memory_format=torch.channels_last)
+    normact.use_fused(network, True)
+    once, chunks, found = CastOnce(network, torch.device(device)), torch.randn(32, 64, 150, device=device), []
+    for stream in (once.beside.stream, None):
+        once.beside.stream = stream
+        network.zero_grad()
+        with autocast(torch.device(device), "bf16"):
+            once(chunks).float().square().sum().backward()
+        found.append([parameter.grad for parameter in network.parameters()])
+    assert all(map(torch.equal, *found))
 
 
 @pytest.mark.parametrize(
