@@ -139,7 +139,7 @@ fi
 
 if at_stage 5 "table"; then
   # shellcheck disable=SC2086  # words
-  local/table.py --against "$against" --json "$work/exp/results.json" "$work/exp" $corpora | tee "$work/exp/RESULTS"
+  keep_as "$work/exp/RESULTS" local/table.py --against "$against" --json "$work/exp/results.json" "$work/exp" $corpora
 fi
 
 if at_stage 6 "reports with figures"; then
@@ -163,5 +163,5 @@ if [ "$cross" = true ] && at_stage 7 "trained on one corpus, tested on another";
     done
   done
   # shellcheck disable=SC2086
-  local/cross_table.py --json "$work/exp/cross/results.json" "$work/exp/cross" | tee "$work/exp/cross/RESULTS"
+  keep_as "$work/exp/cross/RESULTS" local/cross_table.py --json "$work/exp/cross/results.json" "$work/exp/cross"
 fi

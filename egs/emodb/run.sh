@@ -91,8 +91,9 @@ if [ -z "$init" ] && at_stage 4 "equal error rate on unseen speakers"; then
   $train_cmd "$resnet/log/embed.log" \
     embed-segments "${compute[@]}" \
       "$resnet/final.pt" "scp:$test/feats.scp" "ark,scp:$resnet/test.ark,$resnet/test.scp"
-  score-trials --utt2spk <(cat "$train/utt2spk" "$test/utt2spk") --json "$resnet/results.json" "$test/trials" "scp:$resnet/test.scp" |
-    tee "$resnet/RESULTS"
+  keep_as "$resnet/RESULTS" \
+    score-trials --utt2spk <(cat "$train/utt2spk" "$test/utt2spk") --json "$resnet/results.json" \
+      "$test/trials" "scp:$resnet/test.scp"
 fi
 
 init=${init:-$resnet/final.pt}
@@ -138,8 +139,8 @@ if at_stage 8 "fine-tuning: transfer of the whole network"; then
 fi
 
 if at_stage 9 "results, with published baselines"; then
-  local/compare.py "$folds" "frozen trunk, new head=$dir" "fine-tuned=${dir}_finetune" "from scratch=${dir}_scratch" |
-    tee "$work/exp/RESULTS"
+  keep_as "$work/exp/RESULTS" \
+    local/compare.py "$folds" "frozen trunk, new head=$dir" "fine-tuned=${dir}_finetune" "from scratch=${dir}_scratch"
 fi
 
 if at_stage 10 "report with figures"; then

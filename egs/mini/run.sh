@@ -54,5 +54,5 @@ if at_stage 3 "emotions with and without transfer: ../iemocap/run.sh"; then
 fi
 
 if at_stage 4 "table"; then
-  local/print_table.py "$work" | tee "$work/RESULTS"
+  keep_as "$work/RESULTS" local/print_table.py "$work"
 fi

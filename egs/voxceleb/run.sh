@@ -134,11 +134,8 @@ score() {
     --scores "$dir/trials/$1.scores" "${@:2}" "$list" "scp:$dir/test.scp" | sed "s/^/$1: /"
 }
 
-if at_stage 5 "equal error rates, plain, with AS-Norm and calibrated"; then
-  mkdir -p "$dir/trials"
-  if [ "$calibration_speakers" -gt 0 ]; then # seconds, from frames of 10 ms
-    sort "$test/utt2num_frames" "$calibration/utt2num_frames" | awk '{ print $1, $2 / 100 }' >"$dir/trials/utt2dur"
-  fi
+score_lists() {
+  local list name
   for list in "$test"/trials_*; do
     name=${list##*/trials_}
     score "$name"
@@ -147,5 +144,13 @@ if at_stage 5 "equal error rates, plain, with AS-Norm and calibrated"; then
       score "${name}_calibrated" "${norm[@]}" "${calibrated[@]}"
       score "${name}_quality" "${norm[@]}" "${calibrated[@]}" --quality "$quality" --utt2dur "$dir/trials/utt2dur"
     fi
-  done | tee "$dir/RESULTS"
+  done
+}
+
+if at_stage 5 "equal error rates, plain, with AS-Norm and calibrated"; then
+  mkdir -p "$dir/trials"
+  if [ "$calibration_speakers" -gt 0 ]; then # seconds, from frames of 10 ms
+    sort "$test/utt2num_frames" "$calibration/utt2num_frames" | awk '{ print $1, $2 / 100 }' >"$dir/trials/utt2dur"
+  fi
+  keep_as "$dir/RESULTS" score_lists
 fi

@@ -213,3 +213,14 @@ def test_models_and_scores_of_more_folds_are_refused(script, tmp_path):
             assert (done.returncode, done.stderr) == (1, f"toy.sh: ERROR: {message}\n")
             assert "reached" not in done.stdout
         (tmp_path / "exp/12" / name).unlink()
+
+
+def test_a_table_is_kept_unless_its_command_fails(script, tmp_path):
+    """As for commands with process substitutions, and for functions that fail in the middle."""
+    functions = SCRIPT + "rows() { cat $1; false; echo more; }\n"
+    done = script(text=SCRIPT + "keep_as table cat <(echo one)\n")
+    assert (done.returncode, done.stdout.splitlines()[1:], (tmp_path / "table").read_text()) == (0, ["one"], "one\n")
+    for line in ("keep_as table cat nosuch", "keep_as table rows <(echo two)"):
+        done = script(text=functions + f"{line}\necho reached\n")
+        assert done.returncode == 1 and "reached" not in done.stdout and "more" not in done.stdout
+        assert (tmp_path / "table").read_text() == "one\n"

@@ -38,7 +38,7 @@ def main(wav_in, vectors_out, segments: Path | None, utt2perturb: Path | None, m
         from resemblyzer import VoiceEncoder, hparams
         from resemblyzer.audio import normalize_volume
     except (ImportError, OSError) as error:
-        raise SertkError(f"resemblyzer cannot be used ({error}): pip install resemblyzer") from None
+        raise SertkError(f"resemblyzer cannot be used ({error}): pip install resemblyzer 'setuptools<81'") from None
     import librosa
 
     from sertk.runtime import prepare_cpu

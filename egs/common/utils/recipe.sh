@@ -16,6 +16,7 @@
 #   inputs=$(inputs_of data/all conf/fbank.conf "$nj")           # a digest of what features are computed from
 #   is_made feats/made_of "$inputs" feats/feats.1.ark || …        # whether the file has this digest, and the others are there
 #   check_feats 3 8 conf/fbank.conf data/all                     # a call that starts at stage 3 to 8 has these features
+#   keep_as exp/RESULTS local/table.py exp                       # shows what a command prints, and keeps it in a file
 #
 # A non-empty $stamp (SIMULATED, PARTIAL) is shown in every headline.
 # shellcheck shell=bash
@@ -53,6 +54,12 @@ absolute() {
 enter_recipe() {
   absolute "$@"
   cd -- "$(dirname -- "$0")" || exit
+}
+
+# keep_as FILE COMMAND…: the file of an earlier call stays as it is if the command fails.
+keep_as() {
+  "${@:2}" | tee "$1.tmp"
+  mv "$1.tmp" "$1"
 }
 
 count_folds() {

@@ -125,11 +125,22 @@ if at_stage 3 "equal error rates"; then
       test=$data/$set/test vectors=$exp/$cell/$set
       $train_cmd --num-threads "$num_threads" "$exp/$cell/log/embed.$set.log" \
         embed-segments "${compute[@]}" "$exp/$cell/final.pt" "scp:$(feats_of "$cell" "$test")" "ark,scp:$vectors.ark,$vectors.scp"
-      score-trials --utt2spk <(cat "$(data_of "$cell")/utt2spk" "$test/utt2spk") --json "$exp/$cell/$set.json" \
-        --scores "$exp/$cell/$set.scores" "$test/trials" "scp:$vectors.scp" | tee "$exp/$cell/RESULTS.$set"
+      keep_as "$exp/$cell/RESULTS.$set" \
+        score-trials --utt2spk <(cat "$(data_of "$cell")/utt2spk" "$test/utt2spk") --json "$exp/$cell/$set.json" \
+          --scores "$exp/$cell/$set.scores" "$test/trials" "scp:$vectors.scp"
     done
   done
 fi
+
+results() {
+  local cell set
+  for cell in $cells; do
+    for set in librispeech speechocean; do printf '%-10s %-12s %s\n' "$cell" "$set" "$(cat "$exp/$cell/RESULTS.$set")"; done
+  done
+  echo
+  local/compare.py "$folds" "${systems[@]}"
+  [ "${#directories[@]}" -lt 2 ] || compare-scores "$folds/utt2label" "${directories[@]}"
+}
 
 if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
   for cell in $cells; do
@@ -150,12 +161,5 @@ if at_stage 4 "heads on the frozen trunks of EmoDB, $seeds seeds each"; then
   done
   systems=() directories=()
   for cell in $cells; do systems+=("$cell=$exp/$cell/emodb") directories+=("$exp/$cell/emodb"); done
-  {
-    for cell in $cells; do
-      for set in librispeech speechocean; do printf '%-10s %-12s %s\n' "$cell" "$set" "$(cat "$exp/$cell/RESULTS.$set")"; done
-    done
-    echo
-    local/compare.py "$folds" "${systems[@]}"
-    [ "${#directories[@]}" -lt 2 ] || compare-scores "$folds/utt2label" "${directories[@]}"
-  } | tee "$exp/RESULTS"
+  keep_as "$exp/RESULTS" results
 fi
