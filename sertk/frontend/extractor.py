@@ -103,9 +103,11 @@ class FeatureExtractor:
                 be converted.
             ValueError: if samples have another type, shape or range.
         """
-        samples = in_16_bits(samples)
-        samples = samples if samples.ndim == 1 else self._one_channel(checked_shape(samples))
-        return self.features(finite(samples), rate, key)
+        return self.features(self._as_read(samples), rate, key)
+
+    def prepared_from(self, samples: np.ndarray, rate: float) -> np.ndarray:
+        """Samples as `samples_of_file` returns them, from samples as `__call__` takes them; errors as there."""
+        return self.prepared(self._as_read(samples), rate)
 
     def of_file(self, path: Path) -> np.ndarray:
         """Compute the features of an audio file; other sample rates are converted.
@@ -210,6 +212,11 @@ class FeatureExtractor:
         if not len(feats):
             raise UnfitAudio(too_short(len(samples)))
         return self.normaliser(feats, out=feats) if self.normaliser else feats
+
+    def _as_read(self, samples: np.ndarray) -> np.ndarray:
+        """One finite channel in the 16-bit range."""
+        samples = in_16_bits(samples)
+        return finite(samples if samples.ndim == 1 else self._one_channel(checked_shape(samples)))
 
     def _one_channel(self, samples: np.ndarray) -> np.ndarray:
         """Take `channel` of (samples, channels), or average them: (samples,) float32."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
-from sertk.frontend.enrolment import enrolled_extractor
+from sertk.frontend.enrolment import Recording, enrolled_extractor
 from sertk.frontend.extractor import FeatureExtractor
 from sertk.frontend.stretches import Stretch
 from sertk.frontend.unfit import UnfitAudio
@@ -63,15 +63,16 @@ class Classifier:
             self._extract = FeatureExtractor.of_model(self.model.frontend, self.path)
         return self._extract
 
-    def enrolled(self, recordings: Iterable[str | PathLike], skip: Skip | None = None) -> "Classifier":
+    def enrolled(self, recordings: Iterable[Recording], skip: Skip | None = None) -> "Classifier":
         """The classifier of one speaker, for a model whose training features were normalised by speaker.
 
         It computes with the same network; others can be enrolled beside it. What it is given is normalised by the mean and
         variance of these recordings.
 
         Args:
-            recordings: audio files of the speaker, 25 s or more in all (a warning is logged below that).
-            skip: called with file and reason for one that is unfit; None: that raises UnfitAudio.
+            recordings: audio files of the speaker, or pairs of samples and rate as `classify` takes them; 25 s or more in all
+                (a warning is logged below that).
+            skip: called with name (file, or "recording N") and reason for one that is unfit; None: that raises UnfitAudio.
 
         Raises:
             SertkError: another kind of model, or no recording can be used.

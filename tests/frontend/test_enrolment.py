@@ -39,6 +39,15 @@ def test_features_have_the_bits_of_the_tables(speaker, call, norm_vars):
     assert abs(feats.mean()) > 0.1  # not those of the recording alone
 
 
+def test_samples_are_enrolled_as_their_files_are(speaker):
+    """At their rate and in their type; messages count them."""
+    pairs = [soundfile.read(FILES[0], dtype="int16"), FILES[1], soundfile.read(FILES[2])]
+    wanted = enrolled_extractor(BY_SPEAKER, "final.pt", FILES).of_file("0.wav")
+    np.testing.assert_array_equal(enrolled_extractor(BY_SPEAKER, "final.pt", pairs).of_file("0.wav"), wanted)
+    with pytest.raises(UnfitAudio, match=r"^recording 2: has no sound"):
+        enrolled_extractor(BY_SPEAKER, "final.pt", [pairs[0], (np.zeros(16000), 16000)])
+
+
 def test_unfit_recordings_raise_or_are_skipped(speaker):
     soundfile.write("silence.wav", np.zeros(16000), 16000)
     with pytest.raises(UnfitAudio, match=r"silence\.wav: has no sound"):
