@@ -57,7 +57,8 @@ def main(
 
     With --utt2group it does what Kaldi's compute-cmvn-stats --spk2utt and apply-cmvn --norm-vars=true --utt2spk do; with --enrol,
     what they do if compute-cmvn-stats is given the utterances of LIST alone. Segments of a group that has none in LIST are
-    skipped. A network that was trained on features of the one takes those of the other.
+    skipped. A network that was trained on features of the one takes those of the other. It takes vectors too, each as a frame of
+    its group: a speaker network's embeddings without what they say of the speaker.
 
     With --stats, level and spectrum of the voice, which are lost in the features, are kept as vectors for transfer-head.
 
@@ -66,6 +67,7 @@ def main(
           make-fbank scp:wav.scp ark:- | cmvn-segment ark:- ark:feats.ark
           cmvn-segment --utt2group data/all/utt2spk scp:fbank.scp ark,scp:feats.ark,feats.scp
           cmvn-segment --utt2group data/all/utt2spk --enrol enrol.utts scp:fbank.scp ark,scp:feats.ark,feats.scp
+          cmvn-segment --utt2group data/all/utt2spk scp:vectors.scp ark,scp:byspeaker.ark,byspeaker.scp
           cmvn-segment --stats ark,scp:stats.ark,stats.scp scp:fbank.scp ark,scp:feats.ark,feats.scp
     See also: make-fbank, join-vectors, classify-audio
     """
@@ -73,17 +75,18 @@ def main(
         raise click.UsageError("--stats is of segments that are normalised alone: not with --utt2group")
     only_for("--utt2group", utt2group, "enrol")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from sertk.frontend.cmvntable import Groups, normalised_alone, normalised_by_group, settings_of
+    from sertk.frontend.cmvntable import Groups, holds_vectors, normalised_alone, normalised_by_group, settings_of
     from sertk.kaldi.origins import NOTHING
     from sertk.kaldi.tables import table_writer
 
     groups = Groups(utt2group, enrol) if utt2group else None
     settings = settings_of(feats_in, norm_vars, groups)
+    kind = "vector" if groups and holds_vectors(feats_in) else "matrix"
     of_stats = {**settings, "cmvn": "none", "statistics": "mean, deviation", "trained_on": NOTHING}
     with (
         Tally(feats_in, max_skip) as tally,
         table_writer(stats, kind="vector", settings=of_stats) if stats else nullcontext() as write_stats,
-        table_writer(feats_out, compress=compression(compress, feats_out), settings=settings) as write,
+        table_writer(feats_out, kind=kind, compress=compression(compress, feats_out), settings=settings) as write,
     ):
         if groups:
             normalised = normalised_by_group(feats_in, groups, norm_vars, verify, tally.skip)

@@ -29,6 +29,13 @@ FOLDS = "folds"
 )
 @click.option("--training-speakers", type=FILE, help="Training speakers of the model, one per line.")
 @click.option("--declared", metavar="TEXT", help="Training data of the model in words.")
+@click.option(
+    "--transductive",
+    type=BOOL,
+    default=False,
+    show_default=True,
+    help="A prediction depends on other segments of the test, as by a speaker's mean: results are stamped TRANSDUCTIVE.",
+)
 def main(
     tables: tuple[Path, ...],
     fold_dir: Path,
@@ -41,6 +48,7 @@ def main(
     trained_on: str | None,
     training_speakers: Path | None,
     declared: str | None,
+    transductive: bool,
 ) -> None:
     """Write the predictions in TABLE as posteriors of the segments of FOLD-DIR (from make-folds) to the experiment folder DIR.
 
@@ -95,6 +103,7 @@ def main(
             trained = [key for key in utt2fold if key not in set(keys)] if trained_on == FOLDS else declared_keys
             record = training_record(part, trained, speakers, declared, speaker_of)
             settings = {"labels": list(classes), "imported": source} | ({"trained_on": record} if record else {})
+            settings |= {"frontend": {"transductive": True}} if transductive else {}
             folder = out / part if part else out
             folder.mkdir(parents=True, exist_ok=True)
             table = f"ark:{folder}/scores.ark"

@@ -1,4 +1,4 @@
-"""Tables whose segments are normalised alone, or by the mean and variance of their group: cmvn-segment."""
+"""Tables whose segments, or vectors, are normalised alone, or by the mean and variance of their group: cmvn-segment."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ import numpy as np
 from sertk.datadir.lists import read_list, read_names
 from sertk.errors import SertkError
 from sertk.frontend.cmvn import Moments, normalise, statistics
+from sertk.kaldi.codec import NUMBERS
 from sertk.kaldi.specifiers import Rspecifier, as_rspecifier
 from sertk.kaldi.tables import filled, read_manifest, read_table
 
@@ -84,18 +85,27 @@ def normalised_alone(
         yield key, normalise(feats, norm_vars)
 
 
+def holds_vectors(source: Rspecifier | str) -> bool:
+    """True if the first entry of a table that can be read twice is a vector."""
+    source = as_rspecifier(source)
+    if not source.rxfilename.stored:
+        return False
+    return next(value.ndim == 1 for _, value in read_table(source, kind=NUMBERS, skip=_silently))
+
+
 def normalised_by_group(source: Rspecifier | str, groups: Groups, norm_vars: bool, verify: bool, skip: Skip) -> Table:
-    """Normalise the segments of a table by the mean and variance of their group.
+    """Normalise the segments of a table by the mean and variance of their group; a vector counts as a frame.
 
     Args:
         source: the table; it is read twice and must be a file
         groups: what belongs together
         norm_vars: normalise the variance too
         verify: check the table against its manifest first
-        skip: called with key and reason for a segment that is empty, has no group, or whose group has no statistics
+        skip: called with key and reason for a segment that is empty, has no group, or whose group has no statistics; for
+            vectors it has none with one vector
 
     Yields:
-        Key and normalised segment, (frames, bins) float32.
+        Key and normalised segment, (frames, bins) float32, or vector, (dim,).
 
     Raises:
         SertkError: if a list or the table cannot be read, or cannot be read twice.
@@ -104,19 +114,22 @@ def normalised_by_group(source: Rspecifier | str, groups: Groups, norm_vars: boo
     if not source.rxfilename.stored:
         raise SertkError(f"{source}: --utt2group reads the table twice, so it must be a file")
     group_of = read_list(groups.utt2group)
-    moments = _moments(filled(read_table(source, verify=verify, skip=skip), skip), source, group_of, groups.enrol)
-
-    def silently(key: str, reason: str) -> None:
-        """Skip in the second pass what the first pass has reported."""
-
-    for key, feats in filled(read_table(source, skip=silently), silently):
+    kind = NUMBERS if holds_vectors(source) else "matrix"
+    moments = _moments(filled(read_table(source, kind, verify, skip), skip), source, group_of, groups.enrol)
+    for key, feats in filled(read_table(source, kind, skip=_silently), _silently):
         group = group_of.get(key)
         if group is None:
             skip(key, f"not in {groups.utt2group}")
         elif group not in moments:
             skip(key, f"none of the segments of {group} is in {groups.enrol}")
+        elif feats.ndim == 1 and moments[group].frames < 2:
+            skip(key, f"one vector of {group} has no variance{f' ({groups.enrol})' if groups.enrol else ''}")
         else:
-            yield key, moments[group].normalise(feats, norm_vars)
+            yield key, moments[group].normalise(np.atleast_2d(feats), norm_vars).reshape(feats.shape)
+
+
+def _silently(key: str, reason: str) -> None:
+    """Skip in a later pass what the first pass reports."""
 
 
 def _moments(table: Table, source: Rspecifier, group_of: dict[str, str], enrol: Path | None) -> dict[str, Moments]:
@@ -126,7 +139,7 @@ def _moments(table: Table, source: Rspecifier, group_of: dict[str, str], enrol: 
     for key, feats in table:
         missing.discard(key)
         if key in group_of and (names is None or key in names):
-            moments.setdefault(group_of[key], Moments(feats.shape[1])).add(feats)
+            moments.setdefault(group_of[key], Moments(feats.shape[-1])).add(np.atleast_2d(feats))
     if missing:
         log.warning(
             "%s: %d of %d utterances are not in %s: %s, …", enrol, len(missing), len(names), source, min(missing)

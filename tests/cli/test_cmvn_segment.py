@@ -89,6 +89,23 @@ def test_statistics_of_a_group_come_from_the_enrolled_alone(folder, call):
     assert read_manifest("n.scp").settings == SETTINGS | settings
 
 
+def test_vectors_by_group_stay_vectors_and_say_transductive(folder, call):
+    settings = {"model": "5e1f", "at": "embedding", "frontend": {"cmvn": "segment"}, "trained_on": {"keys": ["x"]}}
+    with table_writer("ark,scp:v.ark,v.scp", kind="vector", settings=settings) as write:
+        for i in range(4):
+            write(f"u{i}", segment(i)[0])
+    (folder / "utt2spk").write_text("u0 s1\nu1 s1\nu2 s2\nu3 s2\n")
+    call("cmvn-segment", "--utt2group=utt2spk", "scp:v.scp", "ark,scp:n.ark,n.scp")
+    found = dict(read_table("scp:n.scp", kind="vector"))
+    np.testing.assert_allclose(
+        np.abs(np.stack([*found.values()])), 1, atol=1e-3
+    )  # of two, each is a deviation from the mean
+    by_group = {"cmvn": "group", "group": "utt2spk", "transductive": True}
+    assert read_manifest("n.scp").settings == settings | by_group
+    assert "is of type FV, expected a matrix" in call("cmvn-segment", "scp:v.scp", "ark:x.ark", code=1).err
+    assert "is normalised already" in call("cmvn-segment", "--utt2group=utt2spk", "scp:n.scp", "ark:x.ark", code=1).err
+
+
 def test_a_pipe_in_and_a_pipe_out(folder, shell):
     out = shell("cat f.ark | cmvn-segment ark:- ark:- | cat").out
     assert out.startswith(b"u0 \0BFM ")

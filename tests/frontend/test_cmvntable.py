@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sertk.errors import SertkError
-from sertk.frontend.cmvntable import Groups, normalised_alone, normalised_by_group, settings_of
+from sertk.frontend.cmvntable import Groups, holds_vectors, normalised_alone, normalised_by_group, settings_of
 from sertk.kaldi.tables import table_writer
 
 SEGMENTS = {
@@ -69,3 +69,22 @@ def test_the_settings_name_the_lists(groups):
         write("a1", SEGMENTS["a1"])
     with pytest.raises(SertkError, match="is normalised already"):
         settings_of("scp:n.scp")
+
+
+def test_vectors_are_the_frames_of_their_group(here):
+    """With a list too; of one vector there is no variance."""
+    vectors = {"a1": [0, 5], "a2": [2, 5], "b1": [7, 5], "a3": [7, 9]}
+    with table_writer("ark,scp:f.ark,f.scp", kind="vector") as write:
+        for key, vector in vectors.items():
+            write(key, np.array(vector, np.float32))
+    (here / "utt2spk").write_text("a1 a\na2 a\na3 a\nb1 b\n")
+    (here / "names").write_text("a1\na2\nb1\n")
+    found, skipped = {}, {}
+    table = normalised_by_group("scp:f.scp", Groups(here / "utt2spk", here / "names"), True, False, skipped.__setitem__)
+    found = {key: vector.tolist() for key, vector in table}
+    assert found == {"a1": [-1, 0], "a2": [1, 0], "a3": [6, 0]}
+    assert skipped == {"b1": f"one vector of b has no variance ({here / 'names'})"}
+    means = normalised_by_group("scp:f.scp", Groups(here / "utt2spk"), False, False, skipped.__setitem__)
+    assert dict(means)["a2"].tolist() == pytest.approx([-1, -4 / 3])
+    assert skipped["b1"] == "one vector of b has no variance"
+    assert holds_vectors("scp:f.scp") and not holds_vectors("ark:cat f.ark |")

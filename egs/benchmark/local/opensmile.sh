@@ -3,17 +3,18 @@
 
 # opensmile_svm SET: functionals in DATA/SET.scp, linear SVM, posteriors.
 opensmile_svm() {
-  local here fitted
+  local here fitted vectors
   here=$(dirname "${BASH_SOURCE[0]}")
   functionals "$here" "$1"
+  vectors=$(normalised "$data/$1.scp")
   if trains; then
-    cp "$data/$1.scp" "$dir/vectors.scp"
+    cp "$vectors" "$dir/vectors.scp"
     fitted=(--inner-scores "$dir" "scp:$dir/vectors.scp")
   else
-    fitted=(--fitted "$models/predictions.json" --test-vectors "scp:$data/$1.scp" "scp:$models/vectors.scp")
+    fitted=(--fitted "$models/predictions.json" --test-vectors "scp:$vectors" "scp:$models/vectors.scp")
   fi
   $train_cmd "$dir/log/svm.log" "$here/linear_svm.py" "${fitted[@]}" "$folds" "$dir/predictions.csv"
-  import-scores --trained-on folds "$dir/predictions.csv" "$folds" "$dir"
+  import-scores --trained-on folds --transductive "$by_speaker" "$dir/predictions.csv" "$folds" "$dir"
 }
 
 # functionals HERE SET: writes DATA/SET.scp; archives that are there, of the same recordings, are kept.

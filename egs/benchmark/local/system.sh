@@ -1,14 +1,14 @@
 # Sourced by the scripts of systems, which are called as
 #
-#   local/systems/NAME.sh [--what W] [--models DIR] [--init MODEL] [--level-init MODEL] [--conf DIR] [--seed 0] \
-#     [--device D] [--nj 4] [--num-threads 1] DATA FOLD-DIR DIR
+#   local/systems/NAME.sh [--what W] [--by-speaker true] [--models DIR] [--init MODEL] [--level-init MODEL] [--conf DIR] \
+#     [--seed 0] [--device D] [--nj 4] [--num-threads 1] DATA FOLD-DIR DIR
 #
 # with $train_cmd and $feats_cmd in the environment. Sets $data, $folds, $dir and the options; $compute are those of
 # binaries that compute with torch. A system is trained in each fold of FOLD-DIR and writes the posteriors of its segments
 # to DIR/FOLD/scores.ark. With --models nothing is trained: the models of that folder, an earlier DIR, predict DATA.
 # The line "# Settings: " of a script names the files of --conf that it reads.
 # shellcheck shell=bash disable=SC2034  # variables of the scripts
-what='' models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_threads=1
+what='' by_speaker=false models='' init='' level_init='' conf=conf seed=0 device='' nj=4 num_threads=1
 # For a call by hand.
 # shellcheck source=../path.sh
 command -v sertk_options.sh >/dev/null || . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
@@ -59,15 +59,28 @@ frozen_heads() {
       "$model" "scp:$dir/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
 }
 
+# normalised SCRIPT: the script of vectors, with --by-speaker true normalised by each speaker's mean and deviation, those of the
+# test too: results are stamped TRANSDUCTIVE.
+normalised() {
+  if [ "$by_speaker" = true ]; then
+    $feats_cmd "$dir/log/cmvn.log" \
+      cmvn-segment --utt2group "$data/utt2spk" "scp:$1" "ark,scp:$dir/byspeaker.ark,$dir/byspeaker.scp" >&2
+    echo "$dir/byspeaker.scp"
+  else
+    echo "$1"
+  fi
+}
+
 # linear_heads SCRIPT: logistic regression on vectors for each fold, and its posteriors. The weight decay is chosen within
 # the training folds, of which there must be two for that.
 linear_heads() {
-  local choice=()
+  local choice=() vectors
+  vectors=$(normalised "$1")
   [ "$(count_folds "$folds")" -lt 3 ] || choice=(--grid "$conf/linear.grid" --inner-scores true)
   if trains; then
     $train_cmd --num-threads "$num_threads" "$dir/log/transfer.log" \
       transfer-head --config "$conf/linear.conf" "${choice[@]}" --seed "$seed" "${compute[@]}" \
-        none "scp:$1" "$folds/utt2label" "$folds/utt2fold" "$dir"
+        none "scp:$vectors" "$folds/utt2label" "$folds/utt2fold" "$dir"
   fi
-  predict_folds "scp:$1"
+  predict_folds "scp:$vectors"
 }

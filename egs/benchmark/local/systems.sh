@@ -7,14 +7,17 @@ seeded+=" segment-mean speaker-norm unnormalised "
 
 is_seeded() { [[ $seeded == *" $1 "* ]]; }
 
-# script_of SYSTEM: its script in local/systems.
+# script_of SYSTEM: its script in local/systems; that of NAME-speaker is that of NAME.
 script_of() {
   case $1 in
     *=scp:*) echo local/systems/vectors.sh ;;
     *=*+*) echo local/systems/fusion.sh ;;
-    *) echo "local/systems/$1.sh" ;;
+    *) echo "local/systems/${1%-speaker}.sh" ;;
   esac
 }
+
+# by_speaker SYSTEM: whether its vectors are to be normalised by speaker.
+by_speaker() { [[ ${1%%=*} == *-speaker && ( $1 != *=* || $1 == *=scp:* ) ]]; }
 
 # absolute_vectors HERE: in $systems, the paths of vectors are as the other paths relative to the user's folder HERE.
 absolute_vectors() {
@@ -49,6 +52,10 @@ check_systems() {
     [[ " folds inflation report robustness " != *" $name "* ]] || die "no system can be called $name: it is a folder of results"
     [[ $seen != *" $name "* ]] || die "two systems are called $name"
     [[ $system == *=scp:* || $system != *=*+* ]] || check_parts "$system" "$seen" "${2-}"
+    if by_speaker "$system"; then
+      [[ " resemblyzer opensmile-egemaps opensmile-compare frozen-stats " == *" ${system%-speaker} "* || $system == *=scp:* ]] ||
+        die "$system: ${system%-speaker} is no system of vectors, which can be normalised by speaker"
+    fi
     seen+="$name "
     case $system in
       frozen* | finetune) [ -n "$init" ] || die "$system needs --init MODEL" ;;
@@ -108,6 +115,7 @@ call_system() {
   local system=$1 what=()
   shift
   [[ $system != *=* ]] || what=(--what "${system#*=}")
+  ! by_speaker "$system" || what+=(--by-speaker true)
   "$(script_of "$system")" "${what[@]}" --conf "$conf" ${init:+--init "$init"} ${level_init:+--level-init "$level_init"} \
     ${device:+--device "$device"} --nj "$nj" --num-threads "$num_threads" "$@"
 }
