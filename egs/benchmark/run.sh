@@ -25,7 +25,7 @@
 #     level-frozen level-finetune           a head on the frozen network of --level-init; that network fine-tuned
 #     NAME=scp:FILE                         logistic regression on any vectors; CORPUS in FILE stands for the corpus
 #     …-speaker                             opensmile-*, resemblyzer, frozen-stats or NAME=scp:FILE, NAME ending so, on vectors
-#                                           normalised by speaker (TRANSDUCTIVE)
+#                                           less the mean of their speaker (TRANSDUCTIVE)
 #     NAME=A+B                              the mean of systems A and B; NAME=A+ the ensemble of the runs of A
 #     NAME=A+B:folds NAME=A+B:inner         with weights fitted on the training folds (fuse-scores --weights)
 #   --init MODEL         speaker network, for frozen* and finetune

@@ -123,6 +123,8 @@ class Moments:
     def normalise(self, feats: np.ndarray, norm_vars: bool = True, out: np.ndarray | None = None) -> np.ndarray:
         """Normalise by the group's mean and variance; bins that are constant in the group become 0.
 
+        Without the variance, only their value in the group becomes 0: of a segment of few others it may differ.
+
         Args:
             feats: (frames, bins) float32, of a segment of the group or of any other
             norm_vars: normalise the variance too
@@ -131,11 +133,12 @@ class Moments:
         Returns:
             (frames, bins) float32
         """
-        mean = self.sums / max(self.frames, 1)
-        normal, constant = np.subtract(feats, mean.astype(np.float32), out=out), self.low >= self.high
+        mean, constant = self.sums / max(self.frames, 1), self.low >= self.high
+        # That of a constant is the constant, to the bit.
+        normal = np.subtract(feats, np.where(constant, self.low, mean).astype(np.float32), out=out)
         if norm_vars:
             variance = self.squares / max(self.frames, 1) - mean**2
             constant |= variance <= least_variance(mean)
             normal *= (1 / np.sqrt(np.maximum(variance, VAR_FLOOR))).astype(np.float32)
-        normal[:, constant] = 0
+            normal[:, constant] = 0
         return normal

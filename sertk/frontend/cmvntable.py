@@ -102,7 +102,7 @@ def normalised_by_group(source: Rspecifier | str, groups: Groups, norm_vars: boo
         norm_vars: normalise the variance too
         verify: check the table against its manifest first
         skip: called with key and reason for a segment that is empty, has no group, or whose group has no statistics; for
-            vectors it has none with one vector
+            a vector, if it is the only one of its group, or this has one and no variance
 
     Yields:
         Key and normalised segment, (frames, bins) float32, or vector, (dim,).
@@ -122,10 +122,12 @@ def normalised_by_group(source: Rspecifier | str, groups: Groups, norm_vars: boo
             skip(key, f"not in {groups.utt2group}")
         elif group not in moments:
             skip(key, f"none of the segments of {group} is in {groups.enrol}")
-        elif feats.ndim == 1 and moments[group].frames < 2:
-            skip(key, f"one vector of {group} has no variance{f' ({groups.enrol})' if groups.enrol else ''}")
         else:
-            yield key, moments[group].normalise(np.atleast_2d(feats), norm_vars).reshape(feats.shape)
+            normal = moments[group].normalise(np.atleast_2d(feats), norm_vars).reshape(feats.shape)
+            if feats.ndim == 1 and moments[group].frames == 1 and (norm_vars or not normal.any()):
+                skip(key, f"{group} has one vector only")
+            else:
+                yield key, normal
 
 
 def _silently(key: str, reason: str) -> None:

@@ -108,6 +108,14 @@ def test_undeclared_training_is_stamped(call, task):
     )
 
 
+def test_predictions_by_a_speakers_mean_are_stamped(call, task):
+    cross_validated(task, "p.csv")
+    words = ("--data", "data", "--trained-on", "folds", "--transductive", "true")
+    call("import-scores", *words, "p.csv", "folds", "exp/p")
+    headline = call("score-loso", "folds/utt2label", "folds/utt2fold", "exp/p").text.splitlines()[0]
+    assert headline.endswith("speaker-independent ] TRANSDUCTIVE")
+
+
 def test_one_fold_has_one_model(call, task):
     """As a recipe does it: a table and a training list (a utt2spk) for each fold."""
     vectors, utt2fold, _ = task

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 
+import numpy as np
 import pytest
 from sandbox import write_voice
 from support import ROOT
 
 from sertk.datadir.lists import read_list
+from sertk.kaldi.tables import table_writer
 from sertk.models.modelfile import load_model
 
 RUN = ROOT / "egs/benchmark/run.sh"
@@ -51,6 +53,7 @@ def run(folder, *words):
             "mix=level+scratch: name level before it in --systems",
         ),
         (["--emodb", "x", "--systems", "nosuch"], "there is no system nosuch (local/systems/nosuch.sh"),
+        (["--emodb", "x", "--systems", "level-speaker"], "level-speaker: level is no system of vectors, which can be"),
         (["--emodb", "x", "--systems", "frozen"], "frozen needs --init MODEL"),
         (["--emodb", "x", "--systems", "level level-finetune"], "level-finetune needs --level-init MODEL"),
         (
@@ -188,6 +191,30 @@ def test_normalisations_and_fitted_weights_are_systems(tmp_path):
     models = [load_model(tmp_path / "work/exp/one" / name / "1/final.pt") for name in plain]
     assert [model.network.spec.input_norm for model in models] == [True, True, False]
     assert all(results["guard"] == "clean" for results in table.values())
+
+
+@pytest.mark.slow
+def test_vectors_are_normalised_by_speaker(tmp_path):
+    """A label is the distance from a speaker's mean, by which the speakers differ much more."""
+    pytest.importorskip("opensmile")
+    write_corpora(tmp_path, "one")
+    lines = (tmp_path / "one/list.csv").read_text().splitlines()[1:]
+    settings, random = {"functionals": "toy", "trained_on": "nothing"}, np.random.default_rng(0)
+    with table_writer(f"ark,scp:{tmp_path}/v.ark,{tmp_path}/v.scp", kind="vector", settings=settings) as write:
+        for name in sorted(line.split(".")[0] for line in lines):
+            speaker, label = int(name[0]), {"a": (1, 0), "s": (0, 1), "o": (-1, -1)}[name[2]]
+            mean = (9 * speaker * (-1) ** speaker, 9 * speaker)
+            write(f"one{speaker}-{name}", np.add(mean, label + random.normal(size=2) / 9).astype(np.float32))
+    systems = "opensmile-egemaps opensmile-egemaps-speaker v=scp:v.scp v-speaker=scp:v.scp"
+    systems += " mix=opensmile-egemaps-speaker+v-speaker"
+    done = run(tmp_path, "--manifest", "one=one/list.csv", "--num-folds", 2, "--work", "work", "--nj", 2, "--systems", systems,
+               "--against", "v", "--stop-stage", 5)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    table = json.loads((tmp_path / "work/exp/results.json").read_text())["one"]["systems"]
+    stamps = {name: " ".join(results["stamps"]) for name, results in table.items()}
+    by_speaker = dict.fromkeys(("opensmile-egemaps-speaker", "v-speaker", "mix"), "TRANSDUCTIVE")
+    assert stamps == {"opensmile-egemaps": "", "v": ""} | by_speaker
+    assert table["v-speaker"]["mean"]["ua"] > 0.95 > table["v"]["mean"]["ua"]
 
 
 @pytest.mark.slow

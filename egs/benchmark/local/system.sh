@@ -59,12 +59,12 @@ frozen_heads() {
       "$model" "scp:$dir/draws.scp" "$folds/utt2label" "$folds/utt2fold" "$dir"
 }
 
-# normalised SCRIPT: the script of vectors, with --by-speaker true normalised by each speaker's mean and deviation, those of the
-# test too: results are stamped TRANSDUCTIVE.
+# normalised SCRIPT: the script of vectors, with --by-speaker true less the mean of each speaker, those of the test too: results
+# are stamped TRANSDUCTIVE. Deviations would need more recordings of a speaker (RESULTS.md).
 normalised() {
   if [ "$by_speaker" = true ]; then
     $feats_cmd "$dir/log/cmvn.log" \
-      cmvn-segment --utt2group "$data/utt2spk" "scp:$1" "ark,scp:$dir/byspeaker.ark,$dir/byspeaker.scp" >&2
+      cmvn-segment --norm-vars false --utt2group "$data/utt2spk" "scp:$1" "ark,scp:$dir/byspeaker.ark,$dir/byspeaker.scp" >&2
     echo "$dir/byspeaker.scp"
   else
     echo "$1"
