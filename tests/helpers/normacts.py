@@ -44,6 +44,7 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
     use_fused(modules, fused)
     mask = _mask(shape, random, device) if masked else None
     x, added, *grads = maps
+    added = added.contiguous()  # torch's operations take it in any layout
     leaves = [x.requires_grad_(), *[added.requires_grad_()] * bool(shortcut), *modules.parameters()]
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
         outs = norm_act(x, norm, act, added if shortcut else None, mask, *norm2)[: 1 + twice]
@@ -66,7 +67,8 @@ def stem_results(shape, kind, masked=False, *, fused=False, dtype=torch.float32,
     """
     random = torch.Generator().manual_seed(shape[1])
     batch, channels, bins, frames = shape
-    feats, grads = torch.randn(batch, 1, bins, frames, generator=random), torch.randn(2, *shape, generator=random)
+    feats = torch.randn(batch, 1, frames, bins, generator=random).transpose(2, 3)  # as features lie in memory
+    grads = torch.randn(2, *shape, generator=random)
     conv, norm, act = (
         nn.Conv2d(1, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
