@@ -112,7 +112,7 @@ class Graphs:
         log.warning("CUDA graphs do not work here (%s): steps are taken without them", reason)
 
     def _difference(self, recording: Recording, of_inputs: Callable[[], list[Tensor]]) -> str:
-        """Replay a recording for the first time; returns how the batch differs from itself as it is, "" if it does not."""
+        """Replay a recording for the first time; returns how it differs from the same batch without it, "" if it does not."""
         before = [buffer.clone() for buffer in self.buffers]
         expected = _figures(of_inputs())
         self._restore(before)
