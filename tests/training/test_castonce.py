@@ -71,7 +71,7 @@ class Later(Beside):
             found.copy_(gradient)
 
 
-def test_gradients_from_a_second_stream_are_cast_when_they_are_there():
+def test_gradients_of_a_second_stream_are_cast_after_it():
     conv = nn.Conv2d(16, 16, 3, padding=1, bias=False)
     conv.forward = lambda x: convolve(conv, x, torch.zeros(16))[0]
     x = torch.randn(2, 16, 3, 4).bfloat16().contiguous(memory_format=torch.channels_last)
