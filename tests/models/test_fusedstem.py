@@ -4,7 +4,7 @@ import pytest
 import torch
 from normacts import stem_results, worst
 
-from sertk.models import fusednormact, fusedstem
+from sertk.models import fusedstem
 
 
 @pytest.mark.usefixtures("interpreter")
@@ -18,10 +18,9 @@ from sertk.models import fusednormact, fusedstem
     ],
 )
 def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, masked, twice, monkeypatch):
-    """Tiles of 16 rows, which are parts of a chunk or several chunks; two spans."""
-    for name, size in {"TILE": 256, "SPANS": 2}.items():
+    """Tiles of 16 rows, which are parts of a chunk or several chunks; two spans; a rest of four channels."""
+    for name, size in {"TILE": 256, "TILE_CHANNELS": 16, "SPANS": 2}.items():
         monkeypatch.setattr(fusedstem, name, size)
-    monkeypatch.setattr(fusednormact, "TILE_CHANNELS", 16)
     case, most = (shape, kind, masked), 2e-5 if dtype == torch.float32 else 2**-5
     wanted = stem_results(*case, dtype=dtype, exact=True, twice=twice)
     assert worst(stem_results(*case, dtype=dtype, fused=True, twice=twice), wanted) < most
