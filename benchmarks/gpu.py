@@ -5,9 +5,10 @@ Usage: benchmarks/gpu.py [--only PART,…] [--skip PART,…] [--minutes 6] [--si
 
 Needs the checkout, torch and numpy (the part table3 also what the binaries import). Every part is a process of its own
 with a time limit: what it has measured when the limit ends it, when it fails or when memory runs out is in the table
-and in the JSON file, which is written after every part. Without a GPU the size is toy, to check the script itself.
+and in the JSON file, which is written after every part. Ctrl-C and TERM end the part too. Without a GPU the size is toy, to
+check the script itself: 3 minutes.
 
-  card       copy bandwidth and products in bf16 and float32: what the other figures are to be held against
+  card       copy bandwidth and products in bf16 and float32, to compare the other figures with
   steps      training steps of 32, 128 and 256 chunks of 150 to 300 frames, by torch's operations, fused, and as CUDA graphs:
              segments/s, host time, memory, TFLOP/s
   loop       the training loop with features on the device, in each form, and on the host; chunks that a host thread prepares
@@ -28,10 +29,12 @@ and in the JSON file, which is written after every part. Without a GPU the size 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from paired import machine
@@ -60,23 +63,31 @@ def run_part(part: str, limit: float, *words: str) -> dict:
 
     def end():
         over.set()
-        os.killpg(process.pid, 9)  # with the processes that it has started
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
 
     timer = threading.Timer(limit, end)
     timer.start()
-    for line in process.stdout:
-        if line.startswith("{"):
-            rows.append(json.loads(line))
-            show(rows[-1])
-    code = process.wait()
-    timer.cancel()
+    try:
+        for line in process.stdout:
+            if line.startswith("{"):
+                rows.append(json.loads(line))
+                show(rows[-1])
+        code = process.wait()
+    except BaseException:  # Ctrl-C or TERM: the part would keep the GPU
+        end()
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
     reader.join()
-    ended = f"ended after {limit:.0f} s" if over.is_set() else f"failed: {last_line(errors)}" if code else "done"
+    reason = last_line(errors) or f"no message, exit status {code}"
+    ended = f"ended after {limit:.0f} s" if over.is_set() else f"failed: {reason}" if code else "done"
     return {"part": part, "ended": ended, "seconds": round(time.monotonic() - start, 1), "rows": rows}
 
 
 def last_line(lines: list[str]) -> str:
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no message")[:300]
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:300]
 
 
 def show(row: dict) -> None:
@@ -104,20 +115,26 @@ def parse(words: list[str]) -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"no such part: {unknown[0]} (there are {' '.join(PARTS)})")
         return names
 
-    parser.add_argument("--only", type=parts, default=list(PARTS))
-    parser.add_argument("--skip", type=parts, default=[])
-    parser.add_argument("--minutes", type=float, default=6)
+    of_parts = {"type": parts, "metavar": "PART,…"}
+    parser.add_argument("--only", default=list(PARTS), help="these parts; the order is always that above", **of_parts)
+    parser.add_argument("--skip", default=[], help="all parts but these", **of_parts)
+    parser.add_argument("--minutes", type=float, default=6, help="for all parts together")
     parser.add_argument("--patience", type=float, default=1, help="factor of the parts' time limits")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--size", choices=("paper", "toy"))
-    parser.add_argument("--device")
-    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    parser.add_argument("--epochs", type=int, default=2, help="of the part table3")
+    parser.add_argument("--size", choices=("paper", "toy"), help="paper on a GPU, else toy")
+    parser.add_argument("--device", help="cuda, cuda:N or cpu; the first GPU if there is one")
+    parser.add_argument("--out", type=Path, default=Path("gpu.json"), help="the JSON file")
     options = parser.parse_args(words)
+    for name in ("minutes", "patience", "epochs"):
+        if not getattr(options, name) > 0:
+            parser.error(f"--{name} must be more than 0")
     options.parts = [part for part in PARTS if part in options.only and part not in options.skip]
     if not options.parts:
         parser.error("--only and --skip leave no part")
     if not options.out.parent.is_dir():
         parser.error(f"--out: there is no folder {options.out.parent}")
+    if options.out.is_dir() or not os.access(options.out.parent, os.W_OK):
+        parser.error(f"--out: {options.out} cannot be written")
     return options
 
 
@@ -156,4 +173,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

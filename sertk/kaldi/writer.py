@@ -78,17 +78,23 @@ def published_together() -> Iterator["list[ArchiveWriter]"]:
     writers: list[ArchiveWriter] = []
     try:
         yield writers
+        _publish(writers)
+    except BaseException:
+        for writer in writers:
+            writer.abandon()
+        raise
+
+
+def _publish(writers: "list[ArchiveWriter]") -> None:
+    """Publish finished tables: old ones are removed before the first new one is there."""
+    try:
         for path in [path for writer in writers for _, path in writer.pairs]:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.realpath(path))
         for writer in writers:
             writer.publish()
-    except BaseException as error:
-        for writer in writers:
-            writer.abandon()
-        if isinstance(error, OSError):
-            raise SertkError(f"{error.filename}: cannot be written: {error.strerror or error}") from None
-        raise
+    except OSError as error:
+        raise SertkError(f"{error.filename}: cannot be written: {error.strerror or error}") from None
 
 
 class Target:

@@ -136,8 +136,9 @@ def _joined(channels: int, device: torch.device) -> tuple[Tensor, ...]:
     Frame 2 p + i is joined with frame 2 (p + d) + j, 2 d + j - i later, for two of the four (i, j).
     """
     places = {-1: ((1, 0, 0), (0, 1, -1)), 0: ((0, 0, 0), (1, 1, 0)), 1: ((0, 1, 0), (1, 0, 1))}  # (i, j, d)
-    two = torch.tensor([[places[later][n] for later in (-1, 0, 1)] for n in range(2)], device=device)
+    two = torch.tensor([[places[later][n] for later in (-1, 0, 1)] for n in range(2)])
     i, j, d = (field[:, None, None, :, None] for field in two.unbind(-1))
-    of = torch.arange(channels, device=device)
-    rows = torch.arange(3, device=device)[None, None, :, None, None]
-    return i * channels + of[None, :, None, None, None], j * channels + of, rows, d + 1
+    of = torch.arange(channels)
+    rows = torch.arange(3)[None, None, :, None, None]
+    indices = i * channels + of[None, :, None, None, None], j * channels + of, rows, d + 1
+    return tuple(index.to(device) for index in indices)  # there when they are returned, for the streams of all folds

@@ -115,13 +115,14 @@ class Plan:
     Args:
         shape: (batch, channels, bins, frames).
         cells: of a tile; TILE if not given.
+        widest: channels of a tile at most; TILE_CHANNELS if not given.
     """
 
-    def __init__(self, shape: Sequence[int], cells: int | None = None) -> None:
+    def __init__(self, shape: Sequence[int], cells: int | None = None, widest: int | None = None) -> None:
         batch, self.channels, bins, frames = shape
         self.rows = batch * bins * frames
         self.size = (self.rows, self.channels, bins * frames, frames)
-        width = min(power_of_2(self.channels), TILE_CHANNELS)
+        width = min(power_of_2(self.channels), widest or TILE_CHANNELS)
         height = (cells or TILE) // width
         self.tile = {"ROWS": height, "CHANNELS": width}
         self.tiles, self.groups = ratio_up(self.rows, height), ratio_up(self.channels, width)

@@ -17,8 +17,9 @@ from sertk.models.fusednormact import (
 )
 from sertk.models.kernels import load_kernels
 
-# Cells of a tile, and spans of tiles for each multiprocessor of a GPU.
-TILE, SPANS = 4096, 6
+# Cells of a tile, its channels at most (the gradients of more do not fit into registers), and spans of tiles for each
+# multiprocessor of a GPU.
+TILE, TILE_CHANNELS, SPANS = 4096, 32, 6
 
 
 class FusedStem(torch.autograd.Function):
@@ -43,7 +44,7 @@ class FusedStem(torch.autograd.Function):
             slopes: number of the activation (SLOPES).
         """
         kernels, shape = load_kernels("stem_kernels"), (len(x), len(stem), *x.shape[2:])
-        ctx.plan = plan = Plan(shape, TILE)
+        ctx.plan = plan = Plan(shape, TILE, TILE_CHANNELS)
         spans, tiles = plan.spans(SPANS, x.device)
         partial = x.new_empty(spans, 2 * plan.channels + 1, dtype=torch.float32)
         kernels.stem_statistics[spans, plan.groups](x, stem, partial, *plan.size, tiles, **plan.tile)

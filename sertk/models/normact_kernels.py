@@ -26,7 +26,7 @@ def channels_of(channels, CHANNELS: tl.constexpr):
 def first_row(turn, tiles, ROWS: tl.constexpr):
     """First row of the tile that this program takes in a turn.
 
-    A span is every n-th tile of n spans, the last one first: the end of a map has just been written, and is in the cache.
+    Of n spans each has every n-th tile, the last one first: the end of a map has just been written, and is in the cache.
     """
     return ((tiles - 1 - turn) * tl.num_programs(0) + tl.program_id(0)) * ROWS
 

@@ -112,7 +112,7 @@ class Graphs:
         log.warning("CUDA graphs do not work here (%s): steps are taken without them", reason)
 
     def _difference(self, recording: Recording, of_inputs: Callable[[], list[Tensor]]) -> str:
-        """Replay a recording for the first time; returns how the batch differs from itself as it is, "" if it does not."""
+        """Replay a recording for the first time; returns how it differs from the same batch without it, "" if it does not."""
         before = [buffer.clone() for buffer in self.buffers]
         expected = _figures(of_inputs())
         self._restore(before)
@@ -163,15 +163,21 @@ class CudaRecorder:
         before, graph = torch.cuda.memory_reserved(self.device), torch.cuda.CUDAGraph()
         # The outer context restores the stream: where recording fails, torch.cuda.graph leaves its own the current one.
         # thread_local: the threads that cut the next chunks allocate pinned memory meanwhile.
+        failed = None
         try:
             with (
                 torch.cuda.stream(torch.cuda.current_stream(self.device)),
                 torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"),
             ):
-                results = compute()
-        except RuntimeError:
+                try:
+                    results = compute()
+                except BaseException as error:
+                    failed = error
+                    raise
+        except RuntimeError as error:
             self._give_up()
-            raise
+            # After a failure CUDA may refuse to end the recording too: streams were not joined.
+            raise (failed or error) from None
         self.bytes += torch.cuda.memory_reserved(self.device) - before
         if torch.cuda.mem_get_info(self.device)[0] < self.bytes:
             raise MemoryError(f"they take {self.bytes / 1e9:.1f} GB, and less is left for batches of other sizes")

@@ -29,7 +29,7 @@ TimeOf = Callable[[str], tuple[float, float]]
 # Steps below which nothing is timed: a few steps of each form would be a noticeable part of the run.
 LEAST_STEPS = 1000
 # Seconds that compiling a length takes, and the part of a step that it may save, as far as known before it is tried.
-# Measured: 60 to 180 s and 7 % on a CPU, 47 s on an H100; how much it saves there is an assumption.
+# Measured: 60 to 180 s and 7 % on a CPU; 48 s and a third on an H200, where graphs save more than half of such a step.
 COMPILING = {"cpu": 100.0, "cuda": 50.0}
 SAVED = {"cpu": 0.1, "cuda": 0.3}
 # A form must be faster by this much: timings scatter.

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -84,6 +85,7 @@ def test_operations_of_a_profile_belong_to_groups(benchmark):
         "void cudnn::bn_fw_tr_1C11_kernel_NCHW": "BatchNorm",
         "void at::native::vectorized_elementwise_kernel<4, at::native::prelu_kernel>": "activation",
         "void at::native::(anonymous namespace)::multi_tensor_apply_kernel<FusedSgd>": "optimiser",
+        "void at::native::(anonymous namespace)::multi_tensor_apply_kernel<CopyFunctor>": "copies and casts",
         "Memcpy HtoD (Pinned -> Device)": "copies and casts",
         "void cudnn::ops::nchwToNhwcKernel": "copies and casts",
         "triton_red_fused_native_batch_norm_backward_3": "BatchNorm",
@@ -114,12 +116,33 @@ def test_a_part_over_its_time_leaves_what_it_measured(benchmark, tmp_path, monke
     assert "| steps | 1 ms |\n| **steps** | failed: out of memory, " in capsys.readouterr().out
 
 
+def test_an_interrupted_benchmark_ends_its_part(benchmark, tmp_path, monkeypatch):
+    """A stand-in part that prints a figure, then nothing for a minute; Ctrl-C when its figure is shown."""
+    gpu, shown = benchmark("gpu"), []
+    (tmp_path / "gpu_parts.py").write_text(
+        "import json, os, time\nprint(json.dumps({'what': 'card', 'pid': os.getpid()}), flush=True)\ntime.sleep(60)\n"
+    )
+
+    def interrupt(row):
+        shown.append(row["pid"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu, "HERE", tmp_path)
+    monkeypatch.setattr(gpu, "show", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.run_part("card", 50)
+    with pytest.raises(ProcessLookupError):
+        os.kill(*shown, 0)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["--only", "nonsense"], "no such part: nonsense"),
         (["--only", "card", "--skip", "card"], "--only and --skip leave no part"),
         (["--out", "nowhere/gpu.json"], "--out: there is no folder nowhere"),
+        (["--out", "/"], "--out: / cannot be written"),
+        (["--minutes", "0"], "--minutes must be more than 0"),
         (["--device", "cuda:99"], "--device cuda:99: torch has cpu"),
     ],
 )

@@ -55,7 +55,8 @@ def test_all_folds_in_one_call_have_the_bytes_of_their_own_calls(box, call):
     assert not (box / "two.2.ark").exists()
     # All folds or none: the last one has no model.
     (box / "exp/exp1/3/final.pt").unlink()
-    call("predict-emotion", *options, "--fold", "1,2,3", *several, "ark:two.FOLD.ark", code=1)
+    err = call("predict-emotion", *options, "--fold", "1,2,3", *several, "ark:two.FOLD.ark", code=1).err
+    assert err.splitlines()[-1] == "predict-emotion: ERROR: exp/exp1/3/final.pt: No such file or directory"
     assert not (box / "two.2.ark").exists() and not list(box.glob("*.tmp"))
 
 

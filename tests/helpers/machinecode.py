@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Bytes of shared memory that a program may have on the smallest of the GPUs with bf16 (compute capability 8.6).
+SHARED = 99 << 10
 # (format of the maps, compute capability, whether there is one channel, which Triton takes as a constant).
 VARIANTS = (("bf16", 90, False), ("fp32", 90, False), ("bf16", 80, False), ("fp32", 80, True))
 
@@ -22,7 +24,9 @@ def compile_kernel(kernel, types: dict, constants: dict, capability: int) -> int
 
     signature = {arg: "constexpr" if arg in constants else types.get(arg, "*fp32") for arg in kernel.arg_names}
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constants)
-    return len(triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"])
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
+    assert compiled.metadata.shared <= SHARED
+    return len(compiled.asm["cubin"])
 
 
 def compiled_names(shell, path: Path) -> list[str]:

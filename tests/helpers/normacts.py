@@ -42,9 +42,9 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
         parameter.data = torch.randn(parameter.shape, generator=random) / 2
     norm, act, *norm2 = modules.to(device, torch.float64 if exact else torch.float32)
     use_fused(modules, fused)
-    lengths = torch.randint(1, shape[3] + 1, (shape[0],), generator=random).to(device)
-    mask = (torch.arange(shape[3], device=device) < lengths[:, None])[:, None, None, :] if masked else None
+    mask = _mask(shape, random, device) if masked else None
     x, added, *grads = maps
+    added = added.contiguous()  # torch's operations take it in any layout
     leaves = [x.requires_grad_(), *[added.requires_grad_()] * bool(shortcut), *modules.parameters()]
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
         outs = norm_act(x, norm, act, added if shortcut else None, mask, *norm2)[: 1 + twice]
@@ -52,20 +52,23 @@ def results(shape, kind, shortcut, masked, *, fused=False, dtype=torch.float32, 
     return [*(out.detach() for out in outs), *gradients, *modules.buffers()]
 
 
-def stem_results(shape, kind, *, fused=False, dtype=torch.float32, exact=False, device="cpu"):
+def stem_results(shape, kind, masked=False, *, fused=False, dtype=torch.float32, exact=False, device="cpu", twice=True):
     """Output, gradients (of the convolution, norm and slopes) and running statistics of a stem.
 
     Args:
         shape: (batch, channels, bins, frames) of its output.
         kind: of the activation.
+        masked: whether frames are padding, which here are no zeros.
         fused: the form.
         dtype: of the maps.
         exact: compute with the same numbers in float64.
         device: where.
+        twice: whether two layers take the output, each with a gradient of its own.
     """
     random = torch.Generator().manual_seed(shape[1])
     batch, channels, bins, frames = shape
-    feats, grads = torch.randn(batch, 1, bins, frames, generator=random), torch.randn(2, *shape, generator=random)
+    feats = torch.randn(batch, 1, frames, bins, generator=random).transpose(2, 3)  # as features lie in memory
+    grads = torch.randn(2, *shape, generator=random)
     conv, norm, act = (
         nn.Conv2d(1, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
@@ -81,9 +84,15 @@ def stem_results(shape, kind, *, fused=False, dtype=torch.float32, exact=False, 
     use_fused(norm, fused)
     grads = [grad.contiguous(memory_format=torch.channels_last) for grad in grads]
     leaves = [*conv.parameters(), *norm.parameters(), *act.parameters()]
+    mask = _mask(shape, random, device) if masked else None
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == torch.bfloat16 and not exact):
-        outs = conv_norm_act(feats, conv, norm, act)
-    return [outs[0].detach(), *torch.autograd.grad(outs, leaves, grads), *norm.buffers()]
+        outs = conv_norm_act(feats, conv, norm, act, mask=mask)[: 1 + twice]
+    return [outs[0].detach(), *torch.autograd.grad(outs, leaves, grads[: 1 + twice]), *norm.buffers()]
+
+
+def _mask(shape, random, device):
+    lengths = torch.randint(1, shape[3] + 1, (shape[0],), generator=random).to(device)
+    return (torch.arange(shape[3], device=device) < lengths[:, None])[:, None, None, :]
 
 
 def worst(found, wanted):

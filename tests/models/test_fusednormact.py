@@ -5,6 +5,7 @@ import torch
 from normacts import results, worst
 from torch import nn
 
+from sertk.models.activation import LayerPReLU
 from sertk.models.normact import norm_act, use_fused
 
 
@@ -43,3 +44,28 @@ def test_statistics_hold_where_the_mean_is_large():
     torch.testing.assert_close(norm.running_var, x.double().var((0, 2, 3)).float(), rtol=1e-4, atol=0)
     torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)))
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_channel_of_one_value_is_as_in_torch():
+    """It is 0 before the activation, where the slope is that of negative numbers, and 1 / deviation that of epsilon."""
+    x, found = torch.full((2, 3, 2, 5), 3.0).contiguous(memory_format=torch.channels_last), []
+    grad = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    for fused in (True, False):
+        norm = nn.BatchNorm2d(3, eps=1e-3)
+        use_fused(norm, fused)
+        out, _ = norm_act(maps := x.clone().requires_grad_(), norm, LayerPReLU())
+        found.append([out.detach(), *torch.autograd.grad(out, [maps, *norm.parameters()], grad)])
+    assert found[0][1].abs().max() > 1
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_what_is_subtracted_is_the_mean_of_the_stored_gradient():
+    """BatchNorm takes no constant gradient: nothing is left of one that bf16 rounds, in each cell the same way."""
+    x, shortcut = (torch.randn(2, 3, 2, 5).bfloat16().contiguous(memory_format=torch.channels_last) for _ in range(2))
+    norm = nn.BatchNorm2d(3)
+    use_fused(norm, True)
+    outs = norm_act(x.requires_grad_(), norm, nn.Identity(), shortcut)
+    (found,) = torch.autograd.grad(outs, [x], [torch.full_like(x, number) for number in (1.0, 2**-9)])
+    assert found.abs().max() < 1e-5

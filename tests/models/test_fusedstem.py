@@ -4,19 +4,24 @@ import pytest
 import torch
 from normacts import stem_results, worst
 
-from sertk.models import fusednormact, fusedstem
+from sertk.models import fusedstem
 
 
 @pytest.mark.usefixtures("interpreter")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
-    ("shape", "kind"), [((2, 16, 5, 7), "prelu"), ((3, 20, 4, 9), "prelu-channel"), ((1, 16, 1, 3), "relu")]
+    ("shape", "kind", "masked", "twice"),
+    [
+        ((2, 16, 5, 7), "prelu", False, True),
+        ((3, 20, 4, 9), "prelu-channel", True, True),
+        ((1, 16, 1, 3), "relu", False, False),
+    ],
 )
-def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, monkeypatch):
-    """Tiles of 16 rows, which are parts of a chunk or several chunks; two spans."""
-    for name, size in {"TILE": 256, "SPANS": 2}.items():
+def test_the_stem_in_the_fused_form_is_that_of_float64(dtype, shape, kind, masked, twice, monkeypatch):
+    """Tiles of 16 rows, which are parts of a chunk or several chunks; two spans; a rest of four channels."""
+    for name, size in {"TILE": 256, "TILE_CHANNELS": 16, "SPANS": 2}.items():
         monkeypatch.setattr(fusedstem, name, size)
-    monkeypatch.setattr(fusednormact, "TILE_CHANNELS", 16)
-    wanted, most = stem_results(shape, kind, dtype=dtype, exact=True), 2e-5 if dtype == torch.float32 else 2**-5
-    assert worst(stem_results(shape, kind, dtype=dtype, fused=True), wanted) < most
-    assert worst(stem_results(shape, kind), stem_results(shape, kind, exact=True)) < 2e-5
+    case, most = (shape, kind, masked), 2e-5 if dtype == torch.float32 else 2**-5
+    wanted = stem_results(*case, dtype=dtype, exact=True, twice=twice)
+    assert worst(stem_results(*case, dtype=dtype, fused=True, twice=twice), wanted) < most
+    assert worst(stem_results(*case), stem_results(*case, exact=True)) < 2e-5

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from sertk.models import fusedstem, normact
+from sertk.models import fusednormact, fusedstem, normact
 from sertk.models.activation import LayerPReLU
-from sertk.models.normact import norm_act, obstacle, use_fused
+from sertk.models.normact import conv_norm_act, norm_act, obstacle, use_fused
 from sertk.models.resnet import Block
 
 CPU = torch.device("cpu")
@@ -48,19 +48,32 @@ def test_a_block_in_the_fused_form_is_that_of_torch(stored, normalised, monkeypa
 
 
 def test_maps_that_the_kernels_do_not_take_are_left_to_torch(monkeypatch):
-    monkeypatch.setattr(normact.FusedNormAct, "apply", None)
-    norm = nn.BatchNorm2d(2)
-    use_fused(norm, True)
+    for function in (normact.FusedNormAct, normact.FusedStem):
+        monkeypatch.setattr(function, "apply", None)
+    norm, wide = nn.BatchNorm2d(2), nn.BatchNorm2d(16)
+    for module in (norm, wide):
+        use_fused(module, True)
+    feats, conv = torch.randn(2, 1, 3, 4, requires_grad=True), nn.Conv2d(1, 16, 3, padding=1, bias=False)
+    conv_norm_act(feats, conv, wide, LayerPReLU())  # features with a gradient
     norm_act(maps := torch.randn(2, 2, 3, 4), norm, LayerPReLU())  # channels first
     norm_act(maps.contiguous(memory_format=torch.channels_last), norm, nn.GELU())
     with pytest.raises(ValueError, match="more than 1 value"):
         norm_act(torch.randn(1, 2, 1, 1), norm, LayerPReLU())
 
 
+def test_a_thin_convolution_takes_the_statistics_of_its_layer(interpreter, monkeypatch):
+    """They are not taken again: that would read the map once more."""
+    monkeypatch.setattr(fusednormact, "partial_statistics", None)
+    normact._thin_layer(CPU, fused=True)
+
+
 def test_the_reason_why_there_is_no_fused_form(interpreter, monkeypatch):
     assert obstacle(CPU) is None
-    monkeypatch.setattr(normact, "_small_network", lambda device, fused: [torch.tensor([1.0 + fused])])
-    assert obstacle(CPU) == "the kernels' results differ from torch's here"
+    for name in ("_small_network", "_thin_layer"):
+        for other in ("_small_network", "_thin_layer"):
+            monkeypatch.setattr(normact, other, lambda device, fused: [])
+        monkeypatch.setattr(normact, name, lambda device, fused: [torch.tensor([1.0 + fused])])
+        assert obstacle(CPU) == "the kernels' results differ from torch's here"
     monkeypatch.undo()
     monkeypatch.setattr(
         fusedstem, "load_kernels", lambda name: (_ for _ in ()).throw(ImportError("No module named 'triton'\n…"))

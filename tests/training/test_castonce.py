@@ -1,11 +1,15 @@
 """Weights cast at once: the same updates, to the bit, as with autocast's own casts."""
 
 import copy
+import math
 
 import pytest
 import torch
+from torch import nn
 
+from sertk.models.beside import Beside
 from sertk.models.compute import autocast
+from sertk.models.convolution import convolve
 from sertk.models.resnet import NetworkSpec, ResNet
 from sertk.training.castonce import CastOnce
 from sertk.training.freezing import freeze
@@ -49,3 +53,33 @@ def test_weights_are_copied_once_a_step(monkeypatch):
     logits.float().sum().backward()
     layers = 1 + 4 * 2 + 3 + 2 * 2  # stem, blocks, shortcuts, two linear layers with their biases
     assert calls == [(layers, torch.float32), (layers, torch.bfloat16)]
+
+
+class Later(Beside):
+    """Computes as a second stream of a GPU does: nothing is there before join()."""
+
+    computed = 0
+
+    def compute(self, function, *given):
+        self.computed += 1
+        self.under_way.append(((found := function(*given)), found.clone()))
+        return found.fill_(math.nan)
+
+    def join(self):
+        while self.under_way:
+            found, gradient = self.under_way.popleft()
+            found.copy_(gradient)
+
+
+def test_gradients_of_a_second_stream_are_cast_after_it():
+    conv = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+    conv.forward = lambda x: convolve(conv, x, torch.zeros(16))[0]
+    x = torch.randn(2, 16, 3, 4).bfloat16().contiguous(memory_format=torch.channels_last)
+    once = CastOnce(conv, CPU)
+    once.beside = Later(CPU)
+    with autocast(CPU, "bf16"):
+        out = once(x)
+    out.float().square().sum().backward()
+    weight = conv.weight.detach().bfloat16().requires_grad_()
+    nn.functional.conv2d(x, weight, padding=1).float().square().sum().backward()
+    assert once.beside.computed == 1 and torch.equal(conv.weight.grad, weight.grad.float())

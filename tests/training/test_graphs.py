@@ -224,13 +224,25 @@ def test_graphs_are_kept_while_their_memory_is_left_once_more(cuda):
         recorder(lambda: [1])
 
 
-def test_the_memory_of_a_refused_recording_is_released(cuda):
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_memory_of_a_refused_recording_is_released(cuda, ends, monkeypatch):
+    """Its first error is raised, also if CUDA refuses to end it since a second stream was not joined."""
+
     def refused():
         raise RuntimeError("not permitted")
 
+    @contextmanager
+    def record(*given, **options):
+        try:
+            yield
+        finally:
+            if not ends:
+                raise RuntimeError("CUDA error: capturing stream has unjoined work")
+
+    monkeypatch.setattr(torch.cuda, "graph", record)
     with pytest.raises(RuntimeError, match="not permitted"):
         graphs.CudaRecorder(torch.device("cuda:1"))(refused)
-    assert cuda.calls[1:] == [("_cuda_endAllocateToPool", 1, "pool"), ("_cuda_releasePool", 1, "pool")]
+    assert cuda.calls == [("_cuda_endAllocateToPool", 1, "pool"), ("_cuda_releasePool", 1, "pool")]
 
 
 def test_a_batch_that_does_not_fit_is_tried_again_without_graphs(by_calling, monkeypatch):
