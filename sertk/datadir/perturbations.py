@@ -78,7 +78,7 @@ def parse(text: str) -> list[Step]:
         The steps, in the order in which they are applied.
 
     Raises:
-        SertkError: if a word is no step or setting, if a setting is missing, or if a number is out of bounds.
+        SertkError: if a word is no step or setting or has a line break, if a setting is missing, or if a number is out of bounds.
 
     Example:
         >>> [str(step) for step in parse("speed=0.90 noise=pink seed=7 snr=10 level=-20")]
@@ -86,6 +86,8 @@ def parse(text: str) -> list[Step]:
     """
     groups: list[list[tuple[str, str]]] = []
     for word in _split(text):
+        if len(f"{word}.".splitlines()) > 1:  # quoted: it would come out in the middle of a line
+            raise SertkError(f"{word[:60]!r} has a line break")
         name, equals, value = word.partition("=")
         if not equals or not value or (name not in _SETTINGS and not groups):
             raise SertkError(f"'{word[:60]}' is not one of {' '.join(f'{kind}=' for kind in _SETTINGS)}")

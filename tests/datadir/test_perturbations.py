@@ -90,6 +90,8 @@ def test_any_steps_come_back(found):
         ("noise=pink seed=1 snr=3 snr=4", "snr= comes twice in noise=pink"),
         ("noise=a.wav and=b.wav snr=3", "'and=b.wav' is no setting of noise="),
         ("noise='a.wav snr=3", "No closing quotation"),
+        ("\\\n", r"'\n' has a line break"),
+        ("noise='a\n.wav' snr=3", r"'noise=a\n.wav' has a line break"),
         ("babble=a.wav part=4-2 snr=3", "'part=4-2' is not FROM-TO"),
         ("rir=synthetic rt60=0.3", "rir=synthetic takes drr= rt60= seed="),
         ("rir=a.wav rt60=0.3", "rir=a.wav takes no number"),
