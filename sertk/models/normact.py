@@ -80,10 +80,8 @@ def norm_act(
     if shortcut_norm is not None and not (fused and _is_fused(shortcut_norm, IDENTITY)):
         shortcut, shortcut_norm = norm_act(shortcut, shortcut_norm, IDENTITY)[0], None
     if fused:
-        slope, weight2, bias2 = (
-            getattr(*of, None) for of in ((act, "weight"), (shortcut_norm, "weight"), (shortcut_norm, "bias"))
-        )
-        tensors = (x, norm.weight, norm.bias, slope, shortcut, weight2, bias2, mask, partial)
+        of_shortcut = shortcut, getattr(shortcut_norm, "weight", None), getattr(shortcut_norm, "bias", None)
+        tensors = (x, norm.weight, norm.bias, getattr(act, "weight", None), *of_shortcut, mask, partial)
         return FusedNormAct.apply(*tensors, norm, shortcut_norm, SLOPES[type(act)])
     y = norm(x)
     if shortcut is not None:
@@ -148,11 +146,8 @@ def _thin_layer(device: torch.device, fused: bool) -> list[Tensor]:
     """Output of a thin convolution and its BatchNorm in bf16, gradients of input and weights, and what BatchNorm keeps."""
     if device.type == "cuda" and not computes_bf16(device):
         return []
-    random, conv, norm = (
-        torch.Generator().manual_seed(0),
-        nn.Conv2d(THIN, THIN, 3, padding=1, bias=False),
-        nn.BatchNorm2d(THIN),
-    )
+    random, norm = torch.Generator().manual_seed(0), nn.BatchNorm2d(THIN)
+    conv = nn.Conv2d(THIN, THIN, 3, padding=1, bias=False)
     conv.weight.data = torch.randn(conv.weight.shape, generator=random) / 17
     use_fused(norm.to(device), fused)
     conv.to(device, torch.bfloat16, memory_format=torch.channels_last)
