@@ -64,7 +64,7 @@ frozen_heads() {
 normalised() {
   if [ "$by_speaker" = true ]; then
     $feats_cmd "$dir/log/cmvn.log" \
-      cmvn-segment --norm-vars false --utt2group "$data/utt2spk" "scp:$1" "ark,scp:$dir/byspeaker.ark,$dir/byspeaker.scp" >&2
+      cmvn-segment --norm-vars false --utt2group "$data/utt2spk" "scp:$1" "ark,scp:$dir/byspeaker.ark,$dir/byspeaker.scp" >&2 || return
     echo "$dir/byspeaker.scp"
   else
     echo "$1"
