@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d
 
 from sertk.models.beside import Beside, in_use
-from sertk.models.fusednormact import in_layout, multiprocessors, ratio_up
-from sertk.models.kernels import kernels_take, load_kernels
+from sertk.models.fusednormact import empty_statistics
+from sertk.models.kernels import given, in_layout, kernels_take, load_kernels, multiprocessors, ratio_up
 
 # Channels of the convolution with a kernel of its own; channels of the input of that 1 × 1 convolution: with others, a copy of
 # the cells takes longer.
@@ -85,9 +85,9 @@ def _thin(x: Tensor, weight: Tensor, near: Tensor | None) -> tuple[Tensor, Tenso
     bins_of_tiles = ratio_up(batch * frames, COLUMNS) * bins
     steps = ratio_up(bins_of_tiles, PROGRAMS * multiprocessors(x.device))
     programs, out = ratio_up(bins_of_tiles, steps), torch.empty_like(x)
-    sums = None if near is None else x.new_empty(programs, 2 * THIN + 1, dtype=torch.float32)
+    sums = None if near is None else empty_statistics(x, programs, THIN)
     load_kernels("convolution_kernels").thin_convolution[(programs,)](
-        x, in_layout(weight), out, x if near is None else near, x if near is None else sums, batch * frames, bins, frames, steps,
+        x, in_layout(weight), out, given(near, x), given(sums, x), batch * frames, bins, frames, steps,
         TURNED=near is None, SUMS=near is not None, COLUMNS=COLUMNS, STAGES=STAGES, maxnreg=REGISTERS,
     )  # fmt: skip
     return out, sums

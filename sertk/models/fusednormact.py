@@ -1,7 +1,6 @@
 """BatchNorm, shortcut, activation and mask by Triton kernels: how they divide a map, and their autograd function."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sertk.models.activation import ChannelPReLU, LayerPReLU
-from sertk.models.kernels import load_kernels, power_of_2
+from sertk.models.kernels import given, in_layout, load_kernels, multiprocessors, power_of_2, ratio_up
 
 # Cells of a tile; channels of one at most, and of a program that sums over spans.
 TILE, TILE_CHANNELS, SUM_CHANNELS = 2048, 128, 8
@@ -81,18 +80,8 @@ class FusedNormAct(torch.autograd.Function):
             return (None,) * 12
         kernels, plan = load_kernels("normact_kernels"), ctx.plan
         grad_x, grad_shortcut = torch.empty_like(x), torch.empty_like(beside[0]) if ctx.shortcut else None
-        maps = (
-            grads[0],
-            grads[-1],
-            x,
-            *beside,
-            given(mask, x),
-            *statistics,
-            weight,
-            bias,
-            given(slope, x),
-            given(grad_shortcut, x),
-        )
+        layer = (given(mask, x), *statistics, weight, bias, given(slope, x))
+        maps = (grads[0], grads[-1], x, *beside, *layer, given(grad_shortcut, x))
         constants = ctx.constants | plan.tile | {"TWO": len(grads) == 2, "SHORTCUT": ctx.shortcut}
         kinds = 3 if ctx.shortcut == 2 else 2  # of gradients of each channel beside the slopes': bias, weight, weight2
         spans, tiles = plan.spans(GRADIENTS, x.device)
@@ -140,11 +129,16 @@ class Plan:
 def partial_statistics(x: Tensor, plan: Plan) -> Tensor:
     """Means, squared deviations and number of rows of parts of a map, (parts, 2 * channels + 1), float32."""
     spans, tiles = plan.spans(STATISTICS, x.device)
-    partial = x.new_empty(spans, 2 * plan.channels + 1, dtype=torch.float32)
+    partial = empty_statistics(x, spans, plan.channels)
     load_kernels("normact_kernels").partial_statistics[spans, plan.groups](
         x, partial, plan.rows, plan.channels, tiles, **plan.tile, STAGES=STAGES
     )
     return partial
+
+
+def empty_statistics(x: Tensor, parts: int, channels: int) -> Tensor:
+    """Room for what partial_statistics returns, on the device of x."""
+    return x.new_empty(parts, 2 * channels + 1, dtype=torch.float32)
 
 
 def whole_statistics(partial: Tensor, norm: nn.BatchNorm2d, plan: Plan) -> Tensor:
@@ -177,24 +171,3 @@ def gradient_of_slope(totals: Tensor, slope: Tensor | None) -> Tensor | None:
 def spread(mask: Tensor | None, x: Tensor) -> Tensor | None:
     """A mask with a number for each frame of each chunk in memory."""
     return None if mask is None else mask.expand(len(x), 1, 1, x.shape[3]).contiguous()
-
-
-def in_layout(x: Tensor) -> Tensor:
-    """The same maps, channels last."""
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def given(tensor: Tensor | None, other: Tensor) -> Tensor:
-    """A kernel's argument that it does not read, where there is none."""
-    return other if tensor is None else tensor
-
-
-def ratio_up(a: int, b: int) -> int:
-    """Ratio of two numbers, rounded up."""
-    return -(-a // b)
-
-
-@lru_cache
-def multiprocessors(device: torch.device) -> int:
-    """Of a GPU; 1 of a CPU."""
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

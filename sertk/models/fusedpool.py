@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sertk.models.kernels import kernels_take, load_kernels, power_of_2
+from sertk.models.kernels import kernels_take, load_kernels, power_of_2, ratio_up
 
 # Cells of a program, and frames that it takes at most.
 CELLS, FRAMES = 4096, 1024
@@ -39,7 +39,7 @@ class FusedStats(torch.autograd.Function):
         wide = power_of_2(frames)
         across = min(power_of_2(channels), max(1, CELLS // wide))
         ctx.given = (channels, bins, frames, factor, epsilon, least), {"FRAMES": wide, "CHANNELS": across}
-        ctx.grid = (batch * bins, -(-channels // across))
+        ctx.grid = (batch * bins, ratio_up(channels, across))
         ctx.save_for_backward(maps)
         numbers, constants = ctx.given
         load_kernels("pool_kernels").pool_forward[ctx.grid](maps, out, *numbers, **constants)

@@ -8,14 +8,13 @@ from torch.autograd.function import once_differentiable
 
 from sertk.models.fusednormact import (
     Plan,
-    given,
+    empty_statistics,
     gradient_of_slope,
-    in_layout,
     spread,
     sum_of_spans,
     whole_statistics,
 )
-from sertk.models.kernels import load_kernels
+from sertk.models.kernels import given, in_layout, load_kernels
 
 # Cells of a tile, its channels at most (the gradients of more do not fit into registers), and spans of tiles for each
 # multiprocessor of a GPU.
@@ -46,7 +45,7 @@ class FusedStem(torch.autograd.Function):
         kernels, shape = load_kernels("stem_kernels"), (len(x), len(stem), *x.shape[2:])
         ctx.plan = plan = Plan(shape, TILE, TILE_CHANNELS)
         spans, tiles = plan.spans(SPANS, x.device)
-        partial = x.new_empty(spans, 2 * plan.channels + 1, dtype=torch.float32)
+        partial = empty_statistics(x, spans, plan.channels)
         kernels.stem_statistics[spans, plan.groups](x, stem, partial, *plan.size, tiles, **plan.tile)
         statistics, mask = whole_statistics(partial, norm, plan), spread(mask, x)
         out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)

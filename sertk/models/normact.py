@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from sertk.models.activation import LayerPReLU
 from sertk.models.convolution import THIN, convolve
-from sertk.models.fusednormact import SLOPES, FusedNormAct, in_layout
+from sertk.models.fusednormact import SLOPES, FusedNormAct
 from sertk.models.fusedstem import FusedStem
-from sertk.models.kernels import kernels_take
+from sertk.models.kernels import in_layout, kernels_take
 from sertk.models.pooling import StatsPool
 from sertk.runtime import computes_bf16
 

@@ -29,6 +29,25 @@ def compile_kernel(kernel, types: dict, constants: dict, capability: int) -> int
     return len(compiled.asm["cubin"])
 
 
+def print_compiled(module, kernels: dict, types: dict, maps: set) -> None:
+    """Compile kernels in all variants, and print the name of each.
+
+    Args:
+        module: of the kernels.
+        kernels: constants by name; what follows a comma tells several of one kernel apart.
+        types: of the arguments that are not maps; pointers to float32 are left out.
+        maps: arguments that are maps.
+    """
+    for format_of_maps, capability, one_channel in VARIANTS:
+        for name, constants in kernels.items():
+            kernel = getattr(module, name.split(",")[0])
+            constants = constants | ({"channels": 1} if one_channel and "channels" in kernel.arg_names else {})
+            assert (
+                compile_kernel(kernel, types | dict.fromkeys(maps, f"*{format_of_maps}"), constants, capability) > 1000
+            )
+            print(name)
+
+
 def compiled_names(shell, path: Path) -> list[str]:
     """What the test file prints when it is run as a script that compiles, in a process of its own."""
     here = f"PYTHONPATH={ROOT}:{ROOT}/tests/helpers"

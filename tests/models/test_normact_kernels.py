@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from machinecode import VARIANTS, compile_kernel, compiled_names
+from machinecode import VARIANTS, compiled_names, print_compiled
 
 MAPS = {"x", "shortcut", "grad", "other", "out", "grad_shortcut", "grad_x"}
 INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "spans", "columns"}
@@ -29,12 +29,7 @@ def main() -> None:
     from sertk.models import normact_kernels
 
     types = {"mask": "*i1", "count": "*i64", "eps": "fp32", "momentum": "fp32"} | dict.fromkeys(INTEGERS, "i32")
-    for maps, capability, one_channel in VARIANTS:
-        for name, constants in CONSTANTS.items():
-            kernel = getattr(normact_kernels, name.split(",")[0])
-            constants = constants | ({"channels": 1} if one_channel and "channels" in kernel.arg_names else {})
-            assert compile_kernel(kernel, types | dict.fromkeys(MAPS, f"*{maps}"), constants, capability) > 1000
-            print(name)
+    print_compiled(normact_kernels, CONSTANTS, types, MAPS)
 
 
 if __name__ == "__main__":

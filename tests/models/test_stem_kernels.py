@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from machinecode import VARIANTS, compile_kernel, compiled_names
+from machinecode import VARIANTS, compiled_names, print_compiled
 
 MAPS = {"x", "stem", "grad", "other", "out"}
 INTEGERS = {"rows", "channels", "plane", "frames", "tiles", "columns"}
@@ -23,11 +23,7 @@ def main() -> None:
     from sertk.models import stem_kernels
 
     types = {"mask": "*i1"} | dict.fromkeys(INTEGERS, "i32")
-    for maps, capability, _ in VARIANTS:
-        for name, constants in CONSTANTS.items():
-            kernel = getattr(stem_kernels, name)
-            assert compile_kernel(kernel, types | dict.fromkeys(MAPS, f"*{maps}"), constants, capability) > 1000
-            print(name)
+    print_compiled(stem_kernels, CONSTANTS, types, MAPS)
 
 
 if __name__ == "__main__":
